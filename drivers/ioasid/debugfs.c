@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * /sys/kernel/debug/ioasid: a directory for each context, for people. It only
+ * looks, and no program may rely on its form.
+ */
+#include <linux/debugfs.h>
+#include <linux/seq_file.h>
+#include "ioasid_private.h"
+
+static struct dentry *ioasid_debugfs_root;
+
+static int context_show(struct seq_file *m, void *unused)
+{
+	struct ioasid_ctx *ctx = m->private;
+
+	seq_printf(m, "opener=%d account_mode=%s spaces=%d devices=%u pinned_kib=%llu\n",
+		   ctx->opener, ctx->account_mode == IOASID_ACCOUNT_USER ?
+		   "user" : "mm", atomic_read(&ctx->nr_spaces), ctx->nr_devices,
+		   (u64)atomic64_read(&ctx->pinned) << (PAGE_SHIFT - 10));
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(context);
+
+static void space_show(struct seq_file *m, struct ioasid_space *space)
+{
+	u32 i;
+
+	down_read(&space->rwsem);
+	seq_printf(m, "ioasid=%u kind=mapped label=%s domains=%u devices=%u mappings=%lld mapped_kib=%llu pinned_kib=%llu\n",
+		   space->id, space->label, space->nr_domains,
+		   space->nr_devices, atomic64_read(&space->nr_mappings),
+		   (u64)atomic64_read(&space->mapped) << (PAGE_SHIFT - 10),
+		   (u64)atomic64_read(&space->pinned) << (PAGE_SHIFT - 10));
+	for (i = 0; i < space->nr_usable; i++)
+		seq_printf(m, "  usable %#llx-%#llx\n", space->usable[i].first,
+			   space->usable[i].last);
+	up_read(&space->rwsem);
+}
+
+static int spaces_show(struct seq_file *m, void *unused)
+{
+	struct ioasid_ctx *ctx = m->private;
+	struct ioasid_space *space;
+	struct ioasid_explain why;
+	unsigned long id;
+
+	xa_for_each(&ctx->spaces, id, space) {
+		ioasid_explain_init(&why);
+		space = ioasid_space_get(ctx, id, &why);
+		if (IS_ERR(space))
+			continue;
+		space_show(m, space);
+		ioasid_space_put(space);
+	}
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(spaces);
+
+static int attachments_show(struct seq_file *m, void *unused)
+{
+	ioasid_device_show(m, m->private);
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(attachments);
+
+void ioasid_debugfs_setup(void)
+{
+	ioasid_debugfs_root = debugfs_create_dir("ioasid", NULL);
+}
+
+void ioasid_debugfs_teardown(void)
+{
+	debugfs_remove(ioasid_debugfs_root);
+}
+
+/**
+ * ioasid_debugfs_add() - show a context
+ * @ctx: the context; debugfs waits for readers before it lets go of it
+ */
+void ioasid_debugfs_add(struct ioasid_ctx *ctx)
+{
+	char name[16];
+
+	snprintf(name, sizeof(name), "%u", ctx->nr);
+	ctx->debugfs = debugfs_create_dir(name, ioasid_debugfs_root);
+	debugfs_create_file("context", 0400, ctx->debugfs, ctx, &context_fops);
+	debugfs_create_file("spaces", 0400, ctx->debugfs, ctx, &spaces_fops);
+	debugfs_create_file("attachments", 0400, ctx->debugfs, ctx,
+			    &attachments_fops);
+}
+
+void ioasid_debugfs_remove(struct ioasid_ctx *ctx)
+{
+	debugfs_remove(ctx->debugfs);
+}

@@ -1,0 +1,384 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the files of the core know of each other: the objects, their locks and
+ * who may call whom. Data flows one way, command -> context -> space or device
+ * -> IOMMU core; nothing here may be used by a glue module.
+ *
+ * Locks, outermost first:
+ *   ioasid_ctx.lock       devices of a context and their attachments
+ *   ioasid_group.lock     attachments of one IOMMU group, over all contexts
+ *   ioasid_space.rwsem    read: map, unmap; write: domains and usable ranges
+ *   mmap_lock             taken by pinning and by the mm accounting mode
+ *   ioasid_space.iova_lock  the tree of areas; never held while pinning
+ *   ioasid_ctx.ledger_lock  the list of payers
+ */
+#ifndef __IOASID_PRIVATE_H
+#define __IOASID_PRIVATE_H
+
+#include <linux/iommu.h>
+#include <linux/ioasid.h>
+#include <linux/kref.h>
+#include <linux/list.h>
+#include <linux/maple_tree.h>
+#include <linux/mutex.h>
+#include <linux/refcount.h>
+#include <linux/rwsem.h>
+#include <linux/xarray.h>
+#include "compat/compat.h"
+
+struct dentry;
+struct mm_struct;
+struct seq_file;
+struct user_struct;
+
+/**
+ * struct ioasid_ctx - one open of /dev/ioasid
+ * @ref: the file and every glue that has a device in here
+ * @nr: number for people, in traces and debugfs
+ * @lock: devices, options, and the order of attach against detach
+ * @spaces: ioasid -> struct ioasid_space
+ * @devices: dev_id -> struct ioasid_device
+ * @account_mode: enum ioasid_account_mode
+ * @ledger_lock: @payers, @payer
+ * @payers: who has pages pinned through this context
+ * @payer: the one that paid last; holds a reference
+ * @pinned: pages pinned
+ * @nr_spaces: spaces
+ * @nr_devices: devices
+ * @opener: process that opened the device, for people
+ * @debugfs: its directory
+ */
+struct ioasid_ctx {
+	struct kref ref;
+	u32 nr;
+	struct mutex lock;
+	struct xarray spaces;
+	struct xarray devices;
+	u32 account_mode;
+	struct mutex ledger_lock;
+	struct list_head payers;
+	struct ioasid_payer *payer;
+	atomic64_t pinned;
+	atomic_t nr_spaces;
+	u32 nr_devices;
+	pid_t opener;
+	struct dentry *debugfs;
+};
+
+/**
+ * struct ioasid_payer - against whom pinned pages count
+ * @link: in ioasid_ctx.payers
+ * @ref: pages objects that it pays for, and ioasid_ctx.payer
+ * @mode: enum ioasid_account_mode
+ * @mm: process; only its counters are used, so mm_count is held, not mm_users
+ * @user: user
+ */
+struct ioasid_payer {
+	struct list_head link;
+	refcount_t ref;
+	u32 mode;
+	struct mm_struct *mm;
+	struct user_struct *user;
+};
+
+/**
+ * struct ioasid_run - physically contiguous pages
+ * @pfn: first page frame
+ * @first: index of its first page in the struct ioasid_pages
+ * @nr: number of pages
+ */
+struct ioasid_run {
+	unsigned long pfn;
+	u32 first;
+	u32 nr;
+};
+
+enum ioasid_area_state {
+	IOASID_AREA_PENDING,	/* its place is taken, it is not mapped yet */
+	IOASID_AREA_READY,
+	IOASID_AREA_LEAVING,	/* being unmapped */
+};
+
+/**
+ * struct ioasid_area - a mapping: a slice of pinned pages at an IOVA
+ * @pages: the memory
+ * @first: index of its first page in @pages
+ * @prot: IOASID_MAP_READ, _WRITE
+ * @state: enum ioasid_area_state; changes under iova_lock, or while PENDING by
+ *	its maker
+ *
+ * Where it is and how long is in the tree.
+ */
+struct ioasid_area {
+	struct ioasid_pages *pages;
+	u32 first;
+	u16 prot;
+	u16 state;
+};
+
+/**
+ * struct ioasid_pages - pinned memory, charged once however often it is mapped
+ * @area: its first mapping; most memory has no other
+ * @addr: where it was in the memory or file of who mapped it
+ * @payer: who is charged
+ * @users: areas
+ * @nr: number of pages
+ * @nr_runs: number of runs; 0 while it is being pinned
+ * @writable: pinned for writing
+ * @file: from memfd_pin_folios(): one pin for each folio, not for each page
+ * @run: the only run, if @nr_runs is 1
+ * @runs: the runs otherwise
+ *
+ * There can be millions: 64 bytes.
+ */
+struct ioasid_pages {
+	struct ioasid_area area;
+	u64 addr;
+	struct ioasid_payer *payer;
+	refcount_t users;
+	u32 nr;
+	u32 nr_runs;
+	bool writable;
+	bool file;
+	union {
+		struct ioasid_run run;
+		struct ioasid_run *runs;
+	};
+};
+
+/**
+ * struct ioasid_domain - a page table behind a space
+ * @link: in ioasid_space.domains
+ * @domain: what the IOMMU core knows
+ * @users: attachments
+ * @enforced: DMA is forced to be coherent
+ */
+struct ioasid_domain {
+	struct list_head link;
+	struct iommu_domain *domain;
+	u32 users;
+	bool enforced;
+};
+
+/**
+ * struct ioasid_space - an I/O address space
+ * @ref: the id, and commands at work
+ * @rcu: to look it up without a lock
+ * @ctx: the context; outlives its spaces
+ * @id: ioasid
+ * @kind: enum ioasid_kind
+ * @label: name for people
+ * @rwsem: see the top of this file
+ * @dead: freed; commands that still hold a reference get ENOENT
+ * @iova_lock: @areas and the state of each area
+ * @areas: IOVA range -> struct ioasid_area
+ * @domains: struct ioasid_domain
+ * @attachments: struct ioasid_attachment
+ * @nr_domains: number of @domains
+ * @nr_devices: devices attached
+ * @usable: ranges where something can be mapped, ascending
+ * @nr_usable: number of @usable
+ * @max_usable: room in @usable: enough for every way of removing constraints
+ * @reserved: what the user has reserved
+ * @nr_reserved: number of @reserved
+ * @nr_mappings: areas
+ * @mapped: pages mapped
+ * @pinned: pages first mapped here
+ */
+struct ioasid_space {
+	struct kref ref;
+	struct rcu_head rcu;
+	struct ioasid_ctx *ctx;
+	u32 id;
+	u32 kind;
+	char label[sizeof_field(struct ioasid_alloc, label)];
+	struct rw_semaphore rwsem;
+	bool dead;
+	struct mutex iova_lock;
+	struct maple_tree areas;
+	struct list_head domains;
+	struct list_head attachments;
+	u32 nr_domains;
+	u32 nr_devices;
+	struct ioasid_iova_range *usable;
+	u32 nr_usable;
+	u32 max_usable;
+	struct ioasid_iova_range *reserved;
+	u32 nr_reserved;
+	atomic64_t nr_mappings;
+	atomic64_t mapped;
+	atomic64_t pinned;
+};
+
+/**
+ * struct ioasid_group - the attachments of one IOMMU group
+ * @link: in the list of all
+ * @users: devices known, in whatever context
+ * @group: IOMMU group; referenced
+ * @lock: @attachments
+ * @attachments: struct ioasid_attachment
+ */
+struct ioasid_group {
+	struct list_head link;
+	u32 users;
+	struct iommu_group *group;
+	struct mutex lock;
+	struct list_head attachments;
+};
+
+/**
+ * struct ioasid_attachment - (group, RID or PASID) -> space
+ * @link: in ioasid_group.attachments
+ * @space_link: in ioasid_space.attachments
+ * @group: the group
+ * @space: the space; referenced
+ * @domain: the page table of it that the group uses
+ * @pasid: PASID or IOASID_RID
+ * @devices: devices of the group that share it
+ * @handle: what the IOMMU core keeps; a fresh one for each attach
+ * @nr_reserved: number of @reserved
+ * @reserved: IOVA ranges that the group's devices cannot use
+ */
+struct ioasid_attachment {
+	struct list_head link;
+	struct list_head space_link;
+	struct ioasid_group *group;
+	struct ioasid_space *space;
+	struct ioasid_domain *domain;
+	u32 pasid;
+	u32 devices;
+	struct iommu_attach_handle handle;
+	u32 nr_reserved;
+	struct ioasid_iova_range reserved[];
+};
+
+/**
+ * struct ioasid_device - a device known to a context
+ * @id: dev_id
+ * @dev: the device; the glue keeps it alive until sva_remove_device()
+ * @group: its group
+ * @rid: attachment of its RID, or NULL
+ * @owner: name of the framework
+ * @cookie: the user's number
+ */
+struct ioasid_device {
+	u32 id;
+	struct device *dev;
+	struct ioasid_group *group;
+	struct ioasid_attachment *rid;
+	const char *owner;
+	u64 cookie;
+};
+
+/**
+ * struct ioasid_command - one command on its way
+ * @ctx: the context
+ * @uptr: the user's struct
+ * @usize: its size
+ * @arg: the kernel's copy, zero-padded
+ * @why: the reason if it fails
+ */
+struct ioasid_command {
+	struct ioasid_ctx *ctx;
+	void __user *uptr;
+	u32 usize;
+	void *arg;
+	struct ioasid_explain *why;
+};
+
+/* main.c */
+int ioasid_respond(struct ioasid_command *cmd, size_t size);
+extern const struct file_operations ioasid_fops;
+
+/* context.c */
+struct ioasid_ctx *ioasid_ctx_create(void);
+void ioasid_ctx_close(struct ioasid_ctx *ctx);
+void ioasid_ctx_put(struct ioasid_ctx *ctx);
+int ioasid_cmd_get_info(struct ioasid_command *cmd);
+int ioasid_cmd_option(struct ioasid_command *cmd);
+
+struct ioasid_payer *ioasid_payer_get(struct ioasid_ctx *ctx);
+void ioasid_payer_put(struct ioasid_ctx *ctx, struct ioasid_payer *payer);
+int ioasid_charge(struct ioasid_ctx *ctx, struct ioasid_payer *payer,
+		  unsigned long pages, struct ioasid_explain *why);
+void ioasid_uncharge(struct ioasid_ctx *ctx, struct ioasid_payer *payer,
+		     unsigned long pages);
+
+/* space.c */
+struct ioasid_space *ioasid_space_get(struct ioasid_ctx *ctx, u32 id,
+				      struct ioasid_explain *why);
+void ioasid_space_put(struct ioasid_space *space);
+struct ioasid_space *ioasid_space_scratch(struct ioasid_explain *why);
+struct ioasid_space *ioasid_space_enter(struct ioasid_ctx *ctx, u32 id,
+					struct ioasid_explain *why);
+void ioasid_space_leave(struct ioasid_space *space);
+int ioasid_space_lock(struct ioasid_space *space, struct ioasid_explain *why);
+void ioasid_space_unlock(struct ioasid_space *space);
+bool ioasid_space_release_id(struct ioasid_space *space);
+int ioasid_cmd_alloc(struct ioasid_command *cmd);
+int ioasid_cmd_free(struct ioasid_command *cmd);
+int ioasid_cmd_space_info(struct ioasid_command *cmd);
+int ioasid_cmd_reserve(struct ioasid_command *cmd);
+int ioasid_put_ranges(u64 uptr, u32 room, const struct ioasid_iova_range *ranges,
+		      u32 nr, struct ioasid_explain *why);
+
+/* iova.c */
+int ioasid_iova_init(struct ioasid_space *space);
+void ioasid_iova_destroy(struct ioasid_space *space);
+int ioasid_iova_insert(struct ioasid_space *space, struct ioasid_area *area,
+		       u64 *iova, u64 length, bool fixed,
+		       struct ioasid_explain *why);
+void ioasid_iova_erase(struct ioasid_space *space, u64 first, u64 last);
+int ioasid_iova_split(struct ioasid_space *space, u64 first, u64 last,
+		      struct ioasid_area *area);
+struct ioasid_area *ioasid_iova_first(struct ioasid_space *space, u64 first,
+				      u64 last, u64 *area_first, u64 *area_last);
+bool ioasid_iova_usable(struct ioasid_space *space, u64 first, u64 last);
+int ioasid_iova_make_room(struct ioasid_space *space, u32 more);
+void ioasid_iova_update(struct ioasid_space *space);
+
+/* mapped.c */
+int ioasid_cmd_map(struct ioasid_command *cmd);
+int ioasid_cmd_unmap(struct ioasid_command *cmd);
+int ioasid_cmd_copy(struct ioasid_command *cmd);
+int ioasid_cmd_translate(struct ioasid_command *cmd);
+int ioasid_cmd_dirty_set(struct ioasid_command *cmd);
+int ioasid_cmd_dirty_get(struct ioasid_command *cmd);
+int ioasid_mapped_fill(struct ioasid_space *space, struct ioasid_domain *domain,
+		       struct ioasid_explain *why);
+void ioasid_mapped_empty(struct ioasid_space *space);
+
+/* pages.c */
+int ioasid_pages_setup(void);
+void ioasid_pages_teardown(void);
+struct ioasid_pages *ioasid_pages_alloc(void);
+int ioasid_pages_pin(struct ioasid_ctx *ctx, struct ioasid_pages *pages, int fd,
+		     struct ioasid_explain *why);
+void ioasid_pages_put(struct ioasid_ctx *ctx, struct ioasid_pages *pages);
+struct ioasid_area *ioasid_area_alloc(struct ioasid_pages *pages);
+void ioasid_area_free(struct ioasid_ctx *ctx, struct ioasid_area *area);
+int ioasid_area_map(struct iommu_domain *domain, const struct ioasid_area *area,
+		    u64 iova, u64 length, struct ioasid_explain *why);
+void ioasid_area_unmap(struct iommu_domain *domain, u64 iova, u64 length,
+		       struct iommu_iotlb_gather *gather);
+
+/* device.c */
+struct ioasid_device *ioasid_device_by_id(struct ioasid_ctx *ctx, u32 id,
+					  struct ioasid_explain *why);
+struct ioasid_iova_range *ioasid_group_ranges(struct ioasid_device *idev,
+					      u32 *nr,
+					      struct ioasid_explain *why);
+int ioasid_cmd_device_attach(struct ioasid_command *cmd);
+int ioasid_cmd_device_detach(struct ioasid_command *cmd);
+void ioasid_device_show(struct seq_file *m, struct ioasid_ctx *ctx);
+
+/* device_info.c */
+int ioasid_cmd_device_info(struct ioasid_command *cmd);
+
+/* debugfs.c */
+void ioasid_debugfs_setup(void);
+void ioasid_debugfs_teardown(void);
+void ioasid_debugfs_add(struct ioasid_ctx *ctx);
+void ioasid_debugfs_remove(struct ioasid_ctx *ctx);
+
+#endif /* __IOASID_PRIVATE_H */

@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The char device and the table of its commands: the one place where sizes,
+ * flags and tails are checked. It must know nothing of what a command does.
+ */
+#include <linux/fs.h>
+#include <linux/miscdevice.h>
+#include <linux/module.h>
+#include <linux/uaccess.h>
+#include "ioasid_private.h"
+#include "trace.h"
+
+struct ioasid_header {
+	__u32 size;
+	__u32 flags;
+	__aligned_u64 extack;
+};
+
+union ioasid_args {
+	struct ioasid_header header;
+	struct ioasid_info info;
+	struct ioasid_device_info device_info;
+	struct ioasid_alloc alloc;
+	struct ioasid_free free;
+	struct ioasid_space_info space_info;
+	struct ioasid_map map;
+	struct ioasid_unmap unmap;
+	struct ioasid_copy copy;
+	struct ioasid_reserve reserve;
+	struct ioasid_translate translate;
+	struct ioasid_option option;
+	struct ioasid_device_attach attach;
+	struct ioasid_device_detach detach;
+	struct ioasid_dirty_set dirty_set;
+	struct ioasid_dirty_get dirty_get;
+};
+
+/**
+ * struct ioasid_op - a command
+ * @fn: what it does
+ * @name: for messages and traces
+ * @size: size of its struct now
+ * @min_size: end of the last field that it was first published with
+ * @flags: flags that it knows
+ * @out: it writes its struct back
+ */
+struct ioasid_op {
+	int (*fn)(struct ioasid_command *cmd);
+	const char *name;
+	u16 size;
+	u16 min_size;
+	u32 flags;
+	bool out;
+};
+
+#define OP(_cmd, _fn, _struct, _last, _flags, _out)			\
+	[_IOC_NR(_cmd)] = {						\
+		.fn = _fn,						\
+		.name = #_cmd,						\
+		.size = sizeof(_struct),				\
+		.min_size = offsetofend(_struct, _last),		\
+		.flags = _flags,					\
+		.out = _out,						\
+	}
+
+static const struct ioasid_op ioasid_ops[] = {
+	OP(IOASID_GET_INFO, ioasid_cmd_get_info, struct ioasid_info, mapped,
+	   0, true),
+	OP(IOASID_DEVICE_INFO, ioasid_cmd_device_info,
+	   struct ioasid_device_info, owner, 0, true),
+	OP(IOASID_ALLOC, ioasid_cmd_alloc, struct ioasid_alloc, label,
+	   0, true),
+	OP(IOASID_FREE, ioasid_cmd_free, struct ioasid_free, __reserved,
+	   0, false),
+	OP(IOASID_SPACE_INFO, ioasid_cmd_space_info, struct ioasid_space_info,
+	   label, 0, true),
+	OP(IOASID_MAP, ioasid_cmd_map, struct ioasid_map, ranges, 0, false),
+	OP(IOASID_UNMAP, ioasid_cmd_unmap, struct ioasid_unmap, unmapped,
+	   IOASID_UNMAP_ALL, true),
+	OP(IOASID_COPY, ioasid_cmd_copy, struct ioasid_copy, length,
+	   IOASID_MAP_READ | IOASID_MAP_WRITE | IOASID_MAP_FIXED, true),
+	OP(IOASID_RESERVE, ioasid_cmd_reserve, struct ioasid_reserve, ranges,
+	   0, false),
+	OP(IOASID_TRANSLATE, ioasid_cmd_translate, struct ioasid_translate,
+	   phys, IOASID_TRANSLATE_PHYS, true),
+	OP(IOASID_OPTION, ioasid_cmd_option, struct ioasid_option, value,
+	   IOASID_OPTION_SET, true),
+	OP(IOASID_DEVICE_ATTACH, ioasid_cmd_device_attach,
+	   struct ioasid_device_attach, __reserved, IOASID_ATTACH_REPLACE,
+	   false),
+	OP(IOASID_DEVICE_DETACH, ioasid_cmd_device_detach,
+	   struct ioasid_device_detach, pasid, 0, false),
+	OP(IOASID_DIRTY_SET, ioasid_cmd_dirty_set, struct ioasid_dirty_set,
+	   __reserved, IOASID_DIRTY_ENABLE, false),
+	OP(IOASID_DIRTY_GET, ioasid_cmd_dirty_get, struct ioasid_dirty_get,
+	   bitmap, 0, false),
+};
+
+/**
+ * ioasid_respond() - write a command's struct back
+ * @cmd: the command
+ * @size: size of the struct
+ *
+ * Return: 0 or -EFAULT. The dispatcher has tried to write before the command
+ * ran, so only a caller that unmaps its own memory meanwhile sees that.
+ */
+int ioasid_respond(struct ioasid_command *cmd, size_t size)
+{
+	if (copy_to_user(cmd->uptr, cmd->arg, min_t(size_t, size, cmd->usize)))
+		return ioasid_fail(cmd->why, -EFAULT, IOASID_REASON_POINTER,
+				   "cannot write the command's struct back");
+	return 0;
+}
+
+static const struct ioasid_op *ioasid_find_op(unsigned int cmd)
+{
+	if (_IOC_TYPE(cmd) != IOASID_TYPE || _IOC_DIR(cmd) || _IOC_SIZE(cmd) ||
+	    _IOC_NR(cmd) >= ARRAY_SIZE(ioasid_ops) ||
+	    !ioasid_ops[_IOC_NR(cmd)].fn)
+		return NULL;
+	return &ioasid_ops[_IOC_NR(cmd)];
+}
+
+static int ioasid_check_struct(struct ioasid_command *cmd,
+			       const struct ioasid_op *op)
+{
+	struct ioasid_header *header = cmd->arg;
+	int rc;
+
+	if (cmd->usize < op->min_size) {
+		cmd->why->value = op->min_size;
+		return ioasid_fail(cmd->why, -EINVAL, IOASID_REASON_SIZE,
+				   "%s: size %u is less than %u", op->name,
+				   cmd->usize, op->min_size);
+	}
+	rc = copy_struct_from_user(cmd->arg, op->size, cmd->uptr, cmd->usize);
+	if (rc == -E2BIG)
+		return ioasid_fail(cmd->why, rc, IOASID_REASON_SIZE,
+				   "%s: this kernel knows %u bytes and the rest is not zero",
+				   op->name, op->size);
+	if (rc)
+		return ioasid_fail(cmd->why, rc, IOASID_REASON_POINTER,
+				   "%s: cannot read the struct", op->name);
+	if (header->flags & ~op->flags) {
+		cmd->why->value = header->flags & ~op->flags;
+		return ioasid_fail(cmd->why, -EOPNOTSUPP, IOASID_REASON_FLAGS,
+				   "%s: unknown flags %#x", op->name,
+				   header->flags & ~op->flags);
+	}
+	/* An answer that cannot be written must not cost the user the deed */
+	if (op->out && put_user(cmd->usize, (u32 __user *)cmd->uptr))
+		return ioasid_fail(cmd->why, -EFAULT, IOASID_REASON_POINTER,
+				   "%s: cannot write the struct", op->name);
+	return 0;
+}
+
+static long ioasid_ioctl(struct file *file, unsigned int nr, unsigned long arg)
+{
+	const struct ioasid_op *op = ioasid_find_op(nr);
+	struct ioasid_header header;
+	struct ioasid_explain why;
+	union ioasid_args args;
+	struct ioasid_command cmd = {
+		.ctx = file->private_data,
+		.uptr = (void __user *)arg,
+		.arg = &args,
+		.why = &why,
+	};
+	int rc;
+
+	if (!op)
+		return -ENOTTY;
+	if (get_user(header.size, (u32 __user *)arg))
+		return -EFAULT;
+	if (header.size < sizeof(header))
+		return -EINVAL;
+	if (get_user(header.extack,
+		     &((struct ioasid_header __user *)arg)->extack))
+		return -EFAULT;
+	rc = ioasid_explain_check(header.extack);
+	if (rc)
+		return rc;
+
+	ioasid_explain_init(&why);
+	cmd.usize = header.size;
+	rc = ioasid_check_struct(&cmd, op);
+	if (!rc)
+		rc = op->fn(&cmd);
+	if (rc) {
+		trace_ioasid_error(cmd.ctx->nr, op->name, rc, &why);
+		ioasid_explain_to_user(&why, header.extack, rc);
+	}
+	return rc;
+}
+
+static int ioasid_open(struct inode *inode, struct file *file)
+{
+	struct ioasid_ctx *ctx = ioasid_ctx_create();
+
+	if (IS_ERR(ctx))
+		return PTR_ERR(ctx);
+	file->private_data = ctx;
+	trace_ioasid_open(ctx->nr, ctx->opener);
+	return nonseekable_open(inode, file);
+}
+
+static int ioasid_release(struct inode *inode, struct file *file)
+{
+	struct ioasid_ctx *ctx = file->private_data;
+
+	trace_ioasid_close(ctx->nr, atomic64_read(&ctx->pinned));
+	ioasid_ctx_close(ctx);
+	return 0;
+}
+
+const struct file_operations ioasid_fops = {
+	.owner = THIS_MODULE,
+	.open = ioasid_open,
+	.release = ioasid_release,
+	.unlocked_ioctl = ioasid_ioctl,
+	.compat_ioctl = compat_ptr_ioctl,
+};
+
+static struct miscdevice ioasid_miscdev = {
+	.minor = MISC_DYNAMIC_MINOR,
+	.name = "ioasid",
+	.fops = &ioasid_fops,
+	.mode = 0660,
+};
+
+static int __init ioasid_module_init(void)
+{
+	int rc = ioasid_pages_setup();
+
+	if (rc)
+		return rc;
+	ioasid_debugfs_setup();
+	rc = misc_register(&ioasid_miscdev);
+	if (rc) {
+		ioasid_debugfs_teardown();
+		ioasid_pages_teardown();
+	}
+	return rc;
+}
+
+static void __exit ioasid_module_exit(void)
+{
+	misc_deregister(&ioasid_miscdev);
+	ioasid_debugfs_teardown();
+	ioasid_pages_teardown();
+}
+
+module_init(ioasid_module_init);
+module_exit(ioasid_module_exit);
+
+MODULE_DESCRIPTION("I/O address spaces for user space: /dev/ioasid");
+MODULE_AUTHOR("The ioasid developers");
+MODULE_LICENSE("GPL");
+MODULE_ALIAS("devname:ioasid");
+IOASID_IMPORT_NS(IOMMUFD_INTERNAL);

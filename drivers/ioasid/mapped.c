@@ -1,0 +1,1045 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Mapped spaces: the kernel keeps the page table, the user maps and unmaps.
+ * Every command here works wholly or not at all, and the order is always:
+ * out of the page tables, flush, out of the tree, unpin.
+ */
+#include <linux/capability.h>
+#include <linux/iommu.h>
+#include <linux/overflow.h>
+#include <linux/slab.h>
+#include <linux/sort.h>
+#include <linux/uaccess.h>
+#include "ioasid_private.h"
+#include "trace.h"
+
+/* Areas that UNMAP_ALL removes with one flush */
+#define IOASID_REMOVE_BATCH	4096
+#define IOASID_REMOVE_FEW	8
+
+#define IOASID_MAP_FLAGS	(IOASID_MAP_READ | IOASID_MAP_WRITE | \
+				 IOASID_MAP_FIXED | IOASID_MAP_FILE)
+
+/**
+ * struct ioasid_slice - an area and where it is
+ * @area: the area
+ * @first: first IOVA
+ * @last: last IOVA
+ */
+struct ioasid_slice {
+	struct ioasid_area *area;
+	u64 first;
+	u64 last;
+};
+
+static void ioasid_count(struct ioasid_space *space,
+			 const struct ioasid_slice *s, int sign)
+{
+	u64 pages = ((s->last - s->first) >> PAGE_SHIFT) + 1;
+
+	atomic64_add(sign, &space->nr_mappings);
+	atomic64_add(sign * (s64)pages, &space->mapped);
+	if (s->area == &s->area->pages->area)
+		atomic64_add(sign * (s64)pages, &space->pinned);
+}
+
+static void ioasid_unmap_slices(struct ioasid_space *space,
+				const struct ioasid_slice *s, u32 nr)
+{
+	struct iommu_iotlb_gather gather;
+	struct ioasid_domain *domain;
+	u32 i;
+
+	list_for_each_entry(domain, &space->domains, link) {
+		iommu_iotlb_gather_init(&gather);
+		for (i = 0; i < nr; i++)
+			ioasid_area_unmap(domain->domain, s[i].first,
+					  s[i].last - s[i].first + 1, &gather);
+		/* One flush for all; nothing may be unpinned before it */
+		iommu_iotlb_sync(domain->domain, &gather);
+	}
+}
+
+/*
+ * Gives areas back that are in no page table any more. They leave the tree
+ * before they are freed, since others walk it.
+ */
+static void ioasid_free_slices(struct ioasid_space *space,
+			       const struct ioasid_slice *s, u32 nr)
+{
+	u32 i;
+
+	mutex_lock(&space->iova_lock);
+	for (i = 0; i < nr; i++)
+		ioasid_iova_erase(space, s[i].first, s[i].last);
+	mutex_unlock(&space->iova_lock);
+	for (i = 0; i < nr; i++)
+		ioasid_area_free(space->ctx, s[i].area);
+}
+
+static void ioasid_remove_slices(struct ioasid_space *space,
+				 const struct ioasid_slice *s, u32 nr)
+{
+	u32 i;
+
+	for (i = 0; i < nr; i++) {
+		ioasid_count(space, &s[i], -1);
+		trace_ioasid_unmap(space, s[i].first, s[i].last - s[i].first + 1);
+	}
+	ioasid_unmap_slices(space, s, nr);
+	ioasid_free_slices(space, s, nr);
+}
+
+/* Lets devices and other commands have areas that are PENDING */
+static void ioasid_publish_slices(struct ioasid_space *space,
+				  const struct ioasid_slice *s, u32 nr)
+{
+	u32 i;
+
+	for (i = 0; i < nr; i++) {
+		ioasid_count(space, &s[i], 1);
+		trace_ioasid_map(space, s[i].first, s[i].last - s[i].first + 1,
+				 s[i].area->prot, s[i].area->pages->nr_runs);
+	}
+	mutex_lock(&space->iova_lock);
+	for (i = 0; i < nr; i++)
+		s[i].area->state = IOASID_AREA_READY;
+	mutex_unlock(&space->iova_lock);
+}
+
+static int ioasid_check_map_flags(const struct ioasid_map_range *r,
+				  struct ioasid_explain *why)
+{
+	if (r->flags & ~IOASID_MAP_FLAGS) {
+		why->value = r->flags & ~IOASID_MAP_FLAGS;
+		return ioasid_fail(why, -EOPNOTSUPP, IOASID_REASON_FLAGS,
+				   "unknown flags %#x",
+				   r->flags & ~IOASID_MAP_FLAGS);
+	}
+	if (!(r->flags & IOASID_MAP_FILE) && r->fd)
+		return ioasid_fail(why, -EOPNOTSUPP, IOASID_REASON_FLAGS,
+				   "fd is not 0 and IOASID_MAP_FILE is not set");
+	if (!(r->flags & (IOASID_MAP_READ | IOASID_MAP_WRITE)))
+		return ioasid_fail(why, -EINVAL, IOASID_REASON_VALUE,
+				   "neither IOASID_MAP_READ nor IOASID_MAP_WRITE");
+	return 0;
+}
+
+/* @iova is checked as well if it matters, else 0 is given */
+static int ioasid_check_range(u64 iova, u64 addr, u64 length,
+			      struct ioasid_explain *why)
+{
+	u64 end;
+
+	if (!length)
+		return ioasid_fail(why, -EINVAL, IOASID_REASON_VALUE,
+				   "the length is 0");
+	if (!PAGE_ALIGNED(iova | addr | length)) {
+		why->value = iova | addr | length;
+		return ioasid_fail(why, -EINVAL, IOASID_REASON_ALIGNMENT,
+				   "IOVA %#llx, address %#llx and length %#llx must be multiples of %lu",
+				   iova, addr, length, PAGE_SIZE);
+	}
+	/* The last address counts, not the one behind it, which may be 2^64 */
+	if (check_add_overflow(iova, length - 1, &end) ||
+	    check_add_overflow(addr, length - 1, &end)) {
+		why->value = length;
+		return ioasid_fail(why, -EOVERFLOW, IOASID_REASON_OVERFLOW,
+				   "IOVA %#llx or address %#llx plus length %#llx wraps",
+				   iova, addr, length);
+	}
+	return 0;
+}
+
+static int ioasid_check_map(const struct ioasid_map_range *r,
+			    struct ioasid_explain *why)
+{
+	int rc = ioasid_check_map_flags(r, why);
+
+	if (!rc)
+		rc = ioasid_check_range(r->flags & IOASID_MAP_FIXED ?
+					r->iova : 0, r->addr, r->length, why);
+	if (rc)
+		return rc;
+	if (r->length >> PAGE_SHIFT > U32_MAX) {
+		why->value = r->length;
+		return ioasid_fail(why, -E2BIG, IOASID_REASON_LIMIT,
+				   "a mapping has less than 16 TiB");
+	}
+	if (r->flags & IOASID_MAP_FILE && r->addr > S64_MAX - r->length)
+		return ioasid_fail(why, -EOVERFLOW, IOASID_REASON_OVERFLOW,
+				   "no file reaches to %#llx", r->addr);
+	return 0;
+}
+
+static int ioasid_map_slice(struct ioasid_space *space,
+			    const struct ioasid_slice *s,
+			    struct ioasid_explain *why)
+{
+	struct iommu_iotlb_gather gather;
+	struct ioasid_domain *domain;
+	u64 length = s->last - s->first + 1;
+	int rc;
+
+	list_for_each_entry(domain, &space->domains, link) {
+		rc = ioasid_area_map(domain->domain, s->area, s->first, length,
+				     why);
+		if (rc)
+			goto undo;
+	}
+	return 0;
+undo:
+	list_for_each_entry_continue_reverse(domain, &space->domains, link) {
+		iommu_iotlb_gather_init(&gather);
+		ioasid_area_unmap(domain->domain, s->first, length, &gather);
+		iommu_iotlb_sync(domain->domain, &gather);
+	}
+	return rc;
+}
+
+static struct ioasid_pages *ioasid_new_pages(const struct ioasid_map_range *r)
+{
+	struct ioasid_pages *pages = ioasid_pages_alloc();
+
+	if (!pages)
+		return NULL;
+	refcount_set(&pages->users, 1);
+	pages->addr = r->addr;
+	pages->nr = r->length >> PAGE_SHIFT;
+	pages->writable = r->flags & IOASID_MAP_WRITE;
+	pages->file = r->flags & IOASID_MAP_FILE;
+	pages->area.pages = pages;
+	pages->area.prot = r->flags & (IOASID_MAP_READ | IOASID_MAP_WRITE);
+	return pages;
+}
+
+/* Maps one range; the area stays PENDING */
+static int ioasid_map_range(struct ioasid_space *space,
+			    struct ioasid_map_range *r, struct ioasid_slice *s,
+			    struct ioasid_explain *why)
+{
+	bool fixed = r->flags & IOASID_MAP_FIXED;
+	struct ioasid_pages *pages;
+	u64 iova = fixed ? r->iova : r->addr;
+	int rc = ioasid_check_map(r, why);
+
+	if (rc)
+		return rc;
+	pages = ioasid_new_pages(r);
+	if (!pages)
+		return ioasid_fail(why, -ENOMEM, IOASID_REASON_NO_MEMORY,
+				   "no memory for a mapping");
+	s->area = &pages->area;
+	rc = ioasid_iova_insert(space, s->area, &iova, r->length, fixed, why);
+	if (rc)
+		goto free;
+	r->iova = iova;
+	s->first = iova;
+	s->last = iova + r->length - 1;
+	rc = ioasid_pages_pin(space->ctx, pages, r->fd, why);
+	if (!rc)
+		rc = ioasid_map_slice(space, s, why);
+	if (!rc)
+		return 0;
+	mutex_lock(&space->iova_lock);
+	ioasid_iova_erase(space, s->first, s->last);
+	mutex_unlock(&space->iova_lock);
+free:
+	ioasid_area_free(space->ctx, s->area);
+	return rc;
+}
+
+/* Tells the user the IOVA that the kernel has chosen */
+static int ioasid_put_iovas(const struct ioasid_map_range *r, u32 nr,
+			    u64 uptr, struct ioasid_explain *why)
+{
+	struct ioasid_map_range __user *ur = u64_to_user_ptr(uptr);
+	u32 i;
+
+	for (i = 0; i < nr; i++)
+		if (!(r[i].flags & IOASID_MAP_FIXED) &&
+		    put_user(r[i].iova, &ur[i].iova)) {
+			why->index = i;
+			return ioasid_fail(why, -EFAULT, IOASID_REASON_POINTER,
+					   "cannot write the IOVA of range %u",
+					   i);
+		}
+	return 0;
+}
+
+static int ioasid_map_ranges(struct ioasid_space *space,
+			     struct ioasid_map_range *r, struct ioasid_slice *s,
+			     struct ioasid_map *arg, struct ioasid_explain *why)
+{
+	u32 i;
+	int rc;
+
+	for (i = 0; i < arg->nr; i++) {
+		rc = ioasid_map_range(space, &r[i], &s[i], why);
+		if (rc) {
+			why->index = i;
+			goto undo;
+		}
+	}
+	rc = ioasid_put_iovas(r, arg->nr, arg->ranges, why);
+	if (rc)
+		goto undo;
+	ioasid_publish_slices(space, s, arg->nr);
+	return 0;
+undo:
+	ioasid_unmap_slices(space, s, i);
+	ioasid_free_slices(space, s, i);
+	return rc;
+}
+
+static int ioasid_check_vector(u32 nr, struct ioasid_explain *why)
+{
+	if (nr && nr <= IOASID_MAX_VECTOR)
+		return 0;
+	why->value = nr;
+	if (!nr)
+		return ioasid_fail(why, -EINVAL, IOASID_REASON_VALUE,
+				   "no range is given");
+	return ioasid_fail(why, -E2BIG, IOASID_REASON_LIMIT,
+			   "%u ranges: %u at most", nr, IOASID_MAX_VECTOR);
+}
+
+static int ioasid_map_vector(struct ioasid_space *space, struct ioasid_map *arg,
+			     struct ioasid_explain *why)
+{
+	struct ioasid_map_range *r;
+	struct ioasid_slice *s;
+	int rc;
+
+	r = kvmalloc_array(arg->nr, sizeof(*r), GFP_KERNEL_ACCOUNT);
+	s = kvmalloc_array(arg->nr, sizeof(*s), GFP_KERNEL_ACCOUNT);
+	if (!r || !s)
+		rc = ioasid_fail(why, -ENOMEM, IOASID_REASON_NO_MEMORY,
+				 "no memory for %u ranges", arg->nr);
+	else if (copy_from_user(r, u64_to_user_ptr(arg->ranges),
+				arg->nr * sizeof(*r)))
+		rc = ioasid_fail(why, -EFAULT, IOASID_REASON_POINTER,
+				 "cannot read the ranges");
+	else
+		rc = ioasid_map_ranges(space, r, s, arg, why);
+	kvfree(s);
+	kvfree(r);
+	return rc;
+}
+
+static int ioasid_map_single(struct ioasid_space *space, struct ioasid_map *arg,
+			     struct ioasid_explain *why)
+{
+	struct ioasid_map_range r;
+	struct ioasid_slice s;
+
+	if (copy_from_user(&r, u64_to_user_ptr(arg->ranges), sizeof(r)))
+		return ioasid_fail(why, -EFAULT, IOASID_REASON_POINTER,
+				   "cannot read the range");
+	return ioasid_map_ranges(space, &r, &s, arg, why);
+}
+
+int ioasid_cmd_map(struct ioasid_command *cmd)
+{
+	struct ioasid_map *arg = cmd->arg;
+	struct ioasid_space *space;
+	int rc = ioasid_check_vector(arg->nr, cmd->why);
+
+	if (rc)
+		return rc;
+	space = ioasid_space_enter(cmd->ctx, arg->ioasid, cmd->why);
+	if (IS_ERR(space))
+		return PTR_ERR(space);
+	if (arg->nr == 1)
+		rc = ioasid_map_single(space, arg, cmd->why);
+	else
+		rc = ioasid_map_vector(space, arg, cmd->why);
+	ioasid_space_leave(space);
+	return rc;
+}
+
+/**
+ * struct ioasid_remover - the areas that an unmap removes
+ * @space: the space
+ * @slice: the areas; LEAVING, so nobody else touches them
+ * @nr: how many
+ * @max: room
+ * @few: where @slice points to at first
+ */
+struct ioasid_remover {
+	struct ioasid_space *space;
+	struct ioasid_slice *slice;
+	u32 nr;
+	u32 max;
+	struct ioasid_slice few[IOASID_REMOVE_FEW];
+};
+
+static void ioasid_remover_init(struct ioasid_remover *rm,
+				struct ioasid_space *space)
+{
+	rm->space = space;
+	rm->slice = rm->few;
+	rm->nr = 0;
+	rm->max = IOASID_REMOVE_FEW;
+}
+
+static void ioasid_remover_free(struct ioasid_remover *rm)
+{
+	if (rm->slice != rm->few)
+		kvfree(rm->slice);
+}
+
+static int ioasid_remover_grow(struct ioasid_remover *rm, u32 max)
+{
+	struct ioasid_slice *bigger;
+
+	bigger = kvmalloc_array(max, sizeof(*bigger), GFP_KERNEL_ACCOUNT);
+	if (!bigger)
+		return -ENOMEM;
+	memcpy(bigger, rm->slice, rm->nr * sizeof(*bigger));
+	ioasid_remover_free(rm);
+	rm->slice = bigger;
+	rm->max = max;
+	return 0;
+}
+
+static int ioasid_check_leaving(const struct ioasid_slice *s, u64 first,
+				u64 last, struct ioasid_explain *why)
+{
+	if (s->first >= first && s->last <= last &&
+	    s->area->state == IOASID_AREA_READY)
+		return 0;
+	why->value = s->first;
+	if (s->first < first || s->last > last)
+		return ioasid_fail(why, -EINVAL, IOASID_REASON_CUT,
+				   "%#llx-%#llx would cut the mapping at %#llx-%#llx",
+				   first, last, s->first, s->last);
+	return ioasid_fail(why, -EBUSY, IOASID_REASON_RACE,
+			   "another command is at work on the mapping at %#llx",
+			   s->first);
+}
+
+/* Takes the areas of a range, at least one and none in part; under iova_lock */
+static int ioasid_remover_take(struct ioasid_remover *rm, u64 first, u64 last,
+			       struct ioasid_explain *why)
+{
+	u32 before = rm->nr;
+	u64 at = first;
+	int rc;
+
+	for (;;) {
+		struct ioasid_slice *s;
+
+		if (rm->nr == rm->max && ioasid_remover_grow(rm, rm->max * 4))
+			return ioasid_fail(why, -ENOMEM,
+					   IOASID_REASON_NO_MEMORY,
+					   "no memory for the list of mappings");
+		s = &rm->slice[rm->nr];
+		s->area = ioasid_iova_first(rm->space, at, last, &s->first,
+					    &s->last);
+		if (!s->area)
+			break;
+		rc = ioasid_check_leaving(s, first, last, why);
+		if (rc)
+			return rc;
+		s->area->state = IOASID_AREA_LEAVING;
+		rm->nr++;
+		if (s->last >= last)
+			break;
+		at = s->last + 1;
+		cond_resched();
+	}
+	if (rm->nr > before)
+		return 0;
+	why->value = first;
+	return ioasid_fail(why, -ENOENT, IOASID_REASON_NOT_MAPPED,
+			   "nothing is mapped at %#llx-%#llx of space %u", first,
+			   last, rm->space->id);
+}
+
+static int ioasid_remover_take_all(struct ioasid_remover *rm,
+				   const struct ioasid_unmap_range *r, u32 nr,
+				   struct ioasid_explain *why)
+{
+	int rc = 0;
+	u32 i;
+
+	mutex_lock(&rm->space->iova_lock);
+	for (i = 0; i < nr; i++) {
+		rc = ioasid_remover_take(rm, r[i].iova,
+					 r[i].iova + r[i].length - 1, why);
+		if (rc) {
+			why->index = i;
+			break;
+		}
+	}
+	for (i = 0; rc && i < rm->nr; i++)
+		rm->slice[i].area->state = IOASID_AREA_READY;
+	mutex_unlock(&rm->space->iova_lock);
+	return rc;
+}
+
+/* Takes as many areas from @at on as there is room for, and moves @at */
+static void ioasid_remover_take_some(struct ioasid_remover *rm, u64 *at)
+{
+	rm->nr = 0;
+	mutex_lock(&rm->space->iova_lock);
+	while (rm->nr < rm->max) {
+		struct ioasid_slice *s = &rm->slice[rm->nr];
+
+		s->area = ioasid_iova_first(rm->space, *at, U64_MAX, &s->first,
+					    &s->last);
+		if (!s->area)
+			break;
+		*at = s->last + 1;
+		/* What another command is at work on is not mapped: leave it */
+		if (s->area->state == IOASID_AREA_READY) {
+			s->area->state = IOASID_AREA_LEAVING;
+			rm->nr++;
+		}
+		/* The space ends here, and @at has wrapped */
+		if (!*at)
+			break;
+	}
+	mutex_unlock(&rm->space->iova_lock);
+}
+
+static u64 ioasid_slices_bytes(const struct ioasid_slice *s, u32 nr)
+{
+	u64 bytes = 0;
+	u32 i;
+
+	for (i = 0; i < nr; i++)
+		bytes += s[i].last - s[i].first + 1;
+	return bytes;
+}
+
+struct ioasid_order {
+	u64 first;
+	u64 last;
+	u32 index;
+};
+
+static int ioasid_compare(const void *a, const void *b)
+{
+	const struct ioasid_order *x = a, *y = b;
+
+	return x->first < y->first ? -1 : x->first > y->first;
+}
+
+/* Ranges that overlap would unmap the same thing twice */
+static int ioasid_check_disjoint(const struct ioasid_unmap_range *r, u32 nr,
+				 struct ioasid_explain *why)
+{
+	struct ioasid_order *o = kvmalloc_array(nr, sizeof(*o),
+						GFP_KERNEL_ACCOUNT);
+	int rc = 0;
+	u32 i;
+
+	if (!o)
+		return ioasid_fail(why, -ENOMEM, IOASID_REASON_NO_MEMORY,
+				   "no memory for %u ranges", nr);
+	for (i = 0; i < nr; i++) {
+		o[i].first = r[i].iova;
+		o[i].last = r[i].iova + r[i].length - 1;
+		o[i].index = i;
+	}
+	sort(o, nr, sizeof(*o), ioasid_compare, NULL);
+	for (i = 1; i < nr && !rc; i++) {
+		if (o[i].first > o[i - 1].last)
+			continue;
+		why->index = max(o[i].index, o[i - 1].index);
+		why->value = o[i].first;
+		rc = ioasid_fail(why, -EINVAL, IOASID_REASON_OVERLAP,
+				 "ranges %u and %u overlap", o[i - 1].index,
+				 o[i].index);
+	}
+	kvfree(o);
+	return rc;
+}
+
+static int ioasid_check_unmap(const struct ioasid_unmap_range *r, u32 nr,
+			      struct ioasid_explain *why)
+{
+	bool ascending = true;
+	u32 i;
+	int rc;
+
+	for (i = 0; i < nr; i++) {
+		rc = ioasid_check_range(r[i].iova, 0, r[i].length, why);
+		if (rc) {
+			why->index = i;
+			return rc;
+		}
+		if (i && r[i].iova <= r[i - 1].iova + r[i - 1].length - 1)
+			ascending = false;
+	}
+	return ascending ? 0 : ioasid_check_disjoint(r, nr, why);
+}
+
+static int ioasid_unmap_ranges(struct ioasid_space *space,
+			       const struct ioasid_unmap_range *r,
+			       struct ioasid_unmap *arg,
+			       struct ioasid_explain *why)
+{
+	struct ioasid_remover rm;
+	int rc = ioasid_check_unmap(r, arg->nr, why);
+
+	if (rc)
+		return rc;
+	ioasid_remover_init(&rm, space);
+	rc = ioasid_remover_take_all(&rm, r, arg->nr, why);
+	if (!rc) {
+		arg->unmapped = ioasid_slices_bytes(rm.slice, rm.nr);
+		ioasid_remove_slices(space, rm.slice, rm.nr);
+	}
+	ioasid_remover_free(&rm);
+	return rc;
+}
+
+static int ioasid_unmap_vector(struct ioasid_space *space,
+			       struct ioasid_unmap *arg,
+			       struct ioasid_explain *why)
+{
+	struct ioasid_unmap_range *r;
+	int rc;
+
+	r = kvmalloc_array(arg->nr, sizeof(*r), GFP_KERNEL_ACCOUNT);
+	if (!r)
+		return ioasid_fail(why, -ENOMEM, IOASID_REASON_NO_MEMORY,
+				   "no memory for %u ranges", arg->nr);
+	if (copy_from_user(r, u64_to_user_ptr(arg->ranges),
+			   arg->nr * sizeof(*r)))
+		rc = ioasid_fail(why, -EFAULT, IOASID_REASON_POINTER,
+				 "cannot read the ranges");
+	else
+		rc = ioasid_unmap_ranges(space, r, arg, why);
+	kvfree(r);
+	return rc;
+}
+
+static int ioasid_unmap_single(struct ioasid_space *space,
+			       struct ioasid_unmap *arg,
+			       struct ioasid_explain *why)
+{
+	struct ioasid_unmap_range r;
+
+	if (copy_from_user(&r, u64_to_user_ptr(arg->ranges), sizeof(r)))
+		return ioasid_fail(why, -EFAULT, IOASID_REASON_POINTER,
+				   "cannot read the range");
+	return ioasid_unmap_ranges(space, &r, arg, why);
+}
+
+static int ioasid_unmap_all(struct ioasid_space *space,
+			    struct ioasid_unmap *arg)
+{
+	struct ioasid_remover rm;
+	u64 at = 0;
+
+	ioasid_remover_init(&rm, space);
+	/* Without memory it takes more, smaller steps: this cannot fail */
+	ioasid_remover_grow(&rm, IOASID_REMOVE_BATCH);
+	arg->unmapped = 0;
+	do {
+		ioasid_remover_take_some(&rm, &at);
+		arg->unmapped += ioasid_slices_bytes(rm.slice, rm.nr);
+		ioasid_remove_slices(space, rm.slice, rm.nr);
+	} while (rm.nr == rm.max && at);
+	ioasid_remover_free(&rm);
+	return 0;
+}
+
+int ioasid_cmd_unmap(struct ioasid_command *cmd)
+{
+	struct ioasid_unmap *arg = cmd->arg;
+	bool all = arg->flags & IOASID_UNMAP_ALL;
+	struct ioasid_space *space;
+	int rc;
+
+	if (all && (arg->nr || arg->ranges))
+		return ioasid_fail(cmd->why, -EINVAL, IOASID_REASON_VALUE,
+				   "IOASID_UNMAP_ALL takes no ranges");
+	rc = all ? 0 : ioasid_check_vector(arg->nr, cmd->why);
+	if (rc)
+		return rc;
+	space = ioasid_space_enter(cmd->ctx, arg->ioasid, cmd->why);
+	if (IS_ERR(space))
+		return PTR_ERR(space);
+	if (all)
+		rc = ioasid_unmap_all(space, arg);
+	else if (arg->nr == 1)
+		rc = ioasid_unmap_single(space, arg, cmd->why);
+	else
+		rc = ioasid_unmap_vector(space, arg, cmd->why);
+	ioasid_space_leave(space);
+	return rc ?: ioasid_respond(cmd, sizeof(*arg));
+}
+
+/**
+ * struct ioasid_copier - slices of a source on their way
+ * @slice: their areas, and where they go
+ * @nr: number of slices
+ * @max: room in @slice
+ */
+struct ioasid_copier {
+	struct ioasid_slice *slice;
+	u32 nr;
+	u32 max;
+};
+
+static int ioasid_copier_add(struct ioasid_copier *c, struct ioasid_area *src,
+			     u64 offset, u64 length, u32 prot)
+{
+	struct ioasid_slice *s;
+	u32 max = c->max ? c->max * 2 : 16;
+
+	if (c->nr == c->max) {
+		s = kvrealloc(c->slice, max * sizeof(*s), GFP_KERNEL_ACCOUNT);
+		if (!s)
+			return -ENOMEM;
+		c->slice = s;
+		c->max = max;
+	}
+	s = &c->slice[c->nr];
+	s->area = ioasid_area_alloc(src->pages);
+	if (!s->area)
+		return -ENOMEM;
+	s->area->first = src->first + (offset >> PAGE_SHIFT);
+	s->area->prot = prot;
+	s->last = length - 1;
+	c->nr++;
+	return 0;
+}
+
+static int ioasid_copy_check_area(struct ioasid_area *area, u64 at,
+				  u64 area_first, u32 prot,
+				  struct ioasid_explain *why)
+{
+	why->value = at;
+	if (!area || area_first > at)
+		return ioasid_fail(why, -ENOENT, IOASID_REASON_NOT_MAPPED,
+				   "nothing is mapped at %#llx of the source",
+				   at);
+	if (area->state != IOASID_AREA_READY)
+		return ioasid_fail(why, -EBUSY, IOASID_REASON_RACE,
+				   "another command is at work on the mapping at %#llx of the source",
+				   area_first);
+	if (prot & IOASID_MAP_WRITE && !(area->prot & IOASID_MAP_WRITE))
+		return ioasid_fail(why, -EPERM, IOASID_REASON_PERMISSION,
+				   "the source is not mapped for writing at %#llx",
+				   at);
+	why->value = 0;
+	return 0;
+}
+
+/* Takes a reference on all the memory of the source; iova_lock is held */
+static int ioasid_copy_collect(struct ioasid_space *space,
+			       const struct ioasid_copy *arg,
+			       struct ioasid_copier *c,
+			       struct ioasid_explain *why)
+{
+	u32 prot = arg->flags & (IOASID_MAP_READ | IOASID_MAP_WRITE);
+	u64 at = arg->src_iova, last = at + arg->length - 1;
+	u64 area_first, area_last, end;
+	struct ioasid_area *area;
+	int rc;
+
+	for (;;) {
+		area = ioasid_iova_first(space, at, last, &area_first,
+					 &area_last);
+		rc = ioasid_copy_check_area(area, at, area_first, prot, why);
+		if (rc)
+			return rc;
+		end = min(area_last, last);
+		if (ioasid_copier_add(c, area, at - area_first, end - at + 1,
+				      prot))
+			return ioasid_fail(why, -ENOMEM,
+					   IOASID_REASON_NO_MEMORY,
+					   "no memory for the copy");
+		if (end == last)
+			return 0;
+		at = end + 1;
+	}
+}
+
+static int ioasid_copy_from(struct ioasid_command *cmd, struct ioasid_copier *c)
+{
+	struct ioasid_copy *arg = cmd->arg;
+	struct ioasid_space *space;
+	int rc;
+
+	space = ioasid_space_enter(cmd->ctx, arg->src_ioasid, cmd->why);
+	if (IS_ERR(space))
+		return PTR_ERR(space);
+	mutex_lock(&space->iova_lock);
+	rc = ioasid_copy_collect(space, arg, c, cmd->why);
+	mutex_unlock(&space->iova_lock);
+	ioasid_space_leave(space);
+	return rc;
+}
+
+/* Turns lengths into places, and puts the slices there */
+static int ioasid_copy_place(struct ioasid_space *space,
+			     struct ioasid_copier *c, u64 iova, u64 end,
+			     u32 *placed)
+{
+	u32 i;
+
+	for (i = 0; i < c->nr; i++) {
+		c->slice[i].first = iova;
+		c->slice[i].last += iova;
+		iova = c->slice[i].last + 1;
+	}
+	/* The first slice has taken all the range; each next one cuts it */
+	for (*placed = 1; *placed < c->nr; (*placed)++) {
+		struct ioasid_slice *s = &c->slice[*placed];
+
+		if (ioasid_iova_split(space, s->first, end, s->area)) {
+			c->slice[*placed - 1].last = end;
+			return -ENOMEM;
+		}
+	}
+	return 0;
+}
+
+static int ioasid_copy_insert(struct ioasid_space *space,
+			      struct ioasid_copy *arg, struct ioasid_copier *c,
+			      struct ioasid_explain *why)
+{
+	struct ioasid_area *first = c->slice[0].area;
+	bool fixed = arg->flags & IOASID_MAP_FIXED;
+	u64 iova = fixed ? arg->dst_iova : first->pages->addr +
+					   ((u64)first->first << PAGE_SHIFT);
+	u32 i, placed;
+	int rc;
+
+	rc = ioasid_iova_insert(space, first, &iova, arg->length, fixed, why);
+	if (rc)
+		return rc;
+	arg->dst_iova = iova;
+	mutex_lock(&space->iova_lock);
+	rc = ioasid_copy_place(space, c, iova, iova + arg->length - 1, &placed);
+	for (i = 0; rc && i < placed; i++)
+		ioasid_iova_erase(space, c->slice[i].first, c->slice[i].last);
+	mutex_unlock(&space->iova_lock);
+	if (rc)
+		return ioasid_fail(why, rc, IOASID_REASON_NO_MEMORY,
+				   "no memory for the tree of mappings");
+	return 0;
+}
+
+static void ioasid_copy_erase(struct ioasid_space *space,
+			      struct ioasid_copier *c)
+{
+	u32 i;
+
+	mutex_lock(&space->iova_lock);
+	for (i = 0; i < c->nr; i++)
+		ioasid_iova_erase(space, c->slice[i].first, c->slice[i].last);
+	mutex_unlock(&space->iova_lock);
+}
+
+static int ioasid_copy_to(struct ioasid_command *cmd, struct ioasid_copier *c)
+{
+	struct ioasid_copy *arg = cmd->arg;
+	struct ioasid_space *space;
+	u32 i;
+	int rc;
+
+	space = ioasid_space_enter(cmd->ctx, arg->dst_ioasid, cmd->why);
+	if (IS_ERR(space))
+		return PTR_ERR(space);
+	rc = ioasid_copy_insert(space, arg, c, cmd->why);
+	if (rc)
+		goto leave;
+	for (i = 0; i < c->nr; i++) {
+		rc = ioasid_map_slice(space, &c->slice[i], cmd->why);
+		if (rc)
+			goto undo;
+	}
+	rc = ioasid_respond(cmd, sizeof(*arg));
+	if (rc)
+		goto undo;
+	ioasid_publish_slices(space, c->slice, c->nr);
+	goto leave;
+undo:
+	ioasid_unmap_slices(space, c->slice, i);
+	ioasid_copy_erase(space, c);
+leave:
+	ioasid_space_leave(space);
+	return rc;
+}
+
+int ioasid_cmd_copy(struct ioasid_command *cmd)
+{
+	struct ioasid_copy *arg = cmd->arg;
+	struct ioasid_copier c = {};
+	u32 i;
+	int rc;
+
+	if (!(arg->flags & (IOASID_MAP_READ | IOASID_MAP_WRITE)))
+		return ioasid_fail(cmd->why, -EINVAL, IOASID_REASON_VALUE,
+				   "neither IOASID_MAP_READ nor IOASID_MAP_WRITE");
+	rc = ioasid_check_range(arg->flags & IOASID_MAP_FIXED ?
+				arg->dst_iova : 0, arg->src_iova, arg->length,
+				cmd->why);
+	if (rc)
+		return rc;
+	rc = ioasid_copy_from(cmd, &c);
+	if (!rc)
+		rc = ioasid_copy_to(cmd, &c);
+	/* Copied, the areas are the destination's; else they are nobody's */
+	for (i = 0; rc && i < c.nr; i++)
+		ioasid_area_free(cmd->ctx, c.slice[i].area);
+	kvfree(c.slice);
+	return rc;
+}
+
+static int ioasid_translate_area(struct ioasid_space *space,
+				 struct ioasid_translate *arg,
+				 struct ioasid_explain *why)
+{
+	struct ioasid_domain *domain;
+	struct ioasid_area *area;
+	u64 first, last;
+
+	area = ioasid_iova_first(space, arg->iova, arg->iova, &first, &last);
+	if (!area || area->state != IOASID_AREA_READY) {
+		why->value = arg->iova;
+		return ioasid_fail(why, -ENOENT, IOASID_REASON_NOT_MAPPED,
+				   "nothing is mapped at %#llx of space %u",
+				   arg->iova, space->id);
+	}
+	arg->map_iova = first;
+	arg->map_length = last - first + 1;
+	arg->map_flags = area->prot |
+			 (area->pages->file ? IOASID_MAP_FILE : 0);
+	arg->addr = area->pages->addr + ((u64)area->first << PAGE_SHIFT) +
+		    (arg->iova - first);
+	arg->phys = 0;
+	domain = list_first_entry_or_null(&space->domains, struct ioasid_domain,
+					  link);
+	if (domain && arg->flags & IOASID_TRANSLATE_PHYS)
+		arg->phys = iommu_iova_to_phys(domain->domain, arg->iova);
+	return 0;
+}
+
+int ioasid_cmd_translate(struct ioasid_command *cmd)
+{
+	struct ioasid_translate *arg = cmd->arg;
+	struct ioasid_space *space;
+	int rc;
+
+	if (arg->flags & IOASID_TRANSLATE_PHYS && !capable(CAP_SYS_ADMIN))
+		return ioasid_fail(cmd->why, -EPERM, IOASID_REASON_PRIVILEGE,
+				   "physical addresses are for CAP_SYS_ADMIN");
+	space = ioasid_space_enter(cmd->ctx, arg->ioasid, cmd->why);
+	if (IS_ERR(space))
+		return PTR_ERR(space);
+	mutex_lock(&space->iova_lock);
+	rc = ioasid_translate_area(space, arg, cmd->why);
+	mutex_unlock(&space->iova_lock);
+	ioasid_space_leave(space);
+	return rc ?: ioasid_respond(cmd, sizeof(*arg));
+}
+
+static int ioasid_no_dirty(struct ioasid_command *cmd, u32 ioasid)
+{
+	struct ioasid_space *space = ioasid_space_get(cmd->ctx, ioasid, cmd->why);
+
+	if (IS_ERR(space))
+		return PTR_ERR(space);
+	ioasid_space_put(space);
+	return ioasid_fail(cmd->why, -EOPNOTSUPP, IOASID_REASON_NO_DIRTY,
+			   compat_can_read_dirty() ?
+			   "this version does not read dirty bits" :
+			   "this kernel is built without CONFIG_IOMMUFD_DRIVER: its IOMMU drivers cannot report dirty bits");
+}
+
+int ioasid_cmd_dirty_set(struct ioasid_command *cmd)
+{
+	struct ioasid_dirty_set *arg = cmd->arg;
+
+	if (arg->__reserved)
+		return ioasid_fail(cmd->why, -EOPNOTSUPP, IOASID_REASON_FLAGS,
+				   "a reserved field is not zero");
+	return ioasid_no_dirty(cmd, arg->ioasid);
+}
+
+int ioasid_cmd_dirty_get(struct ioasid_command *cmd)
+{
+	struct ioasid_dirty_get *arg = cmd->arg;
+
+	if (arg->__reserved)
+		return ioasid_fail(cmd->why, -EOPNOTSUPP, IOASID_REASON_FLAGS,
+				   "a reserved field is not zero");
+	return ioasid_no_dirty(cmd, arg->ioasid);
+}
+
+/**
+ * ioasid_mapped_fill() - put all that is mapped in a space into a new domain
+ * @space: the space; rwsem is held for writing
+ * @domain: the domain; not used by any device yet
+ * @why: the reason if it fails
+ *
+ * From the runs; no page table is walked and nothing is pinned.
+ *
+ * Return: 0, -ERANGE if a mapping is beyond what the domain can address, or
+ * what the IOMMU driver says. A domain that is half full can only be freed.
+ */
+int ioasid_mapped_fill(struct ioasid_space *space, struct ioasid_domain *domain,
+		       struct ioasid_explain *why)
+{
+	struct iommu_domain_geometry *g = &domain->domain->geometry;
+	struct ioasid_area *area;
+	u64 at = 0, first, last;
+	int rc = 0;
+
+	mutex_lock(&space->iova_lock);
+	while (!rc) {
+		area = ioasid_iova_first(space, at, U64_MAX, &first, &last);
+		if (!area)
+			break;
+		if (g->force_aperture &&
+		    (first < g->aperture_start || last > g->aperture_end)) {
+			why->value = first;
+			rc = ioasid_fail(why, -ERANGE, IOASID_REASON_APERTURE,
+					 "the mapping at %#llx-%#llx is beyond what the IOMMU can address (%#llx)",
+					 first, last, (u64)g->aperture_end);
+			break;
+		}
+		rc = ioasid_area_map(domain->domain, area, first,
+				     last - first + 1, why);
+		if (last == U64_MAX)
+			break;
+		at = last + 1;
+		cond_resched();
+	}
+	mutex_unlock(&space->iova_lock);
+	return rc;
+}
+
+/**
+ * ioasid_mapped_empty() - unpin all of a space that has no domain any more
+ * @space: the space; nobody else knows it, and its tree is destroyed next
+ */
+void ioasid_mapped_empty(struct ioasid_space *space)
+{
+	struct ioasid_slice s;
+	u64 at = 0;
+
+	mutex_lock(&space->iova_lock);
+	for (;;) {
+		s.area = ioasid_iova_first(space, at, U64_MAX, &s.first,
+					   &s.last);
+		if (!s.area)
+			break;
+		ioasid_count(space, &s, -1);
+		ioasid_area_free(space->ctx, s.area);
+		if (s.last == U64_MAX)
+			break;
+		at = s.last + 1;
+		cond_resched();
+	}
+	mutex_unlock(&space->iova_lock);
+}

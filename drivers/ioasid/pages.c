@@ -1,0 +1,649 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Pinned memory: pages are pinned in batches, kept as runs of contiguous
+ * frames, and mapped, unmapped and unpinned from the runs. Pages are charged
+ * before they are pinned; nothing here may unpin a page that an IOMMU can
+ * still reach: callers unmap and flush first.
+ */
+#include <linux/file.h>
+#include <linux/hugetlb.h>
+#include <linux/iommu.h>
+#include <linux/memfd.h>
+#include <linux/mm.h>
+#include <linux/pagemap.h>
+#include <linux/scatterlist.h>
+#include <linux/sched/signal.h>
+#include <linux/sizes.h>
+#include <linux/slab.h>
+#include "compat/memfd.h"
+#include "ioasid_private.h"
+
+/* What a small mapping needs lives on the stack */
+#define IOASID_FEW	16
+/* Pages pinned, and runs mapped, at a time for large ones */
+#define IOASID_BATCH	2048
+/* How much is unmapped between two chances for others to run */
+#define IOASID_UNMAP_STEP	SZ_1G
+
+static struct kmem_cache *ioasid_pages_cache;
+
+/**
+ * struct ioasid_runs - runs in the making
+ * @run: array
+ * @nr: how many are used
+ * @max: how many fit
+ * @few: where @run points to at first
+ */
+struct ioasid_runs {
+	struct ioasid_run *run;
+	u32 nr;
+	u32 max;
+	struct ioasid_run few[IOASID_FEW];
+};
+
+int ioasid_pages_setup(void)
+{
+	ioasid_pages_cache = KMEM_CACHE(ioasid_pages, SLAB_ACCOUNT);
+	return ioasid_pages_cache ? 0 : -ENOMEM;
+}
+
+void ioasid_pages_teardown(void)
+{
+	/* Contexts and spaces go by RCU; their pages have gone before */
+	rcu_barrier();
+	kmem_cache_destroy(ioasid_pages_cache);
+}
+
+struct ioasid_pages *ioasid_pages_alloc(void)
+{
+	return kmem_cache_zalloc(ioasid_pages_cache, GFP_KERNEL_ACCOUNT);
+}
+
+static const struct ioasid_run *ioasid_pages_runs(const struct ioasid_pages *pages)
+{
+	return pages->nr_runs == 1 ? &pages->run : pages->runs;
+}
+
+static int ioasid_runs_grow(struct ioasid_runs *runs, u32 pages_left)
+{
+	/* Never more than a run for each page that is still to come */
+	u64 want = min_t(u64, (u64)runs->max * 4, (u64)runs->nr + pages_left);
+	struct ioasid_run *bigger;
+
+	bigger = kvmalloc_array(want, sizeof(*bigger), GFP_KERNEL_ACCOUNT);
+	if (!bigger)
+		return -ENOMEM;
+	memcpy(bigger, runs->run, runs->nr * sizeof(*bigger));
+	if (runs->run != runs->few)
+		kvfree(runs->run);
+	runs->run = bigger;
+	runs->max = want;
+	return 0;
+}
+
+static void ioasid_runs_free(struct ioasid_runs *runs)
+{
+	if (runs->run != runs->few)
+		kvfree(runs->run);
+}
+
+/* Room for one more must be there */
+static void ioasid_runs_add(struct ioasid_runs *runs, unsigned long pfn,
+			    u32 first, u32 nr)
+{
+	struct ioasid_run *last;
+
+	if (runs->nr) {
+		last = &runs->run[runs->nr - 1];
+		if (last->pfn + last->nr == pfn) {
+			last->nr += nr;
+			return;
+		}
+	}
+	last = &runs->run[runs->nr++];
+	last->pfn = pfn;
+	last->first = first;
+	last->nr = nr;
+}
+
+/* Adds @nr pages; -ENOMEM leaves those that were added in @done */
+static int ioasid_runs_add_pages(struct ioasid_runs *runs, struct page **page,
+				 u32 nr, u32 first, u32 left, u32 *done)
+{
+	u32 i, n;
+
+	for (i = 0; i < nr; i += n) {
+		unsigned long pfn = page_to_pfn(page[i]);
+
+		*done = i;
+		if (runs->nr == runs->max && ioasid_runs_grow(runs, left - i))
+			return -ENOMEM;
+		for (n = 1; i + n < nr && page[i + n] == page[i] + n; n++)
+			;
+		ioasid_runs_add(runs, pfn, first + i, n);
+	}
+	*done = nr;
+	return 0;
+}
+
+static void ioasid_mark_dirty(struct folio *folio)
+{
+	if (folio_test_dirty(folio))
+		return;
+	folio_lock(folio);
+	folio_mark_dirty(folio);
+	folio_unlock(folio);
+}
+
+/* memfd_pin_folios() takes one pin for each folio, however much of it is used */
+static void ioasid_unpin_file_run(const struct ioasid_run *run, bool dirty)
+{
+	u32 i, n;
+
+	for (i = 0; i < run->nr; i += n) {
+		struct page *page = pfn_to_page(run->pfn + i);
+		struct folio *folio = page_folio(page);
+
+		n = min_t(u32, run->nr - i,
+			  folio_nr_pages(folio) - folio_page_idx(folio, page));
+		if (dirty)
+			ioasid_mark_dirty(folio);
+		unpin_folio(folio);
+	}
+}
+
+static void ioasid_unpin_runs(const struct ioasid_run *run, u32 nr, bool dirty,
+			      bool file)
+{
+	u32 i, j, n;
+
+	for (i = 0; i < nr; i++) {
+		if (file) {
+			ioasid_unpin_file_run(&run[i], dirty);
+			cond_resched();
+			continue;
+		}
+		for (j = 0; j < run[i].nr; j += n) {
+			n = min_t(u32, run[i].nr - j, SZ_1G >> PAGE_SHIFT);
+			unpin_user_page_range_dirty_lock(pfn_to_page(run[i].pfn + j),
+							 n, dirty);
+			cond_resched();
+		}
+	}
+}
+
+static int ioasid_pin_user(struct ioasid_pages *pages, struct page **page,
+			   u32 max, struct ioasid_runs *runs,
+			   struct ioasid_explain *why)
+{
+	unsigned int gup = FOLL_LONGTERM | (pages->writable ? FOLL_WRITE : 0);
+	u32 pinned = 0, done;
+	int rc;
+
+	while (pinned < pages->nr) {
+		u64 addr = pages->addr + ((u64)pinned << PAGE_SHIFT);
+
+		if (fatal_signal_pending(current))
+			return ioasid_fail(why, -EINTR, IOASID_REASON_KILLED,
+					   "killed while pinning");
+		rc = pin_user_pages_fast(addr, min(max, pages->nr - pinned),
+					 gup, page);
+		if (rc <= 0) {
+			why->value = addr;
+			return ioasid_fail(why, rc ?: -EFAULT,
+					   IOASID_REASON_PIN,
+					   "cannot pin the memory at %#llx for %s (error %d)",
+					   addr, pages->writable ? "writing" :
+					   "reading", -rc);
+		}
+		if (ioasid_runs_add_pages(runs, page, rc, pinned,
+					  pages->nr - pinned, &done)) {
+			unpin_user_pages(page + done, rc - done);
+			return ioasid_fail(why, -ENOMEM,
+					   IOASID_REASON_NO_MEMORY,
+					   "no memory for the list of pages");
+		}
+		pinned += rc;
+		cond_resched();
+	}
+	return 0;
+}
+
+/* Adds the part of @folio that begins at page @idx, and says how much that is */
+static int ioasid_runs_add_folio(struct ioasid_runs *runs, struct folio *folio,
+				 u64 idx, u32 first, u32 left, u32 *taken)
+{
+	u32 n = min_t(u64, left, folio_nr_pages(folio) - idx);
+
+	if (runs->nr == runs->max && ioasid_runs_grow(runs, left))
+		return -ENOMEM;
+	ioasid_runs_add(runs, folio_pfn(folio) + idx, first, n);
+	*taken = n;
+	return 0;
+}
+
+static int ioasid_pin_folios(struct ioasid_pages *pages, struct file *file,
+			     struct folio **folio, u32 max,
+			     struct ioasid_runs *runs,
+			     struct ioasid_explain *why)
+{
+	u32 pinned = 0, taken;
+	pgoff_t offset;
+	long i, rc;
+
+	while (pinned < pages->nr) {
+		u64 start = pages->addr + ((u64)pinned << PAGE_SHIFT);
+		u64 end = pages->addr + ((u64)pages->nr << PAGE_SHIFT) - 1;
+
+		if (fatal_signal_pending(current))
+			return ioasid_fail(why, -EINTR, IOASID_REASON_KILLED,
+					   "killed while pinning");
+		rc = memfd_pin_folios(file, start, end, folio,
+				      min(max, pages->nr - pinned), &offset);
+		if (rc <= 0) {
+			why->value = start;
+			return ioasid_fail(why, rc ?: -EFAULT,
+					   IOASID_REASON_PIN,
+					   "cannot pin the file at %#llx (error %ld)",
+					   start, -rc);
+		}
+		offset >>= PAGE_SHIFT;
+		for (i = 0; i < rc; i++) {
+			if (ioasid_runs_add_folio(runs, folio[i], offset, pinned,
+						  pages->nr - pinned, &taken)) {
+				unpin_folios(folio + i, rc - i);
+				return ioasid_fail(why, -ENOMEM,
+						   IOASID_REASON_NO_MEMORY,
+						   "no memory for the list of pages");
+			}
+			pinned += taken;
+			offset = 0;
+		}
+		cond_resched();
+	}
+	return 0;
+}
+
+static int ioasid_check_file(struct ioasid_pages *pages, struct file *file,
+			     struct ioasid_explain *why)
+{
+	u64 end = pages->addr + ((u64)pages->nr << PAGE_SHIFT);
+
+	if (!shmem_mapping(file->f_mapping) && !is_file_hugepages(file))
+		return ioasid_fail(why, -EINVAL, IOASID_REASON_FD,
+				   "the file is not a memfd, nor on tmpfs or hugetlbfs");
+	if (!(file->f_mode & FMODE_READ) ||
+	    (pages->writable && !(file->f_mode & FMODE_WRITE)))
+		return ioasid_fail(why, -EPERM, IOASID_REASON_PERMISSION,
+				   "the file is not open for %s",
+				   pages->writable ? "writing" : "reading");
+	if (end > i_size_read(file_inode(file))) {
+		why->value = i_size_read(file_inode(file));
+		return ioasid_fail(why, -EINVAL, IOASID_REASON_VALUE,
+				   "the file ends before %#llx", end);
+	}
+	return 0;
+}
+
+/* Seals against writing are against devices as well */
+static bool ioasid_file_sealed(struct file *file)
+{
+	return compat_memfd_seals(file) & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE);
+}
+
+static int ioasid_pin_file(struct ioasid_pages *pages, int fd, void *batch,
+			   u32 max, struct ioasid_runs *runs,
+			   struct ioasid_explain *why)
+{
+	struct file *file = fget(fd);
+	int rc;
+
+	if (!file)
+		return ioasid_fail(why, -EBADF, IOASID_REASON_FD,
+				   "%d is not an open file", fd);
+	rc = ioasid_check_file(pages, file, why);
+	if (rc)
+		goto put;
+	/* Keeps a seal away while pages are being pinned; then the pins do */
+	if (pages->writable && mapping_map_writable(file->f_mapping)) {
+		rc = ioasid_fail(why, -EPERM, IOASID_REASON_PERMISSION,
+				 "the file is sealed against writing");
+		goto put;
+	}
+	if (pages->writable && ioasid_file_sealed(file))
+		rc = ioasid_fail(why, -EPERM, IOASID_REASON_PERMISSION,
+				 "the file is sealed against writing");
+	else
+		rc = ioasid_pin_folios(pages, file, batch, max, runs, why);
+	if (pages->writable)
+		mapping_unmap_writable(file->f_mapping);
+put:
+	fput(file);
+	return rc;
+}
+
+/* Moves the runs to where they stay, in memory of just their size */
+static int ioasid_pages_keep(struct ioasid_pages *pages,
+			     struct ioasid_runs *runs)
+{
+	size_t size = runs->nr * sizeof(*runs->run);
+
+	if (runs->nr == 1) {
+		pages->run = runs->run[0];
+	} else if (runs->run != runs->few && runs->max - runs->nr < runs->max / 8) {
+		pages->runs = runs->run;
+		runs->run = runs->few;
+	} else {
+		pages->runs = kvmalloc(size, GFP_KERNEL_ACCOUNT);
+		if (!pages->runs)
+			return -ENOMEM;
+		memcpy(pages->runs, runs->run, size);
+	}
+	pages->nr_runs = runs->nr;
+	return 0;
+}
+
+static int ioasid_pages_fill(struct ioasid_pages *pages, int fd, void *batch,
+			     u32 max, struct ioasid_explain *why)
+{
+	struct ioasid_runs runs;
+	int rc;
+
+	runs.run = runs.few;
+	runs.nr = 0;
+	runs.max = IOASID_FEW;
+	if (pages->file)
+		rc = ioasid_pin_file(pages, fd, batch, max, &runs, why);
+	else
+		rc = ioasid_pin_user(pages, batch, max, &runs, why);
+	if (!rc && ioasid_pages_keep(pages, &runs))
+		rc = ioasid_fail(why, -ENOMEM, IOASID_REASON_NO_MEMORY,
+				 "no memory for the list of pages");
+	if (rc)
+		ioasid_unpin_runs(runs.run, runs.nr, false, pages->file);
+	ioasid_runs_free(&runs);
+	return rc;
+}
+
+static int ioasid_pages_fill_large(struct ioasid_pages *pages, int fd,
+				   struct ioasid_explain *why)
+{
+	void **batch;
+	int rc;
+
+	batch = kvmalloc_array(IOASID_BATCH, sizeof(*batch), GFP_KERNEL);
+	if (!batch)
+		return ioasid_fail(why, -ENOMEM, IOASID_REASON_NO_MEMORY,
+				   "no memory to pin with");
+	rc = ioasid_pages_fill(pages, fd, batch, IOASID_BATCH, why);
+	kvfree(batch);
+	return rc;
+}
+
+/* Apart, so that only small mappings pay for the stack */
+static noinline_for_stack int ioasid_pages_fill_small(struct ioasid_pages *pages,
+						      int fd,
+						      struct ioasid_explain *why)
+{
+	void *batch[IOASID_FEW];
+
+	return ioasid_pages_fill(pages, fd, batch, IOASID_FEW, why);
+}
+
+/**
+ * ioasid_pages_pin() - charge and pin memory of the current process
+ * @ctx: the context
+ * @pages: with @addr, @nr, @writable and @file set
+ * @fd: the file if @file
+ * @why: the reason if it fails
+ *
+ * Return: 0 or a negative errno, and then nothing is pinned or charged.
+ */
+int ioasid_pages_pin(struct ioasid_ctx *ctx, struct ioasid_pages *pages, int fd,
+		     struct ioasid_explain *why)
+{
+	int rc;
+
+	pages->payer = ioasid_payer_get(ctx);
+	if (!pages->payer)
+		return ioasid_fail(why, -ENOMEM, IOASID_REASON_NO_MEMORY,
+				   "no memory for the ledger");
+	rc = ioasid_charge(ctx, pages->payer, pages->nr, why);
+	if (rc)
+		goto put;
+	if (pages->nr <= IOASID_FEW)
+		rc = ioasid_pages_fill_small(pages, fd, why);
+	else
+		rc = ioasid_pages_fill_large(pages, fd, why);
+	if (!rc)
+		return 0;
+	ioasid_uncharge(ctx, pages->payer, pages->nr);
+put:
+	ioasid_payer_put(ctx, pages->payer);
+	pages->payer = NULL;
+	return rc;
+}
+
+static void ioasid_pages_unpin(struct ioasid_ctx *ctx,
+			       struct ioasid_pages *pages)
+{
+	ioasid_unpin_runs(ioasid_pages_runs(pages), pages->nr_runs,
+			  pages->writable, pages->file);
+	if (pages->nr_runs > 1)
+		kvfree(pages->runs);
+	ioasid_uncharge(ctx, pages->payer, pages->nr);
+	ioasid_payer_put(ctx, pages->payer);
+}
+
+/**
+ * ioasid_pages_put() - one user less
+ * @ctx: the context
+ * @pages: the pages; unpinned and freed when that was the last one
+ */
+void ioasid_pages_put(struct ioasid_ctx *ctx, struct ioasid_pages *pages)
+{
+	if (!refcount_dec_and_test(&pages->users))
+		return;
+	if (pages->nr_runs)
+		ioasid_pages_unpin(ctx, pages);
+	kmem_cache_free(ioasid_pages_cache, pages);
+}
+
+/**
+ * ioasid_area_alloc() - another mapping of memory that is mapped already
+ * @pages: the memory; gets one user more
+ *
+ * Return: the area, or NULL without memory.
+ */
+struct ioasid_area *ioasid_area_alloc(struct ioasid_pages *pages)
+{
+	struct ioasid_area *area = kzalloc(sizeof(*area), GFP_KERNEL_ACCOUNT);
+
+	if (!area)
+		return NULL;
+	area->pages = pages;
+	refcount_inc(&pages->users);
+	return area;
+}
+
+void ioasid_area_free(struct ioasid_ctx *ctx, struct ioasid_area *area)
+{
+	struct ioasid_pages *pages = area->pages;
+
+	/* The first one lives in the pages themselves */
+	if (area != &pages->area)
+		kfree(area);
+	ioasid_pages_put(ctx, pages);
+}
+
+static u32 ioasid_run_find(const struct ioasid_run *run, u32 nr, u32 page)
+{
+	u32 low = 0, high = nr;
+
+	while (high - low > 1) {
+		u32 mid = low + (high - low) / 2;
+
+		if (run[mid].first <= page)
+			low = mid;
+		else
+			high = mid;
+	}
+	return low;
+}
+
+/**
+ * struct ioasid_cursor - the runs that are still to be mapped
+ * @run: the next
+ * @skip: pages of it that are behind
+ * @left: pages to map
+ */
+struct ioasid_cursor {
+	const struct ioasid_run *run;
+	u32 skip;
+	u32 left;
+};
+
+/* Fills @sg with the next runs; returns the bytes, and how many in @nents */
+static u64 ioasid_fill_sg(struct ioasid_cursor *cur, struct scatterlist *sg,
+			  u32 max, u32 *nents)
+{
+	u64 bytes = 0;
+	u32 i;
+
+	for (i = 0; i < max && cur->left; i++) {
+		/* An sg length is 32 bits; cut where a 1 GiB page can end */
+		u32 n = min3(cur->run->nr - cur->skip, cur->left,
+			     (u32)(SZ_2G >> PAGE_SHIFT));
+
+		sg[i] = (struct scatterlist){};
+		sg_set_page(&sg[i], pfn_to_page(cur->run->pfn + cur->skip),
+			    n << PAGE_SHIFT, 0);
+		bytes += (u64)n << PAGE_SHIFT;
+		cur->left -= n;
+		cur->skip += n;
+		if (cur->skip == cur->run->nr) {
+			cur->run++;
+			cur->skip = 0;
+		}
+	}
+	sg_mark_end(&sg[i - 1]);
+	*nents = i;
+	return bytes;
+}
+
+static int ioasid_map_cursor(struct iommu_domain *domain, u64 iova, int prot,
+			     struct ioasid_cursor *cur, struct scatterlist *sg,
+			     u32 max, struct ioasid_explain *why)
+{
+	u64 done = 0;
+
+	while (cur->left) {
+		u32 nents;
+		u64 bytes = ioasid_fill_sg(cur, sg, max, &nents);
+		ssize_t rc = -EINTR;
+
+		if (!fatal_signal_pending(current))
+			rc = iommu_map_sg(domain, iova + done, sg, nents, prot,
+					  GFP_KERNEL_ACCOUNT);
+		if (rc == bytes) {
+			done += bytes;
+			cond_resched();
+			continue;
+		}
+		if (rc > 0)
+			done += rc;
+		if (done) {
+			struct iommu_iotlb_gather gather;
+
+			iommu_iotlb_gather_init(&gather);
+			ioasid_area_unmap(domain, iova, done, &gather);
+			iommu_iotlb_sync(domain, &gather);
+		}
+		if (rc == -EINTR)
+			return ioasid_fail(why, rc, IOASID_REASON_KILLED,
+					   "killed while mapping");
+		why->value = iova;
+		return ioasid_fail(why, rc < 0 ? rc : -EINVAL,
+				   rc == -ENOMEM ? IOASID_REASON_NO_MEMORY :
+				   IOASID_REASON_IOMMU,
+				   "the IOMMU driver cannot map at IOVA %#llx (error %zd)",
+				   iova + done, -rc);
+	}
+	return 0;
+}
+
+static noinline_for_stack int
+ioasid_map_few(struct iommu_domain *domain, u64 iova, int prot,
+	       struct ioasid_cursor *cur, struct ioasid_explain *why)
+{
+	struct scatterlist sg[IOASID_FEW];
+
+	return ioasid_map_cursor(domain, iova, prot, cur, sg, IOASID_FEW, why);
+}
+
+/**
+ * ioasid_area_map() - put an area into a page table
+ * @domain: the page table
+ * @area: the area; PENDING, or the space is locked for writing
+ * @iova: where
+ * @length: bytes
+ * @why: the reason if it fails
+ *
+ * Return: 0 or a negative errno, and then nothing of it is mapped.
+ */
+int ioasid_area_map(struct iommu_domain *domain, const struct ioasid_area *area,
+		    u64 iova, u64 length, struct ioasid_explain *why)
+{
+	const struct ioasid_pages *pages = area->pages;
+	const struct ioasid_run *run = ioasid_pages_runs(pages);
+	u32 at = ioasid_run_find(run, pages->nr_runs, area->first);
+	struct ioasid_cursor cur = {
+		.run = run + at,
+		.skip = area->first - run[at].first,
+		.left = length >> PAGE_SHIFT,
+	};
+	int prot = IOMMU_CACHE;
+	struct scatterlist *sg;
+	int rc;
+
+	if (area->prot & IOASID_MAP_READ)
+		prot |= IOMMU_READ;
+	if (area->prot & IOASID_MAP_WRITE)
+		prot |= IOMMU_WRITE;
+	if (pages->nr_runs <= IOASID_FEW)
+		return ioasid_map_few(domain, iova, prot, &cur, why);
+	sg = kvmalloc_array(IOASID_BATCH, sizeof(*sg), GFP_KERNEL);
+	if (!sg)
+		return ioasid_fail(why, -ENOMEM, IOASID_REASON_NO_MEMORY,
+				   "no memory to map with");
+	rc = ioasid_map_cursor(domain, iova, prot, &cur, sg, IOASID_BATCH, why);
+	kvfree(sg);
+	return rc;
+}
+
+/**
+ * ioasid_area_unmap() - take a range out of a page table
+ * @domain: the page table
+ * @iova: where
+ * @length: bytes
+ * @gather: what must be flushed by iommu_iotlb_sync() before anything is
+ *	unpinned
+ *
+ * Cannot fail, and is not stopped by a signal.
+ */
+void ioasid_area_unmap(struct iommu_domain *domain, u64 iova, u64 length,
+		       struct iommu_iotlb_gather *gather)
+{
+	while (length) {
+		u64 step = min_t(u64, length, IOASID_UNMAP_STEP -
+				 (iova & (IOASID_UNMAP_STEP - 1)));
+		size_t done = iommu_unmap_fast(domain, iova, step, gather);
+
+		if (WARN_ON_ONCE(done < step))
+			return;
+		/* A huge page can reach beyond the step, never beyond the area */
+		iova += done;
+		length -= min_t(u64, done, length);
+		cond_resched();
+	}
+}

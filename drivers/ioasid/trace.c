@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The bodies of the tracepoints of trace.h. Nothing else may be in here.
+ */
+#include "ioasid_private.h"
+
+#define CREATE_TRACE_POINTS
+#include "trace.h"

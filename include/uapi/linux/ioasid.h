@@ -1,0 +1,699 @@
+/* SPDX-License-Identifier: GPL-2.0 WITH Linux-syscall-note */
+/*
+ * The user interface of /dev/ioasid: I/O address spaces, what is mapped in
+ * them and which device uses which. Every command is an ioctl on an open
+ * /dev/ioasid (a "context"), except the VFIO ones at the end, which go to a
+ * VFIO container. Nothing here may change size or meaning once released: a
+ * struct grows at its end, a new meaning gets a new flag.
+ *
+ * Rules for every command:
+ *
+ *  - @size is the size of the struct that the caller compiled. A larger one
+ *    than the kernel knows is taken if the unknown tail is zero (else E2BIG),
+ *    a smaller one than the first published size is refused (EINVAL).
+ *  - Unknown bits in @flags and non-zero reserved fields: EOPNOTSUPP.
+ *  - A command that the kernel does not know: ENOTTY.
+ *  - @extack is 0 or the address of a struct ioasid_extack, which is filled in
+ *    when (and only when) the command fails. A bad address is found before
+ *    anything is done: EFAULT.
+ *  - A command succeeds wholly or leaves everything as it was.
+ */
+#ifndef _UAPI_LINUX_IOASID_H
+#define _UAPI_LINUX_IOASID_H
+
+#include <linux/ioctl.h>
+#include <linux/types.h>
+
+#define IOASID_TYPE 0xBB
+
+/* On /dev/ioasid */
+#define IOASID_GET_INFO		_IO(IOASID_TYPE, 0x00)
+#define IOASID_DEVICE_INFO	_IO(IOASID_TYPE, 0x01)
+#define IOASID_ALLOC		_IO(IOASID_TYPE, 0x02)
+#define IOASID_FREE		_IO(IOASID_TYPE, 0x03)
+#define IOASID_SPACE_INFO	_IO(IOASID_TYPE, 0x04)
+#define IOASID_MAP		_IO(IOASID_TYPE, 0x05)
+#define IOASID_UNMAP		_IO(IOASID_TYPE, 0x06)
+#define IOASID_COPY		_IO(IOASID_TYPE, 0x07)
+#define IOASID_RESERVE		_IO(IOASID_TYPE, 0x08)
+#define IOASID_TRANSLATE	_IO(IOASID_TYPE, 0x09)
+#define IOASID_OPTION		_IO(IOASID_TYPE, 0x0a)
+#define IOASID_DEVICE_ATTACH	_IO(IOASID_TYPE, 0x0b)
+#define IOASID_DEVICE_DETACH	_IO(IOASID_TYPE, 0x0c)
+#define IOASID_DIRTY_SET	_IO(IOASID_TYPE, 0x0d)
+#define IOASID_DIRTY_GET	_IO(IOASID_TYPE, 0x0e)
+
+/* On a VFIO container whose type is VFIO_IOASID_IOMMU */
+#define VFIO_DEVICE_ATTACH	_IO(IOASID_TYPE, 0x40)
+#define VFIO_DEVICE_DETACH	_IO(IOASID_TYPE, 0x41)
+
+/* The argument of VFIO_SET_IOMMU and VFIO_CHECK_EXTENSION */
+#define VFIO_IOASID_IOMMU	0x10a51d
+
+/* The traffic of a device that carries no PASID */
+#define IOASID_RID		0
+
+/**
+ * enum ioasid_reason - why a command failed, for programs
+ * @IOASID_REASON_NONE: nothing has failed yet
+ * @IOASID_REASON_OTHER: only the errno is known
+ * @IOASID_REASON_SIZE: @size is too small, or a tail that is not zero
+ * @IOASID_REASON_FLAGS: a flag or a reserved field that this kernel does not know
+ * @IOASID_REASON_POINTER: user memory could not be read or written
+ * @IOASID_REASON_COMMAND: no such command
+ * @IOASID_REASON_NO_SPACE_ID: no such space in this context
+ * @IOASID_REASON_NO_DEVICE_ID: no such device in this context
+ * @IOASID_REASON_KIND: the space is of a kind that cannot do this
+ * @IOASID_REASON_VALUE: an argument is out of its range
+ * @IOASID_REASON_ALIGNMENT: an address or length is not page aligned
+ * @IOASID_REASON_OVERFLOW: an address plus a length wraps or is too large
+ * @IOASID_REASON_OVERLAP: something is mapped there already
+ * @IOASID_REASON_UNUSABLE: the IOVA range is not usable (see SPACE_INFO)
+ * @IOASID_REASON_NO_ROOM: no free IOVA range is large enough
+ * @IOASID_REASON_NOT_MAPPED: nothing is mapped there
+ * @IOASID_REASON_CUT: the range would cut a mapping in two
+ * @IOASID_REASON_MEMLOCK: RLIMIT_MEMLOCK would be exceeded
+ * @IOASID_REASON_PIN: the memory cannot be pinned
+ * @IOASID_REASON_PERMISSION: the memory or file does not allow that access
+ * @IOASID_REASON_NO_MEMORY: the kernel is out of memory
+ * @IOASID_REASON_KILLED: the caller was killed meanwhile
+ * @IOASID_REASON_IN_USE: still in use
+ * @IOASID_REASON_RACE: another command works on the same thing: try again
+ * @IOASID_REASON_LIMIT: a limit of this interface
+ * @IOASID_REASON_SIBLING: another device of the group uses another space
+ * @IOASID_REASON_ATTACHED: attached already
+ * @IOASID_REASON_NOT_ATTACHED: not attached
+ * @IOASID_REASON_MSI: the platform does not isolate this group's interrupts
+ * @IOASID_REASON_COHERENCY: the device's DMA is not cache coherent
+ * @IOASID_REASON_RESERVED: a mapping collides with a range the device reserves
+ * @IOASID_REASON_APERTURE: a mapping lies outside of what the IOMMU can address
+ * @IOASID_REASON_IOMMU: the IOMMU driver refused
+ * @IOASID_REASON_RESET: the device is being reset: try again
+ * @IOASID_REASON_NO_PASID: the device or the IOMMU has no PASIDs
+ * @IOASID_REASON_OWNER: the device belongs to somebody else
+ * @IOASID_REASON_FD: a file descriptor is not what it must be
+ * @IOASID_REASON_NO_DIRTY: this kernel or IOMMU cannot read dirty bits
+ * @IOASID_REASON_PRIVILEGE: a capability is missing
+ * @IOASID_REASON_UNSUPPORTED: not on this kernel
+ */
+enum ioasid_reason {
+	IOASID_REASON_NONE = 0,
+	IOASID_REASON_OTHER = 1,
+	IOASID_REASON_SIZE = 2,
+	IOASID_REASON_FLAGS = 3,
+	IOASID_REASON_POINTER = 4,
+	IOASID_REASON_COMMAND = 5,
+	IOASID_REASON_NO_SPACE_ID = 6,
+	IOASID_REASON_NO_DEVICE_ID = 7,
+	IOASID_REASON_KIND = 8,
+	IOASID_REASON_VALUE = 9,
+	IOASID_REASON_ALIGNMENT = 10,
+	IOASID_REASON_OVERFLOW = 11,
+	IOASID_REASON_OVERLAP = 12,
+	IOASID_REASON_UNUSABLE = 13,
+	IOASID_REASON_NO_ROOM = 14,
+	IOASID_REASON_NOT_MAPPED = 15,
+	IOASID_REASON_CUT = 16,
+	IOASID_REASON_MEMLOCK = 17,
+	IOASID_REASON_PIN = 18,
+	IOASID_REASON_PERMISSION = 19,
+	IOASID_REASON_NO_MEMORY = 20,
+	IOASID_REASON_KILLED = 21,
+	IOASID_REASON_IN_USE = 22,
+	IOASID_REASON_RACE = 23,
+	IOASID_REASON_LIMIT = 24,
+	IOASID_REASON_SIBLING = 25,
+	IOASID_REASON_ATTACHED = 26,
+	IOASID_REASON_NOT_ATTACHED = 27,
+	IOASID_REASON_MSI = 28,
+	IOASID_REASON_COHERENCY = 29,
+	IOASID_REASON_RESERVED = 30,
+	IOASID_REASON_APERTURE = 31,
+	IOASID_REASON_IOMMU = 32,
+	IOASID_REASON_RESET = 33,
+	IOASID_REASON_NO_PASID = 34,
+	IOASID_REASON_OWNER = 35,
+	IOASID_REASON_FD = 36,
+	IOASID_REASON_NO_DIRTY = 37,
+	IOASID_REASON_PRIVILEGE = 38,
+	IOASID_REASON_UNSUPPORTED = 39,
+};
+
+#define IOASID_EXTACK_MSG	160
+#define IOASID_NO_INDEX		0xffffffffU
+
+/**
+ * struct ioasid_extack - the reason behind an error
+ * @size: in: sizeof(struct ioasid_extack)
+ * @code: out: enum ioasid_reason
+ * @ioasid: out: the space concerned, or 0
+ * @dev_id: out: the device concerned, or 0
+ * @index: out: which element of a vector failed, or IOASID_NO_INDEX
+ * @pasid: out: the PASID concerned, or 0
+ * @value: out: the address, length or limit concerned, by @code
+ * @msg: out: one sentence for people, NUL-terminated
+ *
+ * Filled in when a command fails; left alone when it succeeds.
+ */
+struct ioasid_extack {
+	__u32 size;
+	__u32 code;
+	__u32 ioasid;
+	__u32 dev_id;
+	__u32 index;
+	__u32 pasid;
+	__aligned_u64 value;
+	char msg[IOASID_EXTACK_MSG];
+};
+
+/* Capabilities of this kernel and module (struct ioasid_info.caps) */
+#define IOASID_CAP_MAPPED	(1ULL << 0)	/* mapped spaces */
+#define IOASID_CAP_FILE		(1ULL << 1)	/* MAP takes a memfd */
+#define IOASID_CAP_REPLACE	(1ULL << 2)	/* attach replaces in place */
+#define IOASID_CAP_DIRTY	(1ULL << 3)	/* dirty bits can be read */
+
+enum ioasid_account_mode {
+	IOASID_ACCOUNT_USER = 0,
+	IOASID_ACCOUNT_MM = 1,
+};
+
+/**
+ * struct ioasid_info - IOASID_GET_INFO: what this kernel can do, what this context uses
+ * @size: sizeof(struct ioasid_info)
+ * @flags: 0
+ * @extack: 0, or the address of a struct ioasid_extack
+ * @caps: out: IOASID_CAP_*
+ * @max_vector: out: how many ranges one MAP, UNMAP or RESERVE may carry
+ * @account_mode: out: enum ioasid_account_mode
+ * @page_size: out: bytes; every address and length is a multiple of it
+ * @nr_spaces: out: spaces of this context
+ * @nr_devices: out: devices known to this context
+ * @__reserved: 0
+ * @nr_mappings: out: mappings in all spaces
+ * @pinned: out: bytes pinned, each counted once
+ * @mapped: out: bytes mapped, each space counted
+ */
+struct ioasid_info {
+	__u32 size;
+	__u32 flags;
+	__aligned_u64 extack;
+	__aligned_u64 caps;
+	__u32 max_vector;
+	__u32 account_mode;
+	__u32 page_size;
+	__u32 nr_spaces;
+	__u32 nr_devices;
+	__u32 __reserved;
+	__aligned_u64 nr_mappings;
+	__aligned_u64 pinned;
+	__aligned_u64 mapped;
+};
+
+/**
+ * struct ioasid_iova_range - a range of I/O virtual addresses
+ * @first: first address
+ * @last: last address, inclusive
+ */
+struct ioasid_iova_range {
+	__aligned_u64 first;
+	__aligned_u64 last;
+};
+
+/* struct ioasid_device_info.caps */
+#define IOASID_DEVICE_COHERENT		(1U << 0) /* DMA is cache coherent */
+#define IOASID_DEVICE_ENFORCE_COHERENT	(1U << 1) /* no-snoop can be overridden */
+#define IOASID_DEVICE_ISOLATED_MSI	(1U << 2) /* interrupts are remapped */
+#define IOASID_DEVICE_DIRTY		(1U << 3) /* dirty bits can be read */
+#define IOASID_DEVICE_PASID		(1U << 4) /* PASID enabled in the device */
+#define IOASID_DEVICE_PRI		(1U << 5) /* page requests enabled */
+#define IOASID_DEVICE_ATS		(1U << 6) /* address translation service enabled */
+#define IOASID_DEVICE_ATTACHED		(1U << 7) /* its RID is attached to a space */
+#define IOASID_DEVICE_SINGLETON		(1U << 8) /* alone in its group */
+
+/**
+ * struct ioasid_device_info - IOASID_DEVICE_INFO: one device
+ * @size: sizeof(struct ioasid_device_info)
+ * @flags: 0
+ * @extack: 0, or the address of a struct ioasid_extack
+ * @dev_id: in: the device
+ * @caps: out: IOASID_DEVICE_*
+ * @cookie: out: the user's cookie from the attach
+ * @group_id: out: number of the IOMMU group
+ * @pasid_bits: out: width of a PASID; 0 without IOASID_DEVICE_PASID
+ * @ioasid: out: the space its RID is attached to, or 0
+ * @nr_ranges: in: room at @ranges; out: how many there are
+ * @ranges: 0, or the address of an array of struct ioasid_iova_range: the
+ *	IOVA that a space can use with this device
+ * @hw_info_type: out: enum iommu_hw_info_type of linux/iommufd.h
+ * @hw_info_len: in: room at @hw_info in bytes; out: length of the blob
+ * @hw_info: 0, or where to write the IOMMU driver's description of its hardware
+ * @name: out: the device's name, NUL-terminated
+ * @owner: out: the framework that owns it, NUL-terminated
+ *
+ * EMSGSIZE if @ranges or @hw_info is given and too small: the counts are
+ * written all the same.
+ */
+struct ioasid_device_info {
+	__u32 size;
+	__u32 flags;
+	__aligned_u64 extack;
+	__u32 dev_id;
+	__u32 caps;
+	__aligned_u64 cookie;
+	__u32 group_id;
+	__u32 pasid_bits;
+	__u32 ioasid;
+	__u32 nr_ranges;
+	__aligned_u64 ranges;
+	__u32 hw_info_type;
+	__u32 hw_info_len;
+	__aligned_u64 hw_info;
+	char name[48];
+	char owner[16];
+};
+
+enum ioasid_kind {
+	IOASID_KIND_MAPPED = 1,
+};
+
+/**
+ * struct ioasid_alloc - IOASID_ALLOC: make a space
+ * @size: sizeof(struct ioasid_alloc)
+ * @flags: 0
+ * @extack: 0, or the address of a struct ioasid_extack
+ * @kind: enum ioasid_kind
+ * @parent: 0
+ * @ioasid: out: the id of the space
+ * @data_type: 0
+ * @data_len: 0
+ * @__reserved: 0
+ * @data: 0
+ * @label: a name for people, shown in debugfs and in messages; NUL-terminated
+ */
+struct ioasid_alloc {
+	__u32 size;
+	__u32 flags;
+	__aligned_u64 extack;
+	__u32 kind;
+	__u32 parent;
+	__u32 ioasid;
+	__u32 data_type;
+	__u32 data_len;
+	__u32 __reserved;
+	__aligned_u64 data;
+	char label[32];
+};
+
+/**
+ * struct ioasid_free - IOASID_FREE: give a space back
+ * @size: sizeof(struct ioasid_free)
+ * @flags: 0
+ * @extack: 0, or the address of a struct ioasid_extack
+ * @ioasid: the space; all that is mapped in it is unmapped and unpinned
+ * @__reserved: 0
+ *
+ * EBUSY while a device is attached.
+ */
+struct ioasid_free {
+	__u32 size;
+	__u32 flags;
+	__aligned_u64 extack;
+	__u32 ioasid;
+	__u32 __reserved;
+};
+
+/**
+ * struct ioasid_space_info - IOASID_SPACE_INFO: one space
+ * @size: sizeof(struct ioasid_space_info)
+ * @flags: 0
+ * @extack: 0, or the address of a struct ioasid_extack
+ * @ioasid: in: the space
+ * @kind: out: enum ioasid_kind
+ * @parent: out: 0
+ * @nr_domains: out: IOMMU domains behind it
+ * @nr_attachments: out: devices attached
+ * @nr_ranges: in: room at @ranges; out: how many usable ranges there are
+ * @ranges: 0, or the address of an array of struct ioasid_iova_range
+ * @page_sizes: out: bitmap of page sizes that all its domains have
+ * @nr_mappings: out: mappings
+ * @mapped: out: bytes mapped
+ * @pinned: out: bytes whose memory was first mapped here
+ * @label: out: the label from IOASID_ALLOC
+ *
+ * EMSGSIZE if @ranges is given and too small; @nr_ranges is written all the
+ * same.
+ */
+struct ioasid_space_info {
+	__u32 size;
+	__u32 flags;
+	__aligned_u64 extack;
+	__u32 ioasid;
+	__u32 kind;
+	__u32 parent;
+	__u32 nr_domains;
+	__u32 nr_attachments;
+	__u32 nr_ranges;
+	__aligned_u64 ranges;
+	__aligned_u64 page_sizes;
+	__aligned_u64 nr_mappings;
+	__aligned_u64 mapped;
+	__aligned_u64 pinned;
+	char label[32];
+};
+
+#define IOASID_MAX_VECTOR	65536
+
+/* struct ioasid_map_range.flags, struct ioasid_copy.flags */
+#define IOASID_MAP_READ		(1U << 0)	/* the device may read */
+#define IOASID_MAP_WRITE	(1U << 1)	/* the device may write */
+#define IOASID_MAP_FIXED	(1U << 2)	/* @iova is where; else the kernel chooses */
+#define IOASID_MAP_FILE		(1U << 3)	/* @addr is an offset in the memfd @fd */
+
+/**
+ * struct ioasid_map_range - one range to map
+ * @iova: in with IOASID_MAP_FIXED, else out: where in the space
+ * @addr: address in the caller's memory, or offset in @fd
+ * @length: bytes
+ * @flags: IOASID_MAP_*; READ or WRITE or both
+ * @fd: a memfd with IOASID_MAP_FILE, else 0
+ */
+struct ioasid_map_range {
+	__aligned_u64 iova;
+	__aligned_u64 addr;
+	__aligned_u64 length;
+	__u32 flags;
+	__s32 fd;
+};
+
+/**
+ * struct ioasid_map - IOASID_MAP: let devices reach memory
+ * @size: sizeof(struct ioasid_map)
+ * @flags: 0
+ * @extack: 0, or the address of a struct ioasid_extack
+ * @ioasid: the space
+ * @nr: number of ranges, 1 to IOASID_MAX_VECTOR
+ * @ranges: address of an array of struct ioasid_map_range
+ *
+ * All or nothing: on failure none of the ranges is mapped and extack.index
+ * tells which one could not be. The memory is pinned until it is unmapped, and
+ * is charged to RLIMIT_MEMLOCK before it is pinned.
+ */
+struct ioasid_map {
+	__u32 size;
+	__u32 flags;
+	__aligned_u64 extack;
+	__u32 ioasid;
+	__u32 nr;
+	__aligned_u64 ranges;
+};
+
+/**
+ * struct ioasid_unmap_range - one range to unmap
+ * @iova: first address
+ * @length: bytes
+ *
+ * The range covers at least one mapping and cuts none: ENOENT, EINVAL.
+ */
+struct ioasid_unmap_range {
+	__aligned_u64 iova;
+	__aligned_u64 length;
+};
+
+/* struct ioasid_unmap.flags */
+#define IOASID_UNMAP_ALL	(1U << 0)	/* all mappings; @nr and @ranges are 0 */
+
+/**
+ * struct ioasid_unmap - IOASID_UNMAP: take memory away from devices
+ * @size: sizeof(struct ioasid_unmap)
+ * @flags: IOASID_UNMAP_*
+ * @extack: 0, or the address of a struct ioasid_extack
+ * @ioasid: the space
+ * @nr: number of ranges, 1 to IOASID_MAX_VECTOR
+ * @ranges: address of an array of struct ioasid_unmap_range; they must not
+ *	overlap
+ * @unmapped: out: bytes unmapped
+ *
+ * When it returns no device can reach the memory any more, and it is unpinned.
+ * All or nothing; extack.index tells which range is at fault.
+ */
+struct ioasid_unmap {
+	__u32 size;
+	__u32 flags;
+	__aligned_u64 extack;
+	__u32 ioasid;
+	__u32 nr;
+	__aligned_u64 ranges;
+	__aligned_u64 unmapped;
+};
+
+/**
+ * struct ioasid_copy - IOASID_COPY: the same memory in another space, or twice in one
+ * @size: sizeof(struct ioasid_copy)
+ * @flags: IOASID_MAP_READ, _WRITE, _FIXED
+ * @extack: 0, or the address of a struct ioasid_extack
+ * @src_ioasid: the space that has it
+ * @dst_ioasid: the space that gets it
+ * @src_iova: first address in the source; all of the range must be mapped
+ * @dst_iova: in with IOASID_MAP_FIXED, else out: where in the destination
+ * @length: bytes
+ *
+ * The memory is pinned and charged once, until the last user unmaps it. WRITE
+ * needs a source that is mapped for writing.
+ */
+struct ioasid_copy {
+	__u32 size;
+	__u32 flags;
+	__aligned_u64 extack;
+	__u32 src_ioasid;
+	__u32 dst_ioasid;
+	__aligned_u64 src_iova;
+	__aligned_u64 dst_iova;
+	__aligned_u64 length;
+};
+
+/**
+ * struct ioasid_reserve - IOASID_RESERVE: narrow the usable IOVA ranges
+ * @size: sizeof(struct ioasid_reserve)
+ * @flags: 0
+ * @extack: 0, or the address of a struct ioasid_extack
+ * @ioasid: the space
+ * @nr: number of ranges, 0 to IOASID_MAX_VECTOR
+ * @ranges: address of an array of struct ioasid_iova_range, in ascending
+ *	order, not overlapping: nothing may be mapped there from now on
+ *
+ * Replaces the list of an earlier call. EADDRINUSE if something is mapped in
+ * one of the ranges.
+ */
+struct ioasid_reserve {
+	__u32 size;
+	__u32 flags;
+	__aligned_u64 extack;
+	__u32 ioasid;
+	__u32 nr;
+	__aligned_u64 ranges;
+};
+
+/* struct ioasid_translate.flags */
+#define IOASID_TRANSLATE_PHYS	(1U << 0)	/* also @phys; CAP_SYS_ADMIN */
+
+/**
+ * struct ioasid_translate - IOASID_TRANSLATE: what is mapped at an IOVA
+ * @size: sizeof(struct ioasid_translate)
+ * @flags: IOASID_TRANSLATE_*
+ * @extack: 0, or the address of a struct ioasid_extack
+ * @ioasid: the space
+ * @map_flags: out: IOASID_MAP_* of the mapping
+ * @iova: in: the address
+ * @map_iova: out: first address of the mapping
+ * @map_length: out: its length in bytes
+ * @addr: out: address in the mapper's memory (or file offset) of @iova
+ * @phys: out: physical address by the IOMMU's own page table, 0 without a
+ *	domain
+ *
+ * ENOENT if nothing is mapped there.
+ */
+struct ioasid_translate {
+	__u32 size;
+	__u32 flags;
+	__aligned_u64 extack;
+	__u32 ioasid;
+	__u32 map_flags;
+	__aligned_u64 iova;
+	__aligned_u64 map_iova;
+	__aligned_u64 map_length;
+	__aligned_u64 addr;
+	__aligned_u64 phys;
+};
+
+/* struct ioasid_option.flags */
+#define IOASID_OPTION_SET	(1U << 0)	/* set; without it: get */
+
+enum ioasid_option_id {
+	IOASID_OPTION_ACCOUNT_MODE = 1,
+};
+
+/**
+ * struct ioasid_option - IOASID_OPTION: read or change how a context behaves
+ * @size: sizeof(struct ioasid_option)
+ * @flags: IOASID_OPTION_SET, or 0 to read
+ * @extack: 0, or the address of a struct ioasid_extack
+ * @option: enum ioasid_option_id
+ * @__reserved: 0
+ * @value: in or out; for IOASID_OPTION_ACCOUNT_MODE an enum
+ *	ioasid_account_mode: against what pinned memory counts, the user's
+ *	locked memory as with io_uring, or the process' as with VFIO type1. EBUSY
+ *	while anything is mapped.
+ */
+struct ioasid_option {
+	__u32 size;
+	__u32 flags;
+	__aligned_u64 extack;
+	__u32 option;
+	__u32 __reserved;
+	__aligned_u64 value;
+};
+
+/* struct ioasid_device_attach.flags, struct vfio_device_attach.flags */
+#define IOASID_ATTACH_REPLACE	(1U << 0)	/* leave the present space for @ioasid */
+
+/**
+ * struct ioasid_device_attach - IOASID_DEVICE_ATTACH: give a device a space
+ * @size: sizeof(struct ioasid_device_attach)
+ * @flags: IOASID_ATTACH_REPLACE
+ * @extack: 0, or the address of a struct ioasid_extack
+ * @dev_id: a device that a glue has made known to this context
+ * @ioasid: the space
+ * @pasid: IOASID_RID
+ * @__reserved: 0
+ *
+ * Replacing is not free of interruption on every IOMMU: DMA in flight may be
+ * refused for a moment. EBUSY while the device is being reset, or while a
+ * sibling (a device of the same group) uses another space.
+ */
+struct ioasid_device_attach {
+	__u32 size;
+	__u32 flags;
+	__aligned_u64 extack;
+	__u32 dev_id;
+	__u32 ioasid;
+	__u32 pasid;
+	__u32 __reserved;
+};
+
+/**
+ * struct ioasid_device_detach - IOASID_DEVICE_DETACH: take a device's space away
+ * @size: sizeof(struct ioasid_device_detach)
+ * @flags: 0
+ * @extack: 0, or the address of a struct ioasid_extack
+ * @dev_id: the device
+ * @pasid: IOASID_RID
+ *
+ * Its DMA is blocked from then on (for good once the last device of its group
+ * has left).
+ */
+struct ioasid_device_detach {
+	__u32 size;
+	__u32 flags;
+	__aligned_u64 extack;
+	__u32 dev_id;
+	__u32 pasid;
+};
+
+/* struct ioasid_dirty_set.flags */
+#define IOASID_DIRTY_ENABLE	(1U << 0)
+
+/**
+ * struct ioasid_dirty_set - IOASID_DIRTY_SET: start or stop dirty tracking
+ * @size: sizeof(struct ioasid_dirty_set)
+ * @flags: IOASID_DIRTY_ENABLE to start, 0 to stop
+ * @extack: 0, or the address of a struct ioasid_extack
+ * @ioasid: the space
+ * @__reserved: 0
+ *
+ * EOPNOTSUPP without IOASID_CAP_DIRTY.
+ */
+struct ioasid_dirty_set {
+	__u32 size;
+	__u32 flags;
+	__aligned_u64 extack;
+	__u32 ioasid;
+	__u32 __reserved;
+};
+
+/**
+ * struct ioasid_dirty_get - IOASID_DIRTY_GET: read and clear the dirty bits
+ * @size: sizeof(struct ioasid_dirty_get)
+ * @flags: 0
+ * @extack: 0, or the address of a struct ioasid_extack
+ * @ioasid: the space
+ * @__reserved: 0
+ * @iova: first address
+ * @length: bytes
+ * @page_size: bytes for each bit
+ * @bitmap: address of an array of u64
+ *
+ * EOPNOTSUPP without IOASID_CAP_DIRTY.
+ */
+struct ioasid_dirty_get {
+	__u32 size;
+	__u32 flags;
+	__aligned_u64 extack;
+	__u32 ioasid;
+	__u32 __reserved;
+	__aligned_u64 iova;
+	__aligned_u64 length;
+	__aligned_u64 page_size;
+	__aligned_u64 bitmap;
+};
+
+/* struct vfio_device_attach.flags, besides IOASID_ATTACH_* */
+#define VFIO_DEVICE_ATTACH_KNOW	(1U << 8)	/* only make the device known */
+
+/**
+ * struct vfio_device_attach - VFIO_DEVICE_ATTACH: on a container, attach an open device
+ * @argsz: sizeof(struct vfio_device_attach)
+ * @flags: IOASID_ATTACH_REPLACE, or VFIO_DEVICE_ATTACH_KNOW with @ioasid 0
+ * @extack: 0, or the address of a struct ioasid_extack
+ * @ioasid_fd: an open /dev/ioasid
+ * @device_fd: an open device of this container
+ * @ioasid: the space
+ * @pasid: IOASID_RID
+ * @cookie: any number; DEVICE_INFO gives it back
+ * @dev_id: out: the device's id in the context
+ * @__reserved: 0
+ *
+ * The device stays known to the context until it is closed, and can be named by
+ * @dev_id in IOASID_DEVICE_ATTACH and the others. A device is known to one
+ * context at a time. Closing @ioasid_fd leaves its DMA as it is until the
+ * device is closed.
+ */
+struct vfio_device_attach {
+	__u32 argsz;
+	__u32 flags;
+	__aligned_u64 extack;
+	__s32 ioasid_fd;
+	__s32 device_fd;
+	__u32 ioasid;
+	__u32 pasid;
+	__aligned_u64 cookie;
+	__u32 dev_id;
+	__u32 __reserved;
+};
+
+/**
+ * struct vfio_device_detach - VFIO_DEVICE_DETACH: on a container, detach an open device
+ * @argsz: sizeof(struct vfio_device_detach)
+ * @flags: 0
+ * @extack: 0, or the address of a struct ioasid_extack
+ * @device_fd: an open device of this container
+ * @pasid: IOASID_RID
+ */
+struct vfio_device_detach {
+	__u32 argsz;
+	__u32 flags;
+	__aligned_u64 extack;
+	__s32 device_fd;
+	__u32 pasid;
+};
+
+#endif /* _UAPI_LINUX_IOASID_H */
