@@ -50,6 +50,9 @@ static void ioasid_unmap_slices(struct ioasid_space *space,
 	struct ioasid_domain *domain;
 	u32 i;
 
+	/* Drivers do not expect to flush nothing */
+	if (!nr)
+		return;
 	list_for_each_entry(domain, &space->domains, link) {
 		iommu_iotlb_gather_init(&gather);
 		for (i = 0; i < nr; i++)
@@ -70,8 +73,10 @@ static void ioasid_free_slices(struct ioasid_space *space,
 	u32 i;
 
 	mutex_lock(&space->iova_lock);
-	for (i = 0; i < nr; i++)
+	for (i = 0; i < nr; i++) {
 		ioasid_iova_erase(space, s[i].first, s[i].last);
+		cond_resched();
+	}
 	mutex_unlock(&space->iova_lock);
 	for (i = 0; i < nr; i++)
 		ioasid_area_free(space->ctx, s[i].area);
