@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The functions that the IOMMU core exports without a public header (namespace
+ * IOMMUFD_INTERNAL): the only place that declares them. In a kernel tree the
+ * real header is used; out of it the build compares these declarations with
+ * the type information (BTF) of the kernel, since nothing else would notice
+ * that they no longer fit.
+ */
+#ifndef __IOASID_COMPAT_PRIVATE_H
+#define __IOASID_COMPAT_PRIVATE_H
+
+#include <linux/iommu.h>
+
+#ifdef IOASID_IN_TREE
+#include "iommu-priv.h"
+#else
+int iommu_attach_group_handle(struct iommu_domain *domain,
+			      struct iommu_group *group,
+			      struct iommu_attach_handle *handle);
+void iommu_detach_group_handle(struct iommu_domain *domain,
+			       struct iommu_group *group);
+int iommu_replace_group_handle(struct iommu_group *group,
+			       struct iommu_domain *new_domain,
+			       struct iommu_attach_handle *handle);
+#endif
+
+#endif /* __IOASID_COMPAT_PRIVATE_H */

@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Does the allocation of a paging domain take flags? */
+#include <linux/iommu.h>
+
+struct iommu_domain *probe(struct device *dev);
+
+struct iommu_domain *probe(struct device *dev)
+{
+	return iommu_paging_domain_alloc_flags(dev, 0);
+}
