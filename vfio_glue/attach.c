@@ -1,0 +1,376 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The two commands on a VFIO container: which context of /dev/ioasid an open
+ * device belongs to, and which address space it uses. The caller proves that
+ * it controls the device by having both the container and the device open.
+ *
+ * Errors of both commands, besides those of the core's attach and detach:
+ *   EFAULT      the struct, @extack or @dev_id cannot be read or written
+ *   EINVAL      @argsz is too small; VFIO has released the container
+ *   E2BIG       @argsz is larger than known, and the rest is not zero
+ *   EOPNOTSUPP  an unknown flag, or a reserved field that is not zero
+ *   EBADF       @device_fd or @ioasid_fd is not open
+ *   EINVAL      @ioasid_fd is not /dev/ioasid; both flags at once; @ioasid
+ *               with VFIO_DEVICE_ATTACH_KNOW
+ *   ENODEV      @device_fd is not an open device of this container
+ *   EBUSY       the device is attached through another context
+ *   ENOENT      to detach: the device is not attached
+ *   EINTR       killed while the device was being opened, closed or reset
+ */
+#include <linux/file.h>
+#include <linux/uaccess.h>
+#include <linux/vfio.h>
+#include "glue.h"
+#include "vfio_private.h"
+
+#define IOASID_VFIO_ATTACH_FLAGS \
+	(IOASID_ATTACH_REPLACE | VFIO_DEVICE_ATTACH_KNOW)
+
+/* How the structs of both commands begin */
+struct ioasid_vfio_header {
+	__u32 argsz;
+	__u32 flags;
+	__aligned_u64 extack;
+};
+
+static_assert(offsetof(struct vfio_device_attach, extack) ==
+	      offsetof(struct ioasid_vfio_header, extack));
+static_assert(offsetof(struct vfio_device_detach, extack) ==
+	      offsetof(struct ioasid_vfio_header, extack));
+
+/**
+ * struct ioasid_vfio_command - a command on its way
+ * @container: the container it came to
+ * @device: the device that it is about
+ * @uptr: the user's struct
+ * @why: the reason if it fails
+ */
+struct ioasid_vfio_command {
+	struct ioasid_vfio_container *container;
+	struct ioasid_vfio_device *device;
+	void __user *uptr;
+	struct ioasid_explain why;
+};
+
+/* What must be right before a reason can be given */
+static int ioasid_vfio_get_header(struct ioasid_vfio_header *header,
+				  const void __user *uptr)
+{
+	if (get_user(header->argsz, (const __u32 __user *)uptr))
+		return -EFAULT;
+	if (header->argsz < sizeof(*header))
+		return -EINVAL;
+	if (copy_from_user(header, uptr, sizeof(*header)))
+		return -EFAULT;
+	return ioasid_explain_check(header->extack);
+}
+
+static int ioasid_vfio_get_struct(struct ioasid_vfio_command *cmd, void *arg,
+				  size_t size, size_t min_size, u32 argsz,
+				  u32 flags)
+{
+	struct ioasid_vfio_header *header = arg;
+	int rc;
+
+	if (argsz < min_size) {
+		cmd->why.value = min_size;
+		return ioasid_fail(&cmd->why, -EINVAL, IOASID_REASON_SIZE,
+				   "argsz %u is less than %zu", argsz, min_size);
+	}
+	rc = copy_struct_from_user(arg, size, cmd->uptr, argsz);
+	if (rc == -E2BIG)
+		return ioasid_fail(&cmd->why, rc, IOASID_REASON_SIZE,
+				   "this kernel knows %zu bytes and the rest is not zero",
+				   size);
+	if (rc)
+		return ioasid_fail(&cmd->why, rc, IOASID_REASON_POINTER,
+				   "cannot read the struct");
+	if (header->flags & ~flags) {
+		cmd->why.value = header->flags & ~flags;
+		return ioasid_fail(&cmd->why, -EOPNOTSUPP, IOASID_REASON_FLAGS,
+				   "unknown flags %#x", header->flags & ~flags);
+	}
+	return 0;
+}
+
+/*
+ * The device behind a file, if it is a device of VFIO that was opened through
+ * a group. The pointer must not be followed before it has been found in a
+ * list of devices.
+ */
+static struct vfio_device *ioasid_vfio_file_device(struct file *file)
+{
+	struct vfio_device_file *df;
+
+	if (!vfio_file_is_valid(file) || vfio_file_is_group(file))
+		return NULL;
+	df = file->private_data;
+	/* A device node that is not bound to anything gives no rights */
+	return df->group ? df->device : NULL;
+}
+
+/*
+ * Finds the device of @file in the container, and locks it against being
+ * opened, closed and reset. @file keeps it open meanwhile.
+ */
+static int ioasid_vfio_lock_device(struct ioasid_vfio_command *cmd,
+				   struct file *file, int fd)
+{
+	struct vfio_device *vdev = ioasid_vfio_file_device(file);
+
+	if (!vdev || !ioasid_vfio_find_device(cmd->container, vdev))
+		return ioasid_fail(&cmd->why, -ENODEV, IOASID_REASON_FD,
+				   "device_fd %d is not an open device of this container",
+				   fd);
+	if (mutex_lock_killable(&vdev->dev_set->lock))
+		return ioasid_fail(&cmd->why, -EINTR, IOASID_REASON_KILLED,
+				   "killed while waiting for the device");
+	cmd->device = ioasid_vfio_find_device(cmd->container, vdev);
+	if (cmd->device)
+		return 0;
+	mutex_unlock(&vdev->dev_set->lock);
+	return ioasid_fail(&cmd->why, -ENODEV, IOASID_REASON_FD,
+			   "device_fd %d is being closed", fd);
+}
+
+static int ioasid_vfio_enter(struct ioasid_vfio_command *cmd, struct fd f, int fd,
+			     void *iommu_data)
+{
+	int rc;
+
+	if (fd_empty(f))
+		return ioasid_fail(&cmd->why, -EBADF, IOASID_REASON_FD,
+				   "device_fd %d is not open", fd);
+	cmd->container = ioasid_vfio_container_get(iommu_data);
+	if (!cmd->container)
+		return ioasid_fail(&cmd->why, -EINVAL, IOASID_REASON_RACE,
+				   "the last group has left the container");
+	rc = ioasid_vfio_lock_device(cmd, fd_file(f), fd);
+	if (rc)
+		ioasid_vfio_container_put(cmd->container);
+	return rc;
+}
+
+static void ioasid_vfio_leave(struct ioasid_vfio_command *cmd)
+{
+	mutex_unlock(&cmd->device->vdev->dev_set->lock);
+	ioasid_vfio_container_put(cmd->container);
+}
+
+/**
+ * ioasid_vfio_forget() - take a device out of its context
+ * @device: the device; vdev->dev_set->lock is held
+ *
+ * Detaches it from whatever it is attached to. When it returns the device's
+ * DMA is blocked and the context no longer knows it.
+ */
+void ioasid_vfio_forget(struct ioasid_vfio_device *device)
+{
+	if (!device->sva)
+		return;
+	sva_remove_device(device->sva, device->vdev->dev);
+	sva_put(device->sva);
+	device->sva = NULL;
+	device->dev_id = 0;
+}
+
+static int ioasid_vfio_check_attach(struct ioasid_vfio_command *cmd,
+				    const struct vfio_device_attach *arg)
+{
+	if (arg->__reserved) {
+		cmd->why.value = arg->__reserved;
+		return ioasid_fail(&cmd->why, -EOPNOTSUPP, IOASID_REASON_FLAGS,
+				   "a reserved field is not zero");
+	}
+	if (!(arg->flags & VFIO_DEVICE_ATTACH_KNOW))
+		return 0;
+	if (arg->flags & IOASID_ATTACH_REPLACE)
+		return ioasid_fail(&cmd->why, -EINVAL, IOASID_REASON_VALUE,
+				   "a device that is only made known replaces nothing");
+	if (arg->ioasid || arg->pasid != IOASID_RID)
+		return ioasid_fail(&cmd->why, -EINVAL, IOASID_REASON_VALUE,
+				   "a device that is only made known has no space and no PASID");
+	return 0;
+}
+
+/* Makes the device use a space, or only known, in a context that knows it */
+static int ioasid_vfio_attach_known(struct ioasid_vfio_command *cmd,
+				    const struct vfio_device_attach *arg,
+				    struct ioasid_ctx *sva,
+				    const struct ioasid_attach_params *params)
+{
+	struct device *dev = cmd->device->vdev->dev;
+
+	if (arg->flags & VFIO_DEVICE_ATTACH_KNOW)
+		return sva_add_device(sva, dev, params, NULL, &cmd->why);
+	if (arg->flags & IOASID_ATTACH_REPLACE)
+		return sva_replace_device_pasid(sva, arg->pasid, dev, params,
+						&cmd->why);
+	return PTR_ERR_OR_ZERO(sva_register_device_to_pasid(sva, arg->pasid, dev,
+							    params, &cmd->why));
+}
+
+/*
+ * A device that is attached nowhere can change its context. That it is
+ * attached is for the core to find out: the user can attach it by its id.
+ */
+static int ioasid_vfio_change_context(struct ioasid_vfio_command *cmd,
+				      const struct vfio_device_attach *arg,
+				      struct ioasid_ctx *sva,
+				      const struct ioasid_attach_params *params)
+{
+	struct ioasid_vfio_device *device = cmd->device;
+	struct vfio_device_attach __user *uarg = cmd->uptr;
+	u32 dev_id;
+	int rc;
+
+	if (device->sva && arg->flags & VFIO_DEVICE_ATTACH_KNOW) {
+		cmd->why.dev_id = device->dev_id;
+		return ioasid_fail(&cmd->why, -EBUSY, IOASID_REASON_OWNER,
+				   "device %s is known to another context",
+				   dev_name(device->vdev->dev));
+	}
+	rc = sva_add_device(sva, device->vdev->dev, params, &dev_id, &cmd->why);
+	if (rc)
+		return rc;
+	/* Before the deed: an attach must not be lost for want of an answer */
+	if (put_user(dev_id, &uarg->dev_id))
+		rc = ioasid_fail(&cmd->why, -EFAULT, IOASID_REASON_POINTER,
+				 "cannot write dev_id");
+	else
+		rc = ioasid_vfio_attach_known(cmd, arg, sva, params);
+	if (rc) {
+		sva_remove_device(sva, device->vdev->dev);
+		return rc;
+	}
+	ioasid_vfio_forget(device);
+	device->sva = sva;
+	device->dev_id = dev_id;
+	return 0;
+}
+
+/* Takes over the reference on @sva if the device moves to it */
+static int ioasid_vfio_attach_device(struct ioasid_vfio_command *cmd,
+				     const struct vfio_device_attach *arg,
+				     struct ioasid_ctx *sva, bool *keep)
+{
+	const struct ioasid_attach_params params = {
+		.ioasid = arg->ioasid,
+		.owner = "vfio",
+		.cookie = arg->cookie,
+		.unsafe_interrupts =
+			READ_ONCE(ioasid_vfio_allow_unsafe_interrupts),
+	};
+	struct vfio_device_attach __user *uarg = cmd->uptr;
+	int rc;
+
+	if (cmd->device->sva != sva) {
+		rc = ioasid_vfio_change_context(cmd, arg, sva, &params);
+		*keep = !rc;
+		return rc;
+	}
+	if (put_user(cmd->device->dev_id, &uarg->dev_id))
+		return ioasid_fail(&cmd->why, -EFAULT, IOASID_REASON_POINTER,
+				   "cannot write dev_id");
+	return ioasid_vfio_attach_known(cmd, arg, sva, &params);
+}
+
+static int ioasid_vfio_do_attach(struct ioasid_vfio_command *cmd,
+				 const struct vfio_device_attach *arg,
+				 void *iommu_data)
+{
+	CLASS(fd, f)(arg->device_fd);
+	struct ioasid_ctx *sva;
+	bool keep = false;
+	int rc = ioasid_vfio_check_attach(cmd, arg);
+
+	if (rc)
+		return rc;
+	sva = sva_get_from_fd(arg->ioasid_fd, &cmd->why);
+	if (IS_ERR(sva))
+		return PTR_ERR(sva);
+	rc = ioasid_vfio_enter(cmd, f, arg->device_fd, iommu_data);
+	if (!rc) {
+		rc = ioasid_vfio_attach_device(cmd, arg, sva, &keep);
+		ioasid_vfio_leave(cmd);
+	}
+	if (!keep)
+		sva_put(sva);
+	return rc;
+}
+
+/**
+ * ioasid_vfio_attach() - VFIO_DEVICE_ATTACH
+ * @iommu_data: the container
+ * @arg: address of a struct vfio_device_attach
+ *
+ * Return: 0, or an error of the table at the top of this file.
+ */
+long ioasid_vfio_attach(void *iommu_data, unsigned long arg)
+{
+	struct ioasid_vfio_command cmd = { .uptr = (void __user *)arg };
+	struct vfio_device_attach attach;
+	struct ioasid_vfio_header header;
+	int rc = ioasid_vfio_get_header(&header, cmd.uptr);
+
+	if (rc)
+		return rc;
+	ioasid_explain_init(&cmd.why);
+	rc = ioasid_vfio_get_struct(&cmd, &attach, sizeof(attach),
+				    offsetofend(struct vfio_device_attach,
+						__reserved),
+				    header.argsz, IOASID_VFIO_ATTACH_FLAGS);
+	if (!rc)
+		rc = ioasid_vfio_do_attach(&cmd, &attach, iommu_data);
+	ioasid_explain_to_user(&cmd.why, header.extack, rc);
+	return rc;
+}
+
+static int ioasid_vfio_do_detach(struct ioasid_vfio_command *cmd,
+				 const struct vfio_device_detach *arg,
+				 void *iommu_data)
+{
+	CLASS(fd, f)(arg->device_fd);
+	struct ioasid_vfio_device *device;
+	int rc = ioasid_vfio_enter(cmd, f, arg->device_fd, iommu_data);
+
+	if (rc)
+		return rc;
+	device = cmd->device;
+	if (device->sva)
+		rc = sva_unregister_device_from_pasid(device->sva, arg->pasid,
+						      device->vdev->dev,
+						      &cmd->why);
+	else
+		rc = ioasid_fail(&cmd->why, -ENOENT, IOASID_REASON_NOT_ATTACHED,
+				 "device %s is not attached",
+				 dev_name(device->vdev->dev));
+	ioasid_vfio_leave(cmd);
+	return rc;
+}
+
+/**
+ * ioasid_vfio_detach() - VFIO_DEVICE_DETACH
+ * @iommu_data: the container
+ * @arg: address of a struct vfio_device_detach
+ *
+ * Return: 0, or an error of the table at the top of this file.
+ */
+long ioasid_vfio_detach(void *iommu_data, unsigned long arg)
+{
+	struct ioasid_vfio_command cmd = { .uptr = (void __user *)arg };
+	struct vfio_device_detach detach;
+	struct ioasid_vfio_header header;
+	int rc = ioasid_vfio_get_header(&header, cmd.uptr);
+
+	if (rc)
+		return rc;
+	ioasid_explain_init(&cmd.why);
+	rc = ioasid_vfio_get_struct(&cmd, &detach, sizeof(detach),
+				    offsetofend(struct vfio_device_detach, pasid),
+				    header.argsz, 0);
+	if (!rc)
+		rc = ioasid_vfio_do_detach(&cmd, &detach, iommu_data);
+	ioasid_explain_to_user(&cmd.why, header.extack, rc);
+	return rc;
+}
