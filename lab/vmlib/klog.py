@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Finds what must not be in a kernel log. It must never call a line harmless
+because a test expects it: a test that provokes a warning is a broken test.
+"""
+
+import re
+
+BAD = re.compile(
+    r"WARNING:|BUG:|\bBUG at\b|kernel BUG|Oops|general protection fault|"
+    r"Call Trace|KASAN|UBSAN|KCSAN|refcount_t|"
+    r"possible (recursive|circular) locking|inconsistent lock state|"
+    r"suspicious RCU|rcu: INFO|detected stalls?|self-detected stall|"
+    r"soft lockup|hard LOCKUP|blocked for more than|Kernel panic|"
+    r"unable to handle|unchecked MSR|list_(add|del) corruption|"
+    r"scheduling while atomic|sleeping function called|"
+    r"Bad page state|Bad rss-counter|double fault|stack guard|"
+    r"Slab .*corruption|DEBUG_LOCKS|held lock freed|still has locks held|"
+    r"unregister_netdevice: waiting|percpu ref .* <= 0")
+
+# Said by healthy machines. Each with the reason why.
+HARMLESS = re.compile(
+    # a speculation notice of the CPU model, at boot
+    r"Spectre|MDS|RETBleed|SRSO|TAA:|Register File Data Sampling|"
+    # our modules are not signed
+    r"module verification failed|loading out-of-tree module")
+
+
+def bad_lines(text):
+    """Numbers of the bad lines."""
+    return [i for i, line in enumerate(text.splitlines())
+            if BAD.search(line) and not HARMLESS.search(line)]
+
+
+def excerpt(text, numbers, before=2, after=14, limit=60):
+    """The bad lines with what stands around them."""
+    lines = text.splitlines()
+    wanted = set()
+    for n in numbers:
+        wanted.update(range(max(0, n - before), min(len(lines), n + after + 1)))
+    out, last = [], None
+    for n in sorted(wanted)[:limit]:
+        if last is not None and n != last + 1:
+            out.append("  ...")
+        out.append("  " + lines[n])
+        last = n
+    return "\n".join(out)
