@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The benchmark's parts: sides (who maps memory for the device: /dev/ioasid or
+ * VFIO type1), memory that both sides use, rows of figures. A measurement is
+ * written once and runs on any side.
+ */
+#ifndef BENCH_H
+#define BENCH_H
+
+#include "../lib/check.h"
+#include "../lib/dma.h"
+#include "../lib/proc.h"
+
+#define KIB		1024ULL
+#define MIB		(1024 * KIB)
+#define LARGE		(256 * MIB)
+#define SMALL		(64 * KIB)
+#define BENCH_IOVA	0x100000000ULL
+
+/* Prints what went wrong and ends the benchmark: half a table is worth nothing */
+__attribute__((noreturn, format(printf, 1, 2)))
+void bench_die(const char *format, ...);
+#define MUST(call) do {								\
+	long long must_ret = (call);						\
+	if (must_ret < 0)							\
+		bench_die("%s:%d: %s: %s; %s", __FILE__, __LINE__, #call,	\
+			  strerror(-must_ret), t_explain());			\
+} while (0)
+
+/* --- memory ------------------------------------------------------------- */
+
+enum layout {
+	SEQUENTIAL,	/* small pages, touched in order */
+	SHUFFLED,	/* small pages, touched in random order: no two are neighbours */
+	HUGE,		/* transparent huge pages */
+	NR_LAYOUTS,
+};
+
+extern const char *const layout_name[NR_LAYOUTS];
+
+struct memory {
+	enum layout layout;
+	char *addr;
+	u64 length;
+	u64 runs;	/* stretches of contiguous physical memory in it */
+};
+
+/* LARGE bytes, touched; not inherited by children */
+void memory_get(struct memory *m, enum layout layout);
+u64 memory_runs(const void *addr, u64 length);
+/* 0 to @nr - 1 in an order that is random and always the same */
+u32 *shuffled(u32 nr);
+
+/* --- sides -------------------------------------------------------------- */
+
+/* One range to map */
+struct piece {
+	u64 iova;
+	char *addr;
+	u64 length;
+};
+
+struct side {
+	const char *name;
+	bool peer;
+	u32 account;	/* enum ioasid_account_mode */
+};
+
+enum {
+	PEER,
+	OURS,
+	OURS_MM,	/* with memory accounted as type1 does */
+	NR_SIDES,
+};
+
+extern const struct side sides[NR_SIDES];
+
+/* A device open behind a side, ready for DMA */
+struct bed {
+	const struct side *side;
+	struct t_vfio vfio;
+	int ctx;
+	u32 ioasid;
+};
+
+/* @attach: ours only, whether the device joins the space at once */
+void bed_open(struct bed *bed, const struct side *side, bool attach);
+void bed_close(struct bed *bed);
+void bed_map(struct bed *bed, u64 iova, void *addr, u64 length);
+void bed_unmap(struct bed *bed, u64 iova, u64 length);
+/* As few calls as the side can: one, or one for each piece */
+void bed_map_pieces(struct bed *bed, const struct piece *p, u32 nr);
+void bed_unmap_pieces(struct bed *bed, const struct piece *p, u32 nr);
+/* The device copies a page of mapped memory to another one; dies if it does not */
+void bed_check_dma(struct bed *bed, struct memory *m, u64 iova);
+
+/* --- rows --------------------------------------------------------------- */
+
+/* One more sample of a row: @value in the unit's thousandths (ns for us) */
+void sample(const struct side *side, const char *unit, u64 value,
+	    const char *name, ...) __attribute__((format(printf, 4, 5)));
+/* What the reader should know about a row, such as the layout of its memory */
+void note(const char *text, const char *name, ...) __attribute__((format(printf, 2, 3)));
+void print_rows(void);
+
+/* --- what is measured ---------------------------------------------------- */
+
+struct bench {
+	struct memory mem[NR_LAYOUTS];
+	u32 *order;	/* of NR_PAGES */
+};
+
+#define NR_PAGES	100000
+
+typedef void measure_fn(struct bench *b, const struct side *side);
+
+struct measure {
+	const char *name;
+	measure_fn *fn;
+	bool mm;	/* also with OURS_MM */
+};
+
+extern const struct measure measures[];
+extern const unsigned int nr_measures;
+
+/* Runs one thing over and over, to be watched; @loops 0: for ever */
+int profile(struct bench *b, const char *what, const struct side *side, unsigned long loops);
+void profile_list(void);
+
+/* The child of a kill measurement: maps @layout if @mapped, tells @fd, waits */
+int kill_child(const char *side, const char *layout, const char *mapped);
+
+#endif /* BENCH_H */

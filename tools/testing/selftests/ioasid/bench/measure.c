@@ -1,0 +1,473 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What is measured, each written once for all sides. A measurement opens the
+ * device, takes its samples and closes everything, so that the next one finds
+ * the machine as this one did.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "bench.h"
+
+#define NR_PIECES	1000
+#define REPEAT_LARGE	5
+#define REPEAT_VECTOR	5
+#define REPEAT_CLOSE	3
+#define PAGE_STRIDE	(2 * T_PAGE)
+
+static void note_runs(const struct memory *m, const char *what)
+{
+	char text[160];
+
+	snprintf(text, sizeof(text), "%llu MiB in %llu physical runs",
+		 (unsigned long long)(m->length / MIB), (unsigned long long)m->runs);
+	note(text, "%s-%s", what, layout_name[m->layout]);
+}
+
+/* --- 64 KiB ------------------------------------------------------------- */
+
+static void get_pieces(struct piece *p, const struct memory *m)
+{
+	u64 runs = 0;
+	char text[160];
+	u32 i;
+
+	for (i = 0; i < NR_PIECES; i++) {
+		p[i].iova = BENCH_IOVA + i * SMALL;
+		p[i].addr = m->addr + i * SMALL;
+		p[i].length = SMALL;
+		runs += memory_runs(p[i].addr, SMALL);
+	}
+	snprintf(text, sizeof(text), "16 pages in %llu.%02llu physical runs on average",
+		 (unsigned long long)runs / NR_PIECES,
+		 (unsigned long long)runs % NR_PIECES * 100 / NR_PIECES);
+	note(text, "map-64k-%s", layout_name[m->layout]);
+}
+
+static void small_one_by_one(struct bed *bed, const struct piece *p, const char *layout)
+{
+	u64 t0, t1, t2;
+	u32 i;
+
+	/* The page table of the range is there from the second time on */
+	bed_map_pieces(bed, p, NR_PIECES);
+	bed_unmap_pieces(bed, p, NR_PIECES);
+	for (i = 0; i < NR_PIECES; i++) {
+		t0 = t_now_ns();
+		bed_map(bed, p[i].iova, p[i].addr, p[i].length);
+		t1 = t_now_ns();
+		bed_unmap(bed, p[i].iova, p[i].length);
+		t2 = t_now_ns();
+		sample(bed->side, "us", t1 - t0, "map-64k-%s", layout);
+		sample(bed->side, "us", t2 - t1, "unmap-64k-%s", layout);
+	}
+}
+
+static void small_vector(struct bed *bed, const struct piece *p, const char *layout)
+{
+	u64 t0, t1, t2;
+	u32 i;
+
+	for (i = 0; i < REPEAT_VECTOR; i++) {
+		t0 = t_now_ns();
+		bed_map_pieces(bed, p, NR_PIECES);
+		t1 = t_now_ns();
+		bed_unmap_pieces(bed, p, NR_PIECES);
+		t2 = t_now_ns();
+		sample(bed->side, "us", (t1 - t0) / NR_PIECES, "map-64k-vector-%s", layout);
+		sample(bed->side, "us", (t2 - t1) / NR_PIECES, "unmap-64k-vector-%s", layout);
+	}
+}
+
+static void small(struct bench *b, const struct side *side, enum layout layout)
+{
+	static struct piece p[NR_PIECES];
+	struct bed bed;
+
+	get_pieces(p, &b->mem[layout]);
+	bed_open(&bed, side, true);
+	small_one_by_one(&bed, p, layout_name[layout]);
+	small_vector(&bed, p, layout_name[layout]);
+	bed_close(&bed);
+}
+
+static void small_seq(struct bench *b, const struct side *side)
+{
+	small(b, side, SEQUENTIAL);
+}
+
+static void small_shuf(struct bench *b, const struct side *side)
+{
+	small(b, side, SHUFFLED);
+}
+
+/* --- 256 MiB ------------------------------------------------------------ */
+
+static void large(struct bench *b, const struct side *side, enum layout layout)
+{
+	struct memory *m = &b->mem[layout];
+	const char *name = layout_name[layout];
+	u64 t0, t1, t2;
+	struct bed bed;
+	int i;
+
+	note_runs(m, "map-256m");
+	bed_open(&bed, side, true);
+	for (i = 0; i < REPEAT_LARGE; i++) {
+		t0 = t_now_ns();
+		bed_map(&bed, BENCH_IOVA, m->addr, m->length);
+		t1 = t_now_ns();
+		bed_unmap(&bed, BENCH_IOVA, m->length);
+		t2 = t_now_ns();
+		sample(side, "us", t1 - t0, "map-256m-%s", name);
+		sample(side, "us", t2 - t1, "unmap-256m-%s", name);
+	}
+	bed_map(&bed, BENCH_IOVA, m->addr, m->length);
+	bed_check_dma(&bed, m, BENCH_IOVA);
+	bed_close(&bed);
+}
+
+static void large_seq(struct bench *b, const struct side *side)
+{
+	large(b, side, SEQUENTIAL);
+}
+
+static void large_shuf(struct bench *b, const struct side *side)
+{
+	large(b, side, SHUFFLED);
+}
+
+static void large_huge(struct bench *b, const struct side *side)
+{
+	large(b, side, HUGE);
+}
+
+/* --- devices and populated spaces ---------------------------------------- */
+
+static int open_group(const char *addr)
+{
+	char path[32];
+	int fd;
+
+	MUST(t_pci_to_vfio(addr));
+	snprintf(path, sizeof(path), "/dev/vfio/%d", t_pci_group(addr));
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	if (fd < 0)
+		bench_die("%s: %s", path, strerror(errno));
+	return fd;
+}
+
+/*
+ * type1: SET_CONTAINER gives the group the container's domain. Ours: it only
+ * claims the group, and VFIO_DEVICE_ATTACH follows; both are counted.
+ */
+static void join_once(struct bed *bed, const char *addr)
+{
+	struct t_vfio second = { .container = bed->vfio.container };
+	u64 t0, t1, t2, t3, in, out;
+
+	second.group = open_group(addr);
+	t0 = t_now_ns();
+	MUST(t_ioctl(second.group, VFIO_GROUP_SET_CONTAINER, &second.container));
+	in = t_now_ns() - t0;
+	second.device = ioctl(second.group, VFIO_GROUP_GET_DEVICE_FD, addr);
+	if (second.device < 0)
+		bench_die("VFIO_GROUP_GET_DEVICE_FD: %s", strerror(errno));
+	t0 = t_now_ns();
+	if (!bed->side->peer)
+		MUST(t_vfio_attach(&second, bed->ctx, bed->ioasid, 0));
+	t1 = t_now_ns();
+	if (!bed->side->peer)
+		MUST(t_vfio_detach(&second));
+	t2 = t_now_ns();
+	close(second.device);
+	t3 = t_now_ns();
+	MUST(t_ioctl(second.group, VFIO_GROUP_UNSET_CONTAINER, NULL));
+	out = t_now_ns() - t3;
+	close(second.group);
+	if (!bed->side->peer) {
+		in += t1 - t0;
+		out += t2 - t1;
+	}
+	sample(bed->side, "us", in, "join-256m-shuf");
+	sample(bed->side, "us", out, "leave-256m-shuf");
+	if (!bed->side->peer)
+		sample(bed->side, "us", t1 - t0, "join-256m-shuf-attach-only");
+}
+
+static void join(struct bench *b, const struct side *side)
+{
+	struct memory *m = &b->mem[SHUFFLED];
+	const char *addr = t_pci(T_EDU, 1);
+	struct bed bed;
+	int i;
+
+	if (!addr)
+		bench_die("this machine has no second edu device");
+	note("a second device behind the same IOMMU; type1: SET_CONTAINER, ours: SET_CONTAINER and VFIO_DEVICE_ATTACH",
+	     "join-256m-shuf");
+	bed_open(&bed, side, true);
+	bed_map(&bed, BENCH_IOVA, m->addr, m->length);
+	for (i = 0; i < REPEAT_LARGE; i++)
+		join_once(&bed, addr);
+	bed_close(&bed);
+}
+
+/*
+ * A space that is populated before it has a domain. type1 pins and maps when
+ * its first group comes, and cannot be populated before: its map of the same
+ * memory is what can be compared.
+ */
+static void first_attach(struct bench *b, const struct side *side, enum layout layout)
+{
+	struct memory *m = &b->mem[layout];
+	const char *name = layout_name[layout];
+	struct bed bed;
+	u64 t0, t1, t2;
+	int i;
+
+	note("ours: VFIO_DEVICE_ATTACH to a space with 256 MiB; type1 has no such thing: its map of the same memory",
+	     "first-attach-256m-%s", name);
+	note("ours: 256 MiB mapped before any device is there; type1: its map of the same memory",
+	     "map-256m-%s-no-device", name);
+	for (i = 0; i < REPEAT_CLOSE; i++) {
+		bed_open(&bed, side, false);
+		t0 = t_now_ns();
+		bed_map(&bed, BENCH_IOVA, m->addr, m->length);
+		t1 = t_now_ns();
+		if (!side->peer)
+			MUST(t_vfio_attach(&bed.vfio, bed.ctx, bed.ioasid, 0));
+		t2 = t_now_ns();
+		sample(side, "us", side->peer ? t1 - t0 : t2 - t1, "first-attach-256m-%s", name);
+		sample(side, "us", t1 - t0, "map-256m-%s-no-device", name);
+		if (!i)
+			bed_check_dma(&bed, m, BENCH_IOVA);
+		bed_close(&bed);
+	}
+}
+
+static void first_attach_shuf(struct bench *b, const struct side *side)
+{
+	first_attach(b, side, SHUFFLED);
+}
+
+static void first_attach_huge(struct bench *b, const struct side *side)
+{
+	first_attach(b, side, HUGE);
+}
+
+/* --- 100,000 mappings of a page ------------------------------------------ */
+
+static u64 kernel_bytes(const char *field)
+{
+	long kib = t_meminfo_kib(field);
+
+	if (kib < 0)
+		bench_die("/proc/meminfo has no %s", field);
+	return kib * KIB;
+}
+
+static void pages(struct bench *b, const struct side *side)
+{
+	struct memory *m = &b->mem[SEQUENTIAL];
+	u64 nr = m->length / T_PAGE;
+	u64 slab, tables, t0, t1, t2, t3;
+	struct bed bed;
+	u32 i;
+
+	bed_open(&bed, side, true);
+	slab = kernel_bytes("Slab");
+	tables = kernel_bytes("SecPageTables");
+	t0 = t_now_ns();
+	for (i = 0; i < NR_PAGES; i++)
+		bed_map(&bed, BENCH_IOVA + b->order[i] * PAGE_STRIDE,
+			m->addr + i % nr * T_PAGE, T_PAGE);
+	t1 = t_now_ns();
+	slab = kernel_bytes("Slab") - slab;
+	tables = kernel_bytes("SecPageTables") - tables;
+	t2 = t_now_ns();
+	for (i = 0; i < NR_PAGES; i++)
+		bed_unmap(&bed, BENCH_IOVA + b->order[i] * PAGE_STRIDE, T_PAGE);
+	t3 = t_now_ns();
+	bed_close(&bed);
+	note("each of 100,000, IOVA 8 KiB apart in random order", "map-4k");
+	note("slab memory for each of the 100,000 mappings", "slab-4k");
+	sample(side, "us", (t1 - t0) / NR_PAGES, "map-4k");
+	sample(side, "us", (t3 - t2) / NR_PAGES, "unmap-4k");
+	sample(side, "B", slab * 1000 / NR_PAGES, "slab-4k");
+	sample(side, "B", tables * 1000 / NR_PAGES, "iommu-tables-4k");
+}
+
+/* --- losing everything ---------------------------------------------------- */
+
+/* Nothing may be left for later, where no clock looks */
+static void check_unpinned(const struct side *side, long before)
+{
+	long after = t_pinned_pages();
+
+	if (before >= 0 && after > before)
+		bench_die("%s: %ld pages are still pinned", side->name, after - before);
+}
+
+static u64 close_once(const struct side *side, const struct memory *m)
+{
+	long pins = t_pinned_pages();
+	struct bed bed;
+	u64 t0, t1;
+
+	bed_open(&bed, side, true);
+	if (m)
+		bed_map(&bed, BENCH_IOVA, m->addr, m->length);
+	t0 = t_now_ns();
+	bed_close(&bed);
+	t1 = t_now_ns();
+	check_unpinned(side, pins);
+	return t1 - t0;
+}
+
+static void close_all(struct bench *b, const struct side *side, enum layout layout)
+{
+	const char *name = layout_name[layout];
+	u64 empty, full;
+	int i;
+
+	note("close of all fds with 256 MiB mapped, less the same with nothing mapped",
+	     "close-256m-%s", name);
+	for (i = 0; i < REPEAT_CLOSE; i++) {
+		empty = close_once(side, NULL);
+		full = close_once(side, &b->mem[layout]);
+		sample(side, "us", full - empty, "close-256m-%s", name);
+		sample(side, "us", full, "close-256m-%s-whole", name);
+		sample(side, "us", empty, "close-nothing");
+	}
+}
+
+static void close_shuf(struct bench *b, const struct side *side)
+{
+	close_all(b, side, SHUFFLED);
+}
+
+static void close_huge(struct bench *b, const struct side *side)
+{
+	close_all(b, side, HUGE);
+}
+
+static const struct side *find_side(const char *name)
+{
+	int i;
+
+	for (i = 0; i < NR_SIDES; i++)
+		if (!strcmp(sides[i].name, name))
+			return &sides[i];
+	bench_die("no side %s", name);
+}
+
+int kill_child(const char *side, const char *layout, const char *mapped)
+{
+	struct memory m;
+	struct bed bed;
+	int i;
+
+	for (i = 0; i < NR_LAYOUTS - 1 && strcmp(layout_name[i], layout); i++)
+		;
+	memory_get(&m, i);
+	bed_open(&bed, find_side(side), true);
+	if (!strcmp(mapped, "mapped"))
+		bed_map(&bed, BENCH_IOVA, m.addr, m.length);
+	if (write(STDOUT_FILENO, "r", 1) != 1)
+		return 1;
+	for (;;)
+		pause();
+}
+
+static pid_t start_child(const struct side *side, const char *layout, const char *mapped)
+{
+	int pipes[2];
+	char ready;
+	pid_t pid;
+
+	if (pipe(pipes))
+		bench_die("pipe: %s", strerror(errno));
+	pid = fork();
+	if (!pid) {
+		dup2(pipes[1], STDOUT_FILENO);
+		close(pipes[0]);
+		close(pipes[1]);
+		execl("/proc/self/exe", "ioasid-bench", "--child", side->name, layout, mapped,
+		      NULL);
+		_exit(127);
+	}
+	close(pipes[1]);
+	if (pid < 0 || read(pipes[0], &ready, 1) != 1)
+		bench_die("the child that is to be killed did not start");
+	close(pipes[0]);
+	return pid;
+}
+
+static u64 kill_once(const struct side *side, const char *layout, const char *mapped)
+{
+	long pins = t_pinned_pages();
+	pid_t pid = start_child(side, layout, mapped);
+	u64 t0, t1;
+	int status;
+
+	t0 = t_now_ns();
+	kill(pid, SIGKILL);
+	if (waitpid(pid, &status, 0) != pid || !WIFSIGNALED(status))
+		bench_die("the child was not killed");
+	t1 = t_now_ns();
+	check_unpinned(side, pins);
+	return t1 - t0;
+}
+
+static void kill_mapped(const struct side *side, enum layout layout)
+{
+	const char *name = layout_name[layout];
+	u64 empty, full;
+	int i;
+
+	note("SIGKILL until waitpid returns with 256 MiB mapped, less the same with the memory touched and not mapped",
+	     "kill-256m-%s", name);
+	for (i = 0; i < REPEAT_CLOSE; i++) {
+		empty = kill_once(side, name, "unmapped");
+		full = kill_once(side, name, "mapped");
+		sample(side, "us", full - empty, "kill-256m-%s", name);
+		sample(side, "us", full, "kill-256m-%s-whole", name);
+		sample(side, "us", empty, "kill-256m-%s-unmapped", name);
+	}
+}
+
+static void kill_shuf(struct bench *b, const struct side *side)
+{
+	kill_mapped(side, SHUFFLED);
+}
+
+static void kill_huge(struct bench *b, const struct side *side)
+{
+	kill_mapped(side, HUGE);
+}
+
+const struct measure measures[] = {
+	{ "64k-seq", small_seq, true },
+	{ "64k-shuf", small_shuf, true },
+	{ "256m-seq", large_seq, true },
+	{ "256m-shuf", large_shuf, true },
+	{ "256m-huge", large_huge, true },
+	{ "join", join, false },
+	{ "first-attach-shuf", first_attach_shuf, false },
+	{ "first-attach-huge", first_attach_huge, false },
+	{ "4k", pages, true },
+	{ "close-shuf", close_shuf, false },
+	{ "close-huge", close_huge, false },
+	{ "kill-shuf", kill_shuf, false },
+	{ "kill-huge", kill_huge, false },
+};
+
+const unsigned int nr_measures = sizeof(measures) / sizeof(*measures);

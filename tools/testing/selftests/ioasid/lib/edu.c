@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * QEMU's edu device, driven through BAR 0. See edu.h.
+ */
+#include <errno.h>
+
+#include "check.h"
+#include "edu.h"
+
+#define EDU_ID		0x00
+#define EDU_DMA_SRC	0x80
+#define EDU_DMA_DST	0x88
+#define EDU_DMA_COUNT	0x90
+#define EDU_DMA_CMD	0x98
+
+#define EDU_ID_VALUE	0x010000edU
+#define EDU_CMD_RUN	1
+#define EDU_CMD_TO_RAM	2
+#define EDU_BUFFER_AT	0x40000
+#define EDU_TIMEOUT_NS	10000000000ULL
+
+static void write64(struct t_edu *edu, u32 reg, u64 value)
+{
+	*(volatile u64 *)(edu->bar + reg) = value;
+}
+
+static u64 read64(struct t_edu *edu, u32 reg)
+{
+	return *(volatile u64 *)(edu->bar + reg);
+}
+
+int t_edu_start(struct t_edu *edu, void *bar)
+{
+	edu->bar = bar;
+	return *(volatile u32 *)(edu->bar + EDU_ID) == EDU_ID_VALUE ? 0 : -ENODEV;
+}
+
+static int transfer(struct t_edu *edu, u64 src, u64 dst, u32 length, u64 cmd)
+{
+	u64 end = t_now_ns() + EDU_TIMEOUT_NS;
+
+	write64(edu, EDU_DMA_SRC, src);
+	write64(edu, EDU_DMA_DST, dst);
+	write64(edu, EDU_DMA_COUNT, length);
+	write64(edu, EDU_DMA_CMD, cmd);
+	while (read64(edu, EDU_DMA_CMD) & EDU_CMD_RUN) {
+		if (t_now_ns() > end)
+			return -ETIMEDOUT;
+		t_sleep_ms(5);
+	}
+	return 0;
+}
+
+int t_edu_pull(struct t_edu *edu, u64 iova, u32 length)
+{
+	return transfer(edu, iova, EDU_BUFFER_AT, length, EDU_CMD_RUN);
+}
+
+int t_edu_push(struct t_edu *edu, u64 iova, u32 length)
+{
+	return transfer(edu, EDU_BUFFER_AT, iova, length, EDU_CMD_RUN | EDU_CMD_TO_RAM);
+}

@@ -1,0 +1,391 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The commands of /dev/ioasid as plain functions: fill in the struct, call,
+ * remember what the kernel said if it failed. See ioasid.h.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "ioasid.h"
+
+__thread struct ioasid_extack t_why;
+
+/* What every command struct begins with */
+struct t_head {
+	u32 size;
+	u32 flags;
+	u64 extack;
+};
+
+static const char *const reason_names[] = {
+	[IOASID_REASON_NONE] = "NONE",
+	[IOASID_REASON_OTHER] = "OTHER",
+	[IOASID_REASON_SIZE] = "SIZE",
+	[IOASID_REASON_FLAGS] = "FLAGS",
+	[IOASID_REASON_POINTER] = "POINTER",
+	[IOASID_REASON_COMMAND] = "COMMAND",
+	[IOASID_REASON_NO_SPACE_ID] = "NO_SPACE_ID",
+	[IOASID_REASON_NO_DEVICE_ID] = "NO_DEVICE_ID",
+	[IOASID_REASON_KIND] = "KIND",
+	[IOASID_REASON_VALUE] = "VALUE",
+	[IOASID_REASON_ALIGNMENT] = "ALIGNMENT",
+	[IOASID_REASON_OVERFLOW] = "OVERFLOW",
+	[IOASID_REASON_OVERLAP] = "OVERLAP",
+	[IOASID_REASON_UNUSABLE] = "UNUSABLE",
+	[IOASID_REASON_NO_ROOM] = "NO_ROOM",
+	[IOASID_REASON_NOT_MAPPED] = "NOT_MAPPED",
+	[IOASID_REASON_CUT] = "CUT",
+	[IOASID_REASON_MEMLOCK] = "MEMLOCK",
+	[IOASID_REASON_PIN] = "PIN",
+	[IOASID_REASON_PERMISSION] = "PERMISSION",
+	[IOASID_REASON_NO_MEMORY] = "NO_MEMORY",
+	[IOASID_REASON_KILLED] = "KILLED",
+	[IOASID_REASON_IN_USE] = "IN_USE",
+	[IOASID_REASON_RACE] = "RACE",
+	[IOASID_REASON_LIMIT] = "LIMIT",
+	[IOASID_REASON_SIBLING] = "SIBLING",
+	[IOASID_REASON_ATTACHED] = "ATTACHED",
+	[IOASID_REASON_NOT_ATTACHED] = "NOT_ATTACHED",
+	[IOASID_REASON_MSI] = "MSI",
+	[IOASID_REASON_COHERENCY] = "COHERENCY",
+	[IOASID_REASON_RESERVED] = "RESERVED",
+	[IOASID_REASON_APERTURE] = "APERTURE",
+	[IOASID_REASON_IOMMU] = "IOMMU",
+	[IOASID_REASON_RESET] = "RESET",
+	[IOASID_REASON_NO_PASID] = "NO_PASID",
+	[IOASID_REASON_OWNER] = "OWNER",
+	[IOASID_REASON_FD] = "FD",
+	[IOASID_REASON_NO_DIRTY] = "NO_DIRTY",
+	[IOASID_REASON_PRIVILEGE] = "PRIVILEGE",
+	[IOASID_REASON_UNSUPPORTED] = "UNSUPPORTED",
+};
+
+const char *t_reason_name(u32 code)
+{
+	if (code >= sizeof(reason_names) / sizeof(*reason_names) || !reason_names[code])
+		return "(a reason that the header does not have)";
+	return reason_names[code];
+}
+
+const char *t_explain(void)
+{
+	static __thread char text[IOASID_EXTACK_MSG + 128];
+
+	snprintf(text, sizeof(text),
+		 "the kernel said %s, space %u, device %u, index %d, value %#llx: %.*s",
+		 t_reason_name(t_why.code), t_why.ioasid, t_why.dev_id, (int)t_why.index,
+		 (unsigned long long)t_why.value, IOASID_EXTACK_MSG, t_why.msg);
+	return text;
+}
+
+int t_ioctl(int fd, unsigned long cmd, void *arg)
+{
+	return ioctl(fd, cmd, arg) < 0 ? -errno : 0;
+}
+
+int t_cmd(int fd, unsigned long cmd, void *arg)
+{
+	struct t_head *head = arg;
+
+	t_why.size = sizeof(t_why);
+	t_why.code = IOASID_REASON_NONE;
+	t_why.msg[0] = '\0';
+	head->extack = (uintptr_t)&t_why;
+	return t_ioctl(fd, cmd, arg);
+}
+
+int t_open(void)
+{
+	int fd = open("/dev/ioasid", O_RDWR | O_CLOEXEC);
+
+	return fd < 0 ? -errno : fd;
+}
+
+int t_info(int fd, struct ioasid_info *info)
+{
+	memset(info, 0, sizeof(*info));
+	info->size = sizeof(*info);
+	return t_cmd(fd, IOASID_GET_INFO, info);
+}
+
+u64 t_pinned(int fd)
+{
+	struct ioasid_info info;
+
+	return t_info(fd, &info) ? ~0ULL : info.pinned;
+}
+
+u64 t_mapped(int fd)
+{
+	struct ioasid_info info;
+
+	return t_info(fd, &info) ? ~0ULL : info.mapped;
+}
+
+u64 t_nr_mappings(int fd)
+{
+	struct ioasid_info info;
+
+	return t_info(fd, &info) ? ~0ULL : info.nr_mappings;
+}
+
+int t_alloc_label(int fd, u32 *ioasid, const char *label)
+{
+	struct ioasid_alloc cmd = {
+		.size = sizeof(cmd),
+		.kind = IOASID_KIND_MAPPED,
+	};
+	int ret;
+
+	strncpy(cmd.label, label, sizeof(cmd.label) - 1);
+	ret = t_cmd(fd, IOASID_ALLOC, &cmd);
+	if (!ret)
+		*ioasid = cmd.ioasid;
+	return ret;
+}
+
+int t_alloc(int fd, u32 *ioasid)
+{
+	return t_alloc_label(fd, ioasid, "");
+}
+
+int t_free(int fd, u32 ioasid)
+{
+	struct ioasid_free cmd = { .size = sizeof(cmd), .ioasid = ioasid };
+
+	return t_cmd(fd, IOASID_FREE, &cmd);
+}
+
+int t_space_info(int fd, u32 ioasid, struct ioasid_space_info *info)
+{
+	memset(info, 0, sizeof(*info));
+	info->size = sizeof(*info);
+	info->ioasid = ioasid;
+	return t_cmd(fd, IOASID_SPACE_INFO, info);
+}
+
+int t_space_ranges(int fd, u32 ioasid, struct ioasid_iova_range *ranges, u32 max)
+{
+	struct ioasid_space_info info = {
+		.size = sizeof(info),
+		.ioasid = ioasid,
+		.nr_ranges = max,
+		.ranges = (uintptr_t)ranges,
+	};
+	int ret = t_cmd(fd, IOASID_SPACE_INFO, &info);
+
+	return ret ? ret : (int)info.nr_ranges;
+}
+
+int t_mapv(int fd, u32 ioasid, struct ioasid_map_range *ranges, u32 nr)
+{
+	struct ioasid_map cmd = {
+		.size = sizeof(cmd),
+		.ioasid = ioasid,
+		.nr = nr,
+		.ranges = (uintptr_t)ranges,
+	};
+
+	return t_cmd(fd, IOASID_MAP, &cmd);
+}
+
+int t_map(int fd, u32 ioasid, const void *addr, u64 length, u32 flags, u64 *iova)
+{
+	struct ioasid_map_range range = {
+		.iova = flags & IOASID_MAP_FIXED ? *iova : 0,
+		.addr = (uintptr_t)addr,
+		.length = length,
+		.flags = flags,
+	};
+	int ret = t_mapv(fd, ioasid, &range, 1);
+
+	if (!ret)
+		*iova = range.iova;
+	return ret;
+}
+
+int t_map_at(int fd, u32 ioasid, const void *addr, u64 length, u32 flags, u64 iova)
+{
+	return t_map(fd, ioasid, addr, length, flags | IOASID_MAP_FIXED, &iova);
+}
+
+int t_map_file(int fd, u32 ioasid, int memfd, u64 offset, u64 length, u32 flags, u64 *iova)
+{
+	struct ioasid_map_range range = {
+		.iova = flags & IOASID_MAP_FIXED ? *iova : 0,
+		.addr = offset,
+		.length = length,
+		.flags = flags | IOASID_MAP_FILE,
+		.fd = memfd,
+	};
+	int ret = t_mapv(fd, ioasid, &range, 1);
+
+	if (!ret)
+		*iova = range.iova;
+	return ret;
+}
+
+static long long unmap(int fd, struct ioasid_unmap *cmd)
+{
+	int ret = t_cmd(fd, IOASID_UNMAP, cmd);
+
+	return ret ? ret : (long long)cmd->unmapped;
+}
+
+long long t_unmapv(int fd, u32 ioasid, struct ioasid_unmap_range *ranges, u32 nr)
+{
+	struct ioasid_unmap cmd = {
+		.size = sizeof(cmd),
+		.ioasid = ioasid,
+		.nr = nr,
+		.ranges = (uintptr_t)ranges,
+	};
+
+	return unmap(fd, &cmd);
+}
+
+long long t_unmap(int fd, u32 ioasid, u64 iova, u64 length)
+{
+	struct ioasid_unmap_range range = { .iova = iova, .length = length };
+
+	return t_unmapv(fd, ioasid, &range, 1);
+}
+
+long long t_unmap_all(int fd, u32 ioasid)
+{
+	struct ioasid_unmap cmd = {
+		.size = sizeof(cmd),
+		.flags = IOASID_UNMAP_ALL,
+		.ioasid = ioasid,
+	};
+
+	return unmap(fd, &cmd);
+}
+
+int t_copy(int fd, u32 src, u64 src_iova, u32 dst, u64 *dst_iova, u64 length, u32 flags)
+{
+	struct ioasid_copy cmd = {
+		.size = sizeof(cmd),
+		.flags = flags,
+		.src_ioasid = src,
+		.dst_ioasid = dst,
+		.src_iova = src_iova,
+		.dst_iova = flags & IOASID_MAP_FIXED ? *dst_iova : 0,
+		.length = length,
+	};
+	int ret = t_cmd(fd, IOASID_COPY, &cmd);
+
+	if (!ret)
+		*dst_iova = cmd.dst_iova;
+	return ret;
+}
+
+int t_copy_at(int fd, u32 src, u64 src_iova, u32 dst, u64 dst_iova, u64 length, u32 flags)
+{
+	return t_copy(fd, src, src_iova, dst, &dst_iova, length, flags | IOASID_MAP_FIXED);
+}
+
+int t_reserve(int fd, u32 ioasid, struct ioasid_iova_range *ranges, u32 nr)
+{
+	struct ioasid_reserve cmd = {
+		.size = sizeof(cmd),
+		.ioasid = ioasid,
+		.nr = nr,
+		.ranges = (uintptr_t)ranges,
+	};
+
+	return t_cmd(fd, IOASID_RESERVE, &cmd);
+}
+
+int t_translate(int fd, u32 ioasid, u64 iova, u32 flags, struct ioasid_translate *tr)
+{
+	memset(tr, 0, sizeof(*tr));
+	tr->size = sizeof(*tr);
+	tr->flags = flags;
+	tr->ioasid = ioasid;
+	tr->iova = iova;
+	return t_cmd(fd, IOASID_TRANSLATE, tr);
+}
+
+int t_option_get(int fd, u32 option, u64 *value)
+{
+	struct ioasid_option cmd = { .size = sizeof(cmd), .option = option };
+	int ret = t_cmd(fd, IOASID_OPTION, &cmd);
+
+	if (!ret)
+		*value = cmd.value;
+	return ret;
+}
+
+int t_option_set(int fd, u32 option, u64 value)
+{
+	struct ioasid_option cmd = {
+		.size = sizeof(cmd),
+		.flags = IOASID_OPTION_SET,
+		.option = option,
+		.value = value,
+	};
+
+	return t_cmd(fd, IOASID_OPTION, &cmd);
+}
+
+int t_device_info(int fd, u32 dev_id, struct ioasid_device_info *info)
+{
+	memset(info, 0, sizeof(*info));
+	info->size = sizeof(*info);
+	info->dev_id = dev_id;
+	return t_cmd(fd, IOASID_DEVICE_INFO, info);
+}
+
+int t_device_ranges(int fd, u32 dev_id, struct ioasid_iova_range *ranges, u32 max)
+{
+	struct ioasid_device_info info = {
+		.size = sizeof(info),
+		.dev_id = dev_id,
+		.nr_ranges = max,
+		.ranges = (uintptr_t)ranges,
+	};
+	int ret = t_cmd(fd, IOASID_DEVICE_INFO, &info);
+
+	return ret ? ret : (int)info.nr_ranges;
+}
+
+int t_attach(int fd, u32 dev_id, u32 ioasid, u32 flags)
+{
+	struct ioasid_device_attach cmd = {
+		.size = sizeof(cmd),
+		.flags = flags,
+		.dev_id = dev_id,
+		.ioasid = ioasid,
+	};
+
+	return t_cmd(fd, IOASID_DEVICE_ATTACH, &cmd);
+}
+
+int t_detach(int fd, u32 dev_id)
+{
+	struct ioasid_device_detach cmd = { .size = sizeof(cmd), .dev_id = dev_id };
+
+	return t_cmd(fd, IOASID_DEVICE_DETACH, &cmd);
+}
+
+int t_dirty_set(int fd, u32 ioasid, u32 flags)
+{
+	struct ioasid_dirty_set cmd = { .size = sizeof(cmd), .flags = flags, .ioasid = ioasid };
+
+	return t_cmd(fd, IOASID_DIRTY_SET, &cmd);
+}
+
+bool t_usable(const struct ioasid_iova_range *ranges, int nr, u64 iova, u64 length)
+{
+	int i;
+
+	for (i = 0; i < nr; i++)
+		if (iova >= ranges[i].first && iova + length - 1 <= ranges[i].last)
+			return true;
+	return false;
+}

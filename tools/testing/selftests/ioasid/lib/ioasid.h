@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The commands of /dev/ioasid as plain functions. Every one returns 0 or a
+ * negative errno, and always passes an extack: what the kernel said about the
+ * last failure of this thread is in t_why, and t_explain() puts it in words,
+ * so that a failing test prints the reason and not only a number.
+ */
+#ifndef T_IOASID_H
+#define T_IOASID_H
+
+#include <linux/ioasid.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef uint32_t u32;
+typedef uint64_t u64;
+
+#define T_PAGE		4096ULL
+#define T_HUGE		(2ULL << 20)
+#define T_RW		(IOASID_MAP_READ | IOASID_MAP_WRITE)
+#define T_FIXED_RW	(T_RW | IOASID_MAP_FIXED)
+
+/* What the kernel said about this thread's last failed command */
+extern __thread struct ioasid_extack t_why;
+
+const char *t_explain(void);
+const char *t_reason_name(u32 code);
+
+/* Any command: sets the extack pointer (at offset 8 in every struct) */
+int t_cmd(int fd, unsigned long cmd, void *arg);
+/* The same without touching the struct */
+int t_ioctl(int fd, unsigned long cmd, void *arg);
+
+int t_open(void);
+int t_info(int fd, struct ioasid_info *info);
+u64 t_pinned(int fd);
+u64 t_mapped(int fd);
+u64 t_nr_mappings(int fd);
+
+int t_alloc(int fd, u32 *ioasid);
+int t_alloc_label(int fd, u32 *ioasid, const char *label);
+int t_free(int fd, u32 ioasid);
+int t_space_info(int fd, u32 ioasid, struct ioasid_space_info *info);
+/* Number of ranges (at most @max are written), or a negative errno */
+int t_space_ranges(int fd, u32 ioasid, struct ioasid_iova_range *ranges, u32 max);
+
+/* The returned IOVA; with IOASID_MAP_FIXED *@iova is also what is asked for */
+int t_map(int fd, u32 ioasid, const void *addr, u64 length, u32 flags, u64 *iova);
+int t_map_at(int fd, u32 ioasid, const void *addr, u64 length, u32 flags, u64 iova);
+int t_map_file(int fd, u32 ioasid, int memfd, u64 offset, u64 length, u32 flags, u64 *iova);
+int t_mapv(int fd, u32 ioasid, struct ioasid_map_range *ranges, u32 nr);
+
+/* Bytes unmapped, or a negative errno */
+long long t_unmap(int fd, u32 ioasid, u64 iova, u64 length);
+long long t_unmapv(int fd, u32 ioasid, struct ioasid_unmap_range *ranges, u32 nr);
+long long t_unmap_all(int fd, u32 ioasid);
+
+int t_copy(int fd, u32 src, u64 src_iova, u32 dst, u64 *dst_iova, u64 length, u32 flags);
+int t_copy_at(int fd, u32 src, u64 src_iova, u32 dst, u64 dst_iova, u64 length, u32 flags);
+int t_reserve(int fd, u32 ioasid, struct ioasid_iova_range *ranges, u32 nr);
+int t_translate(int fd, u32 ioasid, u64 iova, u32 flags, struct ioasid_translate *tr);
+int t_option_get(int fd, u32 option, u64 *value);
+int t_option_set(int fd, u32 option, u64 value);
+int t_device_info(int fd, u32 dev_id, struct ioasid_device_info *info);
+int t_device_ranges(int fd, u32 dev_id, struct ioasid_iova_range *ranges, u32 max);
+int t_attach(int fd, u32 dev_id, u32 ioasid, u32 flags);
+int t_detach(int fd, u32 dev_id);
+int t_dirty_set(int fd, u32 ioasid, u32 flags);
+
+/* Is [iova, iova + length) wholly inside one of the ranges? */
+bool t_usable(const struct ioasid_iova_range *ranges, int nr, u64 iova, u64 length);
+
+#endif /* T_IOASID_H */
