@@ -24,7 +24,7 @@
 #include <linux/slab.h>
 #include <linux/vfio.h>
 #include <linux/xarray.h>
-#include "../drivers/ioasid/compat/namespace.h"
+#include "compat/namespace.h"
 #include "glue.h"
 #include "vfio_private.h"
 
