@@ -43,8 +43,10 @@ use_lab()
 
 	need_root
 	out=$("$LAB/root" --where) || exit 1
+	# shellcheck disable=SC2034 # for who sources this
 	ROOT=$(sed -n 's/^ROOT=//p' <<< "$out")
 	KERNELS=$(sed -n 's/^KERNELS=//p' <<< "$out")
+	# shellcheck disable=SC2034
 	KSRC=$(sed -n 's/^KSRC=//p' <<< "$out")
 	mkdir -p "$BUILD"
 }

@@ -116,7 +116,7 @@ def write(path, *, lab, root, release, modules, programs, copies, conf, load, co
 
     c.text("etc/passwd", "root:x:0:0:root:/root:/bin/sh\n"
                          "lab:x:1000:1000:lab:/home/lab:/bin/sh\n")
-    c.text("etc/group", "root:x:0:\nlab:x:1000:\nioasid:x:990:\n")
+    c.text("etc/group", "root:x:0:\nlab:x:1000:\nkvm:x:104:\nioasid:x:990:\n")
     c.text("etc/profile", "PS1='guest# '\n")
     c.text("lab/conf", "".join("%s=%s\n" % (k, quote(v)) for k, v in conf.items()))
     c.text("lab/load", "".join(m + "\n" for m in load))

@@ -33,6 +33,11 @@ def device_args(opt, run_dir):
     args = []
     for i in range(opt.edu):
         args += ["-device", "edu,id=edu%d,addr=0x%x,dma_mask=0xffffffffffffffff" % (i, 3 + i)]
+    if opt.pair:
+        # Two functions of one slot, without ACS: one group.
+        for i in range(2):
+            args += ["-device", "edu,id=pair%d,addr=0xf.%d,multifunction=on,"
+                     "dma_mask=0xffffffffffffffff" % (i, i)]
     for i in range(opt.nvme):
         disk = os.path.join(run_dir, "nvme%d.raw" % i)
         with open(disk, "wb") as f:
@@ -301,16 +306,15 @@ class Machine:
         return True
 
     def drain(self):
-        for name in ("stdout", "stderr", "console", "qmp", "control"):
+        """What is still in the sockets, before they are closed."""
+        for name in ("control", "stdout", "stderr", "console"):
             while True:
-                before = self.console.tell(), self.pending[name]
                 try:
-                    self.socks[name].recv(1, socket.MSG_PEEK)
+                    if not self.socks[name].recv(1, socket.MSG_PEEK):
+                        break
                 except OSError:
                     break
-                if not self.socks[name].recv(1, socket.MSG_PEEK) or not self.read(name):
-                    break
-                del before
+                self.read(name)
 
     def stop(self):
         try:

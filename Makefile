@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# The front door: one word for each thing people do with this repository. It
+# must never hold logic of its own beyond copying files to where they belong;
+# kbuild reads Kbuild, not this file. `make help` says what there is.
+
+KVER	?= $(shell uname -r)
+KDIR	?= /lib/modules/$(KVER)/build
+DESTDIR	?=
+VERSION	:= $(shell sed -n 's/^PACKAGE_VERSION="\(.*\)"/\1/p' dkms.conf 2>/dev/null)
+MODULES	:= drivers/ioasid/ioasid.ko vfio_glue/ioasid_vfio.ko
+MODDIR	:= $(DESTDIR)/lib/modules/$(KVER)/updates
+HEADER	:= $(DESTDIR)/usr/include/linux/ioasid.h
+RULES	:= $(DESTDIR)/usr/lib/udev/rules.d/60-ioasid.rules
+DKMSDIR	:= $(DESTDIR)/usr/src/ioasid-$(VERSION)
+
+.DEFAULT_GOAL := help
+.PHONY: help demo check bench lint modules install uninstall dkms-install dkms-uninstall shell clean
+
+help:
+	@echo 'make demo           show it at work on a stock kernel in QEMU (needs root)'
+	@echo 'make check          run every test there is (needs root)'
+	@echo 'make bench          compare with VFIO type1, with repeatable numbers (needs root)'
+	@echo 'make lint           checkpatch, kernel-doc, sparse, shellcheck (needs root)'
+	@echo 'make shell          a shell in a test machine (needs root)'
+	@echo 'make modules        build the modules for this kernel (KVER=, KDIR=)'
+	@echo 'make install        modules, header and udev rule (KVER=, DESTDIR=)'
+	@echo 'make uninstall      the reverse of install'
+	@echo 'make dkms-install   let DKMS build and install them for this kernel and the next'
+	@echo 'make dkms-uninstall the reverse of dkms-install'
+	@echo 'make clean          remove what was built in this directory'
+
+demo:
+	@lab/demo
+
+check:
+	@lab/check $(JOBS)
+
+bench:
+	@lab/bench
+
+lint:
+	@lab/lint
+	@lab/build --lint modules
+
+shell:
+	@lab/build modules selftests samples
+	@lab/vm shell --edu 2 --nvme 2
+
+modules:
+	@test -e $(KDIR)/Makefile || { echo 'make: no kernel headers in $(KDIR): install linux-headers-$(KVER)' >&2; exit 1; }
+	$(MAKE) -C $(KDIR) M=$(CURDIR) modules
+
+install:
+	@test -e $(firstword $(MODULES)) || { echo 'make: nothing is built yet: run make modules first' >&2; exit 1; }
+	install -d $(MODDIR) $(dir $(HEADER)) $(dir $(RULES))
+	for m in $(MODULES); do ! test -e $$m || install -m 644 $$m $(MODDIR)/ || exit 1; done
+	install -m 644 include/uapi/linux/ioasid.h $(HEADER)
+	install -m 644 udev/60-ioasid.rules $(RULES)
+	test -n '$(DESTDIR)' || depmod $(KVER)
+
+uninstall:
+	rm -f $(addprefix $(MODDIR)/,$(notdir $(MODULES))) $(HEADER) $(RULES)
+	-rmdir $(MODDIR) 2>/dev/null
+	test -n '$(DESTDIR)' || depmod $(KVER)
+
+dkms-install:
+	@test -n '$(VERSION)' || { echo 'make: no version in dkms.conf' >&2; exit 1; }
+	install -d $(DKMSDIR)
+	cp -r Kbuild dkms.conf drivers vfio_glue include udev $(DKMSDIR)/
+	find $(DKMSDIR) \( -name '*.o' -o -name '*.ko' -o -name '*.mod*' -o -name '.*.cmd' \) -delete
+	install -d $(dir $(HEADER)) $(dir $(RULES))
+	install -m 644 include/uapi/linux/ioasid.h $(HEADER)
+	install -m 644 udev/60-ioasid.rules $(RULES)
+	test -n '$(DESTDIR)' || dkms install -m ioasid -v $(VERSION) -k $(KVER)
+
+dkms-uninstall:
+	-test -n '$(DESTDIR)' || dkms remove -m ioasid -v $(VERSION) --all
+	rm -rf $(DKMSDIR)
+	rm -f $(HEADER) $(RULES)
+
+clean:
+	-test ! -e $(KDIR)/Makefile || $(MAKE) -C $(KDIR) M=$(CURDIR) clean
+	rm -rf build
