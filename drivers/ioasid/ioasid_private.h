@@ -172,6 +172,8 @@ struct ioasid_domain {
  * @dead: freed; commands that still hold a reference get ENOENT
  * @iova_lock: @areas and the state of each area
  * @areas: IOVA range -> struct ioasid_area
+ * @nr_areas: areas in @areas
+ * @nr_gone: areas erased since @areas was last swept
  * @domains: struct ioasid_domain
  * @attachments: struct ioasid_attachment
  * @nr_domains: number of @domains
@@ -196,6 +198,8 @@ struct ioasid_space {
 	bool dead;
 	struct mutex iova_lock;
 	struct maple_tree areas;
+	u32 nr_areas;
+	u32 nr_gone;
 	struct list_head domains;
 	struct list_head attachments;
 	u32 nr_domains;

@@ -9,18 +9,27 @@
 #include "ioasid_private.h"
 
 /*
- * Stands in the tree where an area was that could not be erased for want of
- * memory: taking away must not fail, so the range stays taken until the next
- * insertion there has memory.
+ * Stands in the tree where an area was. Putting it there replaces an entry of
+ * the same size, which needs no memory, so that taking away cannot fail; and a
+ * program that maps at the same IOVA again finds its place without the tree
+ * being rebuilt. Remains are swept up when there are more of them than areas.
  */
 static struct ioasid_area ioasid_area_gone = { .state = IOASID_AREA_LEAVING };
+
+/* Remains that are not worth a sweep */
+#define IOASID_GONE_FEW		1024
+
+static void ioasid_tree_init(struct ioasid_space *space)
+{
+	mt_init_flags(&space->areas,
+		      MT_FLAGS_ALLOC_RANGE | MT_FLAGS_LOCK_EXTERN);
+	mt_set_external_lock(&space->areas, &space->iova_lock);
+}
 
 int ioasid_iova_init(struct ioasid_space *space)
 {
 	mutex_init(&space->iova_lock);
-	mt_init_flags(&space->areas,
-		      MT_FLAGS_ALLOC_RANGE | MT_FLAGS_LOCK_EXTERN);
-	mt_set_external_lock(&space->areas, &space->iova_lock);
+	ioasid_tree_init(space);
 	if (ioasid_iova_make_room(space, 0))
 		return -ENOMEM;
 	ioasid_iova_update(space);
@@ -54,33 +63,72 @@ bool ioasid_iova_usable(struct ioasid_space *space, u64 first, u64 last)
 	return false;
 }
 
-static int ioasid_iova_store(struct ma_state *mas, u64 first, u64 last,
-			     struct ioasid_area *area)
+/* Erases the remains of areas, with the gaps between them */
+static void ioasid_iova_sweep(struct ioasid_space *space)
 {
-	/* Keeps the node that the walk before has found */
-	__mas_set_range(mas, first, last);
-	return mas_store_gfp(mas, area, GFP_KERNEL_ACCOUNT);
+	MA_STATE(mas, &space->areas, 0, 0);
+	struct ioasid_area *area;
+	u64 first, last;
+
+	area = mas_find(&mas, ULONG_MAX);
+	while (area) {
+		if (area != &ioasid_area_gone) {
+			area = mas_find(&mas, ULONG_MAX);
+			continue;
+		}
+		first = mas.index;
+		do {
+			last = mas.last;
+			area = mas_find(&mas, ULONG_MAX);
+		} while (area == &ioasid_area_gone);
+		mas_set_range(&mas, first, last);
+		/* Without memory they stay until the next time */
+		if (mas_store_gfp(&mas, NULL, GFP_KERNEL_ACCOUNT))
+			return;
+		if (last == ULONG_MAX)
+			break;
+		mas_set(&mas, last + 1);
+		area = mas_find(&mas, ULONG_MAX);
+		cond_resched();
+	}
+	space->nr_gone = 0;
 }
 
-/* Finds what is in the way at [first, last], after clearing remains away */
+/* The first area that is in the way at [first, last], or NULL */
 static struct ioasid_area *ioasid_iova_blocker(struct ma_state *mas, u64 first,
-					       u64 last, int *rc)
+					       u64 last)
 {
 	struct ioasid_area *area;
 
-	for (;;) {
-		mas_set(mas, first);
-		area = mas_walk(mas);
-		if (!area && mas->last >= last)
-			return NULL;
-		if (!area)
+	mas_set(mas, first);
+	area = mas_walk(mas);
+	if ((!area || area == &ioasid_area_gone) && mas->last >= last)
+		return NULL;
+	while (!area || area == &ioasid_area_gone) {
+		if (mas->last >= last)
+			area = NULL;
+		else
 			area = mas_find(mas, last);
-		if (area != &ioasid_area_gone)
-			return area;
-		*rc = mas_store_gfp(mas, NULL, GFP_KERNEL_ACCOUNT);
-		if (*rc)
+		if (!area) {
+			/* What the walk has found is not where we began */
+			mas_set(mas, first);
 			return NULL;
+		}
 	}
+	return area;
+}
+
+static int ioasid_iova_store(struct ioasid_space *space, struct ma_state *mas,
+			     u64 first, u64 last, struct ioasid_area *area)
+{
+	int rc;
+
+	/* Keeps the node that the walk before has found */
+	__mas_set_range(mas, first, last);
+	rc = mas_store_gfp(mas, area, GFP_KERNEL_ACCOUNT);
+	if (!rc)
+		space->nr_areas++;
+	return rc;
 }
 
 static int ioasid_iova_insert_fixed(struct ioasid_space *space,
@@ -89,7 +137,6 @@ static int ioasid_iova_insert_fixed(struct ioasid_space *space,
 {
 	MA_STATE(mas, &space->areas, first, last);
 	struct ioasid_area *other;
-	int rc = 0;
 
 	if (!ioasid_iova_usable(space, first, last)) {
 		why->value = first;
@@ -97,17 +144,15 @@ static int ioasid_iova_insert_fixed(struct ioasid_space *space,
 				   "IOVA %#llx-%#llx is not in a usable range of space %u",
 				   first, last, space->id);
 	}
-	other = ioasid_iova_blocker(&mas, first, last, &rc);
+	other = ioasid_iova_blocker(&mas, first, last);
 	if (other) {
 		why->value = mas.index;
 		return ioasid_fail(why, -EEXIST, IOASID_REASON_OVERLAP,
 				   "IOVA %#llx-%#llx overlaps the mapping at %#lx-%#lx",
 				   first, last, mas.index, mas.last);
 	}
-	if (!rc)
-		rc = ioasid_iova_store(&mas, first, last, area);
-	if (rc)
-		return ioasid_fail(why, rc, IOASID_REASON_NO_MEMORY,
+	if (ioasid_iova_store(space, &mas, first, last, area))
+		return ioasid_fail(why, -ENOMEM, IOASID_REASON_NO_MEMORY,
 				   "no memory for the tree of mappings");
 	return 0;
 }
@@ -140,21 +185,34 @@ static int ioasid_iova_find(struct ioasid_space *space, u64 length, u64 align,
 	return -ENOSPC;
 }
 
+/* Tries the largest page that fits into the length first */
+static int ioasid_iova_find_aligned(struct ioasid_space *space, u64 length,
+				    u64 addr, u64 *iova)
+{
+	static const u64 aligns[] = { SZ_1G, SZ_2M, PAGE_SIZE };
+	u32 i;
+
+	for (i = 0; i < ARRAY_SIZE(aligns); i++)
+		if (length >= aligns[i] &&
+		    !ioasid_iova_find(space, length, aligns[i], addr, iova))
+			return 0;
+	return -ENOSPC;
+}
+
 static int ioasid_iova_insert_anywhere(struct ioasid_space *space,
 				       struct ioasid_area *area, u64 *iova,
 				       u64 length, u64 addr,
 				       struct ioasid_explain *why)
 {
-	static const u64 aligns[] = { SZ_1G, SZ_2M, PAGE_SIZE };
-	u32 i;
+	int rc = ioasid_iova_find_aligned(space, length, addr, iova);
 
-	for (i = 0; i < ARRAY_SIZE(aligns); i++) {
-		if (length < aligns[i])
-			continue;
-		if (!ioasid_iova_find(space, length, aligns[i], addr, iova))
-			return ioasid_iova_insert_fixed(space, area, *iova,
-							*iova + length - 1, why);
+	if (rc && space->nr_gone) {
+		ioasid_iova_sweep(space);
+		rc = ioasid_iova_find_aligned(space, length, addr, iova);
 	}
+	if (!rc)
+		return ioasid_iova_insert_fixed(space, area, *iova,
+						*iova + length - 1, why);
 	why->value = length;
 	return ioasid_fail(why, -ENOSPC, IOASID_REASON_NO_ROOM,
 			   "no free IOVA range of %llu KiB in space %u",
@@ -180,6 +238,8 @@ int ioasid_iova_insert(struct ioasid_space *space, struct ioasid_area *area,
 	int rc;
 
 	mutex_lock(&space->iova_lock);
+	if (space->nr_gone > space->nr_areas + IOASID_GONE_FEW)
+		ioasid_iova_sweep(space);
 	if (fixed)
 		rc = ioasid_iova_insert_fixed(space, area, *iova,
 					      *iova + length - 1, why);
@@ -202,9 +262,14 @@ void ioasid_iova_erase(struct ioasid_space *space, u64 first, u64 last)
 {
 	MA_STATE(mas, &space->areas, first, last);
 
-	if (!mas_store_gfp(&mas, NULL, GFP_KERNEL_ACCOUNT))
+	space->nr_areas--;
+	space->nr_gone++;
+	if (!space->nr_areas && space->nr_gone > IOASID_GONE_FEW) {
+		__mt_destroy(&space->areas);
+		ioasid_tree_init(space);
+		space->nr_gone = 0;
 		return;
-	mas_set_range(&mas, first, last);
+	}
 	/* In the place of an entry of the same size: needs no memory */
 	WARN_ON(mas_store_gfp(&mas, &ioasid_area_gone, GFP_KERNEL_ACCOUNT));
 }
@@ -223,7 +288,7 @@ int ioasid_iova_split(struct ioasid_space *space, u64 first, u64 last,
 {
 	MA_STATE(mas, &space->areas, first, last);
 
-	return mas_store_gfp(&mas, area, GFP_KERNEL_ACCOUNT);
+	return ioasid_iova_store(space, &mas, first, last, area);
 }
 
 /**
@@ -244,6 +309,7 @@ struct ioasid_area *ioasid_iova_first(struct ioasid_space *space, u64 first,
 
 	do {
 		area = mas_find(&mas, last);
+		cond_resched();
 	} while (area == &ioasid_area_gone);
 	*area_first = mas.index;
 	*area_last = mas.last;

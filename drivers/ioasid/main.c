@@ -157,9 +157,9 @@ static int ioasid_check_struct(struct ioasid_command *cmd,
 static long ioasid_ioctl(struct file *file, unsigned int nr, unsigned long arg)
 {
 	const struct ioasid_op *op = ioasid_find_op(nr);
+	struct ioasid_explain why __uninitialized;
+	union ioasid_args args __uninitialized;
 	struct ioasid_header header;
-	struct ioasid_explain why;
-	union ioasid_args args;
 	struct ioasid_command cmd = {
 		.ctx = file->private_data,
 		.uptr = (void __user *)arg,

@@ -208,12 +208,10 @@ static struct ioasid_pages *ioasid_new_pages(const struct ioasid_map_range *r)
 
 	if (!pages)
 		return NULL;
-	refcount_set(&pages->users, 1);
 	pages->addr = r->addr;
 	pages->nr = r->length >> PAGE_SHIFT;
 	pages->writable = r->flags & IOASID_MAP_WRITE;
 	pages->file = r->flags & IOASID_MAP_FILE;
-	pages->area.pages = pages;
 	pages->area.prot = r->flags & (IOASID_MAP_READ | IOASID_MAP_WRITE);
 	return pages;
 }
@@ -587,7 +585,7 @@ static int ioasid_unmap_ranges(struct ioasid_space *space,
 			       struct ioasid_unmap *arg,
 			       struct ioasid_explain *why)
 {
-	struct ioasid_remover rm;
+	struct ioasid_remover rm __uninitialized;
 	int rc = ioasid_check_unmap(r, arg->nr, why);
 
 	if (rc)
@@ -638,7 +636,7 @@ static int ioasid_unmap_single(struct ioasid_space *space,
 static int ioasid_unmap_all(struct ioasid_space *space,
 			    struct ioasid_unmap *arg)
 {
-	struct ioasid_remover rm;
+	struct ioasid_remover rm __uninitialized;
 	u64 at = 0;
 
 	ioasid_remover_init(&rm, space);

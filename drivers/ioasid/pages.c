@@ -25,6 +25,11 @@
 /* How much is unmapped between two chances for others to run */
 #define IOASID_UNMAP_STEP	SZ_1G
 
+/* Frames that are contiguous must have struct pages that are */
+#if !defined(CONFIG_SPARSEMEM_VMEMMAP) && !defined(CONFIG_FLATMEM)
+#error "ioasid needs a kernel with CONFIG_SPARSEMEM_VMEMMAP or CONFIG_FLATMEM"
+#endif
+
 static struct kmem_cache *ioasid_pages_cache;
 
 /**
@@ -54,9 +59,25 @@ void ioasid_pages_teardown(void)
 	kmem_cache_destroy(ioasid_pages_cache);
 }
 
+/**
+ * ioasid_pages_alloc() - memory to be pinned, with its first area
+ *
+ * Return: one with one user and a PENDING area, to be filled in, or NULL.
+ */
 struct ioasid_pages *ioasid_pages_alloc(void)
 {
-	return kmem_cache_zalloc(ioasid_pages_cache, GFP_KERNEL_ACCOUNT);
+	struct ioasid_pages *pages;
+
+	pages = kmem_cache_alloc(ioasid_pages_cache, GFP_KERNEL_ACCOUNT);
+	if (!pages)
+		return NULL;
+	refcount_set(&pages->users, 1);
+	pages->nr_runs = 0;
+	pages->payer = NULL;
+	pages->area.pages = pages;
+	pages->area.first = 0;
+	pages->area.state = IOASID_AREA_PENDING;
+	return pages;
 }
 
 static const struct ioasid_run *ioasid_pages_runs(const struct ioasid_pages *pages)
@@ -87,43 +108,43 @@ static void ioasid_runs_free(struct ioasid_runs *runs)
 		kvfree(runs->run);
 }
 
-/* Room for one more must be there */
-static void ioasid_runs_add(struct ioasid_runs *runs, unsigned long pfn,
-			    u32 first, u32 nr)
+/* Adds @nr frames to the last run or to a new one; -ENOMEM adds none */
+static int ioasid_runs_add(struct ioasid_runs *runs, unsigned long pfn,
+			   u32 first, u32 nr, u32 pages_left)
 {
-	struct ioasid_run *last;
+	struct ioasid_run *last = &runs->run[runs->nr];
 
-	if (runs->nr) {
-		last = &runs->run[runs->nr - 1];
-		if (last->pfn + last->nr == pfn) {
-			last->nr += nr;
-			return;
-		}
+	if (runs->nr && last[-1].pfn + last[-1].nr == pfn) {
+		last[-1].nr += nr;
+		return 0;
 	}
-	last = &runs->run[runs->nr++];
+	if (runs->nr == runs->max) {
+		if (ioasid_runs_grow(runs, pages_left))
+			return -ENOMEM;
+		last = &runs->run[runs->nr];
+	}
 	last->pfn = pfn;
 	last->first = first;
 	last->nr = nr;
+	runs->nr++;
+	return 0;
 }
 
-/* Adds @nr pages; -ENOMEM leaves those that were added in @done */
-static int ioasid_runs_add_pages(struct ioasid_runs *runs, struct page **page,
-				 u32 nr, u32 first, u32 left, u32 *done)
+/* Adds pages that are @first and on of all; returns how many it could */
+static u32 ioasid_runs_add_pages(struct ioasid_runs *runs, struct page **page,
+				 u32 nr, u32 first, u32 left)
 {
 	u32 i, n;
 
 	for (i = 0; i < nr; i += n) {
-		unsigned long pfn = page_to_pfn(page[i]);
-
-		*done = i;
-		if (runs->nr == runs->max && ioasid_runs_grow(runs, left - i))
-			return -ENOMEM;
+		/* The memory map is flat: see the check at the top */
 		for (n = 1; i + n < nr && page[i + n] == page[i] + n; n++)
 			;
-		ioasid_runs_add(runs, pfn, first + i, n);
+		if (ioasid_runs_add(runs, page_to_pfn(page[i]), first + i, n,
+				    left - i))
+			return i;
 	}
-	*done = nr;
-	return 0;
+	return nr;
 }
 
 static void ioasid_mark_dirty(struct folio *folio)
@@ -149,27 +170,34 @@ static void ioasid_unpin_file_run(const struct ioasid_run *run, bool dirty)
 		if (dirty)
 			ioasid_mark_dirty(folio);
 		unpin_folio(folio);
+		cond_resched();
+	}
+}
+
+static void ioasid_unpin_user_run(const struct ioasid_run *run, bool dirty)
+{
+	u32 i, n;
+
+	for (i = 0; i < run->nr; i += n) {
+		n = min_t(u32, run->nr - i, SZ_1G >> PAGE_SHIFT);
+		unpin_user_page_range_dirty_lock(pfn_to_page(run->pfn + i), n,
+						 dirty);
+		cond_resched();
 	}
 }
 
 static void ioasid_unpin_runs(const struct ioasid_run *run, u32 nr, bool dirty,
 			      bool file)
 {
-	u32 i, j, n;
+	const struct ioasid_run *end = run + nr;
 
-	for (i = 0; i < nr; i++) {
-		if (file) {
-			ioasid_unpin_file_run(&run[i], dirty);
-			cond_resched();
-			continue;
-		}
-		for (j = 0; j < run[i].nr; j += n) {
-			n = min_t(u32, run[i].nr - j, SZ_1G >> PAGE_SHIFT);
-			unpin_user_page_range_dirty_lock(pfn_to_page(run[i].pfn + j),
-							 n, dirty);
-			cond_resched();
-		}
+	if (file) {
+		for (; run < end; run++)
+			ioasid_unpin_file_run(run, dirty);
+		return;
 	}
+	for (; run < end; run++)
+		ioasid_unpin_user_run(run, dirty);
 }
 
 static int ioasid_pin_user(struct ioasid_pages *pages, struct page **page,
@@ -177,7 +205,7 @@ static int ioasid_pin_user(struct ioasid_pages *pages, struct page **page,
 			   struct ioasid_explain *why)
 {
 	unsigned int gup = FOLL_LONGTERM | (pages->writable ? FOLL_WRITE : 0);
-	u32 pinned = 0, done;
+	u32 pinned = 0, added;
 	int rc;
 
 	while (pinned < pages->nr) {
@@ -196,9 +224,10 @@ static int ioasid_pin_user(struct ioasid_pages *pages, struct page **page,
 					   addr, pages->writable ? "writing" :
 					   "reading", -rc);
 		}
-		if (ioasid_runs_add_pages(runs, page, rc, pinned,
-					  pages->nr - pinned, &done)) {
-			unpin_user_pages(page + done, rc - done);
+		added = ioasid_runs_add_pages(runs, page, rc, pinned,
+					      pages->nr - pinned);
+		if (added < rc) {
+			unpin_user_pages(page + added, rc - added);
 			return ioasid_fail(why, -ENOMEM,
 					   IOASID_REASON_NO_MEMORY,
 					   "no memory for the list of pages");
@@ -206,19 +235,6 @@ static int ioasid_pin_user(struct ioasid_pages *pages, struct page **page,
 		pinned += rc;
 		cond_resched();
 	}
-	return 0;
-}
-
-/* Adds the part of @folio that begins at page @idx, and says how much that is */
-static int ioasid_runs_add_folio(struct ioasid_runs *runs, struct folio *folio,
-				 u64 idx, u32 first, u32 left, u32 *taken)
-{
-	u32 n = min_t(u64, left, folio_nr_pages(folio) - idx);
-
-	if (runs->nr == runs->max && ioasid_runs_grow(runs, left))
-		return -ENOMEM;
-	ioasid_runs_add(runs, folio_pfn(folio) + idx, first, n);
-	*taken = n;
 	return 0;
 }
 
@@ -249,8 +265,10 @@ static int ioasid_pin_folios(struct ioasid_pages *pages, struct file *file,
 		}
 		offset >>= PAGE_SHIFT;
 		for (i = 0; i < rc; i++) {
-			if (ioasid_runs_add_folio(runs, folio[i], offset, pinned,
-						  pages->nr - pinned, &taken)) {
+			taken = min_t(u64, pages->nr - pinned,
+				      folio_nr_pages(folio[i]) - offset);
+			if (ioasid_runs_add(runs, folio_pfn(folio[i]) + offset,
+					    pinned, taken, pages->nr - pinned)) {
 				unpin_folios(folio + i, rc - i);
 				return ioasid_fail(why, -ENOMEM,
 						   IOASID_REASON_NO_MEMORY,
@@ -346,7 +364,7 @@ static int ioasid_pages_keep(struct ioasid_pages *pages,
 static int ioasid_pages_fill(struct ioasid_pages *pages, int fd, void *batch,
 			     u32 max, struct ioasid_explain *why)
 {
-	struct ioasid_runs runs;
+	struct ioasid_runs runs __uninitialized;
 	int rc;
 
 	runs.run = runs.few;
@@ -385,7 +403,7 @@ static noinline_for_stack int ioasid_pages_fill_small(struct ioasid_pages *pages
 						      int fd,
 						      struct ioasid_explain *why)
 {
-	void *batch[IOASID_FEW];
+	void *batch[IOASID_FEW] __uninitialized;
 
 	return ioasid_pages_fill(pages, fd, batch, IOASID_FEW, why);
 }
@@ -531,6 +549,20 @@ static u64 ioasid_fill_sg(struct ioasid_cursor *cur, struct scatterlist *sg,
 	return bytes;
 }
 
+static int ioasid_map_error(int rc, u64 iova, struct ioasid_explain *why)
+{
+	why->value = iova;
+	if (rc == -EINTR)
+		return ioasid_fail(why, rc, IOASID_REASON_KILLED,
+				   "killed while mapping");
+	if (rc == -ENOMEM)
+		return ioasid_fail(why, rc, IOASID_REASON_NO_MEMORY,
+				   "no memory for the IOMMU's page table");
+	return ioasid_fail(why, rc, IOASID_REASON_IOMMU,
+			   "the IOMMU driver cannot map at IOVA %#llx (error %d)",
+			   iova, -rc);
+}
+
 static int ioasid_map_cursor(struct iommu_domain *domain, u64 iova, int prot,
 			     struct ioasid_cursor *cur, struct scatterlist *sg,
 			     u32 max, struct ioasid_explain *why)
@@ -559,15 +591,7 @@ static int ioasid_map_cursor(struct iommu_domain *domain, u64 iova, int prot,
 			ioasid_area_unmap(domain, iova, done, &gather);
 			iommu_iotlb_sync(domain, &gather);
 		}
-		if (rc == -EINTR)
-			return ioasid_fail(why, rc, IOASID_REASON_KILLED,
-					   "killed while mapping");
-		why->value = iova;
-		return ioasid_fail(why, rc < 0 ? rc : -EINVAL,
-				   rc == -ENOMEM ? IOASID_REASON_NO_MEMORY :
-				   IOASID_REASON_IOMMU,
-				   "the IOMMU driver cannot map at IOVA %#llx (error %zd)",
-				   iova + done, -rc);
+		return ioasid_map_error(rc < 0 ? rc : -EINVAL, iova + done, why);
 	}
 	return 0;
 }
@@ -576,9 +600,20 @@ static noinline_for_stack int
 ioasid_map_few(struct iommu_domain *domain, u64 iova, int prot,
 	       struct ioasid_cursor *cur, struct ioasid_explain *why)
 {
-	struct scatterlist sg[IOASID_FEW];
+	struct scatterlist sg[IOASID_FEW] __uninitialized;
 
 	return ioasid_map_cursor(domain, iova, prot, cur, sg, IOASID_FEW, why);
+}
+
+static int ioasid_iommu_prot(const struct ioasid_area *area)
+{
+	int prot = IOMMU_CACHE;
+
+	if (area->prot & IOASID_MAP_READ)
+		prot |= IOMMU_READ;
+	if (area->prot & IOASID_MAP_WRITE)
+		prot |= IOMMU_WRITE;
+	return prot;
 }
 
 /**
@@ -602,14 +637,15 @@ int ioasid_area_map(struct iommu_domain *domain, const struct ioasid_area *area,
 		.skip = area->first - run[at].first,
 		.left = length >> PAGE_SHIFT,
 	};
-	int prot = IOMMU_CACHE;
+	int prot = ioasid_iommu_prot(area);
 	struct scatterlist *sg;
 	int rc;
 
-	if (area->prot & IOASID_MAP_READ)
-		prot |= IOMMU_READ;
-	if (area->prot & IOASID_MAP_WRITE)
-		prot |= IOMMU_WRITE;
+	if (cur.run->nr - cur.skip >= cur.left) {
+		rc = iommu_map(domain, iova, PFN_PHYS(cur.run->pfn + cur.skip),
+			       length, prot, GFP_KERNEL_ACCOUNT);
+		return rc ? ioasid_map_error(rc, iova, why) : 0;
+	}
 	if (pages->nr_runs <= IOASID_FEW)
 		return ioasid_map_few(domain, iova, prot, &cur, why);
 	sg = kvmalloc_array(IOASID_BATCH, sizeof(*sg), GFP_KERNEL);

@@ -334,6 +334,11 @@ static int ioasid_check_reserved(struct ioasid_space *space,
 
 	for (i = 0; i < nr; i++) {
 		why->index = i;
+		if (!PAGE_ALIGNED(r[i].first) || !PAGE_ALIGNED(r[i].last + 1))
+			return ioasid_fail(why, -EINVAL,
+					   IOASID_REASON_ALIGNMENT,
+					   "range %u does not begin and end with a page",
+					   i);
 		if (r[i].first > r[i].last ||
 		    (i && r[i].first <= r[i - 1].last))
 			return ioasid_fail(why, -EINVAL, IOASID_REASON_VALUE,

@@ -89,7 +89,7 @@ fi
 		case $name in
 		have_*)	value=1
 			[ ! -e "$tmp/$name.c.failed" ] || value=0
-			echo "#define IOASID_$(echo "$name" | tr a-z A-Z) $value" ;;
+			echo "#define IOASID_$(echo "$name" | tr '[:lower:]' '[:upper:]') $value" ;;
 		need_*)	[ -e "$tmp/$name.c.failed" ] || continue
 			fail "the kernel $release lacks $(sed -n 's,^/\* NEEDED: \(.*\) \*/$,\1,p' "$p")" \
 				"($(grep -m1 -o 'error: .*' "$tmp/$name.c.log" || echo "it does not compile"))" ;;
