@@ -22,6 +22,8 @@
 #define IOASID_FEW	16
 /* Pages pinned, and runs mapped, at a time for large ones */
 #define IOASID_BATCH	2048
+/* Pages of one scatterlist entry, whose length is 32 bits wide */
+#define IOASID_SG_MAX	(SZ_2G >> PAGE_SHIFT)
 /* How much is unmapped between two chances for others to run */
 #define IOASID_UNMAP_STEP	SZ_1G
 
@@ -130,6 +132,21 @@ static int ioasid_runs_add(struct ioasid_runs *runs, unsigned long pfn,
 	return 0;
 }
 
+/* How many pages from the first on are contiguous; a huge page has hundreds */
+static u32 ioasid_contiguous(struct page **page, u32 nr)
+{
+	struct page *first = page[0];
+	u32 n = 1;
+
+	while (n + 4 <= nr && page[n] == first + n &&
+	       page[n + 1] == first + n + 1 && page[n + 2] == first + n + 2 &&
+	       page[n + 3] == first + n + 3)
+		n += 4;
+	while (n < nr && page[n] == first + n)
+		n++;
+	return n;
+}
+
 /* Adds pages that are @first and on of all; returns how many it could */
 static u32 ioasid_runs_add_pages(struct ioasid_runs *runs, struct page **page,
 				 u32 nr, u32 first, u32 left)
@@ -137,9 +154,7 @@ static u32 ioasid_runs_add_pages(struct ioasid_runs *runs, struct page **page,
 	u32 i, n;
 
 	for (i = 0; i < nr; i += n) {
-		/* The memory map is flat: see the check at the top */
-		for (n = 1; i + n < nr && page[i + n] == page[i] + n; n++)
-			;
+		n = ioasid_contiguous(page + i, nr - i);
 		if (ioasid_runs_add(runs, page_to_pfn(page[i]), first + i, n,
 				    left - i))
 			return i;
@@ -525,27 +540,31 @@ struct ioasid_cursor {
 static u64 ioasid_fill_sg(struct ioasid_cursor *cur, struct scatterlist *sg,
 			  u32 max, u32 *nents)
 {
+	struct scatterlist *s = sg, *end = sg + max;
+	struct ioasid_cursor c = *cur;
 	u64 bytes = 0;
-	u32 i;
 
-	for (i = 0; i < max && cur->left; i++) {
-		/* An sg length is 32 bits; cut where a 1 GiB page can end */
-		u32 n = min3(cur->run->nr - cur->skip, cur->left,
-			     (u32)(SZ_2G >> PAGE_SHIFT));
+	for (; s < end && c.left; s++) {
+		u32 n = min(c.run->nr - c.skip, c.left);
 
-		sg[i] = (struct scatterlist){};
-		sg_set_page(&sg[i], pfn_to_page(cur->run->pfn + cur->skip),
+		/* Cut where a 1 GiB page can end */
+		if (unlikely(n > IOASID_SG_MAX))
+			n = IOASID_SG_MAX;
+		s->page_link = 0;
+		sg_dma_unmark_bus_address(s);
+		sg_set_page(s, pfn_to_page(c.run->pfn + c.skip),
 			    n << PAGE_SHIFT, 0);
 		bytes += (u64)n << PAGE_SHIFT;
-		cur->left -= n;
-		cur->skip += n;
-		if (cur->skip == cur->run->nr) {
-			cur->run++;
-			cur->skip = 0;
+		c.left -= n;
+		c.skip += n;
+		if (c.skip == c.run->nr) {
+			c.run++;
+			c.skip = 0;
 		}
 	}
-	sg_mark_end(&sg[i - 1]);
-	*nents = i;
+	sg_mark_end(s - 1);
+	*nents = s - sg;
+	*cur = c;
 	return bytes;
 }
 
