@@ -34,7 +34,7 @@ demo:
 	@lab/demo
 
 check:
-	@lab/check $(JOBS)
+	@lab/root && lab/check $(JOBS)
 
 bench:
 	@lab/bench

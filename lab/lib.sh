@@ -26,7 +26,7 @@ say()
 # die REASON: the reason in one line, and what to do about it.
 die()
 {
-	printf '%s: %s\n' "${0##*/}" "$*" >&2
+	printf 'lab/%s: %s\n' "${0##*/}" "$*" >&2
 	exit 1
 }
 

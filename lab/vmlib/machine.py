@@ -131,7 +131,8 @@ class Machine:
             f.write(" ".join(args) + "\n")
         self.log = open(os.path.join(run_dir, "qemu.log"), "wb")
         self.proc = subprocess.Popen(
-            ["unshare", "-m", "--propagation", "private", "sh", "-c", ENTER, "sh",
+            # Whatever ends this process ends QEMU.
+            ["setpriv", "--pdeathsig", "KILL", "unshare", "-m", "--propagation", "private", "sh", "-c", ENTER, "sh",
              root, run_dir, kernel] + args,
             stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log,
             pass_fds=list(fds.values()), start_new_session=True)
