@@ -337,7 +337,6 @@ int ioasid_iova_split(struct ioasid_space *space, u64 first, u64 last,
 		      struct ioasid_area *area);
 struct ioasid_area *ioasid_iova_first(struct ioasid_space *space, u64 first,
 				      u64 last, u64 *area_first, u64 *area_last);
-bool ioasid_iova_usable(struct ioasid_space *space, u64 first, u64 last);
 int ioasid_iova_make_room(struct ioasid_space *space, u32 more);
 void ioasid_iova_update(struct ioasid_space *space);
 

@@ -45,22 +45,28 @@ void ioasid_iova_destroy(struct ioasid_space *space)
 	kvfree(space->reserved);
 }
 
-bool ioasid_iova_usable(struct ioasid_space *space, u64 first, u64 last)
+/* The first usable range that ends at or behind @iova; nr_usable if none does */
+static u32 ioasid_usable_find(struct ioasid_space *space, u64 iova)
 {
 	u32 low = 0, high = space->nr_usable;
 
 	while (low < high) {
 		u32 mid = low + (high - low) / 2;
-		struct ioasid_iova_range *r = &space->usable[mid];
 
-		if (last < r->first)
-			high = mid;
-		else if (first > r->last)
+		if (space->usable[mid].last < iova)
 			low = mid + 1;
 		else
-			return first >= r->first && last <= r->last;
+			high = mid;
 	}
-	return false;
+	return low;
+}
+
+static bool ioasid_iova_usable(struct ioasid_space *space, u64 first, u64 last)
+{
+	u32 i = ioasid_usable_find(space, first);
+
+	return i < space->nr_usable && first >= space->usable[i].first &&
+	       last <= space->usable[i].last;
 }
 
 /* Erases the remains of areas, with the gaps between them */
@@ -371,16 +377,14 @@ static void ioasid_usable_split(struct ioasid_space *space, u32 i, u64 first,
 /* Takes [first, last] out of the usable ranges */
 static void ioasid_usable_cut(struct ioasid_space *space, u64 first, u64 last)
 {
-	u32 i = 0;
+	u32 i = ioasid_usable_find(space, first);
 
 	while (i < space->nr_usable) {
 		struct ioasid_iova_range *r = &space->usable[i];
 
 		if (last < r->first)
 			return;
-		if (first > r->last) {
-			i++;
-		} else if (first > r->first && last < r->last) {
+		if (first > r->first && last < r->last) {
 			ioasid_usable_split(space, i, first, last);
 			return;
 		} else if (first <= r->first && last >= r->last) {
