@@ -124,7 +124,8 @@ extern const struct measure measures[];
 extern const unsigned int nr_measures;
 
 /* Runs one thing over and over, to be watched; @loops 0: for ever */
-int profile(struct bench *b, const char *what, const struct side *side, unsigned long loops);
+int profile(struct bench *b, const char *what, const struct side *side, unsigned long loops,
+	    bool trace);
 void profile_list(void);
 
 /* The child of a kill measurement: maps @layout if @mapped, tells @fd, waits */

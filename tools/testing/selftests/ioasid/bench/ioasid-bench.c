@@ -6,7 +6,7 @@
  * runs print the same to the last digit.
  *
  *   ioasid-bench [--only NAME]...
- *   ioasid-bench --profile NAME [--peer] [--loops N]
+ *   ioasid-bench --profile NAME [--peer] [--loops N] [--trace]
  */
 #include <errno.h>
 #include <linux/capability.h>
@@ -71,6 +71,7 @@ static bool wanted(const char *name, char **only, int nr)
 static void run(struct bench *b, char **only, int nr)
 {
 	unsigned int rep, i;
+	u64 start;
 	int s;
 
 	for (i = 0; i < NR_LAYOUTS; i++)
@@ -82,8 +83,12 @@ static void run(struct bench *b, char **only, int nr)
 			for (s = 0; s < NR_SIDES; s++) {
 				int side = rep % 2 ? NR_SIDES - 1 - s : s;
 
-				if (side != OURS_MM || measures[i].mm)
-					measures[i].fn(b, &sides[side]);
+				if (side == OURS_MM && !measures[i].mm)
+					continue;
+				start = t_now_ns();
+				measures[i].fn(b, &sides[side]);
+				sample(&sides[side], "us", t_now_ns() - start, "all-of-%s",
+				       measures[i].name);
 			}
 		}
 	}
@@ -94,7 +99,7 @@ static int usage(void)
 {
 	unsigned int i;
 
-	printf("ioasid-bench [--only NAME]...\nioasid-bench --profile NAME [--peer] [--loops N]\n"
+	printf("ioasid-bench [--only NAME]...\nioasid-bench --profile NAME [--peer] [--loops N] [--trace]\n"
 	       "measurements:");
 	for (i = 0; i < nr_measures; i++)
 		printf(" %s", measures[i].name);
@@ -110,6 +115,7 @@ int main(int argc, char **argv)
 	const struct side *side = &sides[OURS];
 	const char *what = NULL;
 	unsigned long loops = 0;
+	bool trace = false;
 	char *only[16];
 	int nr = 0, i;
 
@@ -124,6 +130,8 @@ int main(int argc, char **argv)
 			loops = strtoul(argv[++i], NULL, 0);
 		else if (!strcmp(argv[i], "--peer"))
 			side = &sides[PEER];
+		else if (!strcmp(argv[i], "--trace"))
+			trace = true;
 		else
 			return usage();
 	}
@@ -131,7 +139,7 @@ int main(int argc, char **argv)
 	obey_memlock();
 	allow_type1();
 	if (what)
-		return profile(&b, what, side, loops);
+		return profile(&b, what, side, loops, trace);
 	run(&b, only, nr);
 	return 0;
 }

@@ -1,61 +1,78 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * One thing over and over on our side alone, for whoever watches where the
- * time goes.
+ * One thing over and over on one side, for whoever watches where the
+ * instructions go. With --trace the machine itself writes down each
+ * instruction (QEMU's log, switched on over the lab's control wire after a
+ * first loop that warms up); where.py counts them by function. What would be
+ * too long to write down is done with less memory here.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "bench.h"
 
-static void prof_64k(struct bench *b, struct bed *bed, enum layout layout)
+#define PART		(8 * MIB)
+#define VECTOR		100
+#define POPULATION	20000
+#define PART_PAGES	500
+
+static void prof_64k(struct bench *b, struct bed *bed, struct memory *m)
 {
-	bed_map(bed, BENCH_IOVA, b->mem[layout].addr, SMALL);
+	bed_map(bed, BENCH_IOVA, m->addr + m->length / 2, SMALL);
 	bed_unmap(bed, BENCH_IOVA, SMALL);
 }
 
-static void prof_256m(struct bench *b, struct bed *bed, enum layout layout)
+static void prof_part(struct bench *b, struct bed *bed, struct memory *m)
 {
-	bed_map(bed, BENCH_IOVA, b->mem[layout].addr, LARGE);
-	bed_unmap(bed, BENCH_IOVA, LARGE);
+	bed_map(bed, BENCH_IOVA, m->addr + m->length / 2, PART);
+	bed_unmap(bed, BENCH_IOVA, PART);
 }
 
-static void prof_vector(struct bench *b, struct bed *bed, enum layout layout)
+static void prof_whole(struct bench *b, struct bed *bed, struct memory *m)
 {
-	static struct piece p[1000];
+	bed_map(bed, BENCH_IOVA, m->addr, m->length);
+	bed_unmap(bed, BENCH_IOVA, m->length);
+}
+
+static void prof_vector(struct bench *b, struct bed *bed, struct memory *m)
+{
+	static struct piece p[VECTOR];
 	int i;
 
-	for (i = 0; i < 1000; i++)
-		p[i] = (struct piece){ BENCH_IOVA + i * SMALL,
-				       b->mem[layout].addr + i * SMALL, SMALL };
-	bed_map_pieces(bed, p, 1000);
-	bed_unmap_pieces(bed, p, 1000);
+	for (i = 0; i < VECTOR; i++)
+		p[i] = (struct piece){ BENCH_IOVA + i * SMALL, m->addr + m->length / 2 + i * SMALL,
+				       SMALL };
+	bed_map_pieces(bed, p, VECTOR);
+	bed_unmap_pieces(bed, p, VECTOR);
 }
 
-static void prof_4k(struct bench *b, struct bed *bed, enum layout layout)
+/* The first loop populates the space */
+static void prof_4k(struct bench *b, struct bed *bed, struct memory *m)
 {
-	struct memory *m = &b->mem[layout];
-	u32 i;
+	static bool populated;
+	u32 i, nr = populated ? POPULATION + PART_PAGES : POPULATION;
 
-	for (i = 0; i < NR_PAGES; i++)
-		bed_map(bed, BENCH_IOVA + b->order[i] * 2 * T_PAGE,
-			m->addr + i % (m->length / T_PAGE) * T_PAGE, T_PAGE);
-	for (i = 0; i < NR_PAGES; i++)
+	for (i = populated ? POPULATION : 0; i < nr; i++)
+		bed_map(bed, BENCH_IOVA + b->order[i] * 2 * T_PAGE, m->addr + i * T_PAGE,
+			T_PAGE);
+	for (i = POPULATION; i < nr; i++)
 		bed_unmap(bed, BENCH_IOVA + b->order[i] * 2 * T_PAGE, T_PAGE);
+	populated = true;
 }
 
 static const struct {
 	const char *name;
 	enum layout layout;
-	void (*fn)(struct bench *b, struct bed *bed, enum layout layout);
+	void (*fn)(struct bench *b, struct bed *bed, struct memory *m);
 } profiles[] = {
 	{ "64k-seq", SEQUENTIAL, prof_64k },
 	{ "64k-shuf", SHUFFLED, prof_64k },
 	{ "64k-vector-seq", SEQUENTIAL, prof_vector },
 	{ "64k-vector-shuf", SHUFFLED, prof_vector },
-	{ "256m-seq", SEQUENTIAL, prof_256m },
-	{ "256m-shuf", SHUFFLED, prof_256m },
-	{ "256m-huge", HUGE, prof_256m },
+	{ "8m-seq", SEQUENTIAL, prof_part },
+	{ "8m-shuf", SHUFFLED, prof_part },
+	{ "256m-huge", HUGE, prof_whole },
 	{ "4k", SEQUENTIAL, prof_4k },
 };
 
@@ -69,8 +86,37 @@ void profile_list(void)
 		printf(" %s", profiles[i].name);
 }
 
-int profile(struct bench *b, const char *what, const struct side *side, unsigned long loops)
+static void monitor(const char *command)
 {
+	char line[256];
+
+	snprintf(line, sizeof(line),
+		 "hostctl 'qmp {\"execute\":\"human-monitor-command\",\"arguments\":{\"command-line\":\"%s\"}}'",
+		 command);
+	if (system(line))
+		bench_die("the machine's monitor did not take '%s'", command);
+}
+
+static void trace_on(const char *what, const struct side *side)
+{
+	char command[128];
+
+	snprintf(command, sizeof(command), "logfile /build/insns-%s-%s", side->name, what);
+	monitor(command);
+	monitor("one-insn-per-tb on");
+	monitor("log exec,nochain");
+}
+
+static void trace_off(void)
+{
+	monitor("log none");
+	monitor("one-insn-per-tb off");
+}
+
+int profile(struct bench *b, const char *what, const struct side *side, unsigned long loops,
+	    bool trace)
+{
+	struct memory *m;
 	struct bed bed;
 	unsigned int i;
 	unsigned long n;
@@ -78,11 +124,17 @@ int profile(struct bench *b, const char *what, const struct side *side, unsigned
 	for (i = 0; i < NR_PROFILES && strcmp(profiles[i].name, what); i++)
 		;
 	if (i == NR_PROFILES)
-		bench_die("no profile %s: see --list", what);
-	memory_get(&b->mem[profiles[i].layout], profiles[i].layout);
+		bench_die("no profile %s", what);
+	m = &b->mem[profiles[i].layout];
+	memory_get(m, profiles[i].layout);
 	bed_open(&bed, side, true);
+	profiles[i].fn(b, &bed, m);
+	if (trace)
+		trace_on(what, side);
 	for (n = 0; !loops || n < loops; n++)
-		profiles[i].fn(b, &bed, profiles[i].layout);
+		profiles[i].fn(b, &bed, m);
+	if (trace)
+		trace_off();
 	bed_close(&bed);
 	return 0;
 }

@@ -1,0 +1,155 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""Where the instructions of a command go: reads QEMU's log of every
+instruction (ioasid-bench --profile NAME --trace) and the machine's
+/proc/kallsyms, follows calls and returns, and prints, for each ioctl command,
+a tree of functions with their instructions per call of the command.
+
+  where.py KALLSYMS LOG [--below FUNCTION] [--min PERCENT] [--flat]
+"""
+
+import argparse
+import bisect
+import collections
+import re
+
+LINE = re.compile(rb"^Trace \d+: 0x[0-9a-f]+ \[[0-9a-f]+/([0-9a-f]+)/")
+KERNEL = 1 << 63
+
+
+class Node:
+    __slots__ = ("name", "self", "calls", "children")
+
+    def __init__(self, name):
+        self.name, self.self, self.calls, self.children = name, 0, 0, {}
+
+    def child(self, name):
+        c = self.children.get(name)
+        if c is None:
+            c = self.children[name] = Node(name)
+        return c
+
+    def total(self):
+        return self.self + sum(c.total() for c in self.children.values())
+
+
+def read_symbols(path):
+    syms = {}
+    with open(path) as f:
+        for line in f:
+            addr, kind, name = line.split()[:3]
+            if kind in "tTwW" and not name.startswith(("__pfx_", "__cfi_", "$")):
+                syms.setdefault(int(addr, 16), name)
+    addrs = sorted(syms)
+    return addrs, [syms[a] for a in addrs]
+
+
+def follow(log, addrs, names):
+    """The call tree of all that ran in the kernel."""
+    root = Node("all")
+    user = 0
+    stack = [root]
+    where = {}
+    for line in log:
+        m = LINE.match(line)
+        if not m:
+            continue
+        pc = int(m.group(1), 16)
+        if pc < KERNEL:
+            user += 1
+            stack = [root]
+            continue
+        known = where.get(pc)
+        if known is None:
+            i = bisect.bisect_right(addrs, pc) - 1
+            known = where[pc] = (names[i], addrs[i] == pc)
+        name, entry = known
+        top = stack[-1]
+        if entry or len(stack) == 1:
+            if not (entry and top.name == name and top.self and False):
+                top = top.child(name)
+                top.calls += 1
+                stack.append(top)
+        elif top.name != name:
+            for depth in range(len(stack) - 1, 0, -1):
+                if stack[depth].name == name:
+                    del stack[depth + 1:]
+                    break
+            else:
+                # A jump into the middle: a cold part, or an alternative
+                top = top.child(name)
+                top.calls += 1
+                stack.append(top)
+        stack[-1].self += 1
+    return root, user
+
+
+def find(node, name, out):
+    if node.name == name:
+        out.append(node)
+        return
+    for c in node.children.values():
+        find(c, name, out)
+
+
+def merge(into, node):
+    into.self += node.self
+    into.calls += node.calls
+    for c in node.children.values():
+        merge(into.child(c.name), c)
+
+
+def show(node, per, whole, least, depth=0):
+    total = node.total()
+    if total < whole * least / 100:
+        return
+    print("%10.1f %5.1f%% %10.1f %8.2f  %s%s" % (
+        total / per, 100 * total / whole, node.self / per, node.calls / per,
+        "  " * depth, node.name))
+    for c in sorted(node.children.values(), key=lambda c: -c.total()):
+        show(c, per, whole, least, depth + 1)
+
+
+def flatten(node, flat):
+    flat[node.name][0] += node.self
+    flat[node.name][1] += node.calls
+    for c in node.children.values():
+        flatten(c, flat)
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__,
+                                formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("kallsyms")
+    p.add_argument("log")
+    p.add_argument("--below", action="append", default=[])
+    p.add_argument("--min", type=float, default=1.0)
+    p.add_argument("--flat", action="store_true")
+    opt = p.parse_args()
+    addrs, names = read_symbols(opt.kallsyms)
+    with open(opt.log, "rb") as f:
+        root, user = follow(f, addrs, names)
+    below = opt.below or ["ioasid_cmd_map", "ioasid_cmd_unmap", "vfio_iommu_type1_ioctl"]
+    print("in the kernel %d, in user mode %d instructions" % (root.total(), user))
+    for name in below:
+        found = []
+        find(root, name, found)
+        if not found:
+            continue
+        top = Node(name)
+        for n in found:
+            merge(top, n)
+        print("\n%s: %d calls; instructions per call" % (name, top.calls))
+        print("%10s %6s %10s %8s  %s" % ("total", "", "itself", "calls", "function"))
+        show(top, top.calls, top.total(), opt.min)
+        if opt.flat:
+            flat = collections.defaultdict(lambda: [0, 0])
+            flatten(top, flat)
+            print("  flat:")
+            for f, (n, calls) in sorted(flat.items(), key=lambda x: -x[1][0])[:25]:
+                print("%10.1f %5.1f%% %8.2f  %s" % (n / top.calls, 100 * n / top.total(),
+                                                    calls / top.calls, f))
+
+
+if __name__ == "__main__":
+    main()
