@@ -7,6 +7,8 @@
 # spoiled: lab/chroot tools/testing/install/install.sh. Prints KTAP.
 #
 #   install.sh [TEST...]
+#
+# shellcheck disable=SC2086 # lists of words
 
 set -u
 SRC=$(cd "$(dirname "$0")/../../.." && pwd)
