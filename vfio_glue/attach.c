@@ -224,12 +224,6 @@ static int ioasid_vfio_change_context(struct ioasid_vfio_command *cmd,
 	u32 dev_id;
 	int rc;
 
-	if (device->sva && arg->flags & VFIO_DEVICE_ATTACH_KNOW) {
-		cmd->why.dev_id = device->dev_id;
-		return ioasid_fail(&cmd->why, -EBUSY, IOASID_REASON_OWNER,
-				   "device %s is known to another context",
-				   dev_name(device->vdev->dev));
-	}
 	rc = sva_add_device(sva, device->vdev->dev, params, &dev_id, &cmd->why);
 	if (rc)
 		return rc;
@@ -237,8 +231,11 @@ static int ioasid_vfio_change_context(struct ioasid_vfio_command *cmd,
 	if (put_user(dev_id, &uarg->dev_id))
 		rc = ioasid_fail(&cmd->why, -EFAULT, IOASID_REASON_POINTER,
 				 "cannot write dev_id");
-	else
+	else if (!(arg->flags & VFIO_DEVICE_ATTACH_KNOW))
 		rc = ioasid_vfio_attach_known(cmd, arg, sva, params);
+	else if (device->sva)
+		rc = sva_forget_device(device->sva, device->vdev->dev,
+				       &cmd->why);
 	if (rc) {
 		sva_remove_device(sva, device->vdev->dev);
 		return rc;

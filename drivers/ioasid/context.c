@@ -33,8 +33,9 @@ struct ioasid_ctx *ioasid_ctx_create(void)
 }
 
 /*
- * Frees the spaces that no device uses. The caller is alone: the file is
- * closed, and a glue only ever adds a device while it holds the file's fd.
+ * Frees the spaces that no device uses. The file is closed, so no command is
+ * at work; a glue that has just looked the fd up can still attach a device, and
+ * finds the space attached in time or not at all.
  */
 static void ioasid_ctx_free_spaces(struct ioasid_ctx *ctx)
 {

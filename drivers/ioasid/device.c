@@ -154,6 +154,8 @@ ioasid_device_create(struct ioasid_ctx *ctx, struct device *dev,
 		goto no_memory;
 	}
 	idev->dev = dev;
+	idev->owner = params->owner;
+	idev->cookie = params->cookie;
 	idev->group = ioasid_group_get(group);
 	if (!idev->group)
 		goto free;
@@ -189,11 +191,8 @@ ioasid_device_know(struct ioasid_ctx *ctx, struct device *dev,
 	*is_new = !idev;
 	if (!idev)
 		idev = ioasid_device_create(ctx, dev, params, why);
-	if (IS_ERR(idev))
-		return idev;
-	idev->owner = params->owner;
-	idev->cookie = params->cookie;
-	why->dev_id = idev->id;
+	if (!IS_ERR(idev))
+		why->dev_id = idev->id;
 	return idev;
 }
 
@@ -488,6 +487,11 @@ static int ioasid_attachment_join(struct ioasid_attachment *att,
 				  struct ioasid_device *idev,
 				  struct ioasid_explain *why)
 {
+	if (att->space->ctx != space->ctx)
+		return ioasid_fail(why, -EBUSY, IOASID_REASON_OWNER,
+				   "device %s: its group %d is attached through another context",
+				   dev_name(idev->dev),
+				   iommu_group_id(att->group->group));
 	if (att->space != space)
 		return ioasid_fail(why, -EBUSY, IOASID_REASON_SIBLING,
 				   "device %s: another device of its group %d is attached to another space",
@@ -712,12 +716,42 @@ int sva_add_device(struct ioasid_ctx *sva, struct device *dev,
 
 	mutex_lock(&sva->lock);
 	idev = ioasid_device_know(sva, dev, params, &is_new, why);
-	if (!IS_ERR(idev) && dev_id)
-		*dev_id = idev->id;
+	if (!IS_ERR(idev)) {
+		idev->cookie = params->cookie;
+		if (dev_id)
+			*dev_id = idev->id;
+	}
 	mutex_unlock(&sva->lock);
 	return PTR_ERR_OR_ZERO(idev);
 }
 IOASID_EXPORT(sva_add_device);
+
+/**
+ * sva_forget_device() - forget a device that is not attached
+ * @sva: the context
+ * @dev: the device; nothing happens if it is not known
+ * @why: the reason if it fails
+ *
+ * Return: 0, or -EBUSY if the device is attached.
+ */
+int sva_forget_device(struct ioasid_ctx *sva, struct device *dev,
+		      struct ioasid_explain *why)
+{
+	struct ioasid_device *idev;
+	int rc = 0;
+
+	mutex_lock(&sva->lock);
+	idev = ioasid_device_find(sva, dev);
+	if (idev && idev->rid)
+		rc = ioasid_fail(why, -EBUSY, IOASID_REASON_OWNER,
+				 "device %s is attached through another context",
+				 dev_name(dev));
+	else if (idev)
+		ioasid_device_destroy(sva, idev);
+	mutex_unlock(&sva->lock);
+	return rc;
+}
+IOASID_EXPORT(sva_forget_device);
 
 /**
  * sva_remove_device() - detach a device from everything and forget it
@@ -741,6 +775,35 @@ void sva_remove_device(struct ioasid_ctx *sva, struct device *dev)
 }
 IOASID_EXPORT(sva_remove_device);
 
+/* What attaching and replacing have in common */
+static struct ioasid_attachment *
+sva_attach(struct ioasid_ctx *sva, u32 pasid, struct device *dev,
+	   const struct ioasid_attach_params *params, bool replace,
+	   struct ioasid_explain *why)
+{
+	struct ioasid_attachment *att;
+	struct ioasid_device *idev;
+	bool is_new;
+	int rc;
+
+	mutex_lock(&sva->lock);
+	idev = ioasid_device_know(sva, dev, params, &is_new, why);
+	if (IS_ERR(idev)) {
+		att = ERR_CAST(idev);
+		goto unlock;
+	}
+	rc = ioasid_device_attach(sva, idev, params->ioasid, pasid, replace,
+				  why);
+	att = rc ? ERR_PTR(rc) : idev->rid;
+	if (!rc)
+		idev->cookie = params->cookie;
+	else if (is_new)
+		ioasid_device_destroy(sva, idev);
+unlock:
+	mutex_unlock(&sva->lock);
+	return att;
+}
+
 /**
  * sva_register_device_to_pasid() - attach a device to a space
  * @sva: the context
@@ -762,24 +825,7 @@ sva_register_device_to_pasid(struct ioasid_ctx *sva, u32 pasid,
 			     const struct ioasid_attach_params *params,
 			     struct ioasid_explain *why)
 {
-	struct ioasid_attachment *att;
-	struct ioasid_device *idev;
-	bool is_new;
-	int rc;
-
-	mutex_lock(&sva->lock);
-	idev = ioasid_device_know(sva, dev, params, &is_new, why);
-	if (IS_ERR(idev)) {
-		att = ERR_CAST(idev);
-		goto unlock;
-	}
-	rc = ioasid_device_attach(sva, idev, params->ioasid, pasid, false, why);
-	att = rc ? ERR_PTR(rc) : idev->rid;
-	if (rc && is_new)
-		ioasid_device_destroy(sva, idev);
-unlock:
-	mutex_unlock(&sva->lock);
-	return att;
+	return sva_attach(sva, pasid, dev, params, false, why);
 }
 IOASID_EXPORT(sva_register_device_to_pasid);
 
@@ -802,21 +848,7 @@ int sva_replace_device_pasid(struct ioasid_ctx *sva, u32 pasid,
 			     const struct ioasid_attach_params *params,
 			     struct ioasid_explain *why)
 {
-	struct ioasid_device *idev;
-	bool is_new;
-	int rc;
-
-	mutex_lock(&sva->lock);
-	idev = ioasid_device_know(sva, dev, params, &is_new, why);
-	rc = PTR_ERR_OR_ZERO(idev);
-	if (!rc) {
-		rc = ioasid_device_attach(sva, idev, params->ioasid, pasid, true,
-					  why);
-		if (rc && is_new)
-			ioasid_device_destroy(sva, idev);
-	}
-	mutex_unlock(&sva->lock);
-	return rc;
+	return PTR_ERR_OR_ZERO(sva_attach(sva, pasid, dev, params, true, why));
 }
 IOASID_EXPORT(sva_replace_device_pasid);
 

@@ -256,5 +256,4 @@ module_exit(ioasid_module_exit);
 MODULE_DESCRIPTION("I/O address spaces for user space: /dev/ioasid");
 MODULE_AUTHOR("The ioasid developers");
 MODULE_LICENSE("GPL");
-MODULE_ALIAS("devname:ioasid");
 IOASID_IMPORT_NS(IOMMUFD_INTERNAL);

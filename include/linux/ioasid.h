@@ -92,6 +92,8 @@ void sva_put(struct ioasid_ctx *sva);
 int sva_add_device(struct ioasid_ctx *sva, struct device *dev,
 		   const struct ioasid_attach_params *params, u32 *dev_id,
 		   struct ioasid_explain *why);
+int sva_forget_device(struct ioasid_ctx *sva, struct device *dev,
+		      struct ioasid_explain *why);
 void sva_remove_device(struct ioasid_ctx *sva, struct device *dev);
 
 struct ioasid_attachment *
