@@ -26,6 +26,8 @@ FIXTURE_VARIANT_ADD(bed, edu_2) { .kind = T_EDU, .nth = 1 };
 FIXTURE_VARIANT_ADD(bed, nvme_1) { .kind = T_NVME, .nth = 0 };
 FIXTURE_VARIANT_ADD(bed, nvme_2) { .kind = T_NVME, .nth = 1 };
 
+FIXTURE_VARIANT_ADD(bed, sibling) { .kind = T_SIBLING, .nth = 1 };
+
 FIXTURE_SETUP(bed)
 {
 	int ret = t_dma_open(&self->dev, variant->kind, variant->nth, VFIO_TYPE1v2_IOMMU);

@@ -66,6 +66,18 @@ int t_dma_up(struct t_dma *d, int ctx, u32 ioasid)
 	return ret ? ret : t_dma_start(d);
 }
 
+int t_dma_reopen(struct t_dma *d)
+{
+	int ret;
+
+	t_vfio_close_device(&d->vfio);
+	ret = t_vfio_reopen_device(&d->vfio);
+	if (ret)
+		return ret;
+	d->nvme.block = 0;
+	return d->kind == T_NVME ? 0 : t_edu_start(&d->edu, d->vfio.bar);
+}
+
 int t_dma_pull(struct t_dma *d, u64 iova, u32 length)
 {
 	if (d->kind == T_NVME)
@@ -104,7 +116,9 @@ void t_dma_impatient(struct t_dma *d, bool on)
 void t_dma_push_blindly(struct t_dma *d, u64 iova)
 {
 	t_dma_impatient(d, true);
-	t_dma_push(d, iova, T_PAGE);
+	/* A controller that was never started can be made to reach for its queues */
+	if (t_dma_push(d, iova, T_PAGE) == -ENODEV)
+		t_dma_start(d);
 	t_dma_impatient(d, false);
 }
 

@@ -32,6 +32,8 @@ struct t_dma {
  */
 int t_dma_open(struct t_dma *d, enum t_pci_kind kind, int nth, unsigned long iommu);
 void t_dma_close(struct t_dma *d);
+/* Closes the device fd and opens it again: it is then attached nowhere */
+int t_dma_reopen(struct t_dma *d);
 /* Maps its own memory in the space */
 int t_dma_map_own(struct t_dma *d, int ctx, u32 ioasid);
 /* Once attached to a space where its own memory is: also brings it back after faults */

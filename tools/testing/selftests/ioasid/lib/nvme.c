@@ -238,6 +238,7 @@ int t_nvme_start(struct t_nvme *n, void *bar, void *mem, u64 iova)
 	n->bar = bar;
 	n->mem = mem;
 	n->iova = iova;
+	n->block = 0;
 	if (!n->timeout_ms)
 		n->timeout_ms = 10000;
 	ret = enable(n);
@@ -288,6 +289,8 @@ int t_nvme_submit(struct t_nvme *n, bool write, u64 block, u64 iova, u32 length)
 	volatile u32 *entry;
 	int id;
 
+	if (!n->block)
+		return -ENODEV;		/* never started */
 	if (!length || length % n->block || length > n->max_transfer)
 		return -EINVAL;
 	reap(n, &n->io);
