@@ -47,6 +47,8 @@ struct memory {
 
 /* LARGE bytes, touched; not inherited by children */
 void memory_get(struct memory *m, enum layout layout);
+/* SMALL bytes in small pages, touched in order */
+char *memory_small(void);
 u64 memory_runs(const void *addr, u64 length);
 /* 0 to @nr - 1 in an order that is random and always the same */
 u32 *shuffled(u32 nr);
@@ -107,6 +109,7 @@ void print_rows(void);
 
 struct bench {
 	struct memory mem[NR_LAYOUTS];
+	char *own;	/* SMALL bytes, touched in order */
 	u32 *order;	/* of NR_PAGES */
 };
 

@@ -74,6 +74,7 @@ static void run(struct bench *b, char **only, int nr)
 	u64 start;
 	int s;
 
+	b->own = memory_small();
 	for (i = 0; i < NR_LAYOUTS; i++)
 		memory_get(&b->mem[i], i);
 	for (rep = 0; rep < REPS; rep++) {

@@ -78,6 +78,17 @@ void memory_get(struct memory *m, enum layout layout)
 		bench_die("no huge pages: %llu runs", (unsigned long long)m->runs);
 }
 
+char *memory_small(void)
+{
+	struct memory m = { .layout = SEQUENTIAL, .addr = reserve(SMALL), .length = SMALL };
+
+	if (madvise(m.addr, m.length, MADV_NOHUGEPAGE) ||
+	    madvise(m.addr, m.length, MADV_DONTFORK))
+		bench_die("madvise: %s", strerror(errno));
+	touch(&m);
+	return m.addr;
+}
+
 u64 memory_runs(const void *addr, u64 length)
 {
 	int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);

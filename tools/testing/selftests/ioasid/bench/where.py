@@ -11,6 +11,7 @@ a tree of functions with their instructions per call of the command.
 import argparse
 import bisect
 import collections
+import gzip
 import re
 
 LINE = re.compile(rb"^Trace \d+: 0x[0-9a-f]+ \[[0-9a-f]+/([0-9a-f]+)/")
@@ -35,7 +36,7 @@ class Node:
 
 def read_symbols(path):
     syms = {}
-    with open(path) as f:
+    with gzip.open(path, "rt") if path.endswith(".gz") else open(path) as f:
         for line in f:
             addr, kind, name = line.split()[:3]
             if kind in "tTwW" and not name.startswith(("__pfx_", "__cfi_", "$")):
@@ -44,10 +45,10 @@ def read_symbols(path):
     return addrs, [syms[a] for a in addrs]
 
 
-def follow(log, addrs, names):
-    """The call tree of all that ran in the kernel."""
+def follow(log, addrs, names, wanted):
+    """A call tree for each call of a wanted function."""
     root = Node("all")
-    user = 0
+    trees = []
     stack = [root]
     where = {}
     for line in log:
@@ -56,7 +57,6 @@ def follow(log, addrs, names):
             continue
         pc = int(m.group(1), 16)
         if pc < KERNEL:
-            user += 1
             stack = [root]
             continue
         known = where.get(pc)
@@ -65,11 +65,15 @@ def follow(log, addrs, names):
             known = where[pc] = (names[i], addrs[i] == pc)
         name, entry = known
         top = stack[-1]
-        if entry or len(stack) == 1:
-            if not (entry and top.name == name and top.self and False):
-                top = top.child(name)
-                top.calls += 1
-                stack.append(top)
+        if entry and name in wanted:
+            top = Node(name)
+            top.calls += 1
+            trees.append(top)
+            stack.append(top)
+        elif entry or len(stack) == 1:
+            top = top.child(name)
+            top.calls += 1
+            stack.append(top)
         elif top.name != name:
             for depth in range(len(stack) - 1, 0, -1):
                 if stack[depth].name == name:
@@ -81,15 +85,14 @@ def follow(log, addrs, names):
                 top.calls += 1
                 stack.append(top)
         stack[-1].self += 1
-    return root, user
+    return trees
 
 
-def find(node, name, out):
-    if node.name == name:
-        out.append(node)
-        return
-    for c in node.children.values():
-        find(c, name, out)
+def kind(tree):
+    """type1 has one function for all of its commands."""
+    if tree.name == "vfio_iommu_type1_ioctl":
+        return "unmap of type1" if "vfio_remove_dma" in tree.children else "map of type1"
+    return tree.name
 
 
 def merge(into, node):
@@ -127,18 +130,13 @@ def main():
     p.add_argument("--flat", action="store_true")
     opt = p.parse_args()
     addrs, names = read_symbols(opt.kallsyms)
+    wanted = set(opt.below or ["ioasid_cmd_map", "ioasid_cmd_unmap", "vfio_iommu_type1_ioctl"])
     with open(opt.log, "rb") as f:
-        root, user = follow(f, addrs, names)
-    below = opt.below or ["ioasid_cmd_map", "ioasid_cmd_unmap", "vfio_iommu_type1_ioctl"]
-    print("in the kernel %d, in user mode %d instructions" % (root.total(), user))
-    for name in below:
-        found = []
-        find(root, name, found)
-        if not found:
-            continue
-        top = Node(name)
-        for n in found:
-            merge(top, n)
+        trees = follow(f, addrs, names, wanted)
+    kinds = {}
+    for t in trees:
+        merge(kinds.setdefault(kind(t), Node(kind(t))), t)
+    for name, top in kinds.items():
         print("\n%s: %d calls; instructions per call" % (name, top.calls))
         print("%10s %6s %10s %8s  %s" % ("total", "", "itself", "calls", "function"))
         show(top, top.calls, top.total(), opt.min)
