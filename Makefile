@@ -12,6 +12,8 @@ MODULES	:= drivers/ioasid/ioasid.ko vfio_glue/ioasid_vfio.ko
 MODDIR	:= $(DESTDIR)/lib/modules/$(KVER)/updates
 HEADER	:= $(DESTDIR)/usr/include/linux/ioasid.h
 RULES	:= $(DESTDIR)/usr/lib/udev/rules.d/60-ioasid.rules
+MANDIR	:= $(DESTDIR)/usr/share/man
+MAN	:= $(notdir $(wildcard Documentation/man/*.2ioasid Documentation/man/*.4))
 DKMSDIR	:= $(DESTDIR)/usr/src/ioasid-$(VERSION)
 
 .DEFAULT_GOAL := help
@@ -24,7 +26,7 @@ help:
 	@echo 'make lint           checkpatch, kernel-doc, sparse, shellcheck (needs root)'
 	@echo 'make shell          a shell in a test machine (needs root)'
 	@echo 'make modules        build the modules for this kernel (KVER=, KDIR=)'
-	@echo 'make install        modules, header and udev rule (KVER=, DESTDIR=)'
+	@echo 'make install        modules, header, man pages and udev rule (KVER=, DESTDIR=)'
 	@echo 'make uninstall      the reverse of install'
 	@echo 'make dkms-install   let DKMS build and install them for this kernel and the next'
 	@echo 'make dkms-uninstall the reverse of dkms-install'
@@ -57,10 +59,15 @@ install:
 	for m in $(MODULES); do ! test -e $$m || install -m 644 $$m $(MODDIR)/ || exit 1; done
 	install -m 644 include/uapi/linux/ioasid.h $(HEADER)
 	install -m 644 udev/60-ioasid.rules $(RULES)
+	install -d $(MANDIR)/man2 $(MANDIR)/man4
+	install -m 644 Documentation/man/*.2ioasid $(MANDIR)/man2/
+	install -m 644 Documentation/man/*.4 $(MANDIR)/man4/
 	test -n '$(DESTDIR)' || depmod $(KVER)
 
 uninstall:
 	rm -f $(addprefix $(MODDIR)/,$(notdir $(MODULES))) $(HEADER) $(RULES)
+	rm -f $(addprefix $(MANDIR)/man2/,$(filter %.2ioasid,$(MAN)))
+	rm -f $(addprefix $(MANDIR)/man4/,$(filter %.4,$(MAN)))
 	-rmdir $(MODDIR) 2>/dev/null
 	test -n '$(DESTDIR)' || depmod $(KVER)
 

@@ -220,18 +220,13 @@ static int ioasid_vfio_change_context(struct ioasid_vfio_command *cmd,
 				      const struct ioasid_attach_params *params)
 {
 	struct ioasid_vfio_device *device = cmd->device;
-	struct vfio_device_attach __user *uarg = cmd->uptr;
 	u32 dev_id;
 	int rc;
 
 	rc = sva_add_device(sva, device->vdev->dev, params, &dev_id, &cmd->why);
 	if (rc)
 		return rc;
-	/* Before the deed: an attach must not be lost for want of an answer */
-	if (put_user(dev_id, &uarg->dev_id))
-		rc = ioasid_fail(&cmd->why, -EFAULT, IOASID_REASON_POINTER,
-				 "cannot write dev_id");
-	else if (!(arg->flags & VFIO_DEVICE_ATTACH_KNOW))
+	if (!(arg->flags & VFIO_DEVICE_ATTACH_KNOW))
 		rc = ioasid_vfio_attach_known(cmd, arg, sva, params);
 	else if (device->sva)
 		rc = sva_forget_device(device->sva, device->vdev->dev,
@@ -248,7 +243,7 @@ static int ioasid_vfio_change_context(struct ioasid_vfio_command *cmd,
 
 /* Takes over the reference on @sva if the device moves to it */
 static int ioasid_vfio_attach_device(struct ioasid_vfio_command *cmd,
-				     const struct vfio_device_attach *arg,
+				     struct vfio_device_attach *arg,
 				     struct ioasid_ctx *sva, bool *keep)
 {
 	const struct ioasid_attach_params params = {
@@ -258,22 +253,34 @@ static int ioasid_vfio_attach_device(struct ioasid_vfio_command *cmd,
 		.unsafe_interrupts =
 			READ_ONCE(ioasid_vfio_allow_unsafe_interrupts),
 	};
-	struct vfio_device_attach __user *uarg = cmd->uptr;
 	int rc;
 
 	if (cmd->device->sva != sva) {
 		rc = ioasid_vfio_change_context(cmd, arg, sva, &params);
 		*keep = !rc;
-		return rc;
+	} else {
+		rc = ioasid_vfio_attach_known(cmd, arg, sva, &params);
 	}
-	if (put_user(cmd->device->dev_id, &uarg->dev_id))
+	arg->dev_id = cmd->device->dev_id;
+	return rc;
+}
+
+/*
+ * Tried before the deed, so that an attach is not lost for want of an answer;
+ * never under a lock, since writing to user memory can take forever.
+ */
+static int ioasid_vfio_put_dev_id(struct ioasid_vfio_command *cmd, u32 dev_id)
+{
+	struct vfio_device_attach __user *uarg = cmd->uptr;
+
+	if (put_user(dev_id, &uarg->dev_id))
 		return ioasid_fail(&cmd->why, -EFAULT, IOASID_REASON_POINTER,
 				   "cannot write dev_id");
-	return ioasid_vfio_attach_known(cmd, arg, sva, &params);
+	return 0;
 }
 
 static int ioasid_vfio_do_attach(struct ioasid_vfio_command *cmd,
-				 const struct vfio_device_attach *arg,
+				 struct vfio_device_attach *arg,
 				 void *iommu_data)
 {
 	CLASS(fd, f)(arg->device_fd);
@@ -281,6 +288,8 @@ static int ioasid_vfio_do_attach(struct ioasid_vfio_command *cmd,
 	bool keep = false;
 	int rc = ioasid_vfio_check_attach(cmd, arg);
 
+	if (!rc)
+		rc = ioasid_vfio_put_dev_id(cmd, arg->dev_id);
 	if (rc)
 		return rc;
 	sva = sva_get_from_fd(arg->ioasid_fd, &cmd->why);
@@ -293,7 +302,7 @@ static int ioasid_vfio_do_attach(struct ioasid_vfio_command *cmd,
 	}
 	if (!keep)
 		sva_put(sva);
-	return rc;
+	return rc ?: ioasid_vfio_put_dev_id(cmd, arg->dev_id);
 }
 
 /**

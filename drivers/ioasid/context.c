@@ -241,9 +241,11 @@ int ioasid_cmd_get_info(struct ioasid_command *cmd)
 {
 	struct ioasid_info *info = cmd->arg;
 	struct ioasid_ctx *ctx = cmd->ctx;
+	struct ioasid_explain gone;
 	struct ioasid_space *space;
 	unsigned long id;
 
+	ioasid_explain_init(&gone);
 	if (info->__reserved)
 		return ioasid_fail(cmd->why, -EOPNOTSUPP, IOASID_REASON_FLAGS,
 				   "a reserved field is not zero");
@@ -257,12 +259,15 @@ int ioasid_cmd_get_info(struct ioasid_command *cmd)
 	info->nr_devices = ctx->nr_devices;
 	info->nr_spaces = atomic_read(&ctx->nr_spaces);
 	mutex_unlock(&ctx->lock);
-	rcu_read_lock();
 	xa_for_each(&ctx->spaces, id, space) {
+		space = ioasid_space_get(ctx, id, &gone);
+		if (IS_ERR(space))
+			continue;
 		info->nr_mappings += atomic64_read(&space->nr_mappings);
 		info->mapped += atomic64_read(&space->mapped) << PAGE_SHIFT;
+		ioasid_space_put(space);
+		cond_resched();
 	}
-	rcu_read_unlock();
 	info->pinned = atomic64_read(&ctx->pinned) << PAGE_SHIFT;
 	return ioasid_respond(cmd, sizeof(*info));
 }

@@ -350,7 +350,10 @@ struct ioasid_iova_range *ioasid_group_ranges(struct ioasid_device *idev,
 		goto put;
 	}
 	list_add(&d->link, &space->domains);
-	if (!ioasid_iova_make_room(space, att->nr_reserved)) {
+	if (ioasid_iova_make_room(space, att->nr_reserved)) {
+		ioasid_fail(why, -ENOMEM, IOASID_REASON_NO_MEMORY,
+			    "no memory for the usable ranges");
+	} else {
 		list_add(&att->space_link, &space->attachments);
 		ioasid_iova_update(space);
 		list_del(&att->space_link);

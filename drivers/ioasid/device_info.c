@@ -83,9 +83,6 @@ static u32 ioasid_device_caps(struct ioasid_device *idev)
 		caps |= IOASID_DEVICE_ENFORCE_COHERENT;
 	if (iommu_group_has_isolated_msi(group))
 		caps |= IOASID_DEVICE_ISOLATED_MSI;
-	if (compat_can_read_dirty() &&
-	    device_iommu_capable(dev, IOMMU_CAP_DIRTY_TRACKING))
-		caps |= IOASID_DEVICE_DIRTY;
 	if (idev->rid)
 		caps |= IOASID_DEVICE_ATTACHED;
 	iommu_group_for_each_dev(group, &devices, ioasid_count_device);
@@ -94,90 +91,103 @@ static u32 ioasid_device_caps(struct ioasid_device *idev)
 	return caps;
 }
 
-/* The IOVA that a space with this device alone could use */
-static int ioasid_device_ranges(struct ioasid_device *idev,
-				struct ioasid_device_info *arg,
-				struct ioasid_explain *why)
-{
+/**
+ * struct ioasid_description - what DEVICE_INFO tells beside its struct
+ * @ranges: IOVA ranges
+ * @nr_ranges: number of @ranges
+ * @hw_info: the IOMMU driver's blob, or NULL
+ * @hw_info_len: its length in bytes
+ */
+struct ioasid_description {
 	struct ioasid_iova_range *ranges;
-	u32 nr;
-	int rc;
+	u32 nr_ranges;
+	void *hw_info;
+	u32 hw_info_len;
+};
 
-	ranges = ioasid_group_ranges(idev, &nr, why);
-	if (IS_ERR(ranges))
-		return PTR_ERR(ranges);
-	rc = ioasid_put_ranges(arg->ranges, arg->nr_ranges, ranges, nr, why);
-	arg->nr_ranges = nr;
-	kvfree(ranges);
-	return rc;
-}
-
-static int ioasid_device_hw_info(struct device *dev,
-				 struct ioasid_device_info *arg,
-				 struct ioasid_explain *why)
-{
-	u32 room = arg->hw_info_len;
-	void *blob;
-	int rc = 0;
-
-	blob = compat_hw_info(dev, &arg->hw_info_len, &arg->hw_info_type);
-	if (IS_ERR(blob))
-		return ioasid_fail(why, PTR_ERR(blob), IOASID_REASON_IOMMU,
-				   "device %s: the IOMMU driver does not describe its hardware (error %ld)",
-				   dev_name(dev), -PTR_ERR(blob));
-	if (!blob || !arg->hw_info)
-		goto free;
-	if (room < arg->hw_info_len) {
-		why->value = arg->hw_info_len;
-		rc = ioasid_fail(why, -EMSGSIZE, IOASID_REASON_LIMIT,
-				 "the description has %u bytes, and there is room for %u",
-				 arg->hw_info_len, room);
-	} else if (copy_to_user(u64_to_user_ptr(arg->hw_info), blob,
-				arg->hw_info_len)) {
-		rc = ioasid_fail(why, -EFAULT, IOASID_REASON_POINTER,
-				 "cannot write the hardware description");
-	}
-free:
-	kfree(blob);
-	return rc;
-}
-
+/* ctx->lock is held: the user's memory must not be touched */
 static int ioasid_device_describe(struct ioasid_device *idev,
 				  struct ioasid_device_info *arg,
+				  struct ioasid_description *desc,
 				  struct ioasid_explain *why)
 {
-	int rc, rc2;
+	struct device *dev = idev->dev;
 
 	arg->caps = ioasid_device_caps(idev);
 	arg->cookie = idev->cookie;
 	arg->group_id = iommu_group_id(idev->group->group);
 	arg->pasid_bits = arg->caps & IOASID_DEVICE_PASID ?
-			  ilog2(idev->dev->iommu->max_pasids) : 0;
+			  ilog2(dev->iommu->max_pasids) : 0;
 	arg->ioasid = idev->rid ? idev->rid->space->id : 0;
-	strscpy(arg->name, dev_name(idev->dev), sizeof(arg->name));
-	strscpy(arg->owner, idev->owner, sizeof(arg->owner));
-	rc = ioasid_device_ranges(idev, arg, why);
+	strscpy_pad(arg->name, dev_name(dev), sizeof(arg->name));
+	strscpy_pad(arg->owner, idev->owner, sizeof(arg->owner));
+	desc->ranges = ioasid_group_ranges(idev, &desc->nr_ranges, why);
+	if (IS_ERR(desc->ranges))
+		return PTR_ERR(desc->ranges);
+	desc->hw_info = compat_hw_info(dev, &desc->hw_info_len,
+				       &arg->hw_info_type);
+	if (!IS_ERR(desc->hw_info))
+		return 0;
+	kvfree(desc->ranges);
+	return ioasid_fail(why, PTR_ERR(desc->hw_info), IOASID_REASON_IOMMU,
+			   "device %s: the IOMMU driver does not describe its hardware (error %ld)",
+			   dev_name(dev), -PTR_ERR(desc->hw_info));
+}
+
+static int ioasid_put_hw_info(const struct ioasid_device_info *arg,
+			      const struct ioasid_description *desc,
+			      struct ioasid_explain *why)
+{
+	if (!desc->hw_info || !arg->hw_info)
+		return 0;
+	if (arg->hw_info_len < desc->hw_info_len) {
+		why->value = desc->hw_info_len;
+		return ioasid_fail(why, -EMSGSIZE, IOASID_REASON_LIMIT,
+				   "the description has %u bytes, and there is room for %u",
+				   desc->hw_info_len, arg->hw_info_len);
+	}
+	if (copy_to_user(u64_to_user_ptr(arg->hw_info), desc->hw_info,
+			 desc->hw_info_len))
+		return ioasid_fail(why, -EFAULT, IOASID_REASON_POINTER,
+				   "cannot write the hardware description");
+	return 0;
+}
+
+static int ioasid_put_description(struct ioasid_command *cmd,
+				  const struct ioasid_description *desc)
+{
+	struct ioasid_device_info *arg = cmd->arg;
+	int rc, rc2;
+
+	rc = ioasid_put_ranges(arg->ranges, arg->nr_ranges, desc->ranges,
+			       desc->nr_ranges, cmd->why);
 	/* Too little room for one must not hide how much the other needs */
 	if (rc && rc != -EMSGSIZE)
 		return rc;
-	rc2 = ioasid_device_hw_info(idev->dev, arg, why);
-	return rc2 && rc2 != -EMSGSIZE ? rc2 : rc ?: rc2;
+	rc2 = ioasid_put_hw_info(arg, desc, cmd->why);
+	if (rc2 && rc2 != -EMSGSIZE)
+		return rc2;
+	arg->nr_ranges = desc->nr_ranges;
+	arg->hw_info_len = desc->hw_info_len;
+	return ioasid_respond(cmd, sizeof(*arg)) ?: rc ?: rc2;
 }
 
 int ioasid_cmd_device_info(struct ioasid_command *cmd)
 {
 	struct ioasid_device_info *arg = cmd->arg;
-	struct ioasid_ctx *ctx = cmd->ctx;
+	struct ioasid_description desc;
 	struct ioasid_device *idev;
-	int rc = -ENOENT, rc2;
+	int rc = -ENOENT;
 
-	mutex_lock(&ctx->lock);
-	idev = ioasid_device_by_id(ctx, arg->dev_id, cmd->why);
+	mutex_lock(&cmd->ctx->lock);
+	idev = ioasid_device_by_id(cmd->ctx, arg->dev_id, cmd->why);
 	if (idev)
-		rc = ioasid_device_describe(idev, arg, cmd->why);
-	mutex_unlock(&ctx->lock);
-	if (rc && rc != -EMSGSIZE)
+		rc = ioasid_device_describe(idev, arg, &desc, cmd->why);
+	mutex_unlock(&cmd->ctx->lock);
+	if (rc)
 		return rc;
-	rc2 = ioasid_respond(cmd, sizeof(*arg));
-	return rc2 ?: rc;
+	rc = ioasid_put_description(cmd, &desc);
+	kvfree(desc.ranges);
+	kfree(desc.hw_info);
+	return rc;
 }

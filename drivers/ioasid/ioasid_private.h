@@ -364,6 +364,8 @@ int ioasid_area_map(struct iommu_domain *domain, const struct ioasid_area *area,
 		    u64 iova, u64 length, struct ioasid_explain *why);
 void ioasid_area_unmap(struct iommu_domain *domain, u64 iova, u64 length,
 		       struct iommu_iotlb_gather *gather);
+void ioasid_flush(struct iommu_domain *domain,
+		  struct iommu_iotlb_gather *gather);
 
 /* device.c */
 struct ioasid_device *ioasid_device_by_id(struct ioasid_ctx *ctx, u32 id,

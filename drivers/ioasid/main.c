@@ -121,6 +121,22 @@ static const struct ioasid_op *ioasid_find_op(unsigned int cmd)
 	return &ioasid_ops[_IOC_NR(cmd)];
 }
 
+/*
+ * An answer that cannot be written must not cost the user the deed. The struct
+ * is smaller than a page, so its two ends tell.
+ */
+static int ioasid_check_writable(struct ioasid_command *cmd,
+				 const struct ioasid_op *op)
+{
+	u32 last = min_t(u32, cmd->usize, op->size) - 1;
+
+	if (put_user(cmd->usize, (u32 __user *)cmd->uptr) ||
+	    put_user(((u8 *)cmd->arg)[last], (u8 __user *)cmd->uptr + last))
+		return ioasid_fail(cmd->why, -EFAULT, IOASID_REASON_POINTER,
+				   "%s: cannot write the struct", op->name);
+	return 0;
+}
+
 static int ioasid_check_struct(struct ioasid_command *cmd,
 			       const struct ioasid_op *op)
 {
@@ -147,11 +163,7 @@ static int ioasid_check_struct(struct ioasid_command *cmd,
 				   "%s: unknown flags %#x", op->name,
 				   header->flags & ~op->flags);
 	}
-	/* An answer that cannot be written must not cost the user the deed */
-	if (op->out && put_user(cmd->usize, (u32 __user *)cmd->uptr))
-		return ioasid_fail(cmd->why, -EFAULT, IOASID_REASON_POINTER,
-				   "%s: cannot write the struct", op->name);
-	return 0;
+	return op->out ? ioasid_check_writable(cmd, op) : 0;
 }
 
 static long ioasid_ioctl(struct file *file, unsigned int nr, unsigned long arg)

@@ -7,6 +7,7 @@
 #include <linux/capability.h>
 #include <linux/iommu.h>
 #include <linux/overflow.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/sort.h>
 #include <linux/uaccess.h>
@@ -50,16 +51,13 @@ static void ioasid_unmap_slices(struct ioasid_space *space,
 	struct ioasid_domain *domain;
 	u32 i;
 
-	/* Drivers do not expect to flush nothing */
-	if (!nr)
-		return;
 	list_for_each_entry(domain, &space->domains, link) {
 		iommu_iotlb_gather_init(&gather);
 		for (i = 0; i < nr; i++)
 			ioasid_area_unmap(domain->domain, s[i].first,
 					  s[i].last - s[i].first + 1, &gather);
 		/* One flush for all; nothing may be unpinned before it */
-		iommu_iotlb_sync(domain->domain, &gather);
+		ioasid_flush(domain->domain, &gather);
 	}
 }
 
@@ -197,7 +195,7 @@ undo:
 	list_for_each_entry_continue_reverse(domain, &space->domains, link) {
 		iommu_iotlb_gather_init(&gather);
 		ioasid_area_unmap(domain->domain, s->first, length, &gather);
-		iommu_iotlb_sync(domain->domain, &gather);
+		ioasid_flush(domain->domain, &gather);
 	}
 	return rc;
 }
@@ -307,58 +305,78 @@ static int ioasid_check_vector(u32 nr, struct ioasid_explain *why)
 			   "%u ranges: %u at most", nr, IOASID_MAX_VECTOR);
 }
 
-static int ioasid_map_vector(struct ioasid_space *space, struct ioasid_map *arg,
-			     struct ioasid_explain *why)
+/* Reads the ranges before the space is entered: reading can take forever */
+static void *ioasid_get_ranges(u64 uptr, u32 nr, size_t size,
+			       struct ioasid_explain *why)
 {
+	void *ranges = kvmalloc_array(nr, size, GFP_KERNEL_ACCOUNT);
+
+	if (!ranges) {
+		ioasid_fail(why, -ENOMEM, IOASID_REASON_NO_MEMORY,
+			    "no memory for %u ranges", nr);
+		return ERR_PTR(-ENOMEM);
+	}
+	if (copy_from_user(ranges, u64_to_user_ptr(uptr), nr * size)) {
+		kvfree(ranges);
+		ioasid_fail(why, -EFAULT, IOASID_REASON_POINTER,
+			    "cannot read the ranges");
+		return ERR_PTR(-EFAULT);
+	}
+	return ranges;
+}
+
+static int ioasid_map_enter(struct ioasid_command *cmd,
+			    struct ioasid_map_range *r, struct ioasid_slice *s)
+{
+	struct ioasid_map *arg = cmd->arg;
+	struct ioasid_space *space;
+	int rc;
+
+	space = ioasid_space_enter(cmd->ctx, arg->ioasid, cmd->why);
+	if (IS_ERR(space))
+		return PTR_ERR(space);
+	rc = ioasid_map_ranges(space, r, s, arg, cmd->why);
+	ioasid_space_leave(space);
+	return rc;
+}
+
+static int ioasid_map_vector(struct ioasid_command *cmd)
+{
+	struct ioasid_map *arg = cmd->arg;
 	struct ioasid_map_range *r;
 	struct ioasid_slice *s;
 	int rc;
 
-	r = kvmalloc_array(arg->nr, sizeof(*r), GFP_KERNEL_ACCOUNT);
+	r = ioasid_get_ranges(arg->ranges, arg->nr, sizeof(*r), cmd->why);
+	if (IS_ERR(r))
+		return PTR_ERR(r);
 	s = kvmalloc_array(arg->nr, sizeof(*s), GFP_KERNEL_ACCOUNT);
-	if (!r || !s)
-		rc = ioasid_fail(why, -ENOMEM, IOASID_REASON_NO_MEMORY,
-				 "no memory for %u ranges", arg->nr);
-	else if (copy_from_user(r, u64_to_user_ptr(arg->ranges),
-				arg->nr * sizeof(*r)))
-		rc = ioasid_fail(why, -EFAULT, IOASID_REASON_POINTER,
-				 "cannot read the ranges");
+	if (s)
+		rc = ioasid_map_enter(cmd, r, s);
 	else
-		rc = ioasid_map_ranges(space, r, s, arg, why);
+		rc = ioasid_fail(cmd->why, -ENOMEM, IOASID_REASON_NO_MEMORY,
+				 "no memory for %u ranges", arg->nr);
 	kvfree(s);
 	kvfree(r);
 	return rc;
 }
 
-static int ioasid_map_single(struct ioasid_space *space, struct ioasid_map *arg,
-			     struct ioasid_explain *why)
-{
-	struct ioasid_map_range r;
-	struct ioasid_slice s;
-
-	if (copy_from_user(&r, u64_to_user_ptr(arg->ranges), sizeof(r)))
-		return ioasid_fail(why, -EFAULT, IOASID_REASON_POINTER,
-				   "cannot read the range");
-	return ioasid_map_ranges(space, &r, &s, arg, why);
-}
-
 int ioasid_cmd_map(struct ioasid_command *cmd)
 {
 	struct ioasid_map *arg = cmd->arg;
-	struct ioasid_space *space;
+	struct ioasid_map_range r;
+	struct ioasid_slice s;
 	int rc = ioasid_check_vector(arg->nr, cmd->why);
 
 	if (rc)
 		return rc;
-	space = ioasid_space_enter(cmd->ctx, arg->ioasid, cmd->why);
-	if (IS_ERR(space))
-		return PTR_ERR(space);
-	if (arg->nr == 1)
-		rc = ioasid_map_single(space, arg, cmd->why);
-	else
-		rc = ioasid_map_vector(space, arg, cmd->why);
-	ioasid_space_leave(space);
-	return rc;
+	/* One range costs no allocation */
+	if (arg->nr > 1)
+		return ioasid_map_vector(cmd);
+	if (copy_from_user(&r, u64_to_user_ptr(arg->ranges), sizeof(r)))
+		return ioasid_fail(cmd->why, -EFAULT, IOASID_REASON_POINTER,
+				   "cannot read the range");
+	return ioasid_map_enter(cmd, &r, &s);
 }
 
 /**
@@ -600,39 +618,6 @@ static int ioasid_unmap_ranges(struct ioasid_space *space,
 	return rc;
 }
 
-static int ioasid_unmap_vector(struct ioasid_space *space,
-			       struct ioasid_unmap *arg,
-			       struct ioasid_explain *why)
-{
-	struct ioasid_unmap_range *r;
-	int rc;
-
-	r = kvmalloc_array(arg->nr, sizeof(*r), GFP_KERNEL_ACCOUNT);
-	if (!r)
-		return ioasid_fail(why, -ENOMEM, IOASID_REASON_NO_MEMORY,
-				   "no memory for %u ranges", arg->nr);
-	if (copy_from_user(r, u64_to_user_ptr(arg->ranges),
-			   arg->nr * sizeof(*r)))
-		rc = ioasid_fail(why, -EFAULT, IOASID_REASON_POINTER,
-				 "cannot read the ranges");
-	else
-		rc = ioasid_unmap_ranges(space, r, arg, why);
-	kvfree(r);
-	return rc;
-}
-
-static int ioasid_unmap_single(struct ioasid_space *space,
-			       struct ioasid_unmap *arg,
-			       struct ioasid_explain *why)
-{
-	struct ioasid_unmap_range r;
-
-	if (copy_from_user(&r, u64_to_user_ptr(arg->ranges), sizeof(r)))
-		return ioasid_fail(why, -EFAULT, IOASID_REASON_POINTER,
-				   "cannot read the range");
-	return ioasid_unmap_ranges(space, &r, arg, why);
-}
-
 static int ioasid_unmap_all(struct ioasid_space *space,
 			    struct ioasid_unmap *arg)
 {
@@ -652,30 +637,62 @@ static int ioasid_unmap_all(struct ioasid_space *space,
 	return 0;
 }
 
-int ioasid_cmd_unmap(struct ioasid_command *cmd)
+/* Without ranges it is all that goes */
+static int ioasid_unmap_enter(struct ioasid_command *cmd,
+			      const struct ioasid_unmap_range *r)
 {
 	struct ioasid_unmap *arg = cmd->arg;
-	bool all = arg->flags & IOASID_UNMAP_ALL;
 	struct ioasid_space *space;
 	int rc;
 
-	if (all && (arg->nr || arg->ranges))
-		return ioasid_fail(cmd->why, -EINVAL, IOASID_REASON_VALUE,
-				   "IOASID_UNMAP_ALL takes no ranges");
-	rc = all ? 0 : ioasid_check_vector(arg->nr, cmd->why);
-	if (rc)
-		return rc;
 	space = ioasid_space_enter(cmd->ctx, arg->ioasid, cmd->why);
 	if (IS_ERR(space))
 		return PTR_ERR(space);
-	if (all)
-		rc = ioasid_unmap_all(space, arg);
-	else if (arg->nr == 1)
-		rc = ioasid_unmap_single(space, arg, cmd->why);
+	if (r)
+		rc = ioasid_unmap_ranges(space, r, arg, cmd->why);
 	else
-		rc = ioasid_unmap_vector(space, arg, cmd->why);
+		rc = ioasid_unmap_all(space, arg);
 	ioasid_space_leave(space);
 	return rc ?: ioasid_respond(cmd, sizeof(*arg));
+}
+
+static int ioasid_unmap_vector(struct ioasid_command *cmd)
+{
+	struct ioasid_unmap *arg = cmd->arg;
+	struct ioasid_unmap_range *r;
+	int rc;
+
+	r = ioasid_get_ranges(arg->ranges, arg->nr, sizeof(*r), cmd->why);
+	if (IS_ERR(r))
+		return PTR_ERR(r);
+	rc = ioasid_unmap_enter(cmd, r);
+	kvfree(r);
+	return rc;
+}
+
+int ioasid_cmd_unmap(struct ioasid_command *cmd)
+{
+	struct ioasid_unmap *arg = cmd->arg;
+	struct ioasid_unmap_range r;
+	int rc;
+
+	if (arg->flags & IOASID_UNMAP_ALL) {
+		if (arg->nr || arg->ranges)
+			return ioasid_fail(cmd->why, -EINVAL,
+					   IOASID_REASON_VALUE,
+					   "IOASID_UNMAP_ALL takes no ranges");
+		return ioasid_unmap_enter(cmd, NULL);
+	}
+	rc = ioasid_check_vector(arg->nr, cmd->why);
+	if (rc)
+		return rc;
+	/* One range costs no allocation */
+	if (arg->nr > 1)
+		return ioasid_unmap_vector(cmd);
+	if (copy_from_user(&r, u64_to_user_ptr(arg->ranges), sizeof(r)))
+		return ioasid_fail(cmd->why, -EFAULT, IOASID_REASON_POINTER,
+				   "cannot read the range");
+	return ioasid_unmap_enter(cmd, &r);
 }
 
 /**
@@ -761,7 +778,11 @@ static int ioasid_copy_collect(struct ioasid_space *space,
 					   "no memory for the copy");
 		if (end == last)
 			return 0;
+		if (fatal_signal_pending(current))
+			return ioasid_fail(why, -EINTR, IOASID_REASON_KILLED,
+					   "killed while copying");
 		at = end + 1;
+		cond_resched();
 	}
 }
 
@@ -801,6 +822,7 @@ static int ioasid_copy_place(struct ioasid_space *space,
 			c->slice[*placed - 1].last = end;
 			return -ENOMEM;
 		}
+		cond_resched();
 	}
 	return 0;
 }

@@ -24,7 +24,7 @@
 #define IOASID_BATCH	2048
 /* Pages of one scatterlist entry, whose length is 32 bits wide */
 #define IOASID_SG_MAX	(SZ_2G >> PAGE_SHIFT)
-/* How much is unmapped between two chances for others to run */
+/* How much is unmapped between two chances for others to run, and flushed at once */
 #define IOASID_UNMAP_STEP	SZ_1G
 
 /* Frames that are contiguous must have struct pages that are */
@@ -231,6 +231,9 @@ static int ioasid_pin_user(struct ioasid_pages *pages, struct page **page,
 					   "killed while pinning");
 		rc = pin_user_pages_fast(addr, min(max, pages->nr - pinned),
 					 gup, page);
+		if (rc == -EINTR)
+			return ioasid_fail(why, rc, IOASID_REASON_KILLED,
+					   "killed while pinning");
 		if (rc <= 0) {
 			why->value = addr;
 			return ioasid_fail(why, rc ?: -EFAULT,
@@ -608,7 +611,7 @@ static int ioasid_map_cursor(struct iommu_domain *domain, u64 iova, int prot,
 
 			iommu_iotlb_gather_init(&gather);
 			ioasid_area_unmap(domain, iova, done, &gather);
-			iommu_iotlb_sync(domain, &gather);
+			ioasid_flush(domain, &gather);
 		}
 		return ioasid_map_error(rc < 0 ? rc : -EINVAL, iova + done, why);
 	}
@@ -676,13 +679,30 @@ int ioasid_area_map(struct iommu_domain *domain, const struct ioasid_area *area,
 	return rc;
 }
 
+/*
+ * Flushes what is gathered if [first, last] is not in the same aligned block.
+ * The first-stage code of the VT-d driver flushes the smallest aligned power of
+ * two that covers the gather, and neither it nor the hardware takes one that
+ * is larger than the unit's maximum (CAP.MAMV, as little as 1 GiB): the flush
+ * would be refused, and the device would keep its translations.
+ */
+static void ioasid_flush_apart(struct iommu_domain *domain,
+			       struct iommu_iotlb_gather *gather, u64 first,
+			       u64 last)
+{
+	if (gather->start > gather->end)
+		return;
+	if (((gather->start ^ last) | (gather->end ^ first)) &
+	    ~((u64)IOASID_UNMAP_STEP - 1))
+		iommu_iotlb_sync(domain, gather);
+}
+
 /**
  * ioasid_area_unmap() - take a range out of a page table
  * @domain: the page table
  * @iova: where
  * @length: bytes
- * @gather: what must be flushed by iommu_iotlb_sync() before anything is
- *	unpinned
+ * @gather: what must be flushed by ioasid_flush() before anything is unpinned
  *
  * Cannot fail, and is not stopped by a signal.
  */
@@ -692,8 +712,10 @@ void ioasid_area_unmap(struct iommu_domain *domain, u64 iova, u64 length,
 	while (length) {
 		u64 step = min_t(u64, length, IOASID_UNMAP_STEP -
 				 (iova & (IOASID_UNMAP_STEP - 1)));
-		size_t done = iommu_unmap_fast(domain, iova, step, gather);
+		size_t done;
 
+		ioasid_flush_apart(domain, gather, iova, iova + step - 1);
+		done = iommu_unmap_fast(domain, iova, step, gather);
 		if (WARN_ON_ONCE(done < step))
 			return;
 		/* A huge page can reach beyond the step, never beyond the area */
@@ -701,4 +723,17 @@ void ioasid_area_unmap(struct iommu_domain *domain, u64 iova, u64 length,
 		length -= min_t(u64, done, length);
 		cond_resched();
 	}
+}
+
+/**
+ * ioasid_flush() - let no device use what ioasid_area_unmap() took away
+ * @domain: the page table
+ * @gather: what was gathered; empty afterwards
+ */
+void ioasid_flush(struct iommu_domain *domain,
+		  struct iommu_iotlb_gather *gather)
+{
+	/* Drivers take an empty range for everything */
+	if (gather->start <= gather->end)
+		iommu_iotlb_sync(domain, gather);
 }

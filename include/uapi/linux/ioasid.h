@@ -15,7 +15,8 @@
  *  - A command that the kernel does not know: ENOTTY.
  *  - @extack is 0 or the address of a struct ioasid_extack, which is filled in
  *    when (and only when) the command fails. A bad address is found before
- *    anything is done: EFAULT.
+ *    anything is done: EFAULT. Three failures come too early to be explained:
+ *    ENOTTY, a struct that cannot be read, and @size below 16.
  *  - A command succeeds wholly or leaves everything as it was.
  */
 #ifndef _UAPI_LINUX_IOASID_H
@@ -60,7 +61,6 @@
  * @IOASID_REASON_SIZE: @size is too small, or a tail that is not zero
  * @IOASID_REASON_FLAGS: a flag or a reserved field that this kernel does not know
  * @IOASID_REASON_POINTER: user memory could not be read or written
- * @IOASID_REASON_COMMAND: no such command
  * @IOASID_REASON_NO_SPACE_ID: no such space in this context
  * @IOASID_REASON_NO_DEVICE_ID: no such device in this context
  * @IOASID_REASON_KIND: the space is of a kind that cannot do this
@@ -85,7 +85,7 @@
  * @IOASID_REASON_NOT_ATTACHED: not attached
  * @IOASID_REASON_MSI: the platform does not isolate this group's interrupts
  * @IOASID_REASON_COHERENCY: the device's DMA is not cache coherent
- * @IOASID_REASON_RESERVED: a mapping collides with a range the device reserves
+ * @IOASID_REASON_RESERVED: a mapping collides with a range to be reserved
  * @IOASID_REASON_APERTURE: a mapping lies outside of what the IOMMU can address
  * @IOASID_REASON_IOMMU: the IOMMU driver refused
  * @IOASID_REASON_RESET: the device is being reset: try again
@@ -94,7 +94,6 @@
  * @IOASID_REASON_FD: a file descriptor is not what it must be
  * @IOASID_REASON_NO_DIRTY: this kernel or IOMMU cannot read dirty bits
  * @IOASID_REASON_PRIVILEGE: a capability is missing
- * @IOASID_REASON_UNSUPPORTED: not on this kernel
  */
 enum ioasid_reason {
 	IOASID_REASON_NONE = 0,
@@ -102,7 +101,6 @@ enum ioasid_reason {
 	IOASID_REASON_SIZE = 2,
 	IOASID_REASON_FLAGS = 3,
 	IOASID_REASON_POINTER = 4,
-	IOASID_REASON_COMMAND = 5,
 	IOASID_REASON_NO_SPACE_ID = 6,
 	IOASID_REASON_NO_DEVICE_ID = 7,
 	IOASID_REASON_KIND = 8,
@@ -136,7 +134,6 @@ enum ioasid_reason {
 	IOASID_REASON_FD = 36,
 	IOASID_REASON_NO_DIRTY = 37,
 	IOASID_REASON_PRIVILEGE = 38,
-	IOASID_REASON_UNSUPPORTED = 39,
 };
 
 #define IOASID_EXTACK_MSG	160
@@ -588,8 +585,8 @@ struct ioasid_device_attach {
  * @dev_id: the device
  * @pasid: IOASID_RID
  *
- * Its DMA is blocked from then on (for good once the last device of its group
- * has left).
+ * Its DMA is blocked once the last device of its group has been detached: the
+ * devices of a group share their page table.
  */
 struct ioasid_device_detach {
 	__u32 size;

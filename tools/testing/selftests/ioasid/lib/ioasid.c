@@ -27,7 +27,6 @@ static const char *const reason_names[] = {
 	[IOASID_REASON_SIZE] = "SIZE",
 	[IOASID_REASON_FLAGS] = "FLAGS",
 	[IOASID_REASON_POINTER] = "POINTER",
-	[IOASID_REASON_COMMAND] = "COMMAND",
 	[IOASID_REASON_NO_SPACE_ID] = "NO_SPACE_ID",
 	[IOASID_REASON_NO_DEVICE_ID] = "NO_DEVICE_ID",
 	[IOASID_REASON_KIND] = "KIND",
@@ -61,7 +60,6 @@ static const char *const reason_names[] = {
 	[IOASID_REASON_FD] = "FD",
 	[IOASID_REASON_NO_DIRTY] = "NO_DIRTY",
 	[IOASID_REASON_PRIVILEGE] = "PRIVILEGE",
-	[IOASID_REASON_UNSUPPORTED] = "UNSUPPORTED",
 };
 
 const char *t_reason_name(u32 code)
