@@ -321,9 +321,11 @@ TEST_F(device, device_of_another_container)
 	t_dma_close(&stranger);
 }
 
-TEST_F(device, known_to_one_context)
+/* A device that is attached nowhere can be made known elsewhere: it moves */
+TEST_F(device, known_device_changes_its_context)
 {
-	int second = t_open(), ret;
+	int second = t_open();
+	struct ioasid_info info;
 	u32 id, dev_id;
 
 	ASSERT_FD(second);
@@ -333,15 +335,57 @@ TEST_F(device, known_to_one_context)
 	/* Once more is no more */
 	ASSERT_OK(t_vfio_know(self->vfio, self->fd));
 	EXPECT_EQ(dev_id, self->vfio->dev_id);
+	ASSERT_OK(t_info(self->fd, &info));
+	EXPECT_EQ(1, info.nr_devices);
+	ASSERT_OK(t_vfio_know(self->vfio, second));
+	ASSERT_OK(t_info(self->fd, &info));
+	EXPECT_EQ(0, info.nr_devices);
+	EXPECT_FAIL(ENOENT, NO_DEVICE_ID, t_attach(self->fd, dev_id, self->id, 0));
+	/* An attach does it just as well */
+	ASSERT_OK(t_vfio_attach(self->vfio, self->fd, self->id, 0));
+	ASSERT_OK(t_info(second, &info));
+	EXPECT_EQ(0, info.nr_devices);
+	EXPECT_DEVICE_IN(0);
+	/* And one that fails moves nothing */
+	ASSERT_OK(t_vfio_detach(self->vfio));
+	EXPECT_FAIL(ENOENT, NO_SPACE_ID, t_vfio_attach(self->vfio, second, 4242, 0));
+	ASSERT_OK(t_attach(self->fd, self->vfio->dev_id, self->id, 0));
+	close(second);
+	EXPECT_DEVICE_IN(0);
+}
+
+TEST_F(device, attached_device_keeps_its_context)
+{
+	int second = t_open();
+	struct ioasid_info info;
+	u32 id;
+
+	ASSERT_FD(second);
+	ASSERT_OK(t_alloc(second, &id));
+	ASSERT_OK(t_vfio_attach(self->vfio, self->fd, self->id, 0));
 	EXPECT_FAIL(EBUSY, OWNER, t_vfio_know(self->vfio, second));
-	ASSERT_OK(t_attach(self->fd, dev_id, self->id, 0));
-	ret = t_vfio_attach(self->vfio, second, id, 0);
-	EXPECT_EQ(-EBUSY, ret) TH_LOG("%s", t_explain());
-	ret = t_vfio_attach(self->vfio, second, id, IOASID_ATTACH_REPLACE);
-	EXPECT_EQ(-EBUSY, ret) TH_LOG("%s", t_explain());
-	EXPECT_FAIL(ENOENT, NO_DEVICE_ID, t_attach(second, dev_id, id, 0));
+	EXPECT_FAIL(EBUSY, OWNER, t_vfio_attach(self->vfio, second, id, 0));
+	EXPECT_FAIL(EBUSY, OWNER, t_vfio_attach(self->vfio, second, id, IOASID_ATTACH_REPLACE));
+	EXPECT_FAIL(ENOENT, NO_DEVICE_ID, t_attach(second, self->vfio->dev_id, id, 0));
+	ASSERT_OK(t_info(second, &info));
+	EXPECT_EQ(0, info.nr_devices);
 	EXPECT_DEVICE_IN(0);
 	close(second);
+}
+
+TEST_F(device, cookie_of_a_failed_attach)
+{
+	struct vfio_device_attach attach = {
+		.argsz = sizeof(attach), .ioasid_fd = self->fd, .device_fd = self->vfio->device,
+		.ioasid = self->id, .cookie = 1,
+	};
+	struct ioasid_device_info info;
+
+	ASSERT_OK(t_cmd(self->vfio->container, VFIO_DEVICE_ATTACH, &attach));
+	attach.cookie = 2;
+	EXPECT_FAIL(EBUSY, ATTACHED, t_cmd(self->vfio->container, VFIO_DEVICE_ATTACH, &attach));
+	ASSERT_OK(t_device_info(self->fd, attach.dev_id, &info));
+	EXPECT_EQ(1, info.cookie);
 }
 
 TEST_F(device, cookie_and_name)
@@ -689,13 +733,13 @@ TEST_F(siblings, in_two_contexts)
 	ASSERT_FD(second);
 	ASSERT_OK(t_alloc(second, &id));
 	ASSERT_OK(t_vfio_attach(&self->a, self->fd, self->id, 0));
-	EXPECT_FAIL(EBUSY, SIBLING, t_vfio_attach(&self->b, second, id, 0));
+	EXPECT_FAIL(EBUSY, OWNER, t_vfio_attach(&self->b, second, id, 0));
 	ASSERT_OK(t_vfio_detach(&self->a));
 	ASSERT_OK(t_vfio_attach(&self->b, second, id, 0));
-	EXPECT_FAIL(EBUSY, SIBLING, t_vfio_attach(&self->a, self->fd, self->id, 0));
+	EXPECT_FAIL(EBUSY, OWNER, t_vfio_attach(&self->a, self->fd, self->id, 0));
 	close(second);
 	/* Its space lives on behind the device */
-	EXPECT_FAIL(EBUSY, SIBLING, t_vfio_attach(&self->a, self->fd, self->id, 0));
+	EXPECT_FAIL(EBUSY, OWNER, t_vfio_attach(&self->a, self->fd, self->id, 0));
 	t_vfio_close_device(&self->b);
 	ASSERT_OK(t_vfio_attach(&self->a, self->fd, self->id, 0));
 	EXPECT_TRUE(edu_is_in(&self->edu_a, self->mem, 1));
