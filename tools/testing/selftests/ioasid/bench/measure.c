@@ -176,33 +176,32 @@ static void large_huge(struct bench *b, const struct side *side)
 
 /* --- devices and populated spaces ---------------------------------------- */
 
-static int open_group(const char *addr)
-{
-	char path[32];
-	int fd;
-
-	MUST(t_pci_to_vfio(addr));
-	snprintf(path, sizeof(path), "/dev/vfio/%d", t_pci_group(addr));
-	fd = open(path, O_RDWR | O_CLOEXEC);
-	if (fd < 0)
-		bench_die("%s: %s", path, strerror(errno));
-	return fd;
-}
+struct joiner {
+	const char *name;	/* as VFIO calls it */
+	int group;		/* number of its IOMMU group */
+	const char *row;
+	const char *layout;
+};
 
 /*
- * type1: SET_CONTAINER gives the group the container's domain. Ours: it only
- * claims the group, and VFIO_DEVICE_ATTACH follows; both are counted.
+ * type1: SET_CONTAINER gives the group the container's domain, or a new one
+ * that it fills. Ours: it only claims the group, and VFIO_DEVICE_ATTACH
+ * follows; both are counted.
  */
-static void join_once(struct bed *bed, const char *addr)
+static void join_once(struct bed *bed, const struct joiner *j)
 {
 	struct t_vfio second = { .container = bed->vfio.container };
 	u64 t0, t1, t2, t3, in, out;
+	char path[32];
 
-	second.group = open_group(addr);
+	snprintf(path, sizeof(path), "/dev/vfio/%d", j->group);
+	second.group = open(path, O_RDWR | O_CLOEXEC);
+	if (second.group < 0)
+		bench_die("%s: %s", path, strerror(errno));
 	t0 = t_now_ns();
 	MUST(t_ioctl(second.group, VFIO_GROUP_SET_CONTAINER, &second.container));
 	in = t_now_ns() - t0;
-	second.device = ioctl(second.group, VFIO_GROUP_GET_DEVICE_FD, addr);
+	second.device = ioctl(second.group, VFIO_GROUP_GET_DEVICE_FD, j->name);
 	if (second.device < 0)
 		bench_die("VFIO_GROUP_GET_DEVICE_FD: %s", strerror(errno));
 	t0 = t_now_ns();
@@ -217,32 +216,75 @@ static void join_once(struct bed *bed, const char *addr)
 	MUST(t_ioctl(second.group, VFIO_GROUP_UNSET_CONTAINER, NULL));
 	out = t_now_ns() - t3;
 	close(second.group);
-	if (!bed->side->peer) {
-		in += t1 - t0;
-		out += t2 - t1;
-	}
-	sample(bed->side, "us", in, "join-256m-shuf");
-	sample(bed->side, "us", out, "leave-256m-shuf");
-	if (!bed->side->peer)
-		sample(bed->side, "us", t1 - t0, "join-256m-shuf-attach-only");
+	sample(bed->side, "us", in + (t1 - t0), "%s-256m-%s", j->row, j->layout);
+	sample(bed->side, "us", out + (t2 - t1), "%s-256m-%s-leave", j->row, j->layout);
+}
+
+static void join_all(struct bench *b, const struct side *side, const struct joiner *j,
+		     enum layout layout)
+{
+	struct memory *m = &b->mem[layout];
+	struct bed bed;
+	int i;
+
+	bed_open(&bed, side, true);
+	bed_map(&bed, BENCH_IOVA, m->addr, m->length);
+	for (i = 0; i < REPEAT_LARGE; i++)
+		join_once(&bed, j);
+	bed_close(&bed);
 }
 
 static void join(struct bench *b, const struct side *side)
 {
-	struct memory *m = &b->mem[SHUFFLED];
-	const char *addr = t_pci(T_EDU, 1);
-	struct bed bed;
-	int i;
+	struct joiner j = { t_pci(T_EDU, 1), 0, "join", layout_name[SHUFFLED] };
 
-	if (!addr)
+	if (!j.name)
 		bench_die("this machine has no second edu device");
-	note("a second device behind the same IOMMU; type1: SET_CONTAINER, ours: SET_CONTAINER and VFIO_DEVICE_ATTACH",
+	MUST(t_pci_to_vfio(j.name));
+	j.group = t_pci_group(j.name);
+	note("a device behind the same IOMMU; type1: SET_CONTAINER, ours: SET_CONTAINER and VFIO_DEVICE_ATTACH",
 	     "join-256m-shuf");
-	bed_open(&bed, side, true);
-	bed_map(&bed, BENCH_IOVA, m->addr, m->length);
-	for (i = 0; i < REPEAT_LARGE; i++)
-		join_once(&bed, addr);
-	bed_close(&bed);
+	join_all(b, side, &j, SHUFFLED);
+}
+
+#define FOREIGN		"ioasid-foreign"
+
+/* A device without interrupts has none that are isolated */
+static void allow_unsafe(const char *yes)
+{
+	MUST(t_write_file("/sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts",
+			  yes));
+	MUST(t_write_file("/sys/module/ioasid_vfio/parameters/allow_unsafe_interrupts", yes));
+}
+
+static void foreign(struct bench *b, const struct side *side, enum layout layout)
+{
+	struct joiner j = { FOREIGN, 0, "foreign", layout_name[layout] };
+	char target[256];
+	ssize_t len = readlink("/sys/bus/platform/devices/" FOREIGN "/iommu_group", target,
+			       sizeof(target) - 1);
+
+	if (len < 0) {
+		note("not measured: this machine has no second IOMMU", "foreign-256m-%s", j.layout);
+		return;
+	}
+	target[len] = '\0';
+	j.group = atoi(strrchr(target, '/') + 1);
+	note("a device behind another IOMMU (page tables of bench/foreign, no hardware): a second domain is filled",
+	     "foreign-256m-%s", j.layout);
+	allow_unsafe("1");
+	join_all(b, side, &j, layout);
+	allow_unsafe("0");
+}
+
+static void foreign_shuf(struct bench *b, const struct side *side)
+{
+	foreign(b, side, SHUFFLED);
+}
+
+static void foreign_huge(struct bench *b, const struct side *side)
+{
+	foreign(b, side, HUGE);
 }
 
 /*
@@ -489,6 +531,8 @@ const struct measure measures[] = {
 	{ "256m-shuf", large_shuf, true },
 	{ "256m-huge", large_huge, false },
 	{ "join", join, false },
+	{ "foreign-shuf", foreign_shuf, false },
+	{ "foreign-huge", foreign_huge, false },
 	{ "first-attach-shuf", first_attach_shuf, false },
 	{ "first-attach-huge", first_attach_huge, false },
 	{ "4k", pages, true },

@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A second IOMMU for the benchmark: no hardware, only page tables by the
+ * kernel's own generic page table code, and one device behind it that VFIO can
+ * own. It never does DMA. With it a container or a space that has a PCI device
+ * needs a second, foreign domain, which no machine of the lab has by itself.
+ */
+#include <linux/dma-mapping.h>
+#include <linux/generic_pt/iommu.h>
+#include <linux/iommu.h>
+#include <linux/module.h>
+#include <linux/platform_device.h>
+#include <linux/property.h>
+#include <linux/sizes.h>
+#include <linux/slab.h>
+#include <linux/vfio.h>
+
+#define NAME	"ioasid-foreign"
+
+/* Exported, but declared in a header of the IOMMU drivers only */
+void iommu_put_pages_list(struct iommu_pages_list *list);
+
+struct foreign_domain {
+	union {
+		struct iommu_domain domain;
+		struct pt_iommu iommu;
+		struct pt_iommu_x86_64 table;
+	};
+};
+PT_IOMMU_CHECK_DOMAIN(struct foreign_domain, iommu, domain);
+PT_IOMMU_CHECK_DOMAIN(struct foreign_domain, table.iommu, domain);
+
+struct foreign_device {
+	struct vfio_device vdev;
+};
+
+static struct iommu_device foreign_iommu;
+static struct fwnode_handle *foreign_fwnode;
+static struct platform_device *foreign_pdev;
+
+static bool foreign_capable(struct device *dev, enum iommu_cap cap)
+{
+	return cap == IOMMU_CAP_CACHE_COHERENCY;
+}
+
+static struct iommu_device *foreign_probe(struct device *dev)
+{
+	return &foreign_iommu;
+}
+
+static int foreign_attach(struct iommu_domain *domain, struct device *dev,
+			  struct iommu_domain *old)
+{
+	return 0;
+}
+
+static void foreign_sync(struct iommu_domain *domain,
+			 struct iommu_iotlb_gather *gather)
+{
+	/* There is no TLB; the tables that an unmap has emptied are free now */
+	iommu_put_pages_list(&gather->freelist);
+}
+
+static void foreign_flush_all(struct iommu_domain *domain)
+{
+}
+
+static void foreign_free(struct iommu_domain *domain)
+{
+	struct foreign_domain *d = container_of(domain, struct foreign_domain,
+						domain);
+
+	pt_iommu_deinit(&d->iommu);
+	kfree(d);
+}
+
+static const struct iommu_domain_ops foreign_paging_ops = {
+	IOMMU_PT_DOMAIN_OPS(x86_64),
+	.attach_dev = foreign_attach,
+	.iotlb_sync = foreign_sync,
+	.flush_iotlb_all = foreign_flush_all,
+	.free = foreign_free,
+};
+
+static struct iommu_domain *foreign_alloc(struct device *dev)
+{
+	struct pt_iommu_x86_64_cfg cfg = {
+		.common.features = BIT(PT_FEAT_SIGN_EXTEND) |
+				   BIT(PT_FEAT_FLUSH_RANGE),
+		.common.hw_max_vasz_lg2 = 48,
+		.common.hw_max_oasz_lg2 = 52,
+		.top_level = 3,
+	};
+	struct foreign_domain *d = kzalloc(sizeof(*d), GFP_KERNEL);
+	int rc;
+
+	if (!d)
+		return ERR_PTR(-ENOMEM);
+	d->iommu.nid = NUMA_NO_NODE;
+	d->domain.ops = &foreign_paging_ops;
+	rc = pt_iommu_x86_64_init(&d->table, &cfg, GFP_KERNEL);
+	if (rc) {
+		kfree(d);
+		return ERR_PTR(rc);
+	}
+	return &d->domain;
+}
+
+static const struct iommu_domain_ops foreign_fixed_ops = {
+	.attach_dev = foreign_attach,
+};
+
+static struct iommu_domain foreign_identity = {
+	.type = IOMMU_DOMAIN_IDENTITY,
+	.ops = &foreign_fixed_ops,
+};
+
+static struct iommu_domain foreign_blocked = {
+	.type = IOMMU_DOMAIN_BLOCKED,
+	.ops = &foreign_fixed_ops,
+};
+
+static int foreign_default(struct device *dev)
+{
+	return IOMMU_DOMAIN_IDENTITY;
+}
+
+static const struct iommu_ops foreign_ops = {
+	.owner = THIS_MODULE,
+	.capable = foreign_capable,
+	.probe_device = foreign_probe,
+	.device_group = generic_device_group,
+	.def_domain_type = foreign_default,
+	.domain_alloc_paging = foreign_alloc,
+	.identity_domain = &foreign_identity,
+	.blocked_domain = &foreign_blocked,
+};
+
+static int foreign_open(struct vfio_device *vdev)
+{
+	return 0;
+}
+
+static const struct vfio_device_ops foreign_vfio_ops = {
+	.name = NAME,
+	.open_device = foreign_open,
+};
+
+static int foreign_bind(struct platform_device *pdev)
+{
+	struct foreign_device *f;
+	int rc;
+
+	f = vfio_alloc_device(foreign_device, vdev, &pdev->dev,
+			      &foreign_vfio_ops);
+	if (IS_ERR(f))
+		return PTR_ERR(f);
+	rc = vfio_register_group_dev(&f->vdev);
+	if (rc) {
+		vfio_put_device(&f->vdev);
+		return rc;
+	}
+	platform_set_drvdata(pdev, f);
+	return 0;
+}
+
+static void foreign_unbind(struct platform_device *pdev)
+{
+	struct foreign_device *f = platform_get_drvdata(pdev);
+
+	vfio_unregister_group_dev(&f->vdev);
+	vfio_put_device(&f->vdev);
+}
+
+static struct platform_driver foreign_driver = {
+	.probe = foreign_bind,
+	.remove = foreign_unbind,
+	.driver.name = NAME,
+	.driver_managed_dma = true,
+};
+
+static int foreign_add_iommu(void)
+{
+	int rc;
+
+	foreign_fwnode = fwnode_create_software_node(NULL, NULL);
+	if (IS_ERR(foreign_fwnode))
+		return PTR_ERR(foreign_fwnode);
+	foreign_iommu.fwnode = foreign_fwnode;
+	/* Before it is registered: devices are linked to its sysfs entry */
+	rc = iommu_device_sysfs_add(&foreign_iommu, NULL, NULL, NAME);
+	if (rc)
+		goto remove_node;
+	rc = iommu_device_register(&foreign_iommu, &foreign_ops, NULL);
+	if (!rc)
+		return 0;
+	iommu_device_sysfs_remove(&foreign_iommu);
+remove_node:
+	fwnode_remove_software_node(foreign_fwnode);
+	return rc;
+}
+
+static void foreign_remove_iommu(void)
+{
+	iommu_device_unregister(&foreign_iommu);
+	iommu_device_sysfs_remove(&foreign_iommu);
+	fwnode_remove_software_node(foreign_fwnode);
+}
+
+static int foreign_add_device(void)
+{
+	int rc;
+
+	foreign_pdev = platform_device_alloc(NAME, PLATFORM_DEVID_NONE);
+	if (!foreign_pdev)
+		return -ENOMEM;
+	/* Before it is added: that is when it gets its group */
+	rc = iommu_fwspec_init(&foreign_pdev->dev, foreign_fwnode);
+	if (!rc)
+		rc = platform_device_add(foreign_pdev);
+	if (rc)
+		platform_device_put(foreign_pdev);
+	return rc;
+}
+
+static int __init foreign_init(void)
+{
+	int rc = foreign_add_iommu();
+
+	if (rc)
+		return rc;
+	rc = foreign_add_device();
+	if (rc)
+		goto remove_iommu;
+	rc = platform_driver_register(&foreign_driver);
+	if (!rc)
+		return 0;
+	platform_device_unregister(foreign_pdev);
+remove_iommu:
+	foreign_remove_iommu();
+	return rc;
+}
+
+static void __exit foreign_exit(void)
+{
+	platform_driver_unregister(&foreign_driver);
+	platform_device_unregister(foreign_pdev);
+	foreign_remove_iommu();
+}
+
+module_init(foreign_init);
+module_exit(foreign_exit);
+
+MODULE_DESCRIPTION("A foreign IOMMU without hardware, for benchmarks");
+MODULE_LICENSE("GPL");
+MODULE_IMPORT_NS("GENERIC_PT_IOMMU");
