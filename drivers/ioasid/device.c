@@ -318,14 +318,32 @@ static struct ioasid_domain *ioasid_domain_create(struct ioasid_space *space,
 	return d;
 }
 
+/* What @domain leaves of all IOVA for the device of @att */
+static int ioasid_try_ranges(struct ioasid_space *space,
+			     struct ioasid_attachment *att,
+			     struct iommu_domain *domain)
+{
+	struct ioasid_domain d = { .domain = domain };
+
+	if (ioasid_iova_make_room(space, att->nr_reserved))
+		return -ENOMEM;
+	list_add(&d.link, &space->domains);
+	list_add(&att->space_link, &space->attachments);
+	ioasid_iova_update(space);
+	list_del(&att->space_link);
+	list_del(&d.link);
+	return 0;
+}
+
 /**
  * ioasid_group_ranges() - the IOVA that a space with this device alone can use
- * @idev: the device
+ * @idev: the device; its context's lock is held
  * @nr: out: number of ranges
  * @why: the reason if it fails
  *
- * Tried on a space that nobody else knows, with a domain that is never
- * attached.
+ * Tried on a space that nobody else knows. A device that is not attached is
+ * asked by a domain that never is; drivers that look at the device only when
+ * it is attached (VT-d in 6.12) then tell more than it has.
  *
  * Return: an array to be freed by kvfree(), or an ERR_PTR.
  */
@@ -334,35 +352,34 @@ struct ioasid_iova_range *ioasid_group_ranges(struct ioasid_device *idev,
 					      struct ioasid_explain *why)
 {
 	struct ioasid_iova_range *ranges = ERR_PTR(-ENOMEM);
+	struct iommu_domain *domain = NULL;
 	struct ioasid_attachment *att;
 	struct ioasid_space *space;
-	struct ioasid_domain *d;
 
 	att = ioasid_attachment_alloc(idev->group, why);
-	if (!att)
-		return ranges;
-	space = ioasid_space_scratch(why);
+	space = att ? ioasid_space_scratch(why) : NULL;
 	if (!space)
 		goto free;
-	d = ioasid_domain_create(space, idev->dev, why);
-	if (IS_ERR(d)) {
-		ranges = ERR_CAST(d);
+	if (!idev->rid)
+		domain = compat_paging_domain_alloc(idev->dev);
+	if (IS_ERR(domain)) {
+		ioasid_fail(why, PTR_ERR(domain), IOASID_REASON_IOMMU,
+			    "device %s: the IOMMU driver makes no domain (error %ld)",
+			    dev_name(idev->dev), -PTR_ERR(domain));
+		ranges = ERR_CAST(domain);
 		goto put;
 	}
-	list_add(&d->link, &space->domains);
-	if (ioasid_iova_make_room(space, att->nr_reserved)) {
-		ioasid_fail(why, -ENOMEM, IOASID_REASON_NO_MEMORY,
-			    "no memory for the usable ranges");
-	} else {
-		list_add(&att->space_link, &space->attachments);
-		ioasid_iova_update(space);
-		list_del(&att->space_link);
+	if (!ioasid_try_ranges(space, att, domain ?:
+			       idev->rid->domain->domain)) {
 		ranges = space->usable;
 		*nr = space->nr_usable;
 		space->usable = NULL;
+	} else {
+		ioasid_fail(why, -ENOMEM, IOASID_REASON_NO_MEMORY,
+			    "no memory for the usable ranges");
 	}
-	list_del(&d->link);
-	ioasid_domain_free(d);
+	if (domain)
+		iommu_domain_free(domain);
 put:
 	ioasid_space_put(space);
 free:

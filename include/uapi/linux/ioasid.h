@@ -240,7 +240,8 @@ struct ioasid_iova_range {
  * @ioasid: out: the space its RID is attached to, or 0
  * @nr_ranges: in: room at @ranges; out: how many there are
  * @ranges: 0, or the address of an array of struct ioasid_iova_range: the
- *	IOVA that a space can use with this device
+ *	IOVA that a space can use with this device. Some kernels (VT-d on 6.12)
+ *	tell more as long as the device is not attached
  * @hw_info_type: out: enum iommu_hw_info_type of linux/iommufd.h
  * @hw_info_len: in: room at @hw_info in bytes; out: length of the blob
  * @hw_info: 0, or where to write the IOMMU driver's description of its hardware
