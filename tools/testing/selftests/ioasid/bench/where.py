@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0
 """Where the instructions of a command go: reads QEMU's log of every
 instruction (ioasid-bench --profile NAME --trace) and the machine's
-/proc/kallsyms, follows calls and returns, and prints, for each ioctl command,
-a tree of functions with their instructions per call of the command.
+/proc/kallsyms, follows calls and returns, and prints, for map and for unmap,
+a tree of functions with their instructions per system call.
 
-  where.py KALLSYMS LOG [--below FUNCTION] [--min PERCENT] [--flat]
+  where.py KALLSYMS LOG [--min PERCENT] [--flat]
 """
 
 import argparse
@@ -16,6 +16,7 @@ import re
 
 LINE = re.compile(rb"^Trace \d+: 0x[0-9a-f]+ \[[0-9a-f]+/([0-9a-f]+)/")
 KERNEL = 1 << 63
+ROOT = "do_syscall_64"
 
 
 class Node:
@@ -38,15 +39,15 @@ def read_symbols(path):
     syms = {}
     with gzip.open(path, "rt") if path.endswith(".gz") else open(path) as f:
         for line in f:
-            addr, kind, name = line.split()[:3]
-            if kind in "tTwW" and not name.startswith(("__pfx_", "__cfi_", "$")):
+            addr, letter, name = line.split()[:3]
+            if letter in "tTwW" and not name.startswith(("__pfx_", "__cfi_", "$")):
                 syms.setdefault(int(addr, 16), name)
     addrs = sorted(syms)
     return addrs, [syms[a] for a in addrs]
 
 
 def follow(log, addrs, names, wanted):
-    """A call tree for each call of a wanted function."""
+    """A call tree for each call of the wanted function."""
     root = Node("all")
     trees = []
     stack = [root]
@@ -65,7 +66,7 @@ def follow(log, addrs, names, wanted):
             known = where[pc] = (names[i], addrs[i] == pc)
         name, entry = known
         top = stack[-1]
-        if entry and name in wanted:
+        if entry and name == wanted:
             top = Node(name)
             top.calls += 1
             trees.append(top)
@@ -88,11 +89,20 @@ def follow(log, addrs, names, wanted):
     return trees
 
 
+# A system call is what the first of these in its tree says; others are left out.
+KINDS = (("ioasid_cmd_map", "map"), ("ioasid_cmd_unmap", "unmap"),
+         ("vfio_remove_dma", "unmap"), ("vfio_pin_pages_remote", "map"))
+
+
+def has(tree, name):
+    return tree.name == name or any(has(c, name) for c in tree.children.values())
+
+
 def kind(tree):
-    """type1 has one function for all of its commands."""
-    if tree.name == "vfio_iommu_type1_ioctl":
-        return "unmap of type1" if "vfio_remove_dma" in tree.children else "map of type1"
-    return tree.name
+    for name, what in KINDS:
+        if has(tree, name):
+            return what
+    return None
 
 
 def merge(into, node):
@@ -125,19 +135,19 @@ def main():
                                 formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("kallsyms")
     p.add_argument("log")
-    p.add_argument("--below", action="append", default=[])
     p.add_argument("--min", type=float, default=1.0)
     p.add_argument("--flat", action="store_true")
     opt = p.parse_args()
     addrs, names = read_symbols(opt.kallsyms)
-    wanted = set(opt.below or ["ioasid_cmd_map", "ioasid_cmd_unmap", "vfio_iommu_type1_ioctl"])
     with open(opt.log, "rb") as f:
-        trees = follow(f, addrs, names, wanted)
+        trees = follow(f, addrs, names, ROOT)
     kinds = {}
     for t in trees:
-        merge(kinds.setdefault(kind(t), Node(kind(t))), t)
+        what = kind(t)
+        if what:
+            merge(kinds.setdefault(what, Node(ROOT)), t)
     for name, top in kinds.items():
-        print("\n%s: %d calls; instructions per call" % (name, top.calls))
+        print("\n%s: %d system calls; instructions per call" % (name, top.calls))
         print("%10s %6s %10s %8s  %s" % ("total", "", "itself", "calls", "function"))
         show(top, top.calls, top.total(), opt.min)
         if opt.flat:
