@@ -77,7 +77,8 @@ static int ioasid_vfio_get_struct(struct ioasid_vfio_command *cmd, void *arg,
 		return ioasid_fail(&cmd->why, -EINVAL, IOASID_REASON_SIZE,
 				   "argsz %u is less than %zu", argsz, min_size);
 	}
-	rc = copy_struct_from_user(arg, size, cmd->uptr, argsz);
+	rc = argsz > PAGE_SIZE ? -E2BIG :
+	     copy_struct_from_user(arg, size, cmd->uptr, argsz);
 	if (rc == -E2BIG)
 		return ioasid_fail(&cmd->why, rc, IOASID_REASON_SIZE,
 				   "this kernel knows %zu bytes and the rest is not zero",

@@ -46,9 +46,6 @@ static u32 ioasid_vfio_next_id;
  * ioasid_vfio_container_get() - find a container and keep it
  * @iommu_data: what VFIO knows it by
  *
- * Also keeps this module: VFIO's own reference on it can go while an ioctl is
- * at work.
- *
  * Return: the container, or NULL if VFIO has released it.
  */
 struct ioasid_vfio_container *ioasid_vfio_container_get(void *iommu_data)
@@ -57,21 +54,10 @@ struct ioasid_vfio_container *ioasid_vfio_container_get(void *iommu_data)
 
 	xa_lock(&ioasid_vfio_containers);
 	container = xa_load(&ioasid_vfio_containers, (unsigned long)iommu_data);
-	if (container) {
+	if (container)
 		refcount_inc(&container->ref);
-		__module_get(THIS_MODULE);
-	}
 	xa_unlock(&ioasid_vfio_containers);
 	return container;
-}
-
-static void ioasid_vfio_container_unref(struct ioasid_vfio_container *container)
-{
-	if (!refcount_dec_and_test(&container->ref))
-		return;
-	WARN_ON(!list_empty(&container->devices));
-	mutex_destroy(&container->lock);
-	kfree(container);
 }
 
 /**
@@ -80,8 +66,11 @@ static void ioasid_vfio_container_unref(struct ioasid_vfio_container *container)
  */
 void ioasid_vfio_container_put(struct ioasid_vfio_container *container)
 {
-	ioasid_vfio_container_unref(container);
-	module_put(THIS_MODULE);
+	if (!refcount_dec_and_test(&container->ref))
+		return;
+	WARN_ON(!list_empty(&container->devices));
+	mutex_destroy(&container->lock);
+	kfree(container);
 }
 
 /**
@@ -130,23 +119,30 @@ static void *ioasid_vfio_open(unsigned long arg)
 
 static void ioasid_vfio_release(void *iommu_data)
 {
-	ioasid_vfio_container_unref(xa_erase(&ioasid_vfio_containers,
+	ioasid_vfio_container_put(xa_erase(&ioasid_vfio_containers,
 					     (unsigned long)iommu_data));
 }
 
 static long ioasid_vfio_ioctl(void *iommu_data, unsigned int cmd,
 			      unsigned long arg)
 {
+	long rc = -ENOTTY;
+
+	/* VFIO's own reference can go while an ioctl is at work */
+	__module_get(THIS_MODULE);
 	switch (cmd) {
 	case VFIO_CHECK_EXTENSION:
-		return arg == VFIO_IOASID_IOMMU;
+		rc = arg == VFIO_IOASID_IOMMU;
+		break;
 	case VFIO_DEVICE_ATTACH:
-		return ioasid_vfio_attach(iommu_data, arg);
+		rc = ioasid_vfio_attach(iommu_data, arg);
+		break;
 	case VFIO_DEVICE_DETACH:
-		return ioasid_vfio_detach(iommu_data, arg);
-	default:
-		return -ENOTTY;
+		rc = ioasid_vfio_detach(iommu_data, arg);
+		break;
 	}
+	module_put(THIS_MODULE);
+	return rc;
 }
 
 static int ioasid_vfio_check_coherent(struct device *dev, void *unused)

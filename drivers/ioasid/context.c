@@ -42,11 +42,9 @@ static void ioasid_ctx_free_spaces(struct ioasid_ctx *ctx)
 	struct ioasid_space *space;
 	unsigned long id;
 
-	mutex_lock(&ctx->lock);
 	xa_for_each(&ctx->spaces, id, space)
 		if (ioasid_space_release_id(space))
 			ioasid_space_put(space);
-	mutex_unlock(&ctx->lock);
 }
 
 static void ioasid_ctx_free(struct kref *ref)

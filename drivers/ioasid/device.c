@@ -233,8 +233,8 @@ ioasid_attachment_alloc(struct ioasid_group *g, struct ioasid_explain *why)
 		if (region->type == IOMMU_RESV_DIRECT_RELAXABLE ||
 		    !region->length)
 			continue;
-		r->first = region->start;
-		r->last = region->start + region->length - 1;
+		r->first = region->start & PAGE_MASK;
+		r->last = (region->start + region->length - 1) | ~PAGE_MASK;
 		att->nr_reserved++;
 	}
 out:

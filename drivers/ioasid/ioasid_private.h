@@ -35,11 +35,11 @@ struct user_struct;
  * struct ioasid_ctx - one open of /dev/ioasid
  * @ref: the file and every glue that has a device in here
  * @nr: number for people, in traces and debugfs
- * @lock: devices, options, and the order of attach against detach
+ * @lock: devices, and the order of attach against detach
  * @spaces: ioasid -> struct ioasid_space
  * @devices: dev_id -> struct ioasid_device
  * @account_mode: enum ioasid_account_mode
- * @ledger_lock: @payers, @payer
+ * @ledger_lock: @payers, @payer, @account_mode
  * @payers: who has pages pinned through this context
  * @payer: the one that paid last; holds a reference
  * @pinned: pages pinned
@@ -325,10 +325,14 @@ int ioasid_cmd_space_info(struct ioasid_command *cmd);
 int ioasid_cmd_reserve(struct ioasid_command *cmd);
 int ioasid_put_ranges(u64 uptr, u32 room, const struct ioasid_iova_range *ranges,
 		      u32 nr, struct ioasid_explain *why);
+void *ioasid_get_ranges(u64 uptr, u32 nr, size_t size,
+			struct ioasid_explain *why);
 
 /* iova.c */
 int ioasid_iova_init(struct ioasid_space *space);
 void ioasid_iova_destroy(struct ioasid_space *space);
+void ioasid_iova_clear(struct ioasid_space *space);
+void ioasid_iova_tidy(struct ioasid_space *space);
 int ioasid_iova_insert(struct ioasid_space *space, struct ioasid_area *area,
 		       u64 *iova, u64 length, bool fixed,
 		       struct ioasid_explain *why);
@@ -362,7 +366,7 @@ struct ioasid_area *ioasid_area_alloc(struct ioasid_pages *pages);
 void ioasid_area_free(struct ioasid_ctx *ctx, struct ioasid_area *area);
 int ioasid_area_map(struct iommu_domain *domain, const struct ioasid_area *area,
 		    u64 iova, u64 length, struct ioasid_explain *why);
-void ioasid_area_unmap(struct iommu_domain *domain, u64 iova, u64 length,
+bool ioasid_area_unmap(struct iommu_domain *domain, u64 iova, u64 length,
 		       struct iommu_iotlb_gather *gather);
 void ioasid_flush(struct iommu_domain *domain,
 		  struct iommu_iotlb_gather *gather);

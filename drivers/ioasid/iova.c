@@ -17,13 +17,22 @@
 static struct ioasid_area ioasid_area_gone = { .state = IOASID_AREA_LEAVING };
 
 /* Remains that are not worth a sweep */
-#define IOASID_GONE_FEW		1024
+#define IOASID_GONE_FEW		256
 
 static void ioasid_tree_init(struct ioasid_space *space)
 {
 	mt_init_flags(&space->areas,
 		      MT_FLAGS_ALLOC_RANGE | MT_FLAGS_LOCK_EXTERN);
 	mt_set_external_lock(&space->areas, &space->iova_lock);
+}
+
+/* Leaves the tree empty */
+static void ioasid_tree_clear(struct ioasid_space *space)
+{
+	__mt_destroy(&space->areas);
+	ioasid_tree_init(space);
+	space->nr_areas = 0;
+	space->nr_gone = 0;
 }
 
 int ioasid_iova_init(struct ioasid_space *space)
@@ -36,11 +45,20 @@ int ioasid_iova_init(struct ioasid_space *space)
 	return 0;
 }
 
-void ioasid_iova_destroy(struct ioasid_space *space)
+/**
+ * ioasid_iova_clear() - forget all areas, which have been freed
+ * @space: the space
+ */
+void ioasid_iova_clear(struct ioasid_space *space)
 {
 	mutex_lock(&space->iova_lock);
-	__mt_destroy(&space->areas);
+	ioasid_tree_clear(space);
 	mutex_unlock(&space->iova_lock);
+}
+
+void ioasid_iova_destroy(struct ioasid_space *space)
+{
+	ioasid_iova_clear(space);
 	kvfree(space->usable);
 	kvfree(space->reserved);
 }
@@ -78,6 +96,7 @@ static void ioasid_iova_sweep(struct ioasid_space *space)
 
 	area = mas_find(&mas, ULONG_MAX);
 	while (area) {
+		cond_resched();
 		if (area != &ioasid_area_gone) {
 			area = mas_find(&mas, ULONG_MAX);
 			continue;
@@ -95,9 +114,21 @@ static void ioasid_iova_sweep(struct ioasid_space *space)
 			break;
 		mas_set(&mas, last + 1);
 		area = mas_find(&mas, ULONG_MAX);
-		cond_resched();
 	}
 	space->nr_gone = 0;
+}
+
+/**
+ * ioasid_iova_tidy() - sweep if there are many more remains than areas
+ * @space: the space; iova_lock is held
+ *
+ * Fewer are cheaper to keep: a program that unmaps all of its mappings one by
+ * one shall not pay for the tree's balance each time.
+ */
+void ioasid_iova_tidy(struct ioasid_space *space)
+{
+	if (space->nr_gone / 4 > space->nr_areas + IOASID_GONE_FEW)
+		ioasid_iova_sweep(space);
 }
 
 /* The first area that is in the way at [first, last], or NULL */
@@ -111,6 +142,7 @@ static struct ioasid_area *ioasid_iova_blocker(struct ma_state *mas, u64 first,
 	if ((!area || area == &ioasid_area_gone) && mas->last >= last)
 		return NULL;
 	while (!area || area == &ioasid_area_gone) {
+		cond_resched();
 		if (mas->last >= last)
 			area = NULL;
 		else
@@ -271,9 +303,7 @@ void ioasid_iova_erase(struct ioasid_space *space, u64 first, u64 last)
 	space->nr_areas--;
 	space->nr_gone++;
 	if (!space->nr_areas && space->nr_gone > IOASID_GONE_FEW) {
-		__mt_destroy(&space->areas);
-		ioasid_tree_init(space);
-		space->nr_gone = 0;
+		ioasid_tree_clear(space);
 		return;
 	}
 	/* In the place of an entry of the same size: needs no memory */

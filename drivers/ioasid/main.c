@@ -149,7 +149,9 @@ static int ioasid_check_struct(struct ioasid_command *cmd,
 				   "%s: size %u is less than %u", op->name,
 				   cmd->usize, op->min_size);
 	}
-	rc = copy_struct_from_user(cmd->arg, op->size, cmd->uptr, cmd->usize);
+	/* No struct of any kernel is that large: do not look for zeroes for ever */
+	rc = cmd->usize > PAGE_SIZE ? -E2BIG :
+	     copy_struct_from_user(cmd->arg, op->size, cmd->uptr, cmd->usize);
 	if (rc == -E2BIG)
 		return ioasid_fail(cmd->why, rc, IOASID_REASON_SIZE,
 				   "%s: this kernel knows %u bytes and the rest is not zero",

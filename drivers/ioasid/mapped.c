@@ -44,6 +44,18 @@ static void ioasid_count(struct ioasid_space *space,
 		atomic64_add(sign * (s64)pages, &space->pinned);
 }
 
+static void ioasid_unmap_slice(struct iommu_domain *domain,
+			       const struct ioasid_slice *s,
+			       struct iommu_iotlb_gather *gather)
+{
+	if (ioasid_area_unmap(domain, s->first, s->last - s->first + 1, gather))
+		return;
+	/* A device can still reach them: better lost than given to others */
+	pr_err_once("ioasid: the IOMMU driver cannot unmap %#llx-%#llx: its pages stay pinned for good\n",
+		    s->first, s->last);
+	refcount_inc(&s->area->pages->users);
+}
+
 static void ioasid_unmap_slices(struct ioasid_space *space,
 				const struct ioasid_slice *s, u32 nr)
 {
@@ -51,14 +63,29 @@ static void ioasid_unmap_slices(struct ioasid_space *space,
 	struct ioasid_domain *domain;
 	u32 i;
 
+	if (!nr)
+		return;
 	list_for_each_entry(domain, &space->domains, link) {
 		iommu_iotlb_gather_init(&gather);
 		for (i = 0; i < nr; i++)
-			ioasid_area_unmap(domain->domain, s[i].first,
-					  s[i].last - s[i].first + 1, &gather);
+			ioasid_unmap_slice(domain->domain, &s[i], &gather);
 		/* One flush for all; nothing may be unpinned before it */
 		ioasid_flush(domain->domain, &gather);
 	}
+}
+
+static void ioasid_erase_slices(struct ioasid_space *space,
+				const struct ioasid_slice *s, u32 nr)
+{
+	u32 i;
+
+	mutex_lock(&space->iova_lock);
+	for (i = 0; i < nr; i++) {
+		ioasid_iova_erase(space, s[i].first, s[i].last);
+		cond_resched();
+	}
+	ioasid_iova_tidy(space);
+	mutex_unlock(&space->iova_lock);
 }
 
 /*
@@ -70,12 +97,7 @@ static void ioasid_free_slices(struct ioasid_space *space,
 {
 	u32 i;
 
-	mutex_lock(&space->iova_lock);
-	for (i = 0; i < nr; i++) {
-		ioasid_iova_erase(space, s[i].first, s[i].last);
-		cond_resched();
-	}
-	mutex_unlock(&space->iova_lock);
+	ioasid_erase_slices(space, s, nr);
 	for (i = 0; i < nr; i++)
 		ioasid_area_free(space->ctx, s[i].area);
 }
@@ -194,7 +216,7 @@ static int ioasid_map_slice(struct ioasid_space *space,
 undo:
 	list_for_each_entry_continue_reverse(domain, &space->domains, link) {
 		iommu_iotlb_gather_init(&gather);
-		ioasid_area_unmap(domain->domain, s->first, length, &gather);
+		ioasid_unmap_slice(domain->domain, s, &gather);
 		ioasid_flush(domain->domain, &gather);
 	}
 	return rc;
@@ -214,14 +236,12 @@ static struct ioasid_pages *ioasid_new_pages(const struct ioasid_map_range *r)
 	return pages;
 }
 
-/* Maps one range; the area stays PENDING */
-static int ioasid_map_range(struct ioasid_space *space,
-			    struct ioasid_map_range *r, struct ioasid_slice *s,
-			    struct ioasid_explain *why)
+/* Pins one range; no lock is held, since pinning can take forever */
+static int ioasid_pin_range(struct ioasid_ctx *ctx,
+			    const struct ioasid_map_range *r,
+			    struct ioasid_slice *s, struct ioasid_explain *why)
 {
-	bool fixed = r->flags & IOASID_MAP_FIXED;
 	struct ioasid_pages *pages;
-	u64 iova = fixed ? r->iova : r->addr;
 	int rc = ioasid_check_map(r, why);
 
 	if (rc)
@@ -231,26 +251,76 @@ static int ioasid_map_range(struct ioasid_space *space,
 		return ioasid_fail(why, -ENOMEM, IOASID_REASON_NO_MEMORY,
 				   "no memory for a mapping");
 	s->area = &pages->area;
-	rc = ioasid_iova_insert(space, s->area, &iova, r->length, fixed, why);
+	rc = ioasid_pages_pin(ctx, pages, r->fd, why);
 	if (rc)
-		goto free;
-	r->iova = iova;
-	s->first = iova;
-	s->last = iova + r->length - 1;
-	rc = ioasid_pages_pin(space->ctx, pages, r->fd, why);
-	if (!rc)
-		rc = ioasid_map_slice(space, s, why);
-	if (!rc)
-		return 0;
-	mutex_lock(&space->iova_lock);
-	ioasid_iova_erase(space, s->first, s->last);
-	mutex_unlock(&space->iova_lock);
-free:
-	ioasid_area_free(space->ctx, s->area);
+		ioasid_area_free(ctx, s->area);
 	return rc;
 }
 
-/* Tells the user the IOVA that the kernel has chosen */
+/* Gives one pinned range its place; it stays PENDING */
+static int ioasid_place_range(struct ioasid_space *space,
+			      struct ioasid_map_range *r,
+			      struct ioasid_slice *s,
+			      struct ioasid_explain *why)
+{
+	bool fixed = r->flags & IOASID_MAP_FIXED;
+	u64 iova = fixed ? r->iova : r->addr;
+	int rc;
+
+	rc = ioasid_iova_insert(space, s->area, &iova, r->length, fixed, why);
+	if (rc)
+		return rc;
+	r->iova = iova;
+	s->first = iova;
+	s->last = iova + r->length - 1;
+	rc = ioasid_map_slice(space, s, why);
+	if (rc)
+		ioasid_erase_slices(space, s, 1);
+	return rc;
+}
+
+static int ioasid_place_ranges(struct ioasid_space *space,
+			       struct ioasid_map_range *r,
+			       struct ioasid_slice *s, u32 nr,
+			       struct ioasid_explain *why)
+{
+	u32 i;
+	int rc;
+
+	for (i = 0; i < nr; i++) {
+		rc = ioasid_place_range(space, &r[i], &s[i], why);
+		if (rc) {
+			why->index = i;
+			goto undo;
+		}
+	}
+	ioasid_publish_slices(space, s, nr);
+	return 0;
+undo:
+	ioasid_unmap_slices(space, s, i);
+	ioasid_erase_slices(space, s, i);
+	return rc;
+}
+
+static int ioasid_map_enter(struct ioasid_command *cmd,
+			    struct ioasid_map_range *r, struct ioasid_slice *s)
+{
+	struct ioasid_map *arg = cmd->arg;
+	struct ioasid_space *space;
+	int rc;
+
+	space = ioasid_space_enter(cmd->ctx, arg->ioasid, cmd->why);
+	if (IS_ERR(space))
+		return PTR_ERR(space);
+	rc = ioasid_place_ranges(space, r, s, arg->nr, cmd->why);
+	ioasid_space_leave(space);
+	return rc;
+}
+
+/*
+ * Tells the user the IOVA that the kernel has chosen. Tried before anything is
+ * done, so that only who unmaps his own memory meanwhile is not told.
+ */
 static int ioasid_put_iovas(const struct ioasid_map_range *r, u32 nr,
 			    u64 uptr, struct ioasid_explain *why)
 {
@@ -268,28 +338,30 @@ static int ioasid_put_iovas(const struct ioasid_map_range *r, u32 nr,
 	return 0;
 }
 
-static int ioasid_map_ranges(struct ioasid_space *space,
-			     struct ioasid_map_range *r, struct ioasid_slice *s,
-			     struct ioasid_map *arg, struct ioasid_explain *why)
+static int ioasid_map_ranges(struct ioasid_command *cmd,
+			     struct ioasid_map_range *r, struct ioasid_slice *s)
 {
-	u32 i;
+	struct ioasid_map *arg = cmd->arg;
+	u32 i, pinned;
 	int rc;
 
-	for (i = 0; i < arg->nr; i++) {
-		rc = ioasid_map_range(space, &r[i], &s[i], why);
+	rc = ioasid_put_iovas(r, arg->nr, arg->ranges, cmd->why);
+	if (rc)
+		return rc;
+	for (pinned = 0; pinned < arg->nr; pinned++) {
+		rc = ioasid_pin_range(cmd->ctx, &r[pinned], &s[pinned],
+				      cmd->why);
 		if (rc) {
-			why->index = i;
-			goto undo;
+			cmd->why->index = pinned;
+			goto unpin;
 		}
 	}
-	rc = ioasid_put_iovas(r, arg->nr, arg->ranges, why);
-	if (rc)
-		goto undo;
-	ioasid_publish_slices(space, s, arg->nr);
-	return 0;
-undo:
-	ioasid_unmap_slices(space, s, i);
-	ioasid_free_slices(space, s, i);
+	rc = ioasid_map_enter(cmd, r, s);
+	if (!rc)
+		return ioasid_put_iovas(r, arg->nr, arg->ranges, cmd->why);
+unpin:
+	for (i = 0; i < pinned; i++)
+		ioasid_area_free(cmd->ctx, s[i].area);
 	return rc;
 }
 
@@ -305,41 +377,6 @@ static int ioasid_check_vector(u32 nr, struct ioasid_explain *why)
 			   "%u ranges: %u at most", nr, IOASID_MAX_VECTOR);
 }
 
-/* Reads the ranges before the space is entered: reading can take forever */
-static void *ioasid_get_ranges(u64 uptr, u32 nr, size_t size,
-			       struct ioasid_explain *why)
-{
-	void *ranges = kvmalloc_array(nr, size, GFP_KERNEL_ACCOUNT);
-
-	if (!ranges) {
-		ioasid_fail(why, -ENOMEM, IOASID_REASON_NO_MEMORY,
-			    "no memory for %u ranges", nr);
-		return ERR_PTR(-ENOMEM);
-	}
-	if (copy_from_user(ranges, u64_to_user_ptr(uptr), nr * size)) {
-		kvfree(ranges);
-		ioasid_fail(why, -EFAULT, IOASID_REASON_POINTER,
-			    "cannot read the ranges");
-		return ERR_PTR(-EFAULT);
-	}
-	return ranges;
-}
-
-static int ioasid_map_enter(struct ioasid_command *cmd,
-			    struct ioasid_map_range *r, struct ioasid_slice *s)
-{
-	struct ioasid_map *arg = cmd->arg;
-	struct ioasid_space *space;
-	int rc;
-
-	space = ioasid_space_enter(cmd->ctx, arg->ioasid, cmd->why);
-	if (IS_ERR(space))
-		return PTR_ERR(space);
-	rc = ioasid_map_ranges(space, r, s, arg, cmd->why);
-	ioasid_space_leave(space);
-	return rc;
-}
-
 static int ioasid_map_vector(struct ioasid_command *cmd)
 {
 	struct ioasid_map *arg = cmd->arg;
@@ -352,7 +389,7 @@ static int ioasid_map_vector(struct ioasid_command *cmd)
 		return PTR_ERR(r);
 	s = kvmalloc_array(arg->nr, sizeof(*s), GFP_KERNEL_ACCOUNT);
 	if (s)
-		rc = ioasid_map_enter(cmd, r, s);
+		rc = ioasid_map_ranges(cmd, r, s);
 	else
 		rc = ioasid_fail(cmd->why, -ENOMEM, IOASID_REASON_NO_MEMORY,
 				 "no memory for %u ranges", arg->nr);
@@ -376,7 +413,7 @@ int ioasid_cmd_map(struct ioasid_command *cmd)
 	if (copy_from_user(&r, u64_to_user_ptr(arg->ranges), sizeof(r)))
 		return ioasid_fail(cmd->why, -EFAULT, IOASID_REASON_POINTER,
 				   "cannot read the range");
-	return ioasid_map_enter(cmd, &r, &s);
+	return ioasid_map_ranges(cmd, &r, &s);
 }
 
 /**
@@ -414,7 +451,8 @@ static int ioasid_remover_grow(struct ioasid_remover *rm, u32 max)
 {
 	struct ioasid_slice *bigger;
 
-	bigger = kvmalloc_array(max, sizeof(*bigger), GFP_KERNEL_ACCOUNT);
+	bigger = kvmalloc_array(max, sizeof(*bigger),
+				GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 	if (!bigger)
 		return -ENOMEM;
 	memcpy(bigger, rm->slice, rm->nr * sizeof(*bigger));
@@ -714,7 +752,8 @@ static int ioasid_copier_add(struct ioasid_copier *c, struct ioasid_area *src,
 	u32 max = c->max ? c->max * 2 : 16;
 
 	if (c->nr == c->max) {
-		s = kvrealloc(c->slice, max * sizeof(*s), GFP_KERNEL_ACCOUNT);
+		s = kvrealloc(c->slice, max * sizeof(*s),
+			      GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 		if (!s)
 			return -ENOMEM;
 		c->slice = s;
@@ -835,7 +874,7 @@ static int ioasid_copy_insert(struct ioasid_space *space,
 	bool fixed = arg->flags & IOASID_MAP_FIXED;
 	u64 iova = fixed ? arg->dst_iova : first->pages->addr +
 					   ((u64)first->first << PAGE_SHIFT);
-	u32 i, placed;
+	u32 placed;
 	int rc;
 
 	rc = ioasid_iova_insert(space, first, &iova, arg->length, fixed, why);
@@ -844,24 +883,12 @@ static int ioasid_copy_insert(struct ioasid_space *space,
 	arg->dst_iova = iova;
 	mutex_lock(&space->iova_lock);
 	rc = ioasid_copy_place(space, c, iova, iova + arg->length - 1, &placed);
-	for (i = 0; rc && i < placed; i++)
-		ioasid_iova_erase(space, c->slice[i].first, c->slice[i].last);
 	mutex_unlock(&space->iova_lock);
-	if (rc)
-		return ioasid_fail(why, rc, IOASID_REASON_NO_MEMORY,
-				   "no memory for the tree of mappings");
-	return 0;
-}
-
-static void ioasid_copy_erase(struct ioasid_space *space,
-			      struct ioasid_copier *c)
-{
-	u32 i;
-
-	mutex_lock(&space->iova_lock);
-	for (i = 0; i < c->nr; i++)
-		ioasid_iova_erase(space, c->slice[i].first, c->slice[i].last);
-	mutex_unlock(&space->iova_lock);
+	if (!rc)
+		return 0;
+	ioasid_erase_slices(space, c->slice, placed);
+	return ioasid_fail(why, rc, IOASID_REASON_NO_MEMORY,
+			   "no memory for the tree of mappings");
 }
 
 static int ioasid_copy_to(struct ioasid_command *cmd, struct ioasid_copier *c)
@@ -882,14 +909,11 @@ static int ioasid_copy_to(struct ioasid_command *cmd, struct ioasid_copier *c)
 		if (rc)
 			goto undo;
 	}
-	rc = ioasid_respond(cmd, sizeof(*arg));
-	if (rc)
-		goto undo;
 	ioasid_publish_slices(space, c->slice, c->nr);
 	goto leave;
 undo:
 	ioasid_unmap_slices(space, c->slice, i);
-	ioasid_copy_erase(space, c);
+	ioasid_erase_slices(space, c->slice, c->nr);
 leave:
 	ioasid_space_leave(space);
 	return rc;
@@ -917,7 +941,7 @@ int ioasid_cmd_copy(struct ioasid_command *cmd)
 	for (i = 0; rc && i < c.nr; i++)
 		ioasid_area_free(cmd->ctx, c.slice[i].area);
 	kvfree(c.slice);
-	return rc;
+	return rc ?: ioasid_respond(cmd, sizeof(*arg));
 }
 
 static int ioasid_translate_area(struct ioasid_space *space,
@@ -1046,17 +1070,20 @@ int ioasid_mapped_fill(struct ioasid_space *space, struct ioasid_domain *domain,
 
 /**
  * ioasid_mapped_empty() - unpin all of a space that has no domain any more
- * @space: the space; nobody else knows it, and its tree is destroyed next
+ * @space: the space; dead, or nobody else knows it
+ *
+ * The lock is not held while pages are unpinned, which can take other locks.
  */
 void ioasid_mapped_empty(struct ioasid_space *space)
 {
 	struct ioasid_slice s;
 	u64 at = 0;
 
-	mutex_lock(&space->iova_lock);
 	for (;;) {
+		mutex_lock(&space->iova_lock);
 		s.area = ioasid_iova_first(space, at, U64_MAX, &s.first,
 					   &s.last);
+		mutex_unlock(&space->iova_lock);
 		if (!s.area)
 			break;
 		ioasid_count(space, &s, -1);
@@ -1066,5 +1093,5 @@ void ioasid_mapped_empty(struct ioasid_space *space)
 		at = s.last + 1;
 		cond_resched();
 	}
-	mutex_unlock(&space->iova_lock);
+	ioasid_iova_clear(space);
 }

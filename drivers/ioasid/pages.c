@@ -22,10 +22,11 @@
 #define IOASID_FEW	16
 /* Pages pinned, and runs mapped, at a time for large ones */
 #define IOASID_BATCH	2048
-/* Pages of one scatterlist entry, whose length is 32 bits wide */
-#define IOASID_SG_MAX	(SZ_2G >> PAGE_SHIFT)
-/* How much is unmapped between two chances for others to run, and flushed at once */
-#define IOASID_UNMAP_STEP	SZ_1G
+/*
+ * What is mapped, unmapped and flushed at once lies in one aligned block of
+ * this size; see ioasid_flush_apart().
+ */
+#define IOASID_BLOCK	SZ_1G
 
 /* Frames that are contiguous must have struct pages that are */
 #if !defined(CONFIG_SPARSEMEM_VMEMMAP) && !defined(CONFIG_FLATMEM)
@@ -56,8 +57,6 @@ int ioasid_pages_setup(void)
 
 void ioasid_pages_teardown(void)
 {
-	/* Contexts and spaces go by RCU; their pages have gone before */
-	rcu_barrier();
 	kmem_cache_destroy(ioasid_pages_cache);
 }
 
@@ -93,7 +92,8 @@ static int ioasid_runs_grow(struct ioasid_runs *runs, u32 pages_left)
 	u64 want = min_t(u64, (u64)runs->max * 4, (u64)runs->nr + pages_left);
 	struct ioasid_run *bigger;
 
-	bigger = kvmalloc_array(want, sizeof(*bigger), GFP_KERNEL_ACCOUNT);
+	bigger = kvmalloc_array(want, sizeof(*bigger),
+				GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 	if (!bigger)
 		return -ENOMEM;
 	memcpy(bigger, runs->run, runs->nr * sizeof(*bigger));
@@ -370,7 +370,7 @@ static int ioasid_pages_keep(struct ioasid_pages *pages,
 		pages->runs = runs->run;
 		runs->run = runs->few;
 	} else {
-		pages->runs = kvmalloc(size, GFP_KERNEL_ACCOUNT);
+		pages->runs = kvmalloc(size, GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 		if (!pages->runs)
 			return -ENOMEM;
 		memcpy(pages->runs, runs->run, size);
@@ -407,7 +407,8 @@ static int ioasid_pages_fill_large(struct ioasid_pages *pages, int fd,
 	void **batch;
 	int rc;
 
-	batch = kvmalloc_array(IOASID_BATCH, sizeof(*batch), GFP_KERNEL);
+	batch = kvmalloc_array(IOASID_BATCH, sizeof(*batch),
+			       GFP_KERNEL_ACCOUNT);
 	if (!batch)
 		return ioasid_fail(why, -ENOMEM, IOASID_REASON_NO_MEMORY,
 				   "no memory to pin with");
@@ -539,36 +540,48 @@ struct ioasid_cursor {
 	u32 left;
 };
 
-/* Fills @sg with the next runs; returns the bytes, and how many in @nents */
-static u64 ioasid_fill_sg(struct ioasid_cursor *cur, struct scatterlist *sg,
-			  u32 max, u32 *nents)
+/* Pages from @iova to the end of its block: more is never mapped at once */
+static u32 ioasid_block_pages(u64 iova)
+{
+	return (IOASID_BLOCK - (iova & (IOASID_BLOCK - 1))) >> PAGE_SHIFT;
+}
+
+/* The next run of @cur, at most @max pages of it */
+static unsigned long ioasid_cursor_next(struct ioasid_cursor *cur, u32 max,
+					u32 *nr)
+{
+	unsigned long pfn = cur->run->pfn + cur->skip;
+	u32 n = min3(cur->run->nr - cur->skip, cur->left, max);
+
+	cur->left -= n;
+	cur->skip += n;
+	if (cur->skip == cur->run->nr) {
+		cur->run++;
+		cur->skip = 0;
+	}
+	*nr = n;
+	return pfn;
+}
+
+/* Fills @sg with the next runs, at most @pages pages; returns how many */
+static u32 ioasid_fill_sg(struct ioasid_cursor *cur, struct scatterlist *sg,
+			  u32 max, u32 pages, u32 *nents)
 {
 	struct scatterlist *s = sg, *end = sg + max;
 	struct ioasid_cursor c = *cur;
-	u64 bytes = 0;
+	u32 left = pages, n;
 
-	for (; s < end && c.left; s++) {
-		u32 n = min(c.run->nr - c.skip, c.left);
+	for (; s < end && c.left && left; s++, left -= n) {
+		unsigned long pfn = ioasid_cursor_next(&c, left, &n);
 
-		/* Cut where a 1 GiB page can end */
-		if (unlikely(n > IOASID_SG_MAX))
-			n = IOASID_SG_MAX;
 		s->page_link = 0;
 		sg_dma_unmark_bus_address(s);
-		sg_set_page(s, pfn_to_page(c.run->pfn + c.skip),
-			    n << PAGE_SHIFT, 0);
-		bytes += (u64)n << PAGE_SHIFT;
-		c.left -= n;
-		c.skip += n;
-		if (c.skip == c.run->nr) {
-			c.run++;
-			c.skip = 0;
-		}
+		sg_set_page(s, pfn_to_page(pfn), n << PAGE_SHIFT, 0);
 	}
 	sg_mark_end(s - 1);
 	*nents = s - sg;
 	*cur = c;
-	return bytes;
+	return pages - left;
 }
 
 static int ioasid_map_error(int rc, u64 iova, struct ioasid_explain *why)
@@ -585,37 +598,57 @@ static int ioasid_map_error(int rc, u64 iova, struct ioasid_explain *why)
 			   iova, -rc);
 }
 
+/* Maps what is next of @cur, within one block; a failure maps none of it */
+static int ioasid_map_step(struct iommu_domain *domain, u64 iova, int prot,
+			   struct ioasid_cursor *cur, struct scatterlist *sg,
+			   u32 max, u32 *done)
+{
+	u32 pages = ioasid_block_pages(iova), nents;
+	unsigned long pfn;
+	ssize_t rc;
+
+	if (fatal_signal_pending(current))
+		return -EINTR;
+	/* A run that fills the block, or all that is left, needs no list */
+	if (cur->run->nr - cur->skip >= min(cur->left, pages)) {
+		pfn = ioasid_cursor_next(cur, pages, done);
+		return iommu_map(domain, iova, PFN_PHYS(pfn),
+				 (u64)*done << PAGE_SHIFT, prot,
+				 GFP_KERNEL_ACCOUNT);
+	}
+	*done = ioasid_fill_sg(cur, sg, max, pages, &nents);
+	rc = iommu_map_sg(domain, iova, sg, nents, prot, GFP_KERNEL_ACCOUNT);
+	if (rc < 0)
+		return rc;
+	return WARN_ON_ONCE(rc != (ssize_t)*done << PAGE_SHIFT) ? -EINVAL : 0;
+}
+
 static int ioasid_map_cursor(struct iommu_domain *domain, u64 iova, int prot,
 			     struct ioasid_cursor *cur, struct scatterlist *sg,
 			     u32 max, struct ioasid_explain *why)
 {
-	u64 done = 0;
+	u64 mapped = 0;
+	u32 done;
+	int rc;
 
 	while (cur->left) {
-		u32 nents;
-		u64 bytes = ioasid_fill_sg(cur, sg, max, &nents);
-		ssize_t rc = -EINTR;
-
-		if (!fatal_signal_pending(current))
-			rc = iommu_map_sg(domain, iova + done, sg, nents, prot,
-					  GFP_KERNEL_ACCOUNT);
-		if (rc == bytes) {
-			done += bytes;
-			cond_resched();
-			continue;
-		}
-		if (rc > 0)
-			done += rc;
-		if (done) {
-			struct iommu_iotlb_gather gather;
-
-			iommu_iotlb_gather_init(&gather);
-			ioasid_area_unmap(domain, iova, done, &gather);
-			ioasid_flush(domain, &gather);
-		}
-		return ioasid_map_error(rc < 0 ? rc : -EINVAL, iova + done, why);
+		rc = ioasid_map_step(domain, iova + mapped, prot, cur, sg, max,
+				     &done);
+		if (rc)
+			goto undo;
+		mapped += (u64)done << PAGE_SHIFT;
+		cond_resched();
 	}
 	return 0;
+undo:
+	if (mapped) {
+		struct iommu_iotlb_gather gather;
+
+		iommu_iotlb_gather_init(&gather);
+		ioasid_area_unmap(domain, iova, mapped, &gather);
+		ioasid_flush(domain, &gather);
+	}
+	return ioasid_map_error(rc, iova + mapped, why);
 }
 
 static noinline_for_stack int
@@ -663,14 +696,9 @@ int ioasid_area_map(struct iommu_domain *domain, const struct ioasid_area *area,
 	struct scatterlist *sg;
 	int rc;
 
-	if (cur.run->nr - cur.skip >= cur.left) {
-		rc = iommu_map(domain, iova, PFN_PHYS(cur.run->pfn + cur.skip),
-			       length, prot, GFP_KERNEL_ACCOUNT);
-		return rc ? ioasid_map_error(rc, iova, why) : 0;
-	}
 	if (pages->nr_runs <= IOASID_FEW)
 		return ioasid_map_few(domain, iova, prot, &cur, why);
-	sg = kvmalloc_array(IOASID_BATCH, sizeof(*sg), GFP_KERNEL);
+	sg = kvmalloc_array(IOASID_BATCH, sizeof(*sg), GFP_KERNEL_ACCOUNT);
 	if (!sg)
 		return ioasid_fail(why, -ENOMEM, IOASID_REASON_NO_MEMORY,
 				   "no memory to map with");
@@ -693,7 +721,7 @@ static void ioasid_flush_apart(struct iommu_domain *domain,
 	if (gather->start > gather->end)
 		return;
 	if (((gather->start ^ last) | (gather->end ^ first)) &
-	    ~((u64)IOASID_UNMAP_STEP - 1))
+	    ~((u64)IOASID_BLOCK - 1))
 		iommu_iotlb_sync(domain, gather);
 }
 
@@ -704,36 +732,41 @@ static void ioasid_flush_apart(struct iommu_domain *domain,
  * @length: bytes
  * @gather: what must be flushed by ioasid_flush() before anything is unpinned
  *
- * Cannot fail, and is not stopped by a signal.
+ * Is not stopped by a signal.
+ *
+ * Return: true, or false if the IOMMU driver has kept something mapped: then
+ * the pages must never be given back.
  */
-void ioasid_area_unmap(struct iommu_domain *domain, u64 iova, u64 length,
+bool ioasid_area_unmap(struct iommu_domain *domain, u64 iova, u64 length,
 		       struct iommu_iotlb_gather *gather)
 {
 	while (length) {
-		u64 step = min_t(u64, length, IOASID_UNMAP_STEP -
-				 (iova & (IOASID_UNMAP_STEP - 1)));
+		u64 step = min_t(u64, length, IOASID_BLOCK -
+				 (iova & (IOASID_BLOCK - 1)));
 		size_t done;
 
 		ioasid_flush_apart(domain, gather, iova, iova + step - 1);
 		done = iommu_unmap_fast(domain, iova, step, gather);
 		if (WARN_ON_ONCE(done < step))
-			return;
+			return false;
 		/* A huge page can reach beyond the step, never beyond the area */
 		iova += done;
 		length -= min_t(u64, done, length);
 		cond_resched();
 	}
+	return true;
 }
 
 /**
  * ioasid_flush() - let no device use what ioasid_area_unmap() took away
  * @domain: the page table
  * @gather: what was gathered; empty afterwards
+ *
+ * To be called only when something was unmapped, and then always: a driver
+ * need not gather anything, and may do all its work here.
  */
 void ioasid_flush(struct iommu_domain *domain,
 		  struct iommu_iotlb_gather *gather)
 {
-	/* Drivers take an empty range for everything */
-	if (gather->start <= gather->end)
-		iommu_iotlb_sync(domain, gather);
+	iommu_iotlb_sync(domain, gather);
 }

@@ -127,10 +127,10 @@ void ioasid_space_unlock(struct ioasid_space *space)
 
 /**
  * ioasid_space_release_id() - take a space out of its context
- * @space: the space; the caller has a reference or holds ctx->lock
+ * @space: the space; the caller has a reference, or no command is at work
  *
- * Return: false if a device is attached; true if the id is gone, and the
- * reference that stood for the id is the caller's to put.
+ * Return: false if a device is attached; true if the id is gone and the memory
+ * is unpinned, and the reference that stood for the id is the caller's to put.
  */
 bool ioasid_space_release_id(struct ioasid_space *space)
 {
@@ -145,6 +145,9 @@ bool ioasid_space_release_id(struct ioasid_space *space)
 		released = true;
 	}
 	up_write(&space->rwsem);
+	/* Nobody gets in any more; who still has a reference must not delay it */
+	if (released)
+		ioasid_mapped_empty(space);
 	return released;
 }
 
@@ -297,20 +300,22 @@ int ioasid_put_ranges(u64 uptr, u32 room, const struct ioasid_iova_range *ranges
 int ioasid_cmd_space_info(struct ioasid_command *cmd)
 {
 	struct ioasid_space_info *arg = cmd->arg;
+	struct ioasid_iova_range *ranges;
 	struct ioasid_domain *domain;
 	struct ioasid_space *space;
-	int rc, rc2;
+	u32 nr;
+	int rc;
 
 	space = ioasid_space_enter(cmd->ctx, arg->ioasid, cmd->why);
 	if (IS_ERR(space))
 		return PTR_ERR(space);
-	rc = ioasid_put_ranges(arg->ranges, arg->nr_ranges, space->usable,
-			       space->nr_usable, cmd->why);
+	nr = space->nr_usable;
+	ranges = arg->ranges ? kvmemdup(space->usable, nr * sizeof(*ranges),
+					GFP_KERNEL_ACCOUNT) : NULL;
 	arg->kind = space->kind;
 	arg->parent = 0;
 	arg->nr_domains = space->nr_domains;
 	arg->nr_attachments = space->nr_devices;
-	arg->nr_ranges = space->nr_usable;
 	arg->page_sizes = ~(u64)(PAGE_SIZE - 1);
 	list_for_each_entry(domain, &space->domains, link)
 		arg->page_sizes &= domain->domain->pgsize_bitmap;
@@ -319,10 +324,18 @@ int ioasid_cmd_space_info(struct ioasid_command *cmd)
 	arg->pinned = atomic64_read(&space->pinned) << PAGE_SHIFT;
 	memcpy(arg->label, space->label, sizeof(arg->label));
 	ioasid_space_leave(space);
-	if (rc == -EFAULT)
+
+	if (arg->ranges && nr && !ranges)
+		return ioasid_fail(cmd->why, -ENOMEM, IOASID_REASON_NO_MEMORY,
+				   "no memory for %u ranges", nr);
+	rc = ioasid_put_ranges(arg->ranges, arg->nr_ranges, ranges, nr,
+			       cmd->why);
+	kvfree(ranges);
+	arg->nr_ranges = nr;
+	/* The count is told even if there is too little room */
+	if (rc && rc != -EMSGSIZE)
 		return rc;
-	rc2 = ioasid_respond(cmd, sizeof(*arg));
-	return rc2 ?: rc;
+	return ioasid_respond(cmd, sizeof(*arg)) ?: rc;
 }
 
 static int ioasid_check_reserved(struct ioasid_space *space,
@@ -377,6 +390,34 @@ static int ioasid_space_reserve(struct ioasid_space *space,
 	return 0;
 }
 
+/**
+ * ioasid_get_ranges() - read a vector before a space is entered
+ * @uptr: address of an array
+ * @nr: number of elements, not 0
+ * @size: of each, in bytes
+ * @why: the reason if it fails
+ *
+ * Return: the array, to be freed by kvfree(), or ERR_PTR of -ENOMEM or -EFAULT.
+ */
+void *ioasid_get_ranges(u64 uptr, u32 nr, size_t size,
+			struct ioasid_explain *why)
+{
+	void *ranges = kvmalloc_array(nr, size, GFP_KERNEL_ACCOUNT);
+
+	if (!ranges) {
+		ioasid_fail(why, -ENOMEM, IOASID_REASON_NO_MEMORY,
+			    "no memory for %u ranges", nr);
+		return ERR_PTR(-ENOMEM);
+	}
+	if (copy_from_user(ranges, u64_to_user_ptr(uptr), nr * size)) {
+		kvfree(ranges);
+		ioasid_fail(why, -EFAULT, IOASID_REASON_POINTER,
+			    "cannot read the ranges");
+		return ERR_PTR(-EFAULT);
+	}
+	return ranges;
+}
+
 int ioasid_cmd_reserve(struct ioasid_command *cmd)
 {
 	struct ioasid_reserve *arg = cmd->arg;
@@ -388,21 +429,11 @@ int ioasid_cmd_reserve(struct ioasid_command *cmd)
 		return ioasid_fail(cmd->why, -E2BIG, IOASID_REASON_LIMIT,
 				   "%u ranges: %u at most", arg->nr,
 				   IOASID_MAX_VECTOR);
-	if (arg->nr) {
-		ranges = kvmalloc_array(arg->nr, sizeof(*ranges),
-					GFP_KERNEL_ACCOUNT);
-		if (!ranges)
-			return ioasid_fail(cmd->why, -ENOMEM,
-					   IOASID_REASON_NO_MEMORY,
-					   "no memory for %u ranges", arg->nr);
-		if (copy_from_user(ranges, u64_to_user_ptr(arg->ranges),
-				   arg->nr * sizeof(*ranges))) {
-			rc = ioasid_fail(cmd->why, -EFAULT,
-					 IOASID_REASON_POINTER,
-					 "cannot read the ranges");
-			goto free;
-		}
-	}
+	if (arg->nr)
+		ranges = ioasid_get_ranges(arg->ranges, arg->nr,
+					   sizeof(*ranges), cmd->why);
+	if (IS_ERR(ranges))
+		return PTR_ERR(ranges);
 	space = ioasid_space_get(cmd->ctx, arg->ioasid, cmd->why);
 	if (IS_ERR(space)) {
 		rc = PTR_ERR(space);

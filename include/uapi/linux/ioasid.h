@@ -220,7 +220,7 @@ struct ioasid_iova_range {
 #define IOASID_DEVICE_COHERENT		(1U << 0) /* DMA is cache coherent */
 #define IOASID_DEVICE_ENFORCE_COHERENT	(1U << 1) /* no-snoop can be overridden */
 #define IOASID_DEVICE_ISOLATED_MSI	(1U << 2) /* interrupts are remapped */
-#define IOASID_DEVICE_DIRTY		(1U << 3) /* dirty bits can be read */
+#define IOASID_DEVICE_DIRTY		(1U << 3) /* dirty bits can be read; not yet */
 #define IOASID_DEVICE_PASID		(1U << 4) /* PASID enabled in the device */
 #define IOASID_DEVICE_PRI		(1U << 5) /* page requests enabled */
 #define IOASID_DEVICE_ATS		(1U << 6) /* address translation service enabled */
@@ -432,7 +432,9 @@ struct ioasid_unmap_range {
  * @unmapped: out: bytes unmapped
  *
  * When it returns no device can reach the memory any more, and it is unpinned.
- * All or nothing; extack.index tells which range is at fault.
+ * All or nothing; extack.index tells which range is at fault. EBUSY while
+ * another thread maps or unmaps in a range; IOASID_UNMAP_ALL passes over what
+ * another thread is at work on.
  */
 struct ioasid_unmap {
 	__u32 size;

@@ -164,7 +164,7 @@ static int uses_device(void *arg)
 		for (i = 0; i < T_NVME_DEPTH - 2; i++)
 			t_nvme_submit(&dev.nvme, false, i * 8, AT + i * T_PAGE, T_PAGE);
 	if (u->in_flight && u->kind == T_EDU)
-		*(volatile u64 *)(dev.edu.bar + 0x98) = 3;
+		t_edu_begin(&dev.edu, true, AT, T_PAGE);
 	if (u->exits)
 		return 0;
 	pause();

@@ -312,7 +312,6 @@ TEST_F_TIMEOUT(space, kill_while_mapping, 120)
 	int ready[2];
 	char byte;
 
-	NEED(!variant->attached, "has a context of its own");
 	NEED(self->pins >= 0, "the kernel does not count pinned pages");
 	v.mem = t_memory(T_SHARED, BIG);
 	NEED(v.mem, "not enough memory");

@@ -79,10 +79,11 @@ TEST_F(space, free_takes_everything)
 
 TEST_F(space, free_while_attached)
 {
-	NEED(variant->attached, "needs a device");
-	EXPECT_FAIL(EBUSY, IN_USE, t_free(self->fd, self->id));
-	EXPECT_EQ(self->id, t_why.ioasid);
-	ASSERT_OK(t_vfio_detach(&self->dev.vfio));
+	if (variant->attached) {
+		EXPECT_FAIL(EBUSY, IN_USE, t_free(self->fd, self->id));
+		EXPECT_EQ(self->id, t_why.ioasid);
+		ASSERT_OK(t_vfio_detach(&self->dev.vfio));
+	}
 	EXPECT_OK(t_free(self->fd, self->id));
 }
 

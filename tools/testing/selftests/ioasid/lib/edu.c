@@ -35,14 +35,18 @@ int t_edu_start(struct t_edu *edu, void *bar)
 	return *(volatile u32 *)(edu->bar + EDU_ID) == EDU_ID_VALUE ? 0 : -ENODEV;
 }
 
-static int transfer(struct t_edu *edu, u64 src, u64 dst, u32 length, u64 cmd)
+void t_edu_begin(struct t_edu *edu, bool push, u64 iova, u32 length)
+{
+	write64(edu, EDU_DMA_SRC, push ? EDU_BUFFER_AT : iova);
+	write64(edu, EDU_DMA_DST, push ? iova : EDU_BUFFER_AT);
+	write64(edu, EDU_DMA_COUNT, length);
+	write64(edu, EDU_DMA_CMD, push ? EDU_CMD_RUN | EDU_CMD_TO_RAM : EDU_CMD_RUN);
+}
+
+int t_edu_wait(struct t_edu *edu)
 {
 	u64 end = t_now_ns() + EDU_TIMEOUT_NS;
 
-	write64(edu, EDU_DMA_SRC, src);
-	write64(edu, EDU_DMA_DST, dst);
-	write64(edu, EDU_DMA_COUNT, length);
-	write64(edu, EDU_DMA_CMD, cmd);
 	while (read64(edu, EDU_DMA_CMD) & EDU_CMD_RUN) {
 		if (t_now_ns() > end)
 			return -ETIMEDOUT;
@@ -53,10 +57,12 @@ static int transfer(struct t_edu *edu, u64 src, u64 dst, u32 length, u64 cmd)
 
 int t_edu_pull(struct t_edu *edu, u64 iova, u32 length)
 {
-	return transfer(edu, iova, EDU_BUFFER_AT, length, EDU_CMD_RUN);
+	t_edu_begin(edu, false, iova, length);
+	return t_edu_wait(edu);
 }
 
 int t_edu_push(struct t_edu *edu, u64 iova, u32 length)
 {
-	return transfer(edu, EDU_BUFFER_AT, iova, length, EDU_CMD_RUN | EDU_CMD_TO_RAM);
+	t_edu_begin(edu, true, iova, length);
+	return t_edu_wait(edu);
 }

@@ -17,6 +17,9 @@ struct t_edu {
 
 /* -ENODEV if the registers are not those of an edu */
 int t_edu_start(struct t_edu *edu, void *bar);
+/* To begin one, and to wait for its end: it happens 100 ms after it is begun */
+void t_edu_begin(struct t_edu *edu, bool push, u64 iova, u32 length);
+int t_edu_wait(struct t_edu *edu);
 /* Memory to device buffer, and back; -ETIMEDOUT if it never ends */
 int t_edu_pull(struct t_edu *edu, u64 iova, u32 length);
 int t_edu_push(struct t_edu *edu, u64 iova, u32 length);
