@@ -91,7 +91,7 @@ static void monitor(const char *command)
 	char line[256];
 
 	snprintf(line, sizeof(line),
-		 "hostctl 'qmp {\"execute\":\"human-monitor-command\",\"arguments\":{\"command-line\":\"%s\"}}'",
+		 "hostctl > /dev/null 'qmp {\"execute\":\"human-monitor-command\",\"arguments\":{\"command-line\":\"%s\"}}'",
 		 command);
 	if (system(line))
 		bench_die("the machine's monitor did not take '%s'", command);
@@ -127,6 +127,10 @@ int profile(struct bench *b, const char *what, const struct side *side, unsigned
 		bench_die("no profile %s", what);
 	m = &b->mem[profiles[i].layout];
 	memory_get(m, profiles[i].layout);
+	printf("%s, %s: memory of 256 MiB in %llu physical runs, 64 KiB in its middle in %llu\n",
+	       what, side->name, (unsigned long long)m->runs,
+	       (unsigned long long)memory_runs(m->addr + m->length / 2, SMALL));
+	fflush(stdout);
 	bed_open(&bed, side, true);
 	profiles[i].fn(b, &bed, m);
 	if (trace)
