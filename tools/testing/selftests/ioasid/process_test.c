@@ -478,12 +478,12 @@ static void *resolves_after_5_s(void *arg)
  */
 TEST_F(space, slow_memory_delays_only_its_own_map)
 {
+	struct ioasid_iova_range reserve = { 0, T_PAGE - 1 };
 	struct late l = { .self = self };
 	pthread_t mapper, saviour;
 	struct ioasid_translate tr;
 	uint64_t start;
 	u32 other;
-	int ret;
 
 	NEED(!make_late(&l), "no userfaultfd: %s", strerror(errno));
 	ASSERT_OK(t_map_at(self->fd, self->id, self->mem, LEN, T_RW, SPACE_AT - LEN));
@@ -497,12 +497,15 @@ TEST_F(space, slow_memory_delays_only_its_own_map)
 	EXPECT_OK(t_map_at(self->fd, self->id, self->mem, LEN, T_RW, SPACE_AT + LEN));
 	EXPECT_OK(t_translate(self->fd, self->id, SPACE_AT - LEN, 0, &tr));
 	EXPECT_EQ((long long)LEN, t_unmap(self->fd, self->id, SPACE_AT - LEN, LEN));
-	/* What is not there yet can be neither used nor taken */
-	EXPECT_NE(0, t_translate(self->fd, self->id, SPACE_AT, 0, &tr));
-	ret = t_map_at(self->fd, self->id, self->mem, LEN, T_RW, SPACE_AT);
-	EXPECT_TRUE(ret == -EEXIST || ret == -EBUSY) TH_LOG("%d: %s", ret, t_explain());
-	ret = t_unmap(self->fd, self->id, SPACE_AT, LEN);
-	EXPECT_TRUE(ret == -ENOENT || ret == -EBUSY) TH_LOG("%d: %s", ret, t_explain());
+	EXPECT_OK(t_reserve(self->fd, self->id, &reserve, 1));
+	if (variant->attached) {
+		EXPECT_OK(t_vfio_detach(&self->dev.vfio));
+		EXPECT_OK(t_vfio_attach(&self->dev.vfio, self->fd, self->id, 0));
+	}
+	/* What has not come yet is not there */
+	EXPECT_EQ(1, t_nr_mappings(self->fd));
+	EXPECT_FAIL(ENOENT, NOT_MAPPED, t_translate(self->fd, self->id, SPACE_AT, 0, &tr));
+	EXPECT_EQ(-ENOENT, t_unmap(self->fd, self->id, SPACE_AT, LEN)) TH_LOG("%s", t_explain());
 	EXPECT_LT(t_now_ns() - start, 4000000000ULL);
 	resolve(&l);
 	pthread_join(mapper, NULL);
@@ -510,6 +513,44 @@ TEST_F(space, slow_memory_delays_only_its_own_map)
 	EXPECT_OK(t_translate(self->fd, self->id, SPACE_AT, 0, &tr));
 	EXPECT_EQ((uintptr_t)l.mem, tr.addr);
 	pthread_join(saviour, NULL);
+}
+
+/* ... and who comes late may find its place taken, or the space gone */
+TEST_F(space, slow_memory_comes_too_late)
+{
+	struct late l = { .self = self };
+	pthread_t mapper;
+	struct ioasid_translate tr;
+
+	NEED(!make_late(&l), "no userfaultfd: %s", strerror(errno));
+	ASSERT_EQ(0, pthread_create(&mapper, NULL, maps_late, &l));
+	ASSERT_TRUE(awaited(&l));
+	ASSERT_OK(t_map_at(self->fd, self->id, self->mem, T_PAGE, T_RW, SPACE_AT + T_PAGE));
+	resolve(&l);
+	pthread_join(mapper, NULL);
+	EXPECT_EQ(-EEXIST, l.ret);
+	EXPECT_OK(t_translate(self->fd, self->id, SPACE_AT + T_PAGE, 0, &tr));
+	EXPECT_EQ((uintptr_t)self->mem, tr.addr);
+	EXPECT_EQ(T_PAGE, t_pinned(self->fd));
+}
+
+TEST_F(space, space_freed_while_memory_comes)
+{
+	struct late l = { .self = self };
+	pthread_t mapper;
+
+	NEED(!make_late(&l), "no userfaultfd: %s", strerror(errno));
+	if (variant->attached)
+		ASSERT_OK(t_vfio_detach(&self->dev.vfio));
+	ASSERT_EQ(0, pthread_create(&mapper, NULL, maps_late, &l));
+	ASSERT_TRUE(awaited(&l));
+	ASSERT_OK(t_free(self->fd, self->id));
+	resolve(&l);
+	pthread_join(mapper, NULL);
+	EXPECT_EQ(-ENOENT, l.ret);
+	EXPECT_EQ(0, t_pinned(self->fd));
+	if (self->pins >= 0)
+		EXPECT_EQ(self->pins, t_pinned_pages());
 }
 
 static int waits_for_memory(void *arg)
