@@ -48,7 +48,7 @@ sources()
 {
 	mkdir -p "$1"
 	(cd "$SRC" && tar -c --exclude='*.o' --exclude='*.ko' Makefile Kbuild \
-		Kconfig dkms.conf drivers include udev vfio_glue) | tar -x -C "$1"
+		Kconfig dkms.conf drivers include udev vfio_glue Documentation/man) | tar -x -C "$1"
 }
 
 # build KERNEL DIR [ARGUMENT...]
@@ -87,12 +87,16 @@ test_build_install()
 		fail "ioasid_vfio does not pull in ioasid"
 	must make -C "$TMP/b" install KVER="$1" DESTDIR="$TMP/d"
 	(cd "$TMP/d" && find . -type f | LC_ALL=C sort) > "$TMP/installed"
-	cat > "$TMP/expected" <<-END
-	./lib/modules/$1/updates/ioasid.ko
-	./lib/modules/$1/updates/ioasid_vfio.ko
-	./usr/include/linux/ioasid.h
-	./usr/lib/udev/rules.d/60-ioasid.rules
-	END
+	{
+		(cd "$SRC/Documentation/man" && printf './usr/share/man/man2/%s\n' ./*.2ioasid |
+			sed 's,/\./,/,' && echo ./usr/share/man/man4/ioasid.4)
+		cat <<-END
+		./lib/modules/$1/updates/ioasid.ko
+		./lib/modules/$1/updates/ioasid_vfio.ko
+		./usr/include/linux/ioasid.h
+		./usr/lib/udev/rules.d/60-ioasid.rules
+		END
+	} | LC_ALL=C sort > "$TMP/expected"
 	must diff "$TMP/expected" "$TMP/installed"
 	must make -C "$TMP/b" uninstall KVER="$1" DESTDIR="$TMP/d"
 	left=$(find "$TMP/d" -type f -o -name updates)

@@ -14,11 +14,9 @@
 #include <linux/sizes.h>
 #include <linux/slab.h>
 #include <linux/vfio.h>
+#include "iommu_pages.h"
 
 #define NAME	"ioasid-foreign"
-
-/* Exported, but declared in a header of the IOMMU drivers only */
-void iommu_put_pages_list(struct iommu_pages_list *list);
 
 struct foreign_domain {
 	union {
