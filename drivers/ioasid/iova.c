@@ -17,7 +17,7 @@
 static struct ioasid_area ioasid_area_gone = { .state = IOASID_AREA_LEAVING };
 
 /* Remains that are not worth a sweep */
-#define IOASID_GONE_FEW		256
+#define IOASID_GONE_FEW		1024
 
 static void ioasid_tree_init(struct ioasid_space *space)
 {
@@ -127,7 +127,7 @@ static void ioasid_iova_sweep(struct ioasid_space *space)
  */
 void ioasid_iova_tidy(struct ioasid_space *space)
 {
-	if (space->nr_gone / 4 > space->nr_areas + IOASID_GONE_FEW)
+	if (space->nr_gone > 16ULL * space->nr_areas + IOASID_GONE_FEW)
 		ioasid_iova_sweep(space);
 }
 
