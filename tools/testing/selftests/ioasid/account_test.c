@@ -177,6 +177,8 @@ TEST_F(account, charge_is_given_back_on_failure)
  * over and over, nobody ever sees more locked or pinned than is allowed.
  */
 struct watch {
+	account_t *account;
+	long rounds;
 	bool stop;
 	long most_pinned;
 	long most_locked;
@@ -234,6 +236,41 @@ static int never_more_than_the_limit(void *arg)
 TEST_F(account, never_more_than_the_limit)
 {
 	EXPECT_EQ(0, t_child_as(T_NOBODY, never_more_than_the_limit, self));
+}
+
+/* Much more than the limit, and nothing else, until told to stop */
+static int only_too_much(void *arg)
+{
+	struct watch *w = arg;
+
+	T_CHECK(!t_set_memlock(LIMIT));
+	while (!__atomic_load_n(&w->stop, __ATOMIC_RELAXED)) {
+		T_CHECK(memlock_said(map_pages(w->account, w->account->id, 0, 4 * LIMIT_PAGES)));
+		w->rounds++;
+	}
+	return 0;
+}
+
+/* ... and the pages are not even pinned for a moment */
+TEST_F(account, too_much_is_never_pinned)
+{
+	struct watch *w = mmap(NULL, sizeof(*w), PROT_READ | PROT_WRITE,
+			       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	uint64_t end;
+	pid_t pid;
+
+	NEED(self->pins >= 0, "the kernel does not count pinned pages");
+	w->account = self;
+	pid = t_fork_as(T_NOBODY, only_too_much, w);
+	end = t_now_ns() + 1500000000ULL;
+	while (t_now_ns() < end) {
+		ASSERT_EQ(self->pins, t_pinned_pages());
+		w->samples++;
+	}
+	__atomic_store_n(&w->stop, true, __ATOMIC_RELAXED);
+	EXPECT_EQ(0, t_wait(pid));
+	EXPECT_GT(w->rounds, 50);
+	EXPECT_GT(w->samples, 20);
 }
 
 static int charged_once(void *arg)

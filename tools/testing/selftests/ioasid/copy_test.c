@@ -60,6 +60,13 @@ TEST_F(space, copy_part_of_a_mapping)
 	ASSERT_OK(t_translate(self->fd, other, DST_AT + T_PAGE, 0, &tr));
 	EXPECT_EQ((uintptr_t)self->mem + 4 * T_PAGE, tr.addr);
 	EXPECT_FAIL(ENOENT, NOT_MAPPED, t_translate(self->fd, other, DST_AT + 2 * T_PAGE, 0, &tr));
+	/* Where there is a device: the right page frame, not only the right address */
+	ASSERT_OK(t_copy_at(self->fd, other, DST_AT + T_PAGE, self->id, DST_AT, T_PAGE, T_RW));
+	ASSERT_OK(t_translate(self->fd, self->id, DST_AT, IOASID_TRANSLATE_PHYS, &tr));
+	EXPECT_EQ((uintptr_t)self->mem + 4 * T_PAGE, tr.addr);
+	if (variant->attached && t_phys(self->mem))
+		EXPECT_EQ(t_phys(self->mem + 4 * T_PAGE), tr.phys);
+	ASSERT_EQ(T_PAGE, t_unmap(self->fd, self->id, DST_AT, T_PAGE));
 	EXPECT_EQ(10 * T_PAGE, t_mapped(self->fd));
 	EXPECT_EQ(8 * T_PAGE, t_unmap_all(self->fd, self->id));
 	/* What is left behind the copy is pinned, and no more than what there was */

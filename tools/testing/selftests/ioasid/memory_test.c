@@ -5,6 +5,7 @@
  * IOMMU's page table is compared page by page with that of the process.
  */
 #include <fcntl.h>
+#include <linux/kernel-page-flags.h>
 #include <linux/memfd.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -384,6 +385,35 @@ TEST_F(space, file_cut_and_closed)
 		EXPECT_EQ(self->pins + 8, t_pinned_pages());
 	EXPECT_EQ(8 * T_PAGE, t_unmap_all(self->fd, self->id));
 	EXPECT_CLEAN();
+}
+
+/*
+ * What a device wrote is not lost: a page that the kernel thinks clean may be
+ * thrown away when memory is short.
+ */
+TEST_F(space, file_is_dirty_afterwards)
+{
+	int fd = memfd(4 * T_PAGE, 0), flags_fd = open("/proc/kpageflags", O_RDONLY | O_CLOEXEC);
+	uint64_t flags = 0;
+	u64 at = SPACE_AT;
+	char *mem;
+	int i;
+
+	NEED_FILE();
+	NEED(flags_fd >= 0, "no /proc/kpageflags");
+	ASSERT_FD(fd);
+	ASSERT_OK(map_file(fd, 0, 4 * T_PAGE, IOASID_MAP_WRITE));
+	EXPECT_EQ(4 * T_PAGE, t_unmap_all(self->fd, self->id));
+	mem = mmap(NULL, 4 * T_PAGE, PROT_READ, MAP_SHARED, fd, 0);
+	ASSERT_NE(MAP_FAILED, mem);
+	ASSERT_EQ(-1, t_not_byte(mem, 4 * T_PAGE, 0));
+	for (i = 0; i < 4; i++) {
+		ASSERT_EQ(sizeof(flags), pread(flags_fd, &flags, sizeof(flags),
+					       t_phys(mem + i * T_PAGE) / T_PAGE * sizeof(flags)));
+		EXPECT_TRUE(flags & (1 << KPF_DIRTY)) TH_LOG("flags %#llx",
+							     (unsigned long long)flags);
+	}
+	close(flags_fd);
 }
 
 TEST_F(space, file_of_huge_pages)

@@ -379,6 +379,55 @@ TEST_F_TIMEOUT(space, kill_while_mapping_shared_context, 120)
 	}
 }
 
+#define VECTOR	20000
+
+static int maps_vectors(void *arg)
+{
+	struct ioasid_map_range *r = calloc(VECTOR, sizeof(*r));
+	struct victim *v = arg;
+	char byte = 0;
+	int i;
+
+	for (i = 0; i < VECTOR; i++)
+		r[i] = (struct ioasid_map_range){ SPACE_AT + i * 2 * T_PAGE,
+						  (uintptr_t)v->mem + i % 8 * T_PAGE, T_PAGE,
+						  T_FIXED_RW, 0 };
+	T_CHECK(write(v->ready, &byte, 1) == 1);
+	for (;;) {
+		T_CHECK(!t_mapv(v->self->fd, v->self->id, r, VECTOR));
+		T_CHECK(t_unmap_all(v->self->fd, v->self->id) == VECTOR * T_PAGE);
+	}
+}
+
+/* ... and with a vector of many ranges, which is all there or not at all */
+TEST_F_TIMEOUT(space, kill_while_mapping_vector, 120)
+{
+	struct victim v = { .self = self, .mem = self->mem };
+	unsigned int i;
+	int ready[2];
+	char byte;
+	pid_t pid;
+	u64 nr;
+
+	ASSERT_EQ(0, pipe(ready));
+	v.ready = ready[1];
+	for (i = 0; i < 24; i++) {
+		pid = t_fork(maps_vectors, &v);
+		ASSERT_EQ(1, read(ready[0], &byte, 1));
+		t_sleep_ms(i * 17);
+		ASSERT_EQ(0, kill(pid, SIGKILL));
+		EXPECT_EQ(-SIGKILL, t_wait(pid));
+		nr = t_nr_mappings(self->fd);
+		EXPECT_EQ(nr * T_PAGE, t_pinned(self->fd));
+		EXPECT_EQ((long long)(nr * T_PAGE), t_unmap_all(self->fd, self->id));
+		if (self->pins >= 0)
+			ASSERT_EQ(self->pins, t_pinned_pages()) TH_LOG("round %u", i);
+		/* Nothing invisible is left in the way either */
+		ASSERT_OK(t_map_at(self->fd, self->id, self->mem, SPACE_PAGES * T_PAGE, T_RW, SPACE_AT));
+		ASSERT_LT(0, t_unmap_all(self->fd, self->id));
+	}
+}
+
 static int many_mappings(void *arg)
 {
 	struct ioasid_map_range *r = calloc(20000, sizeof(*r));
