@@ -21,8 +21,9 @@
 #define REPEAT_VECTOR	3
 #define REPEAT_CLOSE	2
 #define PAGE_STRIDE	(2 * T_PAGE)
-/* A difference of two figures that is less (or below zero) is not known better */
-#define RESOLUTION	1000
+/* ns; a difference that is less (or below zero) is not known better */
+#define CLOSE_RESOLUTION	1000
+#define KILL_RESOLUTION		300000
 
 static void note_runs(const struct memory *m, const char *what)
 {
@@ -33,9 +34,9 @@ static void note_runs(const struct memory *m, const char *what)
 	note(text, "%s-%s", what, layout_name[m->layout]);
 }
 
-static u64 difference(u64 full, u64 empty)
+static u64 difference(u64 full, u64 empty, u64 resolution)
 {
-	return full > empty + RESOLUTION ? full - empty : RESOLUTION;
+	return full > empty + resolution ? full - empty : resolution;
 }
 
 /* --- 64 KiB ------------------------------------------------------------- */
@@ -410,7 +411,8 @@ static void close_all(struct bench *b, const struct side *side, enum layout layo
 	for (i = 0; i < REPEAT_CLOSE; i++) {
 		empty = close_once(side, NULL);
 		full = close_once(side, &b->mem[layout]);
-		sample(side, "us", difference(full, empty), "close-256m-%s", name);
+		sample(side, "us", difference(full, empty, CLOSE_RESOLUTION),
+		       "close-256m-%s", name);
 		sample(side, "us", full, "close-256m-%s-whole", name);
 		sample(side, "us", empty, "close-nothing");
 	}
@@ -502,12 +504,13 @@ static void kill_mapped(const struct side *side, enum layout layout)
 	u64 empty, full;
 	int i;
 
-	note("SIGKILL until waitpid returns with 256 MiB touched and mapped, less the same not mapped (at least 1 us)",
+	note("SIGKILL until waitpid returns with 256 MiB touched and mapped, less the same not mapped (known to 300 us, so at least that)",
 	     "kill-256m-%s", name);
 	for (i = 0; i < REPEAT_CLOSE; i++) {
 		empty = kill_once(side, name, "unmapped");
 		full = kill_once(side, name, "mapped");
-		sample(side, "us", difference(full, empty), "kill-256m-%s", name);
+		sample(side, "us", difference(full, empty, KILL_RESOLUTION),
+		       "kill-256m-%s", name);
 		sample(side, "us", full, "kill-256m-%s-whole", name);
 		sample(side, "us", empty, "kill-256m-%s-unmapped", name);
 	}
