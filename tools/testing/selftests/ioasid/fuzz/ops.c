@@ -1,0 +1,1116 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Bytes become system calls. See ops.h.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <linux/falloc.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "lib/check.h"
+#include "lib/proc.h"
+#include "ops.h"
+
+/*
+ * The memory of a program, always at the same address. What lies around it is
+ * not mapped, so that a struct can hang over the end.
+ */
+#define MEM		((char *)0x200000000ULL)
+#define MEM_RW		0	/* private, to be written */
+#define MEM_FILE	128	/* shared, of the memfd */
+#define MEM_RO		192	/* read-only */
+#define MEM_NONE	200	/* no access at all */
+#define MEM_SCRATCH	208	/* structs and arrays; a hole follows */
+#define MEM_SCRATCH_END	224
+#define MEM_HUGE	512	/* huge pages, if there are any */
+#define MEM_HUGE_END	1536
+#define MEM_END		2048
+#define FILE_PAGES	64
+#define VECTOR		6
+
+static u64 u8_of(struct ops *o)
+{
+	if (!o->left)
+		return 0;
+	o->left--;
+	return *o->in++;
+}
+
+static u64 bytes_of(struct ops *o, int nr)
+{
+	u64 v = 0;
+	int i;
+
+	for (i = 0; i < nr; i++)
+		v |= u8_of(o) << (8 * i);
+	return v;
+}
+
+/* Numbers at which something changes */
+static const u64 edges[] = {
+	0, 1, 4095, 4096, 4097, 0x1fffff, 0x200000, 0x40000000, 0x7fffffff, 0x80000000,
+	0xfee00000, 0xfeefffff, 0xfffff000, 0xffffffff, 0x100000000ULL, 0x7ffffff000ULL,
+	0x8000000000ULL, 0x7ffffffff000ULL, 0x800000000000ULL, 0xfffffffff000ULL,
+	0x1000000000000ULL, 0xfffffffffff000ULL, 0x7fffffffffffffffULL, 0x8000000000000000ULL,
+	0xfffffffffffff000ULL, 0xffffffffffffffffULL,
+};
+
+static u64 number(struct ops *o)
+{
+	u64 m = u8_of(o);
+
+	if (m < 128)
+		return m * T_PAGE;
+	if (m < 250)
+		return edges[m % (sizeof(edges) / sizeof(*edges))];
+	return bytes_of(o, 8);
+}
+
+/*
+ * A number as an address in this process: the kernel writes where it is told
+ * to, so it must not be where this program itself lives.
+ */
+static u64 harmless(u64 addr)
+{
+	return addr >= 0x400000 && addr < 0x100000000ULL ? addr + 0x300000000ULL : addr;
+}
+
+static u64 iova_of(struct ops *o)
+{
+	u64 m = u8_of(o);
+
+	if (m < 224)
+		return OPS_AT + m * T_PAGE;
+	if (m < 240)
+		return OPS_AT + (m - 224) * T_HUGE;
+	return number(o);
+}
+
+static u64 length_of(struct ops *o)
+{
+	u64 m = u8_of(o);
+
+	if (m < 200)
+		return (1 + m % 16) * T_PAGE;
+	if (m < 240)
+		return (m - 199) * 16 * T_PAGE;
+	return m < 244 ? (m - 239) * T_HUGE / 2 : number(o);
+}
+
+static u64 addr_of(struct ops *o)
+{
+	u64 m = u8_of(o);
+
+	if (m < 224)
+		return (uintptr_t)o->mem + m * T_PAGE;
+	if (m < 232)
+		return (uintptr_t)o->mem + (MEM_HUGE + (m - 224) * 128) * T_PAGE;
+	if (m < 248 && o->extra)
+		return (uintptr_t)o->extra + u8_of(o) % o->extra_pages * T_PAGE;
+	if (m < 250 && o->dev[0])
+		return (uintptr_t)o->dev[0]->bar;
+	return harmless(number(o));
+}
+
+static u32 flags_of(struct ops *o)
+{
+	u64 m = u8_of(o);
+	u32 flags = m & 3 ? m & 3 : T_RW;
+
+	return m < 0xf8 ? flags | (m & 4) : m & 0x17;
+}
+
+static int ctx_of(struct ops *o)
+{
+	return u8_of(o) & (OPS_CTX - 1);
+}
+
+/* A space: mostly one that is there */
+static u32 id_of(struct ops *o, int c)
+{
+	u64 m = u8_of(o);
+	int i, n = 0;
+
+	if (m >= 248)
+		return m == 248 ? bytes_of(o, 4) : m - 248;
+	for (i = 0; i < OPS_IDS; i++)
+		n += !!o->ids[c][i];
+	if (!n)
+		return m % 4;
+	m %= n;
+	for (i = 0; i < OPS_IDS; i++) {
+		u32 id = o->ids[c][i];
+
+		if (id && !m--)
+			return id;
+	}
+	return 1;
+}
+
+static u32 dev_id_of(struct ops *o)
+{
+	u64 m = u8_of(o);
+
+	return m < 240 ? o->dev_id[m % OPS_DEVS] : m - 240;
+}
+
+/* --- what must always be so ------------------------------------------------ */
+
+static void wrong(struct ops *o, const char *what, unsigned long nr, int ret)
+{
+	if (!o->wrong[0])
+		snprintf(o->wrong, sizeof(o->wrong), "command %#lx gave %d: %s; %.90s", nr, ret,
+			 what, t_explain());
+}
+
+static void mix(u64 *digest, const void *data, size_t length)
+{
+	const unsigned char *p = data;
+
+	while (length--)
+		*digest = (*digest ^ *p++) * 0x100000001b3ULL;
+}
+
+/* A space, and its share of what the context adds up */
+static void digest_space(struct ops *o, u64 *digest, int c, u32 id, struct ioasid_info *sum)
+{
+	struct ioasid_iova_range ranges[64];
+	struct ioasid_space_info s = {
+		.size = sizeof(s),
+		.ioasid = id,
+		.nr_ranges = 64,
+		.ranges = (uintptr_t)ranges,
+	};
+	int ret = t_ioctl(o->ctx[c], IOASID_SPACE_INFO, &s);
+
+	mix(digest, &ret, sizeof(ret));
+	if (ret)
+		return;
+	s.ranges = 0;
+	mix(digest, &s, sizeof(s));
+	mix(digest, ranges, s.nr_ranges * sizeof(*ranges));
+	sum->nr_spaces++;
+	sum->nr_mappings += s.nr_mappings;
+	sum->mapped += s.mapped;
+}
+
+static bool first_of(struct ops *o, int c, int i)
+{
+	int j;
+
+	for (j = 0; j < i; j++)
+		if (o->ids[c][j] == o->ids[c][i])
+			return false;
+	return true;
+}
+
+static u64 digest(struct ops *o)
+{
+	u64 d = 0xcbf29ce484222325ULL;
+	int c, i;
+
+	for (c = 0; c < OPS_CTX; c++) {
+		struct ioasid_info info = { .size = sizeof(info) }, sum = { 0 };
+
+		t_ioctl(o->ctx[c], IOASID_GET_INFO, &info);
+		mix(&d, &info, sizeof(info));
+		for (i = 0; i < OPS_IDS; i++)
+			if (o->ids[c][i] && first_of(o, c, i))
+				digest_space(o, &d, c, o->ids[c][i], &sum);
+		if (info.pinned > info.mapped)
+			wrong(o, "more is pinned than mapped", IOASID_GET_INFO, 0);
+		/* Programs can make spaces that they do not remember */
+		if (sum.nr_spaces == info.nr_spaces &&
+		    (sum.mapped != info.mapped || sum.nr_mappings != info.nr_mappings))
+			wrong(o, "the spaces do not add up to the context", IOASID_GET_INFO, 0);
+	}
+	return d;
+}
+
+/* The write itself can be what fails: then nothing is armed any more */
+static void disarm(struct ops *o)
+{
+	if (o->armed && pwrite(o->nth_fd, "0", 1, 0) != 1 && pwrite(o->nth_fd, "0", 1, 0) != 1)
+		wrong(o, "fail-nth cannot be written", 0, -errno);
+	o->armed = 0;
+}
+
+/* After every command; @nr is what was called */
+static int judge(struct ops *o, unsigned long nr, int ret)
+{
+	u64 now;
+
+	o->commands++;
+	o->succeeded += !ret;
+	disarm(o);
+	if (ret < -133)
+		wrong(o, "no errno for user space", nr, ret);
+	if (!o->alone)
+		return ret;
+	now = digest(o);
+	if (ret && now != o->digest)
+		wrong(o, "it failed and did not leave everything as it was", nr, ret);
+	o->digest = now;
+	return ret;
+}
+
+/* --- calling, straight or bent ---------------------------------------------- */
+
+static int straight(struct ops *o, int fd, unsigned long nr, void *arg)
+{
+	int ret = t_cmd(fd, nr, arg);
+
+	if (ret && ret != -ENOTTY && t_why.code == IOASID_REASON_NONE)
+		wrong(o, "it failed without a reason", nr, ret);
+	if (!ret && t_why.code != IOASID_REASON_NONE)
+		wrong(o, "it wrote a reason and did not fail", nr, ret);
+	return judge(o, nr, ret);
+}
+
+/* The struct in scratch memory, with one thing about it that is not as it should be */
+static int bent(struct ops *o, int fd, unsigned long nr, void *arg, size_t size, u64 how)
+{
+	char *scratch = o->mem + (MEM_SCRATCH + 8) * T_PAGE;
+	char *end = o->mem + MEM_SCRATCH_END * T_PAGE;
+	struct ioasid_extack *why = (void *)(scratch + T_PAGE);
+	char *at = scratch;
+	u32 *head = (u32 *)scratch;
+	u64 *extack = (u64 *)(scratch + 8);
+
+	memset(scratch, 0, 3 * T_PAGE);
+	memcpy(scratch, arg, size);
+	why->size = sizeof(*why);
+	*extack = (uintptr_t)why;
+	switch (how & 15) {
+	case 0:
+		head[0] = u8_of(o);
+		break;
+	case 1:
+		head[0] = size - 4;
+		break;
+	case 2:
+		head[0] = size + u8_of(o);
+		break;
+	case 3:
+		head[0] = size + 8 + u8_of(o);
+		scratch[head[0] - 1] = 1;
+		break;
+	case 4:
+		head[0] = T_PAGE + u8_of(o);
+		break;
+	case 5:
+		head[0] = bytes_of(o, 4);
+		break;
+	case 6:
+	case 7:
+		head[1] ^= 1U << (u8_of(o) & 31);
+		break;
+	case 8:
+		*extack = 0;
+		break;
+	case 9:
+		*extack = addr_of(o);
+		break;
+	case 10:
+		*extack = (uintptr_t)scratch + u8_of(o) % 64;
+		break;
+	case 11:
+		why->size = u8_of(o);
+		break;
+	case 12:
+		head[4 + u8_of(o) % (size / 4 - 4)] = bytes_of(o, 4);
+		break;
+	case 13:
+		memcpy(scratch + 16 + u8_of(o) % (size / 8 - 2) * 8, &(u64){ number(o) }, 8);
+		break;
+	case 14:
+		at = (char *)(uintptr_t)addr_of(o);
+		break;
+	case 15:
+		at = end - u8_of(o) % (size + 8);
+		memcpy(at, scratch, end - at < (long)size ? end - at : (long)size);
+		break;
+	}
+	return judge(o, nr, t_ioctl(fd, nr, at));
+}
+
+static int call(struct ops *o, int fd, unsigned long nr, void *arg, size_t size)
+{
+	u64 how = u8_of(o);
+	int ret;
+
+	if (how < 208)
+		return straight(o, fd, nr, arg);
+	ret = bent(o, fd, nr, arg, size, how);
+	if (!ret)
+		memcpy(arg, o->mem + (MEM_SCRATCH + 8) * T_PAGE, size);
+	return ret;
+}
+
+#define CALL(o, fd, nr, cmd)	call(o, fd, nr, cmd, sizeof(*(cmd)))
+
+/* Where an array is handed over: mostly in scratch memory */
+static u64 array(struct ops *o, const void *data, size_t size)
+{
+	char *at = o->mem + MEM_SCRATCH * T_PAGE;
+	u64 m = u8_of(o);
+
+	if (m >= 252)
+		return addr_of(o);
+	if (m >= 244)
+		at = o->mem + MEM_SCRATCH_END * T_PAGE - size + (m - 244) * 4;
+	if (at + size > o->mem + MEM_SCRATCH_END * T_PAGE)
+		size = o->mem + MEM_SCRATCH_END * T_PAGE - at;
+	memcpy(at, data, size);
+	return (uintptr_t)at;
+}
+
+/* --- spaces ----------------------------------------------------------------- */
+
+static void op_alloc(struct ops *o)
+{
+	struct ioasid_alloc cmd = { .size = sizeof(cmd), .kind = IOASID_KIND_MAPPED };
+	int c = ctx_of(o), i;
+
+	memset(cmd.label, 'a' + u8_of(o) % 26, u8_of(o) % 34 < 32 ? 5 : 32);
+	if (CALL(o, o->ctx[c], IOASID_ALLOC, &cmd))
+		return;
+	for (i = 0; i < OPS_IDS - 1 && o->ids[c][i]; i++)
+		;
+	/* A struct that hung over the end of memory does not tell the id */
+	if (cmd.ioasid)
+		o->ids[c][i] = cmd.ioasid;
+	if (o->alone)
+		o->digest = digest(o);
+}
+
+static void op_free(struct ops *o)
+{
+	struct ioasid_free cmd = { .size = sizeof(cmd) };
+	int c = ctx_of(o), i;
+
+	cmd.ioasid = id_of(o, c);
+	if (CALL(o, o->ctx[c], IOASID_FREE, &cmd))
+		return;
+	for (i = 0; i < OPS_IDS; i++)
+		if (o->ids[c][i] == cmd.ioasid)
+			o->ids[c][i] = 0;
+	if (o->alone)
+		o->digest = digest(o);
+}
+
+static void op_info(struct ops *o)
+{
+	struct ioasid_info cmd = { .size = sizeof(cmd) };
+
+	CALL(o, o->ctx[ctx_of(o)], IOASID_GET_INFO, &cmd);
+}
+
+static void op_space_info(struct ops *o)
+{
+	struct ioasid_iova_range ranges[4] = { 0 };
+	struct ioasid_space_info cmd = { .size = sizeof(cmd) };
+	int c = ctx_of(o);
+
+	cmd.ioasid = id_of(o, c);
+	cmd.nr_ranges = u8_of(o) % 5;
+	cmd.ranges = cmd.nr_ranges ? array(o, ranges, sizeof(ranges)) : 0;
+	CALL(o, o->ctx[c], IOASID_SPACE_INFO, &cmd);
+}
+
+static void op_option(struct ops *o)
+{
+	struct ioasid_option cmd = { .size = sizeof(cmd) };
+	u64 m = u8_of(o);
+
+	cmd.option = m < 240 ? IOASID_OPTION_ACCOUNT_MODE : m - 240;
+	cmd.flags = m & 1 ? IOASID_OPTION_SET : 0;
+	cmd.value = m & 2 ? IOASID_ACCOUNT_MM : IOASID_ACCOUNT_USER;
+	if (m >= 250)
+		cmd.value = number(o);
+	CALL(o, o->ctx[ctx_of(o)], IOASID_OPTION, &cmd);
+}
+
+static void op_reserve(struct ops *o)
+{
+	struct ioasid_iova_range ranges[VECTOR] = { 0 };
+	struct ioasid_reserve cmd = { .size = sizeof(cmd) };
+	int c = ctx_of(o);
+	u64 at = u8_of(o) < 200 ? OPS_AT : 0;
+	u32 i;
+
+	cmd.ioasid = id_of(o, c);
+	cmd.nr = u8_of(o) % (VECTOR + 1);
+	for (i = 0; i < cmd.nr; i++) {
+		at += u8_of(o) * T_PAGE;
+		ranges[i].first = at;
+		at += (1 + u8_of(o) % 64) * T_PAGE;
+		ranges[i].last = at - 1;
+		if (u8_of(o) > 240)
+			ranges[i].last = iova_of(o);
+	}
+	cmd.ranges = cmd.nr ? array(o, ranges, sizeof(ranges)) : 0;
+	CALL(o, o->ctx[c], IOASID_RESERVE, &cmd);
+}
+
+/* --- mappings --------------------------------------------------------------- */
+
+static void range_of(struct ops *o, struct ioasid_map_range *r)
+{
+	r->flags = flags_of(o);
+	r->iova = r->flags & IOASID_MAP_FIXED || u8_of(o) > 250 ? iova_of(o) : 0;
+	r->length = length_of(o);
+	if (u8_of(o) < 208) {
+		r->addr = addr_of(o);
+		return;
+	}
+	r->flags |= IOASID_MAP_FILE;
+	r->fd = u8_of(o) < 250 ? o->memfd : (int)u8_of(o) - 1;
+	r->addr = u8_of(o) % FILE_PAGES * T_PAGE;
+}
+
+static void op_map(struct ops *o)
+{
+	struct ioasid_map_range ranges[VECTOR] = { 0 };
+	struct ioasid_map cmd = { .size = sizeof(cmd) };
+	int c = ctx_of(o);
+	u64 m = u8_of(o);
+	u32 i;
+
+	cmd.ioasid = id_of(o, c);
+	cmd.nr = m < 128 ? 1 : m % (VECTOR + 1);
+	for (i = 0; i < cmd.nr; i++)
+		range_of(o, &ranges[i]);
+	cmd.ranges = array(o, ranges, sizeof(ranges));
+	if (m == 255)
+		cmd.nr = bytes_of(o, 4);
+	CALL(o, o->ctx[c], IOASID_MAP, &cmd);
+}
+
+static void op_unmap(struct ops *o)
+{
+	struct ioasid_unmap_range ranges[VECTOR] = { 0 };
+	struct ioasid_unmap cmd = { .size = sizeof(cmd) };
+	int c = ctx_of(o);
+	u64 m = u8_of(o);
+	u32 i;
+
+	cmd.ioasid = id_of(o, c);
+	cmd.nr = m < 128 ? 1 : m % (VECTOR + 1);
+	for (i = 0; i < cmd.nr; i++) {
+		ranges[i].iova = iova_of(o);
+		ranges[i].length = length_of(o);
+	}
+	cmd.ranges = array(o, ranges, sizeof(ranges));
+	if (m == 254)
+		cmd.nr = bytes_of(o, 4);
+	CALL(o, o->ctx[c], IOASID_UNMAP, &cmd);
+}
+
+/* A mapping that is there, as TRANSLATE tells it: bytes alone would seldom hit one */
+static int found(struct ops *o, int c, u32 id, struct ioasid_translate *tr)
+{
+	memset(tr, 0, sizeof(*tr));
+	tr->size = sizeof(*tr);
+	tr->ioasid = id;
+	tr->iova = iova_of(o);
+	return t_ioctl(o->ctx[c], IOASID_TRANSLATE, tr);
+}
+
+static void op_unmap_found(struct ops *o)
+{
+	struct ioasid_unmap_range range = { 0 };
+	struct ioasid_unmap cmd = { .size = sizeof(cmd), .nr = 1 };
+	struct ioasid_translate tr;
+	int c = ctx_of(o);
+
+	cmd.ioasid = id_of(o, c);
+	if (found(o, c, cmd.ioasid, &tr))
+		return;
+	range.iova = tr.map_iova;
+	range.length = tr.map_length;
+	cmd.ranges = array(o, &range, sizeof(range));
+	CALL(o, o->ctx[c], IOASID_UNMAP, &cmd);
+}
+
+static void op_unmap_all(struct ops *o)
+{
+	struct ioasid_unmap cmd = { .size = sizeof(cmd), .flags = IOASID_UNMAP_ALL };
+	int c = ctx_of(o);
+
+	cmd.ioasid = id_of(o, c);
+	CALL(o, o->ctx[c], IOASID_UNMAP, &cmd);
+}
+
+static void op_copy(struct ops *o)
+{
+	struct ioasid_copy cmd = { .size = sizeof(cmd) };
+	struct ioasid_translate tr;
+	int c = ctx_of(o);
+	u64 m;
+
+	cmd.src_ioasid = id_of(o, c);
+	cmd.dst_ioasid = id_of(o, c);
+	cmd.flags = flags_of(o);
+	m = u8_of(o);
+	if (m < 160 && !found(o, c, cmd.src_ioasid, &tr)) {
+		cmd.src_iova = tr.map_iova + m % 4 * T_PAGE;
+		cmd.length = tr.map_length - m % 8 * T_PAGE;
+	} else {
+		cmd.src_iova = iova_of(o);
+		cmd.length = length_of(o);
+	}
+	cmd.dst_iova = cmd.flags & IOASID_MAP_FIXED ? iova_of(o) : 0;
+	CALL(o, o->ctx[c], IOASID_COPY, &cmd);
+}
+
+static void op_translate(struct ops *o)
+{
+	struct ioasid_translate cmd = { .size = sizeof(cmd) };
+	int c = ctx_of(o);
+
+	cmd.ioasid = id_of(o, c);
+	cmd.iova = iova_of(o);
+	cmd.flags = u8_of(o) & 1 ? IOASID_TRANSLATE_PHYS : 0;
+	CALL(o, o->ctx[c], IOASID_TRANSLATE, &cmd);
+}
+
+static void op_dirty(struct ops *o)
+{
+	struct ioasid_dirty_set set = { .size = sizeof(set) };
+	struct ioasid_dirty_get get = { .size = sizeof(get) };
+	u64 bitmap[8] = { 0 };
+	int c = ctx_of(o);
+	u64 m = u8_of(o);
+
+	if (m & 1) {
+		set.ioasid = id_of(o, c);
+		set.flags = m >> 1 & 1;
+		CALL(o, o->ctx[c], IOASID_DIRTY_SET, &set);
+		return;
+	}
+	get.ioasid = id_of(o, c);
+	get.iova = iova_of(o);
+	get.length = length_of(o);
+	get.page_size = m & 2 ? T_PAGE : number(o);
+	get.bitmap = array(o, bitmap, sizeof(bitmap));
+	CALL(o, o->ctx[c], IOASID_DIRTY_GET, &get);
+}
+
+/* --- devices ---------------------------------------------------------------- */
+
+static void op_device_info(struct ops *o)
+{
+	struct ioasid_iova_range ranges[4] = { 0 };
+	struct ioasid_device_info cmd = { .size = sizeof(cmd) };
+	int c = ctx_of(o);
+	u64 m = u8_of(o);
+
+	cmd.dev_id = dev_id_of(o);
+	cmd.nr_ranges = m % 5;
+	cmd.ranges = cmd.nr_ranges ? array(o, ranges, sizeof(ranges)) : 0;
+	if (m & 64) {
+		cmd.hw_info_len = m & 128 ? 64 : m & 15;
+		cmd.hw_info = array(o, ranges, sizeof(ranges));
+	}
+	CALL(o, o->ctx[c], IOASID_DEVICE_INFO, &cmd);
+}
+
+static u32 attach_flags_of(struct ops *o)
+{
+	u64 m = u8_of(o);
+
+	return m < 240 ? m & IOASID_ATTACH_REPLACE : 1U << (m & 15);
+}
+
+static void op_attach(struct ops *o)
+{
+	struct ioasid_device_attach cmd = { .size = sizeof(cmd) };
+	int c = ctx_of(o);
+
+	cmd.dev_id = dev_id_of(o);
+	cmd.ioasid = id_of(o, c);
+	cmd.flags = attach_flags_of(o);
+	cmd.pasid = u8_of(o) > 240 ? u8_of(o) : 0;
+	CALL(o, o->ctx[c], IOASID_DEVICE_ATTACH, &cmd);
+}
+
+static void op_detach(struct ops *o)
+{
+	struct ioasid_device_detach cmd = { .size = sizeof(cmd) };
+	int c = ctx_of(o);
+
+	cmd.dev_id = dev_id_of(o);
+	cmd.pasid = u8_of(o) > 240 ? u8_of(o) : 0;
+	CALL(o, o->ctx[c], IOASID_DEVICE_DETACH, &cmd);
+}
+
+/* A file descriptor of the wrong kind now and then */
+static int any_fd(struct ops *o, int right, const struct t_vfio *v)
+{
+	u64 m = u8_of(o);
+
+	if (m < 224)
+		return right;
+	switch (m & 7) {
+	case 0:
+		return o->ctx[0];
+	case 1:
+		return v->container;
+	case 2:
+		return v->group;
+	case 3:
+		return v->device;
+	case 4:
+		return o->memfd;
+	case 5:
+		return -1;
+	case 6:
+		return 1000;
+	}
+	return 1;
+}
+
+static struct t_vfio *dev_of(struct ops *o, int *which)
+{
+	*which = u8_of(o) % OPS_DEVS;
+	if (!o->dev[*which])
+		*which = 0;
+	return o->dev[*which];
+}
+
+static void op_vfio_attach(struct ops *o)
+{
+	struct vfio_device_attach cmd = { .argsz = sizeof(cmd) };
+	int which, c = ctx_of(o);
+	struct t_vfio *v = dev_of(o, &which);
+	u64 m;
+
+	if (!v)
+		return;
+	m = u8_of(o);
+	cmd.flags = attach_flags_of(o);
+	cmd.ioasid = id_of(o, c);
+	if (m < 64) {
+		cmd.flags = VFIO_DEVICE_ATTACH_KNOW;
+		cmd.ioasid = 0;
+	}
+	cmd.ioasid_fd = any_fd(o, o->ctx[c], v);
+	cmd.device_fd = any_fd(o, v->device, v);
+	cmd.pasid = m > 250 ? u8_of(o) : 0;
+	cmd.cookie = m;
+	/* A bent struct may name another device or lose the answer */
+	o->known[0] = o->known[0] || o->dev[0];
+	o->known[1] = o->known[1] || o->dev[1];
+	if (!CALL(o, v->container, VFIO_DEVICE_ATTACH, &cmd) && cmd.dev_id)
+		o->dev_id[which] = cmd.dev_id;
+}
+
+static void op_vfio_detach(struct ops *o)
+{
+	struct vfio_device_detach cmd = { .argsz = sizeof(cmd) };
+	int which;
+	struct t_vfio *v = dev_of(o, &which);
+
+	if (!v)
+		return;
+	cmd.device_fd = any_fd(o, v->device, v);
+	cmd.pasid = u8_of(o) > 240 ? u8_of(o) : 0;
+	CALL(o, v->container, VFIO_DEVICE_DETACH, &cmd);
+}
+
+/* What else can be said to a container, a group and a device */
+static void op_vfio_other(struct ops *o)
+{
+	struct vfio_iommu_type1_dma_map map = { .argsz = sizeof(map), .flags = 3 };
+	int which, fd;
+	struct t_vfio *v = dev_of(o, &which);
+
+	if (!v)
+		return;
+	switch (u8_of(o) % 10) {
+	case 0:
+		ioctl(v->container, VFIO_CHECK_EXTENSION, number(o));
+		break;
+	case 1:
+		ioctl(v->container, VFIO_CHECK_EXTENSION, VFIO_IOASID_IOMMU);
+		break;
+	case 2:
+		ioctl(v->container, VFIO_SET_IOMMU, u8_of(o) & 1 ? VFIO_IOASID_IOMMU :
+		      (u64)VFIO_TYPE1v2_IOMMU);
+		break;
+	case 3:
+		map.iova = iova_of(o);
+		map.vaddr = addr_of(o);
+		map.size = length_of(o);
+		judge(o, VFIO_IOMMU_MAP_DMA, t_ioctl(v->container, VFIO_IOMMU_MAP_DMA, &map));
+		break;
+	case 4:
+		fd = any_fd(o, v->container, v);
+		ioctl(v->group, VFIO_GROUP_SET_CONTAINER, &fd);
+		break;
+	case 5:
+		ioctl(v->group, VFIO_GROUP_UNSET_CONTAINER);
+		break;
+	case 6:
+		ioctl(v->device, VFIO_DEVICE_RESET);
+		break;
+	case 7:
+		ioctl(v->container, _IO(IOASID_TYPE, 0x40 + u8_of(o) % 16), o->mem);
+		break;
+	case 8:
+		ioctl(v->device, _IO(IOASID_TYPE, u8_of(o)), o->mem);
+		break;
+	case 9:
+		t_vfio_bus_master(v, u8_of(o) & 1);
+		break;
+	}
+	if (o->alone)
+		o->digest = digest(o);
+}
+
+/* The only way that a device is no longer known to a context */
+static void op_reopen_device(struct ops *o)
+{
+	int which;
+	struct t_vfio *v = dev_of(o, &which);
+
+	if (!v || !o->alone)
+		return;
+	disarm(o);
+	t_vfio_close_device(v);
+	if (t_vfio_reopen_device(v))
+		wrong(o, "a device that was closed cannot be opened again", 0, 0);
+	o->known[which] = false;
+	o->digest = digest(o);
+}
+
+static void op_reopen_context(struct ops *o)
+{
+	int c = ctx_of(o), i;
+
+	if (!o->alone)
+		return;
+	disarm(o);
+	close(o->ctx[c]);
+	for (i = 0; i < OPS_IDS; i++)
+		o->ids[c][i] = 0;
+	o->ctx[c] = t_open();
+	if (o->ctx[c] < 0)
+		wrong(o, "/dev/ioasid cannot be opened", 0, o->ctx[c]);
+	o->digest = digest(o);
+}
+
+static void op_raw(struct ops *o)
+{
+	u64 *words = (u64 *)(o->mem + MEM_SCRATCH * T_PAGE);
+	unsigned long nr = _IO(IOASID_TYPE, u8_of(o) % 0x20);
+	int i, c = ctx_of(o);
+
+	memset(words, 0, T_PAGE);
+	if (u8_of(o) > 240)
+		nr ^= bytes_of(o, 4);
+	for (i = 0; i < 12; i++)
+		words[i] = u8_of(o) & 1 ? harmless(bytes_of(o, 8)) : u8_of(o);
+	judge(o, nr, t_ioctl(o->ctx[c], nr, words));
+	/* Whatever it was, it may have made a space that nobody remembers */
+	if (o->alone)
+		o->digest = digest(o);
+}
+
+/* --- memory and process ------------------------------------------------------ */
+
+static void op_memory(struct ops *o)
+{
+	u64 m = u8_of(o), pages = 1 + u8_of(o) % 32;
+	char *at = o->mem + u8_of(o) % MEM_SCRATCH * T_PAGE;
+	size_t len = pages * T_PAGE;
+
+	if (at + len > o->mem + MEM_SCRATCH * T_PAGE)
+		return;
+	o->mem_dirty = true;
+	switch (m % 8) {
+	case 0:
+		munmap(at, len);
+		break;
+	case 1:
+		mprotect(at, len, PROT_READ);
+		break;
+	case 2:
+		mprotect(at, len, PROT_READ | PROT_WRITE);
+		break;
+	case 3:
+		madvise(at, len, MADV_DONTNEED);
+		break;
+	case 4:
+		mmap(at, len, PROT_READ | PROT_WRITE, MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS, -1,
+		     0);
+		break;
+	case 5:
+		mmap(at, len, PROT_READ | PROT_WRITE, MAP_FIXED | MAP_SHARED, o->memfd,
+		     u8_of(o) % FILE_PAGES * T_PAGE);
+		break;
+	case 6:
+		mremap(at, len, len, MREMAP_MAYMOVE | MREMAP_FIXED,
+		       o->mem + u8_of(o) % (MEM_SCRATCH - 32) * T_PAGE);
+		break;
+	case 7:
+		mmap(at, len, PROT_READ, MAP_FIXED | MAP_PRIVATE, o->memfd, 0);
+		break;
+	}
+}
+
+static void op_file(struct ops *o)
+{
+	u64 m = u8_of(o), page = u8_of(o) % FILE_PAGES;
+
+	o->file_dirty = true;
+	switch (m % 4) {
+	case 0:
+		if (ftruncate(o->memfd, page * T_PAGE))
+			return;
+		break;
+	case 1:
+		if (ftruncate(o->memfd, FILE_PAGES * T_PAGE))
+			return;
+		break;
+	case 2:
+		fallocate(o->memfd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, page * T_PAGE,
+			  (1 + u8_of(o) % 16) * T_PAGE);
+		break;
+	case 3:
+		fcntl(o->memfd, F_ADD_SEALS, u8_of(o) & 0x1e);
+		break;
+	}
+}
+
+/* Without this capability RLIMIT_MEMLOCK counts */
+static void ipc_lock(bool on)
+{
+	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[2];
+
+	if (syscall(SYS_capget, &head, data))
+		return;
+	if (on)
+		data[0].effective |= 1U << CAP_IPC_LOCK;
+	else
+		data[0].effective &= ~(1U << CAP_IPC_LOCK);
+	syscall(SYS_capset, &head, data);
+}
+
+static void op_limit(struct ops *o)
+{
+	struct rlimit limit;
+	u64 m = u8_of(o);
+
+	o->limit_dirty = true;
+	ipc_lock(m & 1);
+	if (getrlimit(RLIMIT_MEMLOCK, &limit))
+		return;
+	limit.rlim_cur = m / 2 * T_PAGE;
+	if (limit.rlim_cur < limit.rlim_max)
+		setrlimit(RLIMIT_MEMLOCK, &limit);
+}
+
+/* A child makes every page of the parent a shared one, and takes its share with it */
+static void op_fork(struct ops *o)
+{
+	u64 m = u8_of(o);
+	int c = ctx_of(o);
+	pid_t pid;
+
+	if (o->forked)
+		return;
+	o->forked = true;
+	pid = fork();
+	if (!pid) {
+		u32 id = id_of(o, c);
+
+		memset(o->mem, m, 8 * T_PAGE);
+		if (m & 1)
+			t_unmap_all(o->ctx[c], id);
+		if (m & 2)
+			t_map_at(o->ctx[c], id, o->mem, 4 * T_PAGE, T_RW, OPS_AT + m * T_PAGE);
+		_exit(0);
+	}
+	if (pid > 0)
+		waitpid(pid, NULL, 0);
+	id_of(o, c);
+	if (o->alone)
+		o->digest = digest(o);
+}
+
+/* The nth allocation of the next command fails, where the kernel can do that */
+static void op_fail(struct ops *o)
+{
+	u64 m = 1 + u8_of(o) % 100;
+	char text[16];
+
+	if (o->nth_fd < 0)
+		return;
+	snprintf(text, sizeof(text), "%llu", (unsigned long long)m);
+	o->armed = pwrite(o->nth_fd, text, strlen(text), 0) > 0;
+}
+
+typedef void (*op_fn)(struct ops *o);
+
+/* Twice in the list: twice as often. New ones go to the end: the corpus stays what it is */
+static const op_fn table[] = {
+	op_alloc, op_free, op_info, op_space_info, op_option, op_reserve, op_map, op_map, op_map,
+	op_map, op_unmap, op_unmap_found, op_unmap_found, op_unmap_all, op_copy, op_copy,
+	op_translate, op_dirty, op_device_info, op_attach, op_attach, op_detach, op_vfio_attach,
+	op_vfio_attach, op_vfio_detach, op_vfio_other, op_reopen_device, op_reopen_context, op_raw,
+	op_memory, op_memory, op_file, op_limit, op_fork, op_fail,
+};
+
+/* --- a program and its world -------------------------------------------------- */
+
+static int map_memory(struct ops *o)
+{
+	static const struct {
+		int first, end, prot;
+	} parts[] = {
+		{ MEM_RW, MEM_FILE, PROT_READ | PROT_WRITE },
+		{ MEM_RO, MEM_NONE, PROT_READ },
+		{ MEM_NONE, MEM_SCRATCH, PROT_NONE },
+		{ MEM_SCRATCH, MEM_SCRATCH_END, PROT_READ | PROT_WRITE },
+		{ MEM_HUGE, MEM_HUGE_END, PROT_READ | PROT_WRITE },
+	};
+	const int flags = MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+	size_t i;
+
+	munmap(MEM, MEM_END * T_PAGE);
+	o->mem = MEM;
+	for (i = 0; i < sizeof(parts) / sizeof(*parts); i++)
+		if (mmap(MEM + parts[i].first * T_PAGE, (parts[i].end - parts[i].first) * T_PAGE,
+			 parts[i].prot, flags, -1, 0) == MAP_FAILED)
+			return -errno;
+	madvise(MEM + MEM_HUGE * T_PAGE, (MEM_HUGE_END - MEM_HUGE) * T_PAGE, MADV_HUGEPAGE);
+	if (mmap(MEM + MEM_FILE * T_PAGE, FILE_PAGES * T_PAGE, PROT_READ | PROT_WRITE,
+		 MAP_FIXED | MAP_SHARED, o->memfd, 0) == MAP_FAILED)
+		return -errno;
+	o->mem_dirty = false;
+	return 0;
+}
+
+static int make_file(struct ops *o)
+{
+	if (o->memfd >= 0)
+		close(o->memfd);
+	o->memfd = memfd_create("ops", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (o->memfd < 0 || ftruncate(o->memfd, FILE_PAGES * T_PAGE))
+		return -errno;
+	o->file_dirty = false;
+	return map_memory(o);
+}
+
+int ops_open_on(struct ops *o, const int *ctx)
+{
+	int c;
+
+	memset(o, 0, sizeof(*o));
+	for (c = 0; c < OPS_CTX; c++)
+		o->ctx[c] = ctx[c];
+	o->ids = o->own_ids;
+	o->dev_id = o->own_dev_id;
+	o->memfd = -1;
+	o->nth_fd = open("/proc/thread-self/fail-nth", O_RDWR | O_CLOEXEC);
+	return make_file(o);
+}
+
+int ops_open(struct ops *o)
+{
+	int ctx[OPS_CTX], c, ret;
+
+	for (c = 0; c < OPS_CTX; c++) {
+		ctx[c] = t_open();
+		if (ctx[c] < 0)
+			return ctx[c];
+	}
+	ret = ops_open_on(o, ctx);
+	o->alone = true;
+	return ret;
+}
+
+void ops_close(struct ops *o)
+{
+	int c;
+
+	for (c = 0; c < OPS_CTX; c++)
+		close(o->ctx[c]);
+	close(o->memfd);
+	if (o->nth_fd >= 0)
+		close(o->nth_fd);
+	munmap(MEM, MEM_END * T_PAGE);
+}
+
+static int reset_process(struct ops *o)
+{
+	struct rlimit limit;
+
+	if (!o->limit_dirty)
+		return 0;
+	o->limit_dirty = false;
+	ipc_lock(true);
+	if (getrlimit(RLIMIT_MEMLOCK, &limit))
+		return -errno;
+	limit.rlim_cur = limit.rlim_max;
+	return setrlimit(RLIMIT_MEMLOCK, &limit) ? -errno : 0;
+}
+
+int ops_reset(struct ops *o)
+{
+	int c, i, ret = reset_process(o);
+
+	for (i = 0; i < OPS_DEVS && !ret; i++) {
+		if (!o->known[i])
+			continue;
+		o->known[i] = false;
+		t_vfio_close_device(o->dev[i]);
+		ret = t_vfio_reopen_device(o->dev[i]);
+	}
+	for (c = 0; c < OPS_CTX && !ret; c++) {
+		close(o->ctx[c]);
+		o->ctx[c] = t_open();
+		ret = o->ctx[c] < 0 ? o->ctx[c] : 0;
+	}
+	for (i = 0; i < OPS_CTX * OPS_IDS; i++)
+		o->ids[i / OPS_IDS][i % OPS_IDS] = 0;
+	for (i = 0; i < OPS_DEVS; i++)
+		o->dev_id[i] = 0;
+	o->forked = false;
+	if (!ret && o->file_dirty)
+		ret = make_file(o);
+	else if (!ret && o->mem_dirty)
+		ret = map_memory(o);
+	return ret;
+}
+
+int ops_run(struct ops *o, const void *program, size_t length)
+{
+	o->in = program;
+	o->left = length;
+	o->wrong[0] = '\0';
+	if (o->alone)
+		o->digest = digest(o);
+	while (o->left && !o->wrong[0])
+		table[u8_of(o) % (sizeof(table) / sizeof(*table))](o);
+	disarm(o);
+	return o->wrong[0] ? -EPROTO : 0;
+}
+
+int ops_device(struct t_vfio *v, int nth)
+{
+	const char *addr = t_pci(T_EDU, nth);
+
+	return addr ? t_vfio_open(v, addr, VFIO_IOASID_IOMMU) : -ENOENT;
+}

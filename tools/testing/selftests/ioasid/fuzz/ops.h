@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Bytes become system calls: the interpreter that the fuzzer, the replay of its
+ * corpus and the stress test share. Every byte string is a valid program. A
+ * program calls all commands of /dev/ioasid and of a VFIO container, and moves
+ * the memory under them, mostly with arguments that make sense and sometimes
+ * with ones that do not. The same bytes do the same every time; nothing here
+ * may depend on addresses or time.
+ */
+#ifndef T_OPS_H
+#define T_OPS_H
+
+#include "lib/vfio.h"
+
+#define OPS_CTX		2
+#define OPS_IDS		8	/* spaces of a context that a program remembers */
+#define OPS_DEVS	2
+#define OPS_AT		0x100000000ULL	/* where most programs map */
+#define OPS_WINDOW	256	/* pages there */
+
+/**
+ * struct ops - what a program works on
+ * @ctx: open /dev/ioasid
+ * @ids: spaces of each context, 0 where none; may be memory that other
+ *	processes write, since a wrong id is a valid test
+ * @dev: devices in containers of VFIO_IOASID_IOMMU, or NULL
+ * @dev_id: their ids, in shared memory if @ids is
+ * @alone: nobody else uses the contexts: then a command that fails must leave
+ *	everything as it was, and this is checked
+ * @extra: memory that may also be mapped, or NULL
+ * @extra_pages: its size
+ * @wrong: the first thing that was not as it must be; empty if all is well
+ * @commands: commands so far
+ * @succeeded: how many of them did
+ *
+ * The rest is private to ops.c.
+ */
+struct ops {
+	int ctx[OPS_CTX];
+	volatile u32 (*ids)[OPS_IDS];
+	struct t_vfio *dev[OPS_DEVS];
+	volatile u32 *dev_id;
+	bool alone;
+	char *extra;
+	u32 extra_pages;
+	char wrong[256];
+	u64 commands;
+	u64 succeeded;
+
+	u32 own_ids[OPS_CTX][OPS_IDS];
+	u32 own_dev_id[OPS_DEVS];
+	const unsigned char *in;
+	size_t left;
+	char *mem;
+	int memfd;
+	int nth_fd;
+	bool mem_dirty;
+	bool file_dirty;
+	bool limit_dirty;
+	bool known[OPS_DEVS];
+	bool forked;
+	bool armed;
+	u64 digest;
+};
+
+/* Memory and contexts of its own, no device; 0 or a negative errno */
+int ops_open(struct ops *o);
+/* The same on contexts that are open already */
+int ops_open_on(struct ops *o, const int *ctx);
+void ops_close(struct ops *o);
+
+/* Runs a program: 0, or -EPROTO with @wrong set */
+int ops_run(struct ops *o, const void *program, size_t length);
+/* Everything as after ops_open(); closes what the program has made */
+int ops_reset(struct ops *o);
+
+/* The @nth device of the bed behind VFIO_IOASID_IOMMU; -ENOENT: it has none */
+int ops_device(struct t_vfio *v, int nth);
+
+#endif /* T_OPS_H */
