@@ -1,0 +1,716 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Each allocation that a command makes fails once. A sequence of commands runs
+ * again and again; in each of its steps the first allocation fails, then the
+ * second and so on, until one run of the step has none left to fail. A step
+ * that fails must say that memory was short and leave everything as it was:
+ * spaces, mappings, attachments, what is pinned and charged. Then it is done
+ * once more without a fault, and the sequence goes on to its end, so that
+ * nothing can be left half done.
+ *
+ * Needs a kernel with fault injection: CONFIG_FAULT_INJECTION, FAILSLAB,
+ * FAIL_PAGE_ALLOC, debugfs. IOASID_KMEMLEAK=1 asks kmemleak at the end.
+ */
+#include <dirent.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+
+#include "harness.h"
+
+#define AT	0x100000000ULL
+#define PAGES	64
+#define BIG	600		/* pages that lie apart: more runs than a batch has */
+#define FAULTS	2000		/* no step has that many allocations */
+#define STEPS	100
+#define DEBUGFS	"/sys/kernel/debug/"
+
+/* What must be the same before and after a step that failed */
+struct state {
+	struct ioasid_info info;
+	struct ioasid_space_info space[2];
+	struct ioasid_iova_range ranges[2][16];
+	struct ioasid_translate at[2][2];
+	struct ioasid_device_info device[2];
+	long pins;
+	long vm_pin;
+};
+
+FIXTURE(fault) {
+	struct __test_metadata *md;
+	int ctx;
+	u32 id[2];
+	struct t_dma dev[2];
+	int nr_devs;		/* open now */
+	char *mem;		/* BIG pages, in no order */
+	int memfd;
+	u64 iova;
+	int nth_fd;
+	long pins;
+	long objects;		/* of our cache */
+	/* the fault */
+	int step;		/* that we are at */
+	int target;		/* where the fault is */
+	int nth;
+	bool reached;
+	bool fired;
+	bool retry;
+	bool bad;
+	struct state before;
+	int fired_steps;
+	int fired_faults;
+	int ignored;
+};
+
+typedef FIXTURE_DATA(fault) fault_t;
+
+static void nth_set(fault_t *t, int nth)
+{
+	char text[16];
+	int len = snprintf(text, sizeof(text), "%d", nth);
+
+	/* Reading the number from user memory is itself what can fail */
+	if (pwrite(t->nth_fd, text, len, 0) != len && pwrite(t->nth_fd, text, len, 0) != len)
+		t->bad = true;
+}
+
+/* Disarms: was there an nth allocation? Telling us can be the last one that fails */
+static bool nth_fired(fault_t *t)
+{
+	char text[16] = "";
+	ssize_t len = pread(t->nth_fd, text, sizeof(text) - 1, 0);
+	bool fired = len > 0 && atoi(text) == 0;
+
+	nth_set(t, 0);
+	return fired;
+}
+
+static void look(fault_t *t, struct state *s)
+{
+	int i, j;
+
+	memset(s, 0, sizeof(*s));
+	s->pins = t_pinned_pages();
+	s->vm_pin = t_status_kib(0, "VmPin");
+	if (t->ctx < 0)
+		return;
+	t_info(t->ctx, &s->info);
+	for (i = 0; i < 2; i++) {
+		struct ioasid_space_info *space = &s->space[i];
+
+		space->size = sizeof(*space);
+		space->ioasid = t->id[i];
+		space->nr_ranges = 16;
+		space->ranges = (uintptr_t)s->ranges[i];
+		t_cmd(t->ctx, IOASID_SPACE_INFO, space);
+		space->ranges = 0;
+		for (j = 0; j < 2; j++)
+			t_translate(t->ctx, t->id[i], AT + j * 16 * T_PAGE, 0, &s->at[i][j]);
+		if (i < t->nr_devs && t->dev[i].vfio.dev_id)
+			t_device_info(t->ctx, t->dev[i].vfio.dev_id, &s->device[i]);
+	}
+}
+
+static const char *difference(const struct state *a, const struct state *b)
+{
+	if (memcmp(&a->info, &b->info, sizeof(a->info)))
+		return "the context";
+	if (memcmp(a->space, b->space, sizeof(a->space)))
+		return "a space";
+	if (memcmp(a->ranges, b->ranges, sizeof(a->ranges)))
+		return "usable ranges";
+	if (memcmp(a->at, b->at, sizeof(a->at)))
+		return "a mapping";
+	if (memcmp(a->device, b->device, sizeof(a->device)))
+		return "a device";
+	if (a->pins != b->pins)
+		return "pinned pages";
+	return a->vm_pin != b->vm_pin ? "VmPin" : NULL;
+}
+
+static void complain(fault_t *t, const char *call, int ret, const char *what)
+{
+	struct __test_metadata *_metadata = t->md;
+
+	t->bad = true;
+	EXPECT_FALSE(t->bad)
+		TH_LOG("fault %d in step %d: %s gave %d: %s; %s", t->nth, t->step, call, ret, what,
+		       t_explain());
+}
+
+static void begin(fault_t *t)
+{
+	if (t->retry)
+		return;
+	if (++t->step != t->target)
+		return;
+	t->reached = true;
+	look(t, &t->before);
+	t_why.code = IOASID_REASON_NONE;
+	nth_set(t, t->nth);
+}
+
+/* What a step may do when an allocation fails */
+enum step {
+	STEP_OURS,	/* ENOMEM or EFAULT, with a reason */
+	STEP_UNDO,	/* gives something back: fails only if it cannot read its struct */
+	STEP_FOREIGN,	/* VFIO's: any errno */
+	STEP_CLOSE,	/* cannot fail */
+};
+
+static void judge(fault_t *t, enum step kind, const char *call, int ret)
+{
+	const char *changed;
+	struct state after;
+
+	if (ret != -ENOMEM && ret != -EFAULT && kind != STEP_FOREIGN)
+		complain(t, call, ret, "not ENOMEM or EFAULT");
+	if (ret != -EFAULT && kind == STEP_UNDO)
+		complain(t, call, ret, "giving back takes memory");
+	if (kind == STEP_CLOSE)
+		complain(t, call, ret, "a close failed");
+	if (kind != STEP_FOREIGN && t->ctx >= 0 &&
+	    (t_why.code == IOASID_REASON_NONE || !t_why.msg[0]))
+		complain(t, call, ret, "no reason given");
+	look(t, &after);
+	changed = difference(&t->before, &after);
+	if (changed)
+		complain(t, call, ret, changed);
+}
+
+/* Once more? */
+static bool again(fault_t *t, enum step kind, const char *call, int ret)
+{
+	if (t->retry || t->step != t->target) {
+		if (ret < 0)
+			complain(t, call, ret, "failed without a fault");
+		t->retry = false;
+		return false;
+	}
+	t->fired = nth_fired(t);
+	if (!t->fired && ret < 0)
+		complain(t, call, ret, "failed without a fault");
+	if (ret >= 0) {
+		t->ignored += t->fired;
+		return false;
+	}
+	judge(t, kind, call, ret);
+	t->retry = !t->bad;
+	return t->retry;
+}
+
+#define STEP_KIND(t, kind, call) do {						\
+	int __ret;								\
+										\
+	do {									\
+		begin(t);							\
+		__ret = (call);							\
+	} while (again(t, kind, #call, __ret));					\
+	if ((t)->bad)								\
+		return;								\
+} while (0)
+
+#define STEP(t, call)	STEP_KIND(t, STEP_OURS, call)
+#define UNDO(t, call)	STEP_KIND(t, STEP_UNDO, call)
+#define FOREIGN(t, call) STEP_KIND(t, STEP_FOREIGN, call)
+#define CLOSE(t, call)	STEP_KIND(t, STEP_CLOSE, call)
+
+/* --- the sequences: what is not closed here is closed by run() ---------------- */
+
+static int open_ctx(fault_t *t)
+{
+	t->ctx = t_open();
+	return t->ctx;
+}
+
+static int close_ctx(fault_t *t)
+{
+	int ret = close(t->ctx);
+
+	t->ctx = -1;
+	t->id[0] = 0;
+	t->id[1] = 0;
+	return ret;
+}
+
+static int alloc(fault_t *t, int i)
+{
+	return t_alloc_label(t->ctx, &t->id[i], "fault");
+}
+
+/* As the command tells it, 0 for all bytes that were wanted */
+static int unmapped(long long got, u64 want)
+{
+	return got < 0 ? got : got == (long long)want ? 0 : -EIO;
+}
+
+static void two_spaces(fault_t *t)
+{
+	STEP(t, open_ctx(t));
+	STEP(t, alloc(t, 0));
+	STEP(t, alloc(t, 1));
+}
+
+#define CALL(fn, t) do {							\
+	fn(t);									\
+	if ((t)->bad)								\
+		return;								\
+} while (0)
+
+static void seq_basic(fault_t *t)
+{
+	struct ioasid_iova_range ranges[16];
+	struct ioasid_info info;
+	u64 mode;
+
+	CALL(two_spaces, t);
+	STEP(t, t_info(t->ctx, &info));
+	STEP(t, t_space_ranges(t->ctx, t->id[0], ranges, 16));
+	STEP(t, t_option_set(t->ctx, IOASID_OPTION_ACCOUNT_MODE, IOASID_ACCOUNT_MM));
+	STEP(t, t_option_get(t->ctx, IOASID_OPTION_ACCOUNT_MODE, &mode));
+	UNDO(t, t_free(t->ctx, t->id[0]));
+	CLOSE(t, close_ctx(t));
+}
+
+static void seq_map(fault_t *t)
+{
+	struct ioasid_translate tr;
+	u64 iova;
+
+	CALL(two_spaces, t);
+	STEP(t, t_map_at(t->ctx, t->id[0], t->mem, PAGES * T_PAGE, T_RW, AT));
+	STEP(t, t_map(t->ctx, t->id[0], t->mem, T_PAGE, IOASID_MAP_READ, &iova));
+	STEP(t, t_translate(t->ctx, t->id[0], AT, IOASID_TRANSLATE_PHYS, &tr));
+	STEP(t, t_map_at(t->ctx, t->id[1], t->mem, BIG * T_PAGE, T_RW, AT));
+	UNDO(t, unmapped(t_unmap_all(t->ctx, t->id[1]), BIG * T_PAGE));
+	STEP(t, unmapped(t_unmap(t->ctx, t->id[0], AT, PAGES * T_PAGE), PAGES * T_PAGE));
+	UNDO(t, t_free(t->ctx, t->id[0]));
+}
+
+/* In the accounting of VFIO type1, which locks and allocates elsewhere */
+static void seq_map_mm(fault_t *t)
+{
+	STEP(t, open_ctx(t));
+	STEP(t, alloc(t, 0));
+	STEP(t, t_option_set(t->ctx, IOASID_OPTION_ACCOUNT_MODE, IOASID_ACCOUNT_MM));
+	STEP(t, t_map_at(t->ctx, t->id[0], t->mem, BIG * T_PAGE, T_RW, AT));
+	CLOSE(t, close_ctx(t));
+}
+
+#define RANGES	9
+
+static void seq_vector(fault_t *t)
+{
+	struct ioasid_unmap_range gone[RANGES];
+	struct ioasid_map_range ranges[RANGES];
+	int i;
+
+	CALL(two_spaces, t);
+	for (i = 0; i < RANGES; i++) {
+		ranges[i] = (struct ioasid_map_range){
+			.iova = AT + i * 16 * T_PAGE,
+			.addr = (uintptr_t)t->mem + i * 20 * T_PAGE,
+			.length = (1 + i) * T_PAGE,
+			.flags = T_FIXED_RW,
+		};
+		gone[i] = (struct ioasid_unmap_range){
+			.iova = ranges[i].iova,
+			.length = ranges[i].length,
+		};
+	}
+	STEP(t, t_mapv(t->ctx, t->id[0], ranges, RANGES));
+	STEP(t, unmapped(t_unmapv(t->ctx, t->id[0], gone, RANGES), 45 * T_PAGE));
+	STEP(t, t_mapv(t->ctx, t->id[0], ranges, RANGES));
+}
+
+static void seq_file(fault_t *t)
+{
+	u64 iova = AT;
+
+	CALL(two_spaces, t);
+	STEP(t, t_map_file(t->ctx, t->id[0], t->memfd, 0, PAGES * T_PAGE, T_FIXED_RW, &iova));
+	STEP(t, t_map_file(t->ctx, t->id[1], t->memfd, 8 * T_PAGE, T_PAGE, IOASID_MAP_READ, &iova));
+	UNDO(t, unmapped(t_unmap_all(t->ctx, t->id[0]), PAGES * T_PAGE));
+}
+
+static void seq_copy(fault_t *t)
+{
+	CALL(two_spaces, t);
+	STEP(t, t_map_at(t->ctx, t->id[0], t->mem, BIG * T_PAGE, T_RW, AT));
+	STEP(t, t_copy_at(t->ctx, t->id[0], AT, t->id[1], AT, BIG * T_PAGE, T_RW));
+	STEP(t, t_copy_at(t->ctx, t->id[0], AT + 3 * T_PAGE, t->id[0], AT + T_HUGE * 4,
+			  5 * T_PAGE, IOASID_MAP_READ));
+	UNDO(t, unmapped(t_unmap_all(t->ctx, t->id[0]), (BIG + 5) * T_PAGE));
+	UNDO(t, t_free(t->ctx, t->id[1]));
+}
+
+static void seq_reserve(fault_t *t)
+{
+	struct ioasid_iova_range ranges[8];
+	int i;
+
+	CALL(two_spaces, t);
+	for (i = 0; i < 8; i++) {
+		ranges[i].first = AT + (2 * i + 1) * T_HUGE;
+		ranges[i].last = ranges[i].first + T_PAGE - 1;
+	}
+	STEP(t, t_map_at(t->ctx, t->id[0], t->mem, T_PAGE, T_RW, AT));
+	STEP(t, t_reserve(t->ctx, t->id[0], ranges, 8));
+	STEP(t, t_reserve(t->ctx, t->id[0], ranges + 1, 1));
+	STEP(t, t_reserve(t->ctx, t->id[0], NULL, 0));
+}
+
+static int dev_open(fault_t *t, int i)
+{
+	int ret = t_dma_open(&t->dev[i], T_EDU, i, VFIO_IOASID_IOMMU);
+
+	if (!ret)
+		t->nr_devs = i + 1;
+	else
+		t_dma_close(&t->dev[i]);
+	return ret;
+}
+
+static int dev_close(fault_t *t, int i)
+{
+	t_dma_close(&t->dev[i]);
+	t->nr_devs = i;
+	return 0;
+}
+
+static int attach(fault_t *t, int i, u32 space, u32 flags)
+{
+	return t_vfio_attach(&t->dev[i].vfio, t->ctx, space, flags);
+}
+
+static void mapped_space(fault_t *t)
+{
+	CALL(two_spaces, t);
+	STEP(t, t_map_at(t->ctx, t->id[0], t->mem, PAGES * T_PAGE, T_RW, AT));
+	STEP(t, t_map_at(t->ctx, t->id[0], t->mem, T_PAGE, IOASID_MAP_READ, AT + T_HUGE * 512));
+}
+
+/* What a device needs when it comes and goes by way of its container */
+static void seq_container(fault_t *t)
+{
+	struct ioasid_device_info info = { .size = sizeof(info) };
+
+	CALL(mapped_space, t);
+	FOREIGN(t, dev_open(t, 0));
+	STEP(t, t_vfio_know(&t->dev[0].vfio, t->ctx));
+	STEP(t, t_device_info(t->ctx, t->dev[0].vfio.dev_id, &info));
+	STEP(t, attach(t, 0, t->id[0], 0));
+	STEP(t, t_map_at(t->ctx, t->id[0], t->mem, BIG * T_PAGE, T_RW, AT + T_HUGE * 4));
+	UNDO(t, unmapped(t_unmap_all(t->ctx, t->id[0]), (PAGES + BIG + 1) * T_PAGE));
+	UNDO(t, t_vfio_detach(&t->dev[0].vfio));
+	CLOSE(t, dev_close(t, 0));
+}
+
+/* And on /dev/ioasid, with another space in between */
+static void seq_replace(fault_t *t)
+{
+	u32 dev_id;
+
+	CALL(mapped_space, t);
+	FOREIGN(t, dev_open(t, 0));
+	STEP(t, t_vfio_know(&t->dev[0].vfio, t->ctx));
+	dev_id = t->dev[0].vfio.dev_id;
+	STEP(t, t_map_at(t->ctx, t->id[1], t->mem, BIG * T_PAGE, T_RW, AT));
+	STEP(t, t_attach(t->ctx, dev_id, t->id[0], 0));
+	STEP(t, t_attach(t->ctx, dev_id, t->id[1], IOASID_ATTACH_REPLACE));
+	STEP(t, attach(t, 0, t->id[0], IOASID_ATTACH_REPLACE));
+	STEP(t, t_copy_at(t->ctx, t->id[1], AT, t->id[0], AT + T_HUGE, BIG * T_PAGE, T_RW));
+	UNDO(t, t_detach(t->ctx, dev_id));
+}
+
+/* A space behind two IOMMUs: what one of them refuses must not stay in the other */
+static void seq_two_domains(fault_t *t)
+{
+	struct ioasid_space_info info;
+
+	CALL(mapped_space, t);
+	FOREIGN(t, dev_open(t, 0));
+	FOREIGN(t, dev_open(t, 1));
+	STEP(t, attach(t, 0, t->id[0], 0));
+	STEP(t, attach(t, 1, t->id[0], 0));
+	STEP(t, t_map_at(t->ctx, t->id[0], t->mem, BIG * T_PAGE, T_RW, AT + T_HUGE * 4));
+	if (t_space_info(t->ctx, t->id[0], &info) || info.nr_attachments != 2)
+		complain(t, "SPACE_INFO", 0, "not two devices");
+	STEP(t, unmapped(t_unmap(t->ctx, t->id[0], AT, PAGES * T_PAGE), PAGES * T_PAGE));
+	STEP(t, t_copy_at(t->ctx, t->id[0], AT + T_HUGE * 4, t->id[0], AT, BIG * T_PAGE, T_RW));
+	UNDO(t, t_vfio_detach(&t->dev[0].vfio));
+	CLOSE(t, dev_close(t, 1));
+}
+
+static void seq_close_mapped(fault_t *t)
+{
+	u64 iova;
+
+	CALL(mapped_space, t);
+	FOREIGN(t, dev_open(t, 0));
+	STEP(t, t_map_file(t->ctx, t->id[0], t->memfd, 0, PAGES * T_PAGE, T_RW, &iova));
+	STEP(t, t_copy_at(t->ctx, t->id[0], AT, t->id[1], AT, PAGES * T_PAGE, T_RW));
+	STEP(t, attach(t, 0, t->id[0], 0));
+	/* The device keeps the context until it goes */
+	CLOSE(t, close_ctx(t));
+	CLOSE(t, dev_close(t, 0));
+}
+
+static void seq_close_device_first(fault_t *t)
+{
+	CALL(mapped_space, t);
+	FOREIGN(t, dev_open(t, 0));
+	STEP(t, attach(t, 0, t->id[0], 0));
+	CLOSE(t, dev_close(t, 0));
+	CLOSE(t, close_ctx(t));
+}
+
+/* --- running them --------------------------------------------------------------- */
+
+static void run(fault_t *t, void (*seq)(fault_t *t))
+{
+	struct __test_metadata *_metadata = t->md;
+	int i;
+
+	t->step = 0;
+	t->reached = false;
+	t->fired = false;
+	t->retry = false;
+	seq(t);
+	for (i = t->nr_devs - 1; i >= 0; i--)
+		dev_close(t, i);
+	if (t->ctx >= 0)
+		close_ctx(t);
+	if (t->bad)
+		return;
+	if (t->pins >= 0 && t_pinned_pages_settled(t->pins, 1000) != t->pins)
+		complain(t, "the last close", 0, "memory stays pinned");
+	EXPECT_EQ(0, t_status_kib(0, "VmPin"));
+	EXPECT_EQ(0, t_status_kib(0, "VmLck"));
+}
+
+static void sweep(fault_t *t, void (*seq)(fault_t *t))
+{
+	struct __test_metadata *_metadata = t->md;
+
+	for (t->target = 1; t->target < STEPS; t->target++) {
+		for (t->nth = 1; t->nth < FAULTS; t->nth++) {
+			run(t, seq);
+			ASSERT_FALSE(t->bad);
+			if (!t->fired)
+				break;
+			t->fired_faults++;
+		}
+		ASSERT_GT(FAULTS, t->nth) TH_LOG("step %d never ends", t->target);
+		if (!t->reached)
+			break;
+		t->fired_steps += t->nth > 1;
+	}
+	TH_LOG("%d steps, %d of them with faults; %d faults, %d of them did no harm",
+	       t->target - 1, t->fired_steps, t->fired_faults, t->ignored);
+	/* Faults that nobody feels would prove nothing */
+	EXPECT_LT(t->target, STEPS);
+	EXPECT_LT(3, t->fired_faults - t->ignored);
+}
+
+/* Any allocation may fail, and each does so silently */
+static int let_fail(const char *attr)
+{
+	char path[128];
+	int ret;
+
+	snprintf(path, sizeof(path), DEBUGFS "%s/ignore-gfp-wait", attr);
+	ret = t_write_file(path, "N");
+	if (ret && strcmp(attr, "fail_usercopy"))
+		return ret;
+	snprintf(path, sizeof(path), DEBUGFS "%s/ignore-gfp-highmem", attr);
+	t_write_file(path, "N");
+	snprintf(path, sizeof(path), DEBUGFS "%s/min-order", attr);
+	t_write_file(path, "0");
+	snprintf(path, sizeof(path), DEBUGFS "%s/verbose", attr);
+	return t_write_file(path, "0");
+}
+
+/* So that RLIMIT_MEMLOCK counts: what a fault leaves charged adds up until it is over the limit */
+static void obey_limit(void)
+{
+	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[2];
+
+	t_set_memlock(3 * (BIG + 4 * PAGES) * T_PAGE);
+	if (syscall(SYS_capget, &head, data))
+		return;
+	data[0].effective &= ~(1U << CAP_IPC_LOCK);
+	syscall(SYS_capset, &head, data);
+}
+
+/* Objects of our cache; -1 where it is not to be seen */
+static long objects(void)
+{
+	char text[64];
+
+	t_write_file("/sys/kernel/slab/ioasid_pages/shrink", "1");
+	if (t_read_file("/sys/kernel/slab/ioasid_pages/objects", text, sizeof(text)) < 0)
+		return -1;
+	return atol(text);
+}
+
+/* Pages that follow one another here and nowhere else; 7 does not divide BIG */
+static char *scattered(void)
+{
+	char *mem = mmap(NULL, BIG * T_PAGE, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	int i;
+
+	if (mem == MAP_FAILED)
+		return NULL;
+	madvise(mem, BIG * T_PAGE, MADV_NOHUGEPAGE);
+	for (i = 0; i < BIG; i++)
+		mem[i * 7 % BIG * T_PAGE] = 1;
+	return mem;
+}
+
+FIXTURE_SETUP(fault)
+{
+	self->md = _metadata;
+	self->ctx = -1;
+	self->nth_fd = open("/proc/thread-self/fail-nth", O_RDWR | O_CLOEXEC);
+	NEED(self->nth_fd >= 0, "no /proc/self/fail-nth: this kernel has no fault injection");
+	NEED(!let_fail("failslab"), "no failslab in debugfs: needs CONFIG_FAILSLAB");
+	NEED(!let_fail("fail_page_alloc"), "no fail_page_alloc in debugfs");
+	let_fail("fail_usercopy");
+	self->mem = scattered();
+	ASSERT_NE(NULL, self->mem);
+	self->memfd = memfd_create("fault", MFD_CLOEXEC);
+	ASSERT_LE(0, self->memfd);
+	ASSERT_EQ(0, ftruncate(self->memfd, PAGES * T_PAGE));
+	obey_limit();
+	self->pins = t_pinned_pages();
+	self->objects = objects();
+}
+
+FIXTURE_TEARDOWN(fault)
+{
+	if (self->nth_fd >= 0 && self->objects >= 0)
+		EXPECT_EQ(self->objects, objects());
+}
+
+TEST_F_TIMEOUT(fault, basic, 120)
+{
+	sweep(self, seq_basic);
+}
+
+TEST_F_TIMEOUT(fault, map, 120)
+{
+	sweep(self, seq_map);
+}
+
+TEST_F_TIMEOUT(fault, map_mm, 120)
+{
+	sweep(self, seq_map_mm);
+}
+
+TEST_F_TIMEOUT(fault, vector, 120)
+{
+	sweep(self, seq_vector);
+}
+
+TEST_F_TIMEOUT(fault, file, 120)
+{
+	sweep(self, seq_file);
+}
+
+TEST_F_TIMEOUT(fault, copy, 120)
+{
+	sweep(self, seq_copy);
+}
+
+TEST_F_TIMEOUT(fault, reserve, 120)
+{
+	sweep(self, seq_reserve);
+}
+
+/* Opens devices: without them none of the rest can be done */
+static void need_devices(struct __test_metadata *_metadata, fault_t *self, int nr)
+{
+	NEED(t_pci(T_EDU, nr - 1), "needs %d devices", nr);
+	/* Bound to their driver before anything can fail */
+	ASSERT_EQ(0, t_pci_to_vfio(t_pci(T_EDU, 0)));
+	ASSERT_EQ(0, t_pci_to_vfio(t_pci(T_EDU, nr - 1)));
+}
+
+#define DEVICE_TEST(name, nr)							\
+TEST_F_TIMEOUT(fault, name, 240)						\
+{										\
+	NEED(t_pci(T_EDU, (nr) - 1), "needs %d devices", nr);			\
+	need_devices(_metadata, self, nr);					\
+	sweep(self, seq_##name);						\
+}
+
+DEVICE_TEST(container, 1)
+DEVICE_TEST(replace, 1)
+DEVICE_TEST(close_mapped, 1)
+DEVICE_TEST(close_device_first, 1)
+
+/* Are the two behind IOMMUs that cannot share a page table? */
+static int domains(fault_t *t)
+{
+	struct ioasid_space_info info = { 0 };
+
+	if (open_ctx(t) < 0 || alloc(t, 0) || dev_open(t, 0) || dev_open(t, 1) ||
+	    attach(t, 0, t->id[0], 0) || attach(t, 1, t->id[0], 0) ||
+	    t_space_info(t->ctx, t->id[0], &info))
+		return -1;
+	dev_close(t, 1);
+	dev_close(t, 0);
+	close_ctx(t);
+	return info.nr_domains;
+}
+
+TEST_F_TIMEOUT(fault, two_domains, 240)
+{
+	int nr;
+
+	NEED(t_pci(T_EDU, 1), "needs 2 devices");
+	need_devices(_metadata, self, 2);
+	nr = domains(self);
+	ASSERT_LT(0, nr) TH_LOG("%s", t_explain());
+	if (nr == 1)
+		TH_LOG("one IOMMU for both: two devices behind one domain");
+	sweep(self, seq_two_domains);
+}
+
+#define KMEMLEAK	DEBUGFS "kmemleak"
+
+/* Last (a fixture of its own comes after the others), as it looks at all that was done */
+FIXTURE(leaks) {
+};
+
+FIXTURE_SETUP(leaks)
+{
+}
+
+FIXTURE_TEARDOWN(leaks)
+{
+}
+
+TEST_F_TIMEOUT(leaks, kmemleak, 120)
+{
+	static char text[16384];
+	int i;
+
+	NEED(getenv("IOASID_KMEMLEAK"), "IOASID_KMEMLEAK is not set");
+	NEED(!access(KMEMLEAK, W_OK), "no kmemleak in this kernel");
+	NEED(!t_write_file(KMEMLEAK, "scan"), "kmemleak is off: needs kmemleak=on at boot");
+	/* It takes no object for lost that is younger than five seconds */
+	for (i = 0; i < 2; i++) {
+		t_sleep_ms(6000);
+		ASSERT_EQ(0, t_write_file(KMEMLEAK, "scan"));
+	}
+	ASSERT_LE(0, t_read_file(KMEMLEAK, text, sizeof(text)));
+	EXPECT_EQ(NULL, strstr(text, "ioasid")) TH_LOG("%s", text);
+}
+
+TEST_HARNESS_MAIN
