@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The benchmark's parts: sides (who maps memory for the device: /dev/ioasid or
- * VFIO type1), memory that both sides use, rows of figures. A measurement is
- * written once and runs on any side.
+ * The benchmark's parts: sides (who maps memory for the device: /dev/ioasid,
+ * VFIO type1 or iommufd), memory that all sides use, rows of figures. A
+ * measurement is written once and runs on any side.
  */
 #ifndef BENCH_H
 #define BENCH_H
@@ -53,6 +53,31 @@ u64 memory_runs(const void *addr, u64 length);
 /* 0 to @nr - 1 in an order that is random and always the same */
 u32 *shuffled(u32 nr);
 
+/* --- devices ------------------------------------------------------------ */
+
+/* By number; dies if this machine does not have so many */
+const char *device_name(int nth);
+bool device_present(const char *name);
+void device_sysfs(const char *name, const char *leaf, char *path, size_t room);
+/* The fd of its VFIO group, and its own by way of that */
+int device_group(const char *name);
+int device_of_group(int group, const char *name);
+/* Once @v->device is open: what a program does before it uses the device */
+void device_start(struct t_vfio *v, const char *name);
+/* A page, by DMA */
+void device_copy(struct t_vfio *v, u64 from, u64 to);
+
+/* --- iommufd: 0 or a negative errno; what opens something dies instead ------ */
+
+bool iommufd_available(const char *name);
+int iommufd_open(u32 *ioas);
+int iommufd_device(const char *name);
+int iommufd_bind(int device, int iommufd);
+int iommufd_attach(int device, u32 ioas);
+int iommufd_detach(int device);
+int iommufd_map(int iommufd, u32 ioas, u64 iova, void *addr, u64 length);
+int iommufd_unmap(int iommufd, u32 ioas, u64 iova, u64 length);
+
 /* --- sides -------------------------------------------------------------- */
 
 /* One range to map */
@@ -64,12 +89,13 @@ struct piece {
 
 struct side {
 	const char *name;
-	bool peer;
+	enum { VIA_IOASID, VIA_TYPE1, VIA_IOMMUFD } kind;
 	u32 account;	/* enum ioasid_account_mode */
 };
 
 enum {
-	PEER,
+	TYPE1,
+	IOMMUFD,
 	OURS,
 	OURS_MM,	/* with memory accounted as type1 does */
 	NR_SIDES,
@@ -77,16 +103,22 @@ enum {
 
 extern const struct side sides[NR_SIDES];
 
+/* Dies without one */
+const struct side *find_side(const char *name);
+/* Whether this kernel has it */
+bool side_available(const struct side *side);
+
 /* A device open behind a side, ready for DMA */
 struct bed {
 	const struct side *side;
 	struct t_vfio vfio;
-	int ctx;
-	u32 ioasid;
+	int ctx;	/* of /dev/ioasid or /dev/iommu */
+	u32 ioasid;	/* or the id of the IOAS */
 };
 
-/* @attach: ours only, whether the device joins the space at once */
+/* @attach: whether the device joins the space at once; type1 knows nothing else */
 void bed_open(struct bed *bed, const struct side *side, bool attach);
+void bed_attach(struct bed *bed);
 void bed_close(struct bed *bed);
 void bed_map(struct bed *bed, u64 iova, void *addr, u64 length);
 void bed_unmap(struct bed *bed, u64 iova, u64 length);

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The benchmark: /dev/ioasid against VFIO type1 in one boot, with the same
- * memory and the same device at the same place of the script. Prints rows for
- * table.py. In a machine that counts instructions (lab/vm run --icount) two
- * runs print the same to the last digit.
+ * The benchmark: /dev/ioasid against VFIO type1, and iommufd where the kernel
+ * has it, in one boot, with the same memory and the same device at the same
+ * place of the script. Prints rows for table.py. In a machine that counts
+ * instructions (lab/vm run --icount) two runs print the same to the last digit.
  *
  *   ioasid-bench [--only NAME]...
- *   ioasid-bench --profile NAME [--peer] [--loops N] [--trace]
+ *   ioasid-bench --profile NAME [--side SIDE] [--loops N] [--trace]
  */
 #include <errno.h>
 #include <linux/capability.h>
@@ -84,7 +84,8 @@ static void run(struct bench *b, char **only, int nr)
 			for (s = 0; s < NR_SIDES; s++) {
 				int side = rep % 2 ? NR_SIDES - 1 - s : s;
 
-				if (side == OURS_MM && !measures[i].mm)
+				if ((side == OURS_MM && !measures[i].mm) ||
+				    !side_available(&sides[side]))
 					continue;
 				start = t_now_ns();
 				measures[i].fn(b, &sides[side]);
@@ -100,7 +101,7 @@ static int usage(void)
 {
 	unsigned int i;
 
-	printf("ioasid-bench [--only NAME]...\nioasid-bench --profile NAME [--peer] [--loops N] [--trace]\n"
+	printf("ioasid-bench [--only NAME]...\nioasid-bench --profile NAME [--side SIDE] [--loops N] [--trace]\n"
 	       "measurements:");
 	for (i = 0; i < nr_measures; i++)
 		printf(" %s", measures[i].name);
@@ -129,8 +130,8 @@ int main(int argc, char **argv)
 			what = argv[++i];
 		else if (!strcmp(argv[i], "--loops") && i + 1 < argc)
 			loops = strtoul(argv[++i], NULL, 0);
-		else if (!strcmp(argv[i], "--peer"))
-			side = &sides[PEER];
+		else if (!strcmp(argv[i], "--side") && i + 1 < argc)
+			side = find_side(argv[++i]);
 		else if (!strcmp(argv[i], "--trace"))
 			trace = true;
 		else

@@ -5,12 +5,10 @@
  * the machine as this one did.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -179,46 +177,91 @@ static void large_huge(struct bench *b, const struct side *side)
 
 struct joiner {
 	const char *name;	/* as VFIO calls it */
-	int group;		/* number of its IOMMU group */
 	const char *row;
 	const char *layout;
+	bool opens_fast;	/* to open it costs nothing worth mentioning */
 };
+
+/* How long each step of a second device took */
+struct steps {
+	u64 claim, open, attach, detach, close, unclaim;
+};
+
+static u64 lap(u64 *last)
+{
+	u64 before = *last;
+
+	*last = t_now_ns();
+	return *last - before;
+}
 
 /*
  * type1: SET_CONTAINER gives the group the container's domain, or a new one
  * that it fills. Ours: it only claims the group, and VFIO_DEVICE_ATTACH
- * follows; both are counted.
+ * follows.
  */
-static void join_once(struct bed *bed, const struct joiner *j)
+static void join_by_container(struct bed *bed, const struct joiner *j, struct steps *s)
 {
 	struct t_vfio second = { .container = bed->vfio.container };
-	u64 t0, t1, t2, t3, in, out;
-	char path[32];
+	bool ours = bed->side->kind == VIA_IOASID;
+	u64 t;
 
-	snprintf(path, sizeof(path), "/dev/vfio/%d", j->group);
-	second.group = open(path, O_RDWR | O_CLOEXEC);
-	if (second.group < 0)
-		bench_die("%s: %s", path, strerror(errno));
-	t0 = t_now_ns();
+	second.group = device_group(j->name);
+	t = t_now_ns();
 	MUST(t_ioctl(second.group, VFIO_GROUP_SET_CONTAINER, &second.container));
-	in = t_now_ns() - t0;
-	second.device = ioctl(second.group, VFIO_GROUP_GET_DEVICE_FD, j->name);
-	if (second.device < 0)
-		bench_die("VFIO_GROUP_GET_DEVICE_FD: %s", strerror(errno));
-	t0 = t_now_ns();
-	if (!bed->side->peer)
+	s->claim = lap(&t);
+	second.device = device_of_group(second.group, j->name);
+	s->open = lap(&t);
+	if (ours) {
 		MUST(t_vfio_attach(&second, bed->ctx, bed->ioasid, 0));
-	t1 = t_now_ns();
-	if (!bed->side->peer)
+		s->attach = lap(&t);
 		MUST(t_vfio_detach(&second));
-	t2 = t_now_ns();
+		s->detach = lap(&t);
+	}
 	close(second.device);
-	t3 = t_now_ns();
+	s->close = lap(&t);
 	MUST(t_ioctl(second.group, VFIO_GROUP_UNSET_CONTAINER, NULL));
-	out = t_now_ns() - t3;
+	s->unclaim = lap(&t);
 	close(second.group);
-	sample(bed->side, "us", in + (t1 - t0), "%s-256m-%s", j->row, j->layout);
-	sample(bed->side, "us", out + (t2 - t1), "%s-256m-%s-leave", j->row, j->layout);
+}
+
+/* BIND claims the group and opens the device; closing it is the reverse */
+static void join_by_iommufd(struct bed *bed, const struct joiner *j, struct steps *s)
+{
+	int device = iommufd_device(j->name);
+	u64 t = t_now_ns();
+
+	MUST(iommufd_bind(device, bed->ctx));
+	s->claim = lap(&t);
+	MUST(iommufd_attach(device, bed->ioasid));
+	s->attach = lap(&t);
+	MUST(iommufd_detach(device));
+	s->detach = lap(&t);
+	close(device);
+	s->unclaim = lap(&t);
+}
+
+static void join_once(struct bed *bed, const struct joiner *j)
+{
+	const struct side *side = bed->side;
+	struct steps s = { 0 };
+
+	if (side->kind == VIA_IOMMUFD)
+		join_by_iommufd(bed, j, &s);
+	else
+		join_by_container(bed, j, &s);
+	/* What iommufd needs to claim a device cannot be told from opening it */
+	if (side->kind != VIA_IOMMUFD || j->opens_fast) {
+		sample(side, "us", s.claim + s.attach, "%s-256m-%s", j->row, j->layout);
+		sample(side, "us", s.detach + s.unclaim, "%s-256m-%s-leave", j->row, j->layout);
+	}
+	if (side->kind != VIA_TYPE1) {
+		sample(side, "us", s.attach, "%s-attach-256m-%s", j->row, j->layout);
+		sample(side, "us", s.detach, "%s-attach-256m-%s-leave", j->row, j->layout);
+	}
+	sample(side, "us", s.claim + s.open + s.attach, "%s-whole-256m-%s", j->row, j->layout);
+	sample(side, "us", s.detach + s.close + s.unclaim, "%s-whole-256m-%s-leave", j->row,
+	       j->layout);
 }
 
 static void join_all(struct bench *b, const struct side *side, const struct joiner *j,
@@ -237,45 +280,47 @@ static void join_all(struct bench *b, const struct side *side, const struct join
 
 static void join(struct bench *b, const struct side *side)
 {
-	struct joiner j = { t_pci(T_EDU, 1), 0, "join", layout_name[SHUFFLED] };
+	struct joiner j = { device_name(1), "join", layout_name[SHUFFLED], false };
 
-	if (!j.name)
-		bench_die("this machine has no second edu device");
-	MUST(t_pci_to_vfio(j.name));
-	j.group = t_pci_group(j.name);
 	note("a device behind the same IOMMU; type1: SET_CONTAINER, ours: SET_CONTAINER and VFIO_DEVICE_ATTACH",
 	     "join-256m-shuf");
+	note("ours: VFIO_DEVICE_ATTACH, iommufd: VFIO_DEVICE_ATTACH_IOMMUFD_PT, both after the group is claimed",
+	     "join-attach-256m-shuf");
+	note("claimed, opened and attached; iommufd: BIND and ATTACH_IOMMUFD_PT",
+	     "join-whole-256m-shuf");
 	join_all(b, side, &j, SHUFFLED);
 }
 
 #define FOREIGN		"ioasid-foreign"
 
 /* A device without interrupts has none that are isolated */
-static void allow_unsafe(const char *yes)
+static void allow_unsafe(const struct side *side, const char *yes)
 {
-	MUST(t_write_file("/sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts",
-			  yes));
-	MUST(t_write_file("/sys/module/ioasid_vfio/parameters/allow_unsafe_interrupts", yes));
+	static const char *const module[] = {
+		[VIA_TYPE1] = "vfio_iommu_type1",
+		[VIA_IOASID] = "ioasid_vfio",
+		[VIA_IOMMUFD] = "iommufd",
+	};
+	char path[128];
+
+	snprintf(path, sizeof(path), "/sys/module/%s/parameters/allow_unsafe_interrupts",
+		 module[side->kind]);
+	MUST(t_write_file(path, yes));
 }
 
 static void foreign(struct bench *b, const struct side *side, enum layout layout)
 {
-	struct joiner j = { FOREIGN, 0, "foreign", layout_name[layout] };
-	char target[256];
-	ssize_t len = readlink("/sys/bus/platform/devices/" FOREIGN "/iommu_group", target,
-			       sizeof(target) - 1);
+	struct joiner j = { FOREIGN, "foreign", layout_name[layout], true };
 
-	if (len < 0) {
+	if (!device_present(FOREIGN)) {
 		note("not measured: this machine has no second IOMMU", "foreign-256m-%s", j.layout);
 		return;
 	}
-	target[len] = '\0';
-	j.group = atoi(strrchr(target, '/') + 1);
-	note("a device behind another IOMMU (page tables of bench/foreign, no hardware): a second domain is filled",
+	note("a device behind another IOMMU (page tables of bench/foreign, no hardware): a second domain is filled; iommufd: BIND and ATTACH_IOMMUFD_PT",
 	     "foreign-256m-%s", j.layout);
-	allow_unsafe("1");
+	allow_unsafe(side, "1");
 	join_all(b, side, &j, layout);
-	allow_unsafe("0");
+	allow_unsafe(side, "0");
 }
 
 static void foreign_shuf(struct bench *b, const struct side *side)
@@ -289,32 +334,40 @@ static void foreign_huge(struct bench *b, const struct side *side)
 }
 
 /*
- * A space that is populated before it has a domain. type1 pins and maps when
- * its first group comes, and cannot be populated before: its map of the same
- * memory is what can be compared.
+ * A space that is populated before it has a domain. iommufd pins nothing
+ * before it has one. type1 pins and maps when its first group comes, and cannot
+ * be populated before: its map of the same memory is what can be compared.
  */
+static void note_first_attach(const char *name)
+{
+	note("ours, iommufd: attach to a space with 256 MiB; type1 has no such thing: its map of the same memory",
+	     "first-attach-256m-%s", name);
+	note("256 MiB mapped before any device is there; type1: its map of the same memory; iommufd does not pin or map anything yet",
+	     "map-256m-%s-no-device", name);
+	note("both of these together, which is the same work on every side",
+	     "populate-attach-256m-%s", name);
+}
+
 static void first_attach(struct bench *b, const struct side *side, enum layout layout)
 {
 	struct memory *m = &b->mem[layout];
 	const char *name = layout_name[layout];
+	bool alone = side->kind == VIA_TYPE1;
 	struct bed bed;
-	u64 t0, t1, t2;
+	u64 t, map, attach;
 	int i;
 
-	note("ours: VFIO_DEVICE_ATTACH to a space with 256 MiB; type1 has no such thing: its map of the same memory",
-	     "first-attach-256m-%s", name);
-	note("ours: 256 MiB mapped before any device is there; type1: its map of the same memory",
-	     "map-256m-%s-no-device", name);
+	note_first_attach(name);
 	for (i = 0; i < REPEAT_CLOSE; i++) {
 		bed_open(&bed, side, false);
-		t0 = t_now_ns();
+		t = t_now_ns();
 		bed_map(&bed, BENCH_IOVA, m->addr, m->length);
-		t1 = t_now_ns();
-		if (!side->peer)
-			MUST(t_vfio_attach(&bed.vfio, bed.ctx, bed.ioasid, 0));
-		t2 = t_now_ns();
-		sample(side, "us", side->peer ? t1 - t0 : t2 - t1, "first-attach-256m-%s", name);
-		sample(side, "us", t1 - t0, "map-256m-%s-no-device", name);
+		map = lap(&t);
+		bed_attach(&bed);
+		attach = alone ? 0 : lap(&t);
+		sample(side, "us", alone ? map : attach, "first-attach-256m-%s", name);
+		sample(side, "us", map, "map-256m-%s-no-device", name);
+		sample(side, "us", map + attach, "populate-attach-256m-%s", name);
 		if (!i)
 			bed_check_dma(&bed, m, BENCH_IOVA);
 		bed_close(&bed);
@@ -426,16 +479,6 @@ static void close_shuf(struct bench *b, const struct side *side)
 static void close_huge(struct bench *b, const struct side *side)
 {
 	close_all(b, side, HUGE);
-}
-
-static const struct side *find_side(const char *name)
-{
-	int i;
-
-	for (i = 0; i < NR_SIDES; i++)
-		if (!strcmp(sides[i].name, name))
-			return &sides[i];
-	bench_die("no side %s", name);
 }
 
 int kill_child(const char *side, const char *layout, const char *mapped)

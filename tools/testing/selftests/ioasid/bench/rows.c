@@ -13,7 +13,7 @@
 
 #include "bench.h"
 
-#define MAX_ROWS	128
+#define MAX_ROWS	512
 #define MAX_NOTES	128
 
 struct row {
@@ -30,7 +30,7 @@ static u32 nr_rows;
 
 static struct {
 	char name[48];
-	char text[160];
+	char text[240];
 } notes[MAX_NOTES];
 static u32 nr_notes;
 

@@ -4,117 +4,154 @@
 rows. Reads stdin or a file. A figure below its target is marked; with --strict
 it is an error. It must never print a ratio of which a side is missing.
 
-  table.py [--bed NAME] [--json FILE] [--strict] [ROWS]
+  table.py [--bed NAME] [--json FILE] [--strict] [--peers NAME,...] [ROWS]
+
+Of several files, runs of the same on a machine whose time is real, each row is
+the median. --peers names the peers that have to be there.
 """
 
 import argparse
 import json
+import statistics
 import sys
 
-PEER, OURS, OURS_MM = "type1", "ioasid", "ioasid-mm"
+PEERS, OURS, OURS_MM = ("type1", "iommufd"), "ioasid", "ioasid-mm"
 
-# Name: what it is, and how many times faster than type1 it is meant to be.
+# How many times faster than the best peer, where iommufd is one of them.
+MAP, UNMAP = 1.4, 2
+CLOSE = KILL = UNMAP
+ATTACH, LEAVE = MAP, None
+# Name: what it is; the target beside type1 alone; the target beside both.
 ROWS = {
-    "map-64k-own": ("map a buffer of 64 KiB, touched in order", 2),
-    "unmap-64k-own": ("unmap a buffer of 64 KiB, touched in order", 5),
-    "map-64k-seq": ("map 64 KiB, cut from contiguous memory", 2),
-    "unmap-64k-seq": ("unmap 64 KiB, cut from contiguous memory", 5),
-    "map-64k-shuf": ("map 64 KiB, scattered pages", 2),
-    "unmap-64k-shuf": ("unmap 64 KiB, scattered pages", 5),
-    "map-64k-vector-seq": ("map 1,000 x 64 KiB in one call, contiguous, each", 3),
-    "unmap-64k-vector-seq": ("unmap 1,000 x 64 KiB in one call, contiguous, each", 6),
-    "map-64k-vector-shuf": ("map 1,000 x 64 KiB in one call, scattered, each", 3),
-    "unmap-64k-vector-shuf": ("unmap 1,000 x 64 KiB in one call, scattered, each", 6),
-    "map-256m-seq": ("map 256 MiB, 4 KiB pages in sequence", 3),
-    "unmap-256m-seq": ("unmap 256 MiB, 4 KiB pages in sequence", 8),
-    "map-256m-shuf": ("map 256 MiB, 4 KiB pages, all scattered", 2.3),
-    "unmap-256m-shuf": ("unmap 256 MiB, 4 KiB pages, all scattered", 7),
-    "map-256m-huge": ("map 256 MiB, huge pages", 1.5),
-    "unmap-256m-huge": ("unmap 256 MiB, huge pages", 20),
-    "join-256m-shuf": ("a second device joins a space with 256 MiB", None),
-    "join-256m-shuf-leave": ("it leaves", None),
-    "foreign-256m-shuf": ("a second, foreign domain for 256 MiB scattered", 3),
-    "foreign-256m-shuf-leave": ("it leaves", None),
-    "foreign-256m-huge": ("a second, foreign domain for 256 MiB in huge pages", 3),
-    "foreign-256m-huge-leave": ("it leaves", None),
-    "first-attach-256m-shuf": ("first device attaches to 256 MiB scattered", None),
-    "first-attach-256m-huge": ("first device attaches to 256 MiB in huge pages", None),
-    "map-256m-shuf-no-device": ("map 256 MiB scattered before any device", None),
-    "map-256m-huge-no-device": ("map 256 MiB in huge pages before any device", None),
-    "map-4k": ("map a page, 100,000 of them at random IOVA", 1.3),
-    "unmap-4k": ("unmap a page, 100,000 of them at random IOVA", None),
-    "slab-4k": ("kernel memory of each of these mappings", None),
-    "iommu-tables-4k": ("IOMMU page tables of each of these mappings", None),
-    "close-256m-shuf": ("close with 256 MiB scattered, less close-nothing", 7),
-    "close-256m-huge": ("close with 256 MiB in huge pages, less close-nothing", 15),
-    "close-256m-shuf-whole": ("close with 256 MiB scattered", None),
-    "close-256m-huge-whole": ("close with 256 MiB in huge pages", None),
-    "close-nothing": ("close with nothing mapped", None),
-    "kill-256m-shuf": ("SIGKILL with 256 MiB scattered, less nothing mapped", 7),
-    "kill-256m-huge": ("SIGKILL with 256 MiB in huge pages, less nothing mapped", 15),
-    "kill-256m-shuf-whole": ("SIGKILL with 256 MiB scattered", None),
-    "kill-256m-huge-whole": ("SIGKILL with 256 MiB in huge pages", None),
+    "map-64k-own": ("map a buffer of 64 KiB, touched in order", 2, MAP),
+    "unmap-64k-own": ("unmap a buffer of 64 KiB, touched in order", 5, UNMAP),
+    "map-64k-seq": ("map 64 KiB, cut from contiguous memory", 2, MAP),
+    "unmap-64k-seq": ("unmap 64 KiB, cut from contiguous memory", 5, UNMAP),
+    "map-64k-shuf": ("map 64 KiB, scattered pages", 2, MAP),
+    "unmap-64k-shuf": ("unmap 64 KiB, scattered pages", 5, UNMAP),
+    "map-64k-vector-seq": ("map 1,000 x 64 KiB in one call, contiguous, each", 3, MAP),
+    "unmap-64k-vector-seq": ("unmap 1,000 x 64 KiB in one call, contiguous, each", 6, UNMAP),
+    "map-64k-vector-shuf": ("map 1,000 x 64 KiB in one call, scattered, each", 3, MAP),
+    "unmap-64k-vector-shuf": ("unmap 1,000 x 64 KiB in one call, scattered, each", 6, UNMAP),
+    "map-256m-seq": ("map 256 MiB, 4 KiB pages in sequence", 3, MAP),
+    "unmap-256m-seq": ("unmap 256 MiB, 4 KiB pages in sequence", 8, UNMAP),
+    "map-256m-shuf": ("map 256 MiB, 4 KiB pages, all scattered", 2.3, MAP),
+    "unmap-256m-shuf": ("unmap 256 MiB, 4 KiB pages, all scattered", 7, UNMAP),
+    "map-256m-huge": ("map 256 MiB, huge pages", 1.5, MAP),
+    "unmap-256m-huge": ("unmap 256 MiB, huge pages", 20, UNMAP),
+    "join-256m-shuf": ("a second device joins a space with 256 MiB", None, ATTACH),
+    "join-256m-shuf-leave": ("it leaves", None, LEAVE),
+    "join-attach-256m-shuf": ("the attach alone", None, ATTACH),
+    "join-attach-256m-shuf-leave": ("the detach alone", None, LEAVE),
+    "join-whole-256m-shuf": ("to claim, open and attach it", None, None),
+    "join-whole-256m-shuf-leave": ("to detach and close it", None, None),
+    "foreign-256m-shuf": ("a second, foreign domain for 256 MiB scattered", 3, ATTACH),
+    "foreign-256m-shuf-leave": ("it leaves", None, LEAVE),
+    "foreign-256m-huge": ("a second, foreign domain for 256 MiB in huge pages", 3, ATTACH),
+    "foreign-256m-huge-leave": ("it leaves", None, LEAVE),
+    "first-attach-256m-shuf": ("first device attaches to 256 MiB scattered", None, ATTACH),
+    "first-attach-256m-huge": ("first device attaches to 256 MiB in huge pages", None, ATTACH),
+    "populate-attach-256m-shuf": ("map 256 MiB scattered, then attach the first device", None, ATTACH),
+    "populate-attach-256m-huge": ("map 256 MiB in huge pages, then attach the first device", None, ATTACH),
+    "map-256m-shuf-no-device": ("map 256 MiB scattered before any device", None, None),
+    "map-256m-huge-no-device": ("map 256 MiB in huge pages before any device", None, None),
+    "map-4k": ("map a page, 100,000 of them at random IOVA", 1.3, MAP),
+    "unmap-4k": ("unmap a page, 100,000 of them at random IOVA", None, UNMAP),
+    "slab-4k": ("kernel memory of each of these mappings", None, None),
+    "iommu-tables-4k": ("IOMMU page tables of each of these mappings", None, None),
+    "close-256m-shuf": ("close with 256 MiB scattered, less close-nothing", 7, CLOSE),
+    "close-256m-huge": ("close with 256 MiB in huge pages, less close-nothing", 15, CLOSE),
+    "close-256m-shuf-whole": ("close with 256 MiB scattered", None, None),
+    "close-256m-huge-whole": ("close with 256 MiB in huge pages", None, None),
+    "close-nothing": ("close with nothing mapped", None, None),
+    "kill-256m-shuf": ("SIGKILL with 256 MiB scattered, less nothing mapped", 7, KILL),
+    "kill-256m-huge": ("SIGKILL with 256 MiB in huge pages, less nothing mapped", 15, KILL),
+    "kill-256m-shuf-whole": ("SIGKILL with 256 MiB scattered", None, None),
+    "kill-256m-huge-whole": ("SIGKILL with 256 MiB in huge pages", None, None),
 }
 # Not a ratio but a bound, in the row's unit.
 AT_MOST = {"slab-4k": 128}
 
 
-def read(lines):
-    """{name: {side: (value, unit)}} and {name: note}."""
-    values, notes = {}, {}
+def read(lines, values, notes):
+    """Into {name: {side: [(value, unit)]}} and {name: note}."""
     for line in lines:
         word = line.split()
         if len(word) == 8 and word[0] == "ROW":
-            values.setdefault(word[1], {})[word[3]] = (float(word[4]), word[2])
+            values.setdefault(word[1], {}).setdefault(word[3], []).append(
+                (float(word[4]), word[2]))
         elif len(word) > 2 and word[0] == "NOTE":
             notes[word[1]] = line.split(None, 2)[2].strip()
-    return values, notes
 
 
-def rows_of(values, bed):
-    known = [n for n in ROWS if n in values]
-    for name in known:
-        sides = values[name]
-        if PEER not in sides:
-            continue
-        peer, unit = sides[PEER]
+def rows_of(values):
+    """Each: name, base (the name in ROWS), unit, ours, peers {name: value}."""
+    for base in [n for n in ROWS if n in values]:
+        sides = {s: (statistics.median(v for v, _ in samples), samples[0][1])
+                 for s, samples in values[base].items()}
+        peers = {p: sides[p][0] for p in PEERS if p in sides}
         for side in (OURS, OURS_MM):
-            if side in sides:
-                ours = sides[side][0]
-                yield {"name": name + ("-mm" if side == OURS_MM else ""), "bed": bed,
-                       "unit": unit, "ours": ours, "peer": PEER, "peer_value": peer,
-                       "ratio": round(peer / ours, 3) if ours else None}
+            if side in sides and peers:
+                ours, unit = sides[side]
+                yield {"name": base + ("-mm" if side == OURS_MM else ""), "base": base,
+                       "unit": unit, "ours": ours, "peers": peers}
 
 
-def judge(row):
+def ratio(row, value):
+    return round(value / row["ours"], 3) if row["ours"] else None
+
+
+def best(row):
+    return ratio(row, min(row["peers"].values()))
+
+
+def judge(row, alone):
     """What is wanted, in words, and whether it is so (None: nothing is wanted)."""
     name = row["name"]
     if name in AT_MOST:
         return "<=%d%s" % (AT_MOST[name], row["unit"]), row["ours"] <= AT_MOST[name]
-    target = ROWS.get(name, (None, None))[1]
+    # Counting memory in another way is not a row of its own beside iommufd
+    target = ROWS[row["base"]][1 if alone else 2] if name in ROWS else None
     if target is None:
         return "", None
-    return "%gx" % target, row["ratio"] is not None and row["ratio"] >= target
+    return "%gx" % target, best(row) is not None and best(row) >= target
 
 
-def print_table(rows, notes):
-    print("%-26s %-4s %12s %12s %8s %7s %-6s %s"
-          % ("name", "unit", "/dev/ioasid", PEER, "ratio", "target", "", "what"))
+def figure(value):
+    if value is None:
+        return "-"
+    return "%.3f" % value if value < 100 else "%.1f" % value if value < 10000 else "%.0f" % value
+
+
+def print_table(rows, notes, peers):
+    columns = "%-29s %-4s %9s" + " %9s" * len(peers) + " %7s %6s %-5s  %s"
+    print(columns % ("name", "unit", "ours", *peers, "ratio", "target", "", "what"))
     below = 0
     for r in rows:
-        want, ok = judge(r)
+        want, ok = judge(r, len(peers) == 1)
         below += ok is False
-        base = r["name"][:-3] if r["name"].endswith("-mm") else r["name"]
-        what = ROWS[base][0] + (", memory counted as type1 does" if base != r["name"] else "")
-        print("%-26s %-4s %12.3f %12.3f %8s %7s %-6s %s"
-              % (r["name"], r["unit"], r["ours"], r["peer_value"],
-                 "-" if r["ratio"] is None else "%.2f" % r["ratio"], want,
-                 {True: "ok", False: "below", None: ""}[ok], what))
-    print("\nus: a thousand instructions of the machine, not time: no cache, TLB or IOMMU hardware.")
-    print("ratio: type1 / ours.")
+        what = ROWS[r["base"]][0] + (", memory counted as type1 does" if r["name"] != r["base"] else "")
+        print(columns % (r["name"], r["unit"], figure(r["ours"]),
+                         *(figure(r["peers"].get(p)) for p in peers),
+                         "-" if best(r) is None else "%.2f" % best(r), want,
+                         {True: "ok", False: "BELOW", None: ""}[ok], what))
+    print("\nratio: the best of %s / ours." % " and ".join(peers))
     for name, text in notes.items():
         print("%s: %s" % (name, text))
     return below
+
+
+def write_json(path, rows, bed):
+    """Rows of other beds that are there already stay."""
+    try:
+        with open(path) as f:
+            flat = [r for r in json.load(f) if r["bed"] != bed]
+    except FileNotFoundError:
+        flat = []
+    flat += [{"name": r["name"], "bed": bed, "unit": r["unit"], "ours": r["ours"], "peer": p,
+              "peer_value": v, "ratio": ratio(r, v)} for r in rows for p, v in r["peers"].items()]
+    with open(path, "w") as f:
+        f.write("[\n" + ",\n".join(json.dumps(r) for r in flat) + "\n]\n")
 
 
 def main():
@@ -123,17 +160,25 @@ def main():
     p.add_argument("--bed", default="stock")
     p.add_argument("--json")
     p.add_argument("--strict", action="store_true")
-    p.add_argument("rows", nargs="?")
+    p.add_argument("--peers", default="type1")
+    p.add_argument("--real-time", action="store_true", help="us are microseconds")
+    p.add_argument("rows", nargs="*")
     opt = p.parse_args()
-    with open(opt.rows) if opt.rows else sys.stdin as f:
-        values, notes = read(f)
-    rows = list(rows_of(values, opt.bed))
+    values, notes = {}, {}
+    for path in opt.rows or ["/dev/stdin"]:
+        with open(path) as f:
+            read(f, values, notes)
+    rows = list(rows_of(values))
     if not rows:
         sys.exit("table.py: no rows")
-    below = print_table(rows, notes)
+    peers = [p for p in PEERS if any(p in r["peers"] for r in rows)]
+    if set(opt.peers.split(",")) != set(peers):
+        sys.exit("table.py: there are rows of %s, not of %s" % (",".join(peers), opt.peers))
+    below = print_table(rows, notes, peers)
+    if not opt.real_time:
+        print("us: a thousand instructions of the machine, not time: no cache, TLB or IOMMU hardware.")
     if opt.json:
-        with open(opt.json, "w") as f:
-            f.write("[\n" + ",\n".join(json.dumps(r) for r in rows) + "\n]\n")
+        write_json(opt.json, rows, opt.bed)
     if below:
         print("\n%d below target" % below)
         if opt.strict:

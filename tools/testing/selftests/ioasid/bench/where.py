@@ -91,6 +91,7 @@ def follow(log, addrs, names, wanted):
 
 # A system call is what the first of these in its tree says; others are left out.
 KINDS = (("ioasid_cmd_map", "map"), ("ioasid_cmd_unmap", "unmap"),
+         ("iommufd_ioas_map", "map"), ("iommufd_ioas_unmap", "unmap"),
          ("vfio_remove_dma", "unmap"), ("vfio_pin_pages_remote", "map"))
 
 

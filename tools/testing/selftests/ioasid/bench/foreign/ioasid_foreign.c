@@ -142,6 +142,11 @@ static int foreign_open(struct vfio_device *vdev)
 static const struct vfio_device_ops foreign_vfio_ops = {
 	.name = NAME,
 	.open_device = foreign_open,
+	/* NULL where the kernel has no iommufd */
+	.bind_iommufd = vfio_iommufd_physical_bind,
+	.unbind_iommufd = vfio_iommufd_physical_unbind,
+	.attach_ioas = vfio_iommufd_physical_attach_ioas,
+	.detach_ioas = vfio_iommufd_physical_detach_ioas,
 };
 
 static int foreign_bind(struct platform_device *pdev)
