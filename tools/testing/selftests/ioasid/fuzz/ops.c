@@ -225,8 +225,6 @@ static u64 digest(struct ops *o)
 		for (i = 0; i < OPS_IDS; i++)
 			if (o->ids[c][i] && first_of(o, c, i))
 				digest_space(o, &d, c, o->ids[c][i], &sum);
-		if (info.pinned > info.mapped)
-			wrong(o, "more is pinned than mapped", IOASID_GET_INFO, 0);
 		/* Programs can make spaces that they do not remember */
 		if (sum.nr_spaces == info.nr_spaces &&
 		    (sum.mapped != info.mapped || sum.nr_mappings != info.nr_mappings))
@@ -329,7 +327,7 @@ static int bent(struct ops *o, int fd, unsigned long nr, void *arg, size_t size,
 		head[4 + u8_of(o) % (size / 4 - 4)] = bytes_of(o, 4);
 		break;
 	case 13:
-		memcpy(scratch + 16 + u8_of(o) % (size / 8 - 2) * 8, &(u64){ number(o) }, 8);
+		memcpy(scratch + 16 + u8_of(o) % (size / 8 - 2) * 8, &(u64){ harmless(number(o)) }, 8);
 		break;
 	case 14:
 		at = (char *)(uintptr_t)addr_of(o);
@@ -360,16 +358,14 @@ static int call(struct ops *o, int fd, unsigned long nr, void *arg, size_t size)
 /* Where an array is handed over: mostly in scratch memory */
 static u64 array(struct ops *o, const void *data, size_t size)
 {
-	char *at = o->mem + MEM_SCRATCH * T_PAGE;
+	char *at = o->mem + MEM_SCRATCH * T_PAGE, *end = o->mem + MEM_SCRATCH_END * T_PAGE;
 	u64 m = u8_of(o);
 
 	if (m >= 252)
 		return addr_of(o);
 	if (m >= 244)
-		at = o->mem + MEM_SCRATCH_END * T_PAGE - size + (m - 244) * 4;
-	if (at + size > o->mem + MEM_SCRATCH_END * T_PAGE)
-		size = o->mem + MEM_SCRATCH_END * T_PAGE - at;
-	memcpy(at, data, size);
+		at = end - size + (m - 244) * 2;
+	memcpy(at, data, end - at < (long)size ? end - at : (long)size);
 	return (uintptr_t)at;
 }
 
