@@ -132,7 +132,7 @@ FIXTURE_VARIANT_ADD(end, nvme) { .kind = T_NVME };
 
 FIXTURE_SETUP(end)
 {
-	NEED(t_pci(variant->kind, 0), "needs the device");
+	NEED(t_device(variant->kind, 0), "needs the device");
 	self->mem = t_memory(T_SHARED, PAGES * T_PAGE);
 	t_fill(self->mem, T_PAGE, 1);
 	self->pins = t_pinned_pages();
@@ -160,11 +160,8 @@ static int uses_device(void *arg)
 	T_CHECK(!t_dma_open(&dev, u->kind, 0, VFIO_IOASID_IOMMU));
 	T_CHECK(set_up(&dev, &ctx, u->mem) == 1);
 	T_CHECK(write(u->ready, &byte, 1) == 1);
-	if (u->in_flight && u->kind == T_NVME)
-		for (i = 0; i < T_NVME_DEPTH - 2; i++)
-			t_nvme_submit(&dev.nvme, false, i * 8, AT + i * T_PAGE, T_PAGE);
-	if (u->in_flight && u->kind == T_EDU)
-		t_edu_begin(&dev.edu, true, AT, T_PAGE);
+	for (i = 0; u->in_flight && i < (dev.fast ? T_DMA_PLACES : 1); i++)
+		t_dma_begin(&dev, true, i, AT + i * T_PAGE);
 	if (u->exits)
 		return 0;
 	pause();

@@ -71,7 +71,7 @@ static void expect_no_dma(struct __test_metadata *_metadata, struct t_dma *dev, 
 
 TEST_F(dma, sanity_both_ways)
 {
-	u32 len = variant->kind == T_NVME ? 32 * T_PAGE : 2 * T_PAGE;
+	u32 len = self->dev.fast ? 32 * T_PAGE : 2 * T_PAGE;
 
 	ASSERT_OK(t_map_at(self->fd, self->id, self->mem, PAGES * T_PAGE, T_RW, AT));
 	t_fill(self->mem, len, 1);
@@ -322,7 +322,7 @@ TEST_F(dma, copies_are_the_same_memory)
  * UNMAP in the midst of DMA. What was begun before may still land, which is
  * waited for; what is begun after must not, though the device never stops.
  */
-static void unmap_under_load_edu(struct __test_metadata *_metadata, FIXTURE_DATA(dma) *self)
+static void unmap_under_load_slow(struct __test_metadata *_metadata, FIXTURE_DATA(dma) *self)
 {
 	int round;
 
@@ -330,39 +330,38 @@ static void unmap_under_load_edu(struct __test_metadata *_metadata, FIXTURE_DATA
 	for (round = 0; round < 5; round++) {
 		ASSERT_OK(t_map_at(self->fd, self->id, self->mem, 32 * T_PAGE, T_RW, AT));
 		ASSERT_EQ(0, t_dma_pull(&self->dev, AT + T_PAGE, T_PAGE));
-		t_edu_begin(&self->dev.edu, true, AT, T_PAGE);
+		ASSERT_EQ(0, t_dma_begin(&self->dev, true, 0, AT));
 		ASSERT_EQ(32 * (long long)T_PAGE, t_unmap(self->fd, self->id, AT, 32 * T_PAGE));
 		t_fill(self->mem, 32 * T_PAGE, 1000 + round);
-		ASSERT_EQ(0, t_edu_wait(&self->dev.edu));
+		ASSERT_EQ(0, t_dma_end(&self->dev, 0));
 		EXPECT_EQ(-1, t_differs(self->mem, 32 * T_PAGE, 1000 + round));
 	}
 }
 
-static void unmap_under_load_nvme(struct __test_metadata *_metadata, FIXTURE_DATA(dma) *self)
+static void unmap_under_load_fast(struct __test_metadata *_metadata, FIXTURE_DATA(dma) *self)
 {
-	struct t_nvme *n = &self->dev.nvme;
-	int ids[T_NVME_DEPTH], round, i;
+	int ids[24], round, i;
 
 	for (round = 0; round < 20; round++) {
 		ASSERT_OK(t_map_at(self->fd, self->id, self->mem, 32 * T_PAGE, T_RW, AT));
 		for (i = 0; i < 24; i++)
-			ids[i] = t_nvme_submit(n, false, i * 8, AT + i * T_PAGE, T_PAGE);
+			ids[i] = t_dma_begin(&self->dev, true, i, AT + i * T_PAGE);
 		ASSERT_EQ(32 * (long long)T_PAGE, t_unmap(self->fd, self->id, AT, 32 * T_PAGE));
 		for (i = 0; i < 24; i++)
-			t_nvme_wait(n, ids[i]);
+			t_dma_end(&self->dev, ids[i]);
 		t_fill(self->mem, 32 * T_PAGE, round);
 		for (i = 0; i < 24; i++)
-			t_nvme_read(n, i * 8, AT + i * T_PAGE, T_PAGE);
+			t_dma_end(&self->dev, t_dma_begin(&self->dev, true, i, AT + i * T_PAGE));
 		ASSERT_EQ(-1, t_differs(self->mem, 32 * T_PAGE, round)) TH_LOG("round %d", round);
 	}
 }
 
 TEST_F(dma, fault_after_unmap_under_load)
 {
-	if (variant->kind == T_NVME)
-		unmap_under_load_nvme(_metadata, self);
+	if (self->dev.fast)
+		unmap_under_load_fast(_metadata, self);
 	else
-		unmap_under_load_edu(_metadata, self);
+		unmap_under_load_slow(_metadata, self);
 }
 
 /* --- store loop ----------------------------------------------------------------- */
@@ -406,15 +405,15 @@ static int store(struct t_dma *dev, bool write, u64 iova)
 {
 	int ids[LOOP_SLOTS], i, ret;
 
-	if (dev->kind != T_NVME) {
+	if (!dev->fast) {
 		/* One page through the only buffer */
 		ret = write ? t_dma_pull(dev, iova, T_PAGE) : t_dma_push(dev, iova, T_PAGE);
 		return ret ? ret : 1;
 	}
 	for (i = 0; i < LOOP_SLOTS; i++)
-		ids[i] = t_nvme_submit(&dev->nvme, write, i * 8, iova + i * T_PAGE, T_PAGE);
+		ids[i] = t_dma_begin(dev, !write, i, iova + i * T_PAGE);
 	for (i = 0; i < LOOP_SLOTS; i++) {
-		ret = t_nvme_wait(&dev->nvme, ids[i]);
+		ret = t_dma_end(dev, ids[i]);
 		if (ret)
 			return ret;
 	}
@@ -428,8 +427,8 @@ static int store(struct t_dma *dev, bool write, u64 iova)
  */
 TEST_F_TIMEOUT(dma, store_loop, 180)
 {
-	int slots = variant->kind == T_NVME ? LOOP_SLOTS : 1;
-	int want = variant->kind == T_NVME ? LOOP_TRANSFERS : 24;
+	int slots = self->dev.fast ? LOOP_SLOTS : 1;
+	int want = self->dev.fast ? LOOP_TRANSFERS : 24;
 	char *out, *in;
 	struct mapper m[2];
 	pthread_t threads[2];
@@ -466,7 +465,7 @@ TEST_F_TIMEOUT(dma, store_loop, 180)
 /* A large transfer, described by a list, over pages that lie anywhere */
 TEST_F(dma, scattered_large_transfer)
 {
-	u64 pages = variant->kind == T_NVME ? 128 : 4, len = pages * T_PAGE, i;
+	u64 pages = self->dev.fast ? 128 : 4, len = pages * T_PAGE, i;
 	char *from, *to;
 
 	from = t_memory(T_ANON, len);

@@ -38,7 +38,8 @@
 	int __ret = t_dma_open(d, kind, nth, VFIO_IOASID_IOMMU);		\
 										\
 	if (__ret == -ENOENT)							\
-		SKIP(return, "needs %s number %d", (kind) == T_NVME ? "an NVMe" :	\
+		SKIP(return, "needs %s number %d, or ioasid_sim in its place",	\
+		     (kind) == T_NVME ? "an NVMe" :				\
 		     (kind) == T_EDU ? "an edu" : "a sibling edu", (nth) + 1);	\
 	ASSERT_EQ(0, __ret) TH_LOG("%s failed", t_vfio_step);			\
 } while (0)

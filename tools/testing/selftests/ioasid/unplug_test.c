@@ -3,11 +3,13 @@
  * A device that is pulled out while it is attached. VFIO asks its user to let
  * go and waits; until then everything goes on, and after it nothing is left.
  * The last NVMe controller of the bed is unplugged and plugged in again, which
- * takes a wire to the host: this test has a machine of its own.
+ * takes a wire to the host: there, this test has a machine of its own. An
+ * endpoint of ioasid_sim is taken from its driver and given back.
  */
 #include <poll.h>
 #include <signal.h>
 #include <sys/eventfd.h>
+#include <sys/wait.h>
 
 #include "harness.h"
 #include "lib/hostctl.h"
@@ -21,6 +23,8 @@ FIXTURE(unplug) {
 	char *mem;
 	char *name;		/* of the device on the host */
 	char addr[T_PCI_ADDR];
+	int nth;
+	pid_t remover;		/* of an endpoint; waits until it has gone */
 	long pins;
 };
 
@@ -56,17 +60,24 @@ static int ask(const char *format, const char *name)
 	return ret;
 }
 
+static const char *name_on_host(const char *addr)
+{
+	return same_place(getenv("IOASID_NVME"), addr, getenv("IOASID_NVME_IDS"));
+}
+
 FIXTURE_SETUP(unplug)
 {
-	const char *name;
+	const char *name = "";
 	int nr = 0;
 
-	NEED(t_hostctl_present(), "needs a wire to the host (IOASID_HOSTCTL)");
-	while (t_pci(T_NVME, nr))
+	NEED(t_on_sim() || t_hostctl_present(), "needs a wire to the host (IOASID_HOSTCTL)");
+	while (t_device(T_NVME, nr))
 		nr++;
 	NEED(nr, "needs an NVMe");
-	snprintf(self->addr, sizeof(self->addr), "%s", t_pci(T_NVME, nr - 1));
-	name = same_place(getenv("IOASID_NVME"), self->addr, getenv("IOASID_NVME_IDS"));
+	self->nth = nr - 1;
+	snprintf(self->addr, sizeof(self->addr), "%s", t_device(T_NVME, nr - 1));
+	if (!t_on_sim())
+		name = name_on_host(self->addr);
 	NEED(name, "IOASID_NVME_IDS does not tell the name of %s", self->addr);
 	self->name = strdup(name);
 	self->pins = t_pinned_pages();
@@ -85,29 +96,57 @@ FIXTURE_TEARDOWN(unplug)
 		EXPECT_EQ(self->pins, t_pinned_pages());
 }
 
-static bool wait_gone(const char *addr)
+static int takes_away(void *arg)
+{
+	return t_sim_unbind(arg) ? 1 : 0;
+}
+
+/* Asks for the device; who has it still has it */
+static int begin_unplug(FIXTURE_DATA(unplug) *self)
+{
+	if (!t_on_sim())
+		return ask("device_del %s", self->name);
+	self->remover = t_fork(takes_away, self->addr);
+	return self->remover > 0 ? 0 : -errno;
+}
+
+static bool wait_gone(FIXTURE_DATA(unplug) *self)
 {
 	int i;
 
-	for (i = 0; i < 200 && t_pci_present(addr); i++)
-		t_sleep_ms(100);
-	return !t_pci_present(addr);
+	for (i = 0; i < 200 && t_device_present(self->addr); i++)
+		t_sleep_ms(t_on_sim() ? 10 : 100);
+	if (t_on_sim() && !t_device_present(self->addr) && t_wait(self->remover))
+		return false;
+	return !t_device_present(self->addr);
 }
 
-/* In again, as the same device, and at work */
+/* In again, as the same device */
+static int begin_plug(FIXTURE_DATA(unplug) *self)
+{
+	int i;
+
+	if (t_on_sim())
+		return t_sim_bind(self->addr);
+	if (ask("device_wait %s 60", self->name) ||
+	    ask("device_add nvme,id=%s,drive=disk%s,bus=rp%s,serial=again", self->name))
+		return -EIO;
+	for (i = 0; i < 200 && t_device_group(self->addr) < 0; i++)
+		t_sleep_ms(100);
+	/* The kernel's own driver, if there is one, comes first */
+	t_sleep_ms(500);
+	return 0;
+}
+
+/* In again, and at work */
 static void plug_in(struct __test_metadata *_metadata, FIXTURE_DATA(unplug) *self)
 {
 	struct t_dma again;
-	int i, nr = 0;
+	int nr = 0;
 
-	ASSERT_EQ(0, ask("device_wait %s 60", self->name));
-	ASSERT_EQ(0, ask("device_add nvme,id=%s,drive=disk%s,bus=rp%s,serial=again", self->name));
-	for (i = 0; i < 200 && t_pci_group(self->addr) < 0; i++)
-		t_sleep_ms(100);
-	ASSERT_TRUE(t_pci_present(self->addr));
-	/* The kernel's own driver, if there is one, comes first */
-	t_sleep_ms(500);
-	while (strcmp(t_pci(T_NVME, nr), self->addr))
+	ASSERT_EQ(0, begin_plug(self));
+	ASSERT_TRUE(t_device_present(self->addr));
+	while (strcmp(t_device(T_NVME, nr), self->addr))
 		nr++;
 	ASSERT_EQ(0, t_dma_open(&again, T_NVME, nr, VFIO_IOASID_IOMMU)) TH_LOG("%s", t_vfio_step);
 	ASSERT_OK(t_dma_up(&again, self->fd, self->id));
@@ -131,7 +170,7 @@ TEST_F_TIMEOUT(unplug, attached, 120)
 
 	ASSERT_OK(t_dma_up(&self->dev, self->fd, self->id));
 	ASSERT_EQ(0, t_vfio_request_eventfd(&self->dev.vfio, event));
-	ASSERT_EQ(0, ask("device_del %s", self->name));
+	ASSERT_EQ(0, begin_unplug(self));
 	ASSERT_TRUE(asked_back(event, 60000));
 	/* Until we let go, all works as before */
 	t_fill(self->mem, T_PAGE, 1);
@@ -143,7 +182,7 @@ TEST_F_TIMEOUT(unplug, attached, 120)
 	EXPECT_FAIL(EBUSY, IN_USE, t_free(self->fd, self->id));
 	EXPECT_OK(t_device_info(self->fd, self->dev.vfio.dev_id, &dev));
 	t_dma_close(&self->dev);
-	EXPECT_TRUE(wait_gone(self->addr));
+	EXPECT_TRUE(wait_gone(self));
 	/* The context has forgotten it, the space works on */
 	ASSERT_OK(t_info(self->fd, &info));
 	EXPECT_EQ(0, info.nr_devices);
@@ -164,12 +203,19 @@ static int holds_it(void *arg)
 	FIXTURE_DATA(unplug) *self = h->self;
 	char byte = 0;
 
-	T_CHECK(!t_dma_open(&self->dev, T_NVME, 1, VFIO_IOASID_IOMMU));
+	T_CHECK(!t_dma_open(&self->dev, T_NVME, self->nth, VFIO_IOASID_IOMMU));
 	T_CHECK(!t_dma_up(&self->dev, self->fd, self->id));
 	T_CHECK(t_dma_reads(&self->dev, AT, self->mem) == 1);
 	T_CHECK(write(h->ready, &byte, 1) == 1);
 	pause();
 	return 1;
+}
+
+static bool waitable(pid_t pid)
+{
+	siginfo_t info = { 0 };
+
+	return !waitid(P_PID, pid, &info, WEXITED | WNOHANG | WNOWAIT) && info.si_pid == pid;
 }
 
 /* The user does not answer, and is killed for it */
@@ -181,20 +227,19 @@ TEST_F_TIMEOUT(unplug, attached_and_killed, 120)
 	char byte;
 	pid_t pid;
 
-	NEED(t_pci(T_NVME, 1), "needs two NVMe");
 	t_dma_close(&self->dev);
 	ASSERT_EQ(0, pipe(ready));
 	h.ready = ready[1];
 	pid = t_fork(holds_it, &h);
 	close(ready[1]);
 	ASSERT_EQ(1, read(ready[0], &byte, 1));
-	ASSERT_EQ(0, ask("device_del %s", self->name));
+	ASSERT_EQ(0, begin_unplug(self));
 	/* It stays for as long as it is held */
-	t_sleep_ms(8000);
-	EXPECT_TRUE(t_pci_present(self->addr));
+	t_sleep_ms(t_on_sim() ? 500 : 8000);
+	EXPECT_TRUE(t_on_sim() ? !waitable(self->remover) : t_device_present(self->addr));
 	ASSERT_EQ(0, kill(pid, SIGKILL));
 	EXPECT_EQ(-SIGKILL, t_wait(pid));
-	EXPECT_TRUE(wait_gone(self->addr));
+	EXPECT_TRUE(wait_gone(self));
 	ASSERT_OK(t_info(self->fd, &info));
 	EXPECT_EQ(0, info.nr_devices);
 	EXPECT_LT(0, t_unmap(self->fd, self->id, T_DMA_OWN_IOVA, T_DMA_OWN_BYTES));
@@ -209,14 +254,14 @@ TEST_F_TIMEOUT(unplug, only_known, 120)
 
 	ASSERT_OK(t_vfio_know(&self->dev.vfio, self->fd));
 	ASSERT_EQ(0, t_vfio_request_eventfd(&self->dev.vfio, event));
-	ASSERT_EQ(0, ask("device_del %s", self->name));
+	ASSERT_EQ(0, begin_unplug(self));
 	ASSERT_TRUE(asked_back(event, 60000));
 	EXPECT_OK(t_attach(self->fd, self->dev.vfio.dev_id, self->id, 0));
 	EXPECT_OK(t_detach(self->fd, self->dev.vfio.dev_id));
 	/* The context goes first, this time */
 	close(self->fd);
 	t_dma_close(&self->dev);
-	EXPECT_TRUE(wait_gone(self->addr));
+	EXPECT_TRUE(wait_gone(self));
 	self->fd = t_open();
 	ASSERT_OK(t_info(self->fd, &info));
 	ASSERT_OK(t_alloc(self->fd, &self->id));

@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * A device that can do DMA both ways, whichever it is: edu or NVMe. "Pull"
- * reads memory into the device, "push" writes to memory what was pulled last.
- * Neither is trusted to report a refused DMA: t_dma_reads() and t_dma_writes()
- * find out by the data, using a page that is mapped for certain.
+ * A device that can do DMA both ways, whichever it is: edu, NVMe, or an endpoint
+ * of ioasid_sim that stands in for one of them. "Pull" reads memory into the
+ * device, "push" writes to memory what was pulled last. None is trusted to
+ * report a refused DMA: t_dma_reads() and t_dma_writes() find out by the data,
+ * using a page that is mapped for certain.
  */
 #ifndef T_DMA_H
 #define T_DMA_H
 
 #include "edu.h"
 #include "nvme.h"
+#include "sim.h"
 #include "vfio.h"
 
 /* Where the device's own memory (queues, the page for verdicts) is mapped */
@@ -21,6 +23,8 @@ struct t_dma {
 	struct t_vfio vfio;
 	struct t_edu edu;
 	struct t_nvme nvme;
+	struct t_sim sim;
+	bool fast;		/* thousands of DMAs in a second, many at the same time */
 	char *own;		/* T_DMA_OWN_BYTES, to be mapped at own_iova */
 	u64 own_iova;
 	u32 chunk;		/* bytes of one pull or push */
@@ -31,6 +35,8 @@ struct t_dma {
  * @iommu. -ENOENT if the bed has none.
  */
 int t_dma_open(struct t_dma *d, enum t_pci_kind kind, int nth, unsigned long iommu);
+/* The same in the container of @first: another group, or (T_SIBLING) its own */
+int t_dma_open_in(struct t_dma *d, enum t_pci_kind kind, int nth, const struct t_vfio *first);
 void t_dma_close(struct t_dma *d);
 /* Closes the device fd and opens it again: it is then attached nowhere */
 int t_dma_reopen(struct t_dma *d);
@@ -40,6 +46,14 @@ int t_dma_map_own(struct t_dma *d, int ctx, u32 ioasid);
 int t_dma_start(struct t_dma *d);
 /* All of it: maps its own memory, attaches it, starts it */
 int t_dma_up(struct t_dma *d, int ctx, u32 ioasid);
+
+/*
+ * One page of DMA in two halves, to or from one of many places in the device
+ * (an edu has only place 0). The id, or a negative errno; then its end.
+ */
+#define T_DMA_PLACES	30
+int t_dma_begin(struct t_dma *d, bool push, u32 place, u64 iova);
+int t_dma_end(struct t_dma *d, int id);
 
 int t_dma_pull(struct t_dma *d, u64 iova, u32 length);
 int t_dma_push(struct t_dma *d, u64 iova, u32 length);

@@ -16,7 +16,7 @@ enum t_pci_kind {
 	T_SIBLING,	/* edu that shares its group with another edu */
 };
 
-#define T_PCI_ADDR	16
+#define T_PCI_ADDR	24
 #define T_PCI_MAX	16
 
 /* The address ("0000:00:04.0") of the @nth device of that kind, or NULL */

@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "sim.h"
 #include "vfio.h"
 
 #define PCI_COMMAND		4
@@ -36,11 +37,11 @@ static int open_group(struct t_vfio *v, const char *addr)
 	char path[32];
 	int ret;
 
-	t_vfio_step = "binding to vfio-pci";
-	ret = t_pci_to_vfio(addr);
+	t_vfio_step = "binding to VFIO";
+	ret = t_device_to_vfio(addr);
 	if (ret)
 		return ret;
-	snprintf(path, sizeof(path), "/dev/vfio/%d", t_pci_group(addr));
+	snprintf(path, sizeof(path), "/dev/vfio/%d", t_device_group(addr));
 	v->group = open(path, O_RDWR | O_CLOEXEC);
 	return v->group < 0 ? fail("opening the group") : 0;
 }
@@ -49,17 +50,17 @@ static int map_bar(struct t_vfio *v)
 {
 	struct vfio_region_info region = {
 		.argsz = sizeof(region),
-		.index = VFIO_PCI_BAR0_REGION_INDEX,
+		.index = v->sim ? IOASID_SIM_REGION_MEMORY : VFIO_PCI_BAR0_REGION_INDEX,
 	};
 
 	if (ioctl(v->device, VFIO_DEVICE_GET_REGION_INFO, &region))
-		return fail("VFIO_DEVICE_GET_REGION_INFO of BAR 0");
+		return fail("VFIO_DEVICE_GET_REGION_INFO of what is to be mapped");
 	v->bar_len = region.size;
 	v->bar = mmap(NULL, v->bar_len, PROT_READ | PROT_WRITE, MAP_SHARED, v->device,
 		      region.offset);
 	if (v->bar == MAP_FAILED) {
 		v->bar = NULL;
-		return fail("mapping BAR 0");
+		return fail("mapping a region");
 	}
 	return 0;
 }
@@ -68,7 +69,7 @@ static int open_device(struct t_vfio *v)
 {
 	struct vfio_region_info config = {
 		.argsz = sizeof(config),
-		.index = VFIO_PCI_CONFIG_REGION_INDEX,
+		.index = v->sim ? IOASID_SIM_REGION_REGISTERS : VFIO_PCI_CONFIG_REGION_INDEX,
 	};
 	int ret;
 
@@ -76,7 +77,7 @@ static int open_device(struct t_vfio *v)
 	if (v->device < 0)
 		return fail("VFIO_GROUP_GET_DEVICE_FD");
 	if (ioctl(v->device, VFIO_DEVICE_GET_REGION_INFO, &config))
-		return fail("VFIO_DEVICE_GET_REGION_INFO of config space");
+		return fail("VFIO_DEVICE_GET_REGION_INFO of what is read");
 	v->config = config.offset;
 	ret = map_bar(v);
 	return ret ? ret : t_vfio_bus_master(v, true);
@@ -88,6 +89,7 @@ static void clear(struct t_vfio *v, const char *addr)
 	v->container = -1;
 	v->group = -1;
 	v->device = -1;
+	v->sim = t_sim_is_name(addr);
 	snprintf(v->addr, sizeof(v->addr), "%s", addr);
 }
 
@@ -135,8 +137,8 @@ int t_vfio_open_sibling(struct t_vfio *v, const struct t_vfio *first, const char
 	int ret;
 
 	clear(v, addr);
-	t_vfio_step = "binding to vfio-pci";
-	ret = t_pci_to_vfio(addr);
+	t_vfio_step = "binding to VFIO";
+	ret = t_device_to_vfio(addr);
 	v->container = fcntl(first->container, F_DUPFD_CLOEXEC, 0);
 	v->group = fcntl(first->group, F_DUPFD_CLOEXEC, 0);
 	if (!ret)
@@ -173,6 +175,8 @@ int t_vfio_bus_master(struct t_vfio *v, bool on)
 {
 	uint16_t command;
 
+	if (v->sim)
+		return 0;
 	if (pread(v->device, &command, sizeof(command), v->config + PCI_COMMAND) != 2)
 		return fail("reading the PCI command register");
 	command |= PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER;
@@ -205,7 +209,7 @@ int t_vfio_request_eventfd(struct t_vfio *v, int eventfd)
 
 	set->argsz = sizeof(buf);
 	set->flags = VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER;
-	set->index = VFIO_PCI_REQ_IRQ_INDEX;
+	set->index = v->sim ? IOASID_SIM_IRQ_REQUEST : VFIO_PCI_REQ_IRQ_INDEX;
 	set->count = 1;
 	memcpy(set->data, &eventfd, sizeof(eventfd));
 	return ioctl(v->device, VFIO_DEVICE_SET_IRQS, set) ? fail("VFIO_DEVICE_SET_IRQS") : 0;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * VFIO through its container interface: a PCI device opened behind
- * VFIO_IOASID_IOMMU or behind type1, its BAR 0 mapped, its bus mastering on.
+ * VFIO through its container interface: a device opened behind
+ * VFIO_IOASID_IOMMU or behind type1. Of a PCI device BAR 0 is mapped, and its bus
+ * mastering is on; of an endpoint of ioasid_sim, its memory is.
  * All functions return 0 or a negative errno; t_vfio_step says which step of
  * an open failed.
  */
@@ -12,14 +13,16 @@
 #include <stdbool.h>
 
 #include "ioasid.h"
-#include "pci.h"
+#include "device.h"
 
 struct t_vfio {
 	int container;
 	int group;
 	int device;
 	u32 dev_id;		/* in the context, once known there */
-	u64 config;		/* where config space starts in the device fd */
+	/* Where config space starts in the device fd, or the registers of an endpoint */
+	u64 config;
+	bool sim;		/* an endpoint of ioasid_sim */
 	void *bar;
 	size_t bar_len;
 	char addr[T_PCI_ADDR];
@@ -41,6 +44,7 @@ int t_vfio_reopen_device(struct t_vfio *v);
 /* The BAR mapping alone, which also keeps the device open */
 void t_vfio_unmap_bar(struct t_vfio *v);
 
+/* PCI only: an endpoint has no such switch, and none is needed */
 int t_vfio_bus_master(struct t_vfio *v, bool on);
 int t_vfio_reset(struct t_vfio *v);
 bool t_vfio_can_reset(struct t_vfio *v);
