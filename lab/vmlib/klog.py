@@ -15,6 +15,9 @@ BAD = re.compile(
     r"scheduling while atomic|sleeping function called|"
     r"Bad page state|Bad rss-counter|double fault|stack guard|"
     r"Slab .*corruption|DEBUG_LOCKS|held lock freed|still has locks held|"
+    r"lockdep is turned off|turning off the locking correctness|irq lock inversion|"
+    r"kmemleak: (unreferenced|\d+ new suspected|.*(disabled|[Cc]annot|out of memory))|"
+    r"Detected page leak|ODEBUG|DMA-API: .*(leak|not allocated|error)|"
     r"unregister_netdevice: waiting|percpu ref .* <= 0")
 
 # Said by healthy machines. Each with the reason why.

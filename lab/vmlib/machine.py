@@ -128,18 +128,22 @@ class Machine:
             theirs.append(b)
             self.sel.register(a, selectors.EVENT_READ, name)
             self.pending[name] = b""
-        args = qemu_args(opt, run_dir, fds)
-        with open(os.path.join(run_dir, "qemu"), "w") as f:
-            f.write(" ".join(args) + "\n")
         self.log = open(os.path.join(run_dir, "qemu.log"), "wb")
-        self.proc = subprocess.Popen(
-            # Whatever ends this process ends QEMU.
-            ["setpriv", "--pdeathsig", "KILL", "unshare", "-m", "--propagation", "private", "sh", "-c", ENTER, "sh",
-             root, run_dir, kernel] + args,
-            stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log,
-            pass_fds=list(fds.values()), start_new_session=True)
+        self.proc = self.spawn(root, kernel, fds)
         for b in theirs:
             b.close()
+
+    def spawn(self, root, kernel, fds):
+        """Start it; FDS are its ends of the ports."""
+        args = qemu_args(self.opt, self.run_dir, fds)
+        with open(os.path.join(self.run_dir, "qemu"), "w") as f:
+            f.write(" ".join(args) + "\n")
+        return subprocess.Popen(
+            # Whatever ends this process ends QEMU.
+            ["setpriv", "--pdeathsig", "KILL", "unshare", "-m", "--propagation", "private", "sh", "-c", ENTER, "sh",
+             root, self.run_dir, kernel] + args,
+            stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log,
+            pass_fds=list(fds.values()), start_new_session=True)
 
     # --- ports ---------------------------------------------------------
 

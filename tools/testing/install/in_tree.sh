@@ -43,8 +43,8 @@ menu_line()
 mkdir -p "$tree/drivers/ioasid" "$tree/drivers/vfio/ioasid"
 cp -R "$src/drivers/ioasid/." "$tree/drivers/ioasid/"
 cp -R "$src/vfio_glue/." "$tree/drivers/vfio/ioasid/"
-cp "$src/include/linux/ioasid.h" "$tree/include/linux/"
-cp "$src/include/uapi/linux/ioasid.h" "$tree/include/uapi/linux/"
+cp "$src"/include/linux/*.h "$tree/include/linux/"
+cp "$src"/include/uapi/linux/*.h "$tree/include/uapi/linux/"
 # shellcheck disable=SC2016 # for make
 {
 	line "$tree/drivers/Makefile" 'obj-$(CONFIG_IOASID) += ioasid/'
