@@ -255,7 +255,7 @@ static int ioasid_check_collision(struct ioasid_space *space,
 				  struct device *dev,
 				  struct ioasid_explain *why)
 {
-	u64 first, last;
+	struct ioasid_area *area;
 	u32 i;
 	int rc = 0;
 
@@ -263,12 +263,14 @@ static int ioasid_check_collision(struct ioasid_space *space,
 	for (i = 0; i < att->nr_reserved && !rc; i++) {
 		struct ioasid_iova_range *r = &att->reserved[i];
 
-		if (!ioasid_iova_first(space, r->first, r->last, &first, &last))
+		area = ioasid_iova_first(space, r->first, r->last);
+		if (!area)
 			continue;
-		why->value = first;
+		why->value = area->first;
 		rc = ioasid_fail(why, -EADDRINUSE, IOASID_REASON_RESERVED,
 				 "device %s reserves %#llx-%#llx, and %#llx-%#llx is mapped",
-				 dev_name(dev), r->first, r->last, first, last);
+				 dev_name(dev), r->first, r->last, area->first,
+				 area->last);
 	}
 	mutex_unlock(&space->iova_lock);
 	return rc;
@@ -443,6 +445,7 @@ static int ioasid_find_domain(struct ioasid_space *space,
 		return PTR_ERR(d);
 	rc = ioasid_attach_domain(att, d, old);
 	if (rc) {
+		ioasid_mapped_drain(space, d);
 		ioasid_domain_free(d);
 		return ioasid_explain_attach(dev, rc, why);
 	}
@@ -494,6 +497,7 @@ static void ioasid_space_detach(struct ioasid_attachment *att)
 		 */
 		list_del(&d->link);
 		space->nr_domains--;
+		ioasid_mapped_drain(space, d);
 		ioasid_domain_free(d);
 	}
 	ioasid_iova_update(space);

@@ -19,8 +19,8 @@
 #include <linux/ioasid.h>
 #include <linux/kref.h>
 #include <linux/list.h>
-#include <linux/maple_tree.h>
 #include <linux/mutex.h>
+#include <linux/rbtree.h>
 #include <linux/refcount.h>
 #include <linux/rwsem.h>
 #include <linux/xarray.h>
@@ -101,20 +101,36 @@ enum ioasid_area_state {
 
 /**
  * struct ioasid_area - a mapping: a slice of pinned pages at an IOVA
+ * @node: in ioasid_space.areas
+ * @first: first IOVA
+ * @last: last IOVA
+ * @hole: free bytes between the area below and this one
+ * @widest: the largest @hole of the subtree whose root it is
  * @pages: the memory
- * @first: index of its first page in @pages
+ * @page: index of its first page in @pages
  * @prot: IOASID_MAP_READ, _WRITE
  * @state: enum ioasid_area_state; changes under iova_lock, or while PENDING by
  *	its maker
  *
- * Where it is and how long is in the tree.
+ * @node to @widest are under iova_lock; @first and @last do not change while
+ * the area is in the tree.
  */
 struct ioasid_area {
+	struct rb_node node;
+	u64 first;
+	u64 last;
+	u64 hole;
+	u64 widest;
 	struct ioasid_pages *pages;
-	u32 first;
+	u32 page;
 	u16 prot;
 	u16 state;
 };
+
+static inline u64 ioasid_area_length(const struct ioasid_area *area)
+{
+	return area->last - area->first + 1;
+}
 
 /**
  * struct ioasid_pages - pinned memory, charged once however often it is mapped
@@ -129,7 +145,7 @@ struct ioasid_area {
  * @run: the only run, if @nr_runs is 1
  * @runs: the runs otherwise
  *
- * There can be millions: 64 bytes.
+ * There can be millions: 120 bytes.
  */
 struct ioasid_pages {
 	struct ioasid_area area;
@@ -171,9 +187,8 @@ struct ioasid_domain {
  * @rwsem: see the top of this file
  * @dead: freed; commands that still hold a reference get ENOENT
  * @iova_lock: @areas and the state of each area
- * @areas: IOVA range -> struct ioasid_area
+ * @areas: struct ioasid_area, by IOVA
  * @nr_areas: areas in @areas
- * @nr_gone: areas erased since @areas was last swept
  * @domains: struct ioasid_domain
  * @attachments: struct ioasid_attachment
  * @nr_domains: number of @domains
@@ -197,9 +212,8 @@ struct ioasid_space {
 	struct rw_semaphore rwsem;
 	bool dead;
 	struct mutex iova_lock;
-	struct maple_tree areas;
+	struct rb_root areas;
 	u32 nr_areas;
-	u32 nr_gone;
 	struct list_head domains;
 	struct list_head attachments;
 	u32 nr_domains;
@@ -331,16 +345,15 @@ void *ioasid_get_ranges(u64 uptr, u32 nr, size_t size,
 /* iova.c */
 int ioasid_iova_init(struct ioasid_space *space);
 void ioasid_iova_destroy(struct ioasid_space *space);
-void ioasid_iova_clear(struct ioasid_space *space);
-void ioasid_iova_tidy(struct ioasid_space *space);
+int ioasid_iova_place(struct ioasid_space *space, u64 *iova, u64 length,
+		      bool fixed, struct ioasid_explain *why);
 int ioasid_iova_insert(struct ioasid_space *space, struct ioasid_area *area,
-		       u64 *iova, u64 length, bool fixed,
 		       struct ioasid_explain *why);
-void ioasid_iova_erase(struct ioasid_space *space, u64 first, u64 last);
-int ioasid_iova_split(struct ioasid_space *space, u64 first, u64 last,
-		      struct ioasid_area *area);
+void ioasid_iova_erase(struct ioasid_space *space, struct ioasid_area *area);
+void ioasid_iova_clear(struct ioasid_space *space);
 struct ioasid_area *ioasid_iova_first(struct ioasid_space *space, u64 first,
-				      u64 last, u64 *area_first, u64 *area_last);
+				      u64 last);
+struct ioasid_area *ioasid_iova_next(struct ioasid_area *area);
 int ioasid_iova_make_room(struct ioasid_space *space, u32 more);
 void ioasid_iova_update(struct ioasid_space *space);
 
@@ -353,6 +366,8 @@ int ioasid_cmd_dirty_set(struct ioasid_command *cmd);
 int ioasid_cmd_dirty_get(struct ioasid_command *cmd);
 int ioasid_mapped_fill(struct ioasid_space *space, struct ioasid_domain *domain,
 		       struct ioasid_explain *why);
+void ioasid_mapped_drain(struct ioasid_space *space,
+			 struct ioasid_domain *domain);
 void ioasid_mapped_empty(struct ioasid_space *space);
 
 /* pages.c */
@@ -365,8 +380,9 @@ void ioasid_pages_put(struct ioasid_ctx *ctx, struct ioasid_pages *pages);
 struct ioasid_area *ioasid_area_alloc(struct ioasid_pages *pages);
 void ioasid_area_free(struct ioasid_ctx *ctx, struct ioasid_area *area);
 int ioasid_area_map(struct iommu_domain *domain, const struct ioasid_area *area,
-		    u64 iova, u64 length, struct ioasid_explain *why);
-bool ioasid_area_unmap(struct iommu_domain *domain, u64 iova, u64 length,
+		    struct ioasid_explain *why);
+bool ioasid_area_unmap(struct iommu_domain *domain,
+		       const struct ioasid_area *area,
 		       struct iommu_iotlb_gather *gather);
 void ioasid_flush(struct iommu_domain *domain,
 		  struct iommu_iotlb_gather *gather);

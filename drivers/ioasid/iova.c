@@ -4,61 +4,55 @@
  * areas is under iova_lock, the usable ranges under rwsem. Nothing here may
  * touch memory or a page table.
  */
+#include <linux/rbtree_augmented.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
 #include "ioasid_private.h"
 
 /*
- * Stands in the tree where an area was. Putting it there replaces an entry of
- * the same size, which needs no memory, so that taking away cannot fail; and a
- * program that maps at the same IOVA again finds its place without the tree
- * being rebuilt. Remains are swept up when there are more of them than areas.
+ * The areas are a red-black tree, not a maple tree: an area brings its own
+ * node, so that taking a place and giving it back need no memory and cannot
+ * fail. Each node also knows the widest hole of its subtree, so that a free
+ * place is found without a scan.
  */
-static struct ioasid_area ioasid_area_gone = { .state = IOASID_AREA_LEAVING };
+#define ioasid_area_of(n)	rb_entry(n, struct ioasid_area, node)
 
-/* Remains that are not worth a sweep */
-#define IOASID_GONE_FEW		1024
-
-static void ioasid_tree_init(struct ioasid_space *space)
+static u64 ioasid_area_widest(struct ioasid_area *area)
 {
-	mt_init_flags(&space->areas,
-		      MT_FLAGS_ALLOC_RANGE | MT_FLAGS_LOCK_EXTERN);
-	mt_set_external_lock(&space->areas, &space->iova_lock);
+	u64 widest = area->hole;
+
+	if (area->node.rb_left)
+		widest = max(widest, ioasid_area_of(area->node.rb_left)->widest);
+	if (area->node.rb_right)
+		widest = max(widest, ioasid_area_of(area->node.rb_right)->widest);
+	return widest;
 }
 
-/* Leaves the tree empty */
-static void ioasid_tree_clear(struct ioasid_space *space)
+static bool ioasid_area_refresh(struct ioasid_area *area, bool exit)
 {
-	__mt_destroy(&space->areas);
-	ioasid_tree_init(space);
-	space->nr_areas = 0;
-	space->nr_gone = 0;
+	u64 widest = ioasid_area_widest(area);
+
+	if (exit && area->widest == widest)
+		return true;
+	area->widest = widest;
+	return false;
 }
+
+RB_DECLARE_CALLBACKS(static, ioasid_area_callbacks, struct ioasid_area, node,
+		     widest, ioasid_area_refresh)
 
 int ioasid_iova_init(struct ioasid_space *space)
 {
 	mutex_init(&space->iova_lock);
-	ioasid_tree_init(space);
+	space->areas = RB_ROOT;
 	if (ioasid_iova_make_room(space, 0))
 		return -ENOMEM;
 	ioasid_iova_update(space);
 	return 0;
 }
 
-/**
- * ioasid_iova_clear() - forget all areas, which have been freed
- * @space: the space
- */
-void ioasid_iova_clear(struct ioasid_space *space)
-{
-	mutex_lock(&space->iova_lock);
-	ioasid_tree_clear(space);
-	mutex_unlock(&space->iova_lock);
-}
-
 void ioasid_iova_destroy(struct ioasid_space *space)
 {
-	ioasid_iova_clear(space);
 	kvfree(space->usable);
 	kvfree(space->reserved);
 }
@@ -87,112 +81,139 @@ static bool ioasid_iova_usable(struct ioasid_space *space, u64 first, u64 last)
 	       last <= space->usable[i].last;
 }
 
-/* Erases the remains of areas, with the gaps between them */
-static void ioasid_iova_sweep(struct ioasid_space *space)
+/* Needs no memory; -EEXIST if another area has some of the addresses */
+static int ioasid_iova_link(struct ioasid_space *space, struct ioasid_area *area)
 {
-	MA_STATE(mas, &space->areas, 0, 0);
-	struct ioasid_area *area;
-	u64 first, last;
+	struct rb_node **link = &space->areas.rb_node, *parent = NULL;
+	struct ioasid_area *below = NULL, *above = NULL;
 
-	area = mas_find(&mas, ULONG_MAX);
+	while (*link) {
+		struct ioasid_area *at = ioasid_area_of(*link);
+
+		parent = *link;
+		if (area->last < at->first) {
+			above = at;
+			link = &parent->rb_left;
+		} else if (area->first > at->last) {
+			below = at;
+			link = &parent->rb_right;
+		} else {
+			return -EEXIST;
+		}
+	}
+	area->hole = area->first - (below ? below->last + 1 : 0);
+	area->widest = area->hole;
+	rb_link_node(&area->node, parent, link);
+	if (above)
+		above->hole = above->first - area->last - 1;
+	/* All before the rotations, which pass on what the nodes say */
+	if (parent)
+		ioasid_area_callbacks_propagate(parent, NULL);
+	if (above)
+		ioasid_area_callbacks_propagate(&above->node, NULL);
+	rb_insert_augmented(&area->node, &space->areas, &ioasid_area_callbacks);
+	space->nr_areas++;
+	return 0;
+}
+
+static int ioasid_check_usable(struct ioasid_space *space, u64 first, u64 last,
+			       struct ioasid_explain *why)
+{
+	if (ioasid_iova_usable(space, first, last))
+		return 0;
+	why->value = first;
+	return ioasid_fail(why, -ERANGE, IOASID_REASON_UNUSABLE,
+			   "IOVA %#llx-%#llx is not in a usable range of space %u",
+			   first, last, space->id);
+}
+
+static int ioasid_check_free(struct ioasid_space *space, u64 first, u64 last,
+			     struct ioasid_explain *why)
+{
+	struct ioasid_area *other = ioasid_iova_first(space, first, last);
+
+	if (!other)
+		return 0;
+	why->value = other->first;
+	return ioasid_fail(why, -EEXIST, IOASID_REASON_OVERLAP,
+			   "IOVA %#llx-%#llx overlaps the mapping at %#llx-%#llx",
+			   first, last, other->first, other->last);
+}
+
+/* Can the subtree below @area have a hole of @need bytes above @low? */
+static bool ioasid_try_left(struct ioasid_area *area, u64 low, u64 need)
+{
+	struct rb_node *left = area->node.rb_left;
+
+	/* What is below its hole is below @low, and all of the subtree is */
+	return left && ioasid_area_of(left)->widest >= need &&
+	       area->first - area->hole > low;
+}
+
+static bool ioasid_try_right(struct ioasid_area *area, u64 need)
+{
+	struct rb_node *right = area->node.rb_right;
+
+	return right && ioasid_area_of(right)->widest >= need;
+}
+
+/* The next area above the whole subtree of @area, or NULL */
+static struct ioasid_area *ioasid_climb(struct ioasid_area *area)
+{
+	struct rb_node *node = &area->node, *parent;
+
+	while ((parent = rb_parent(node))) {
+		if (node == parent->rb_left)
+			return ioasid_area_of(parent);
+		node = parent;
+	}
+	return NULL;
+}
+
+/* The lowest area with @need free bytes below it that are not below @low */
+static struct ioasid_area *ioasid_hole_find(struct ioasid_space *space, u64 low,
+					    u64 need)
+{
+	struct rb_node *root = space->areas.rb_node;
+	struct ioasid_area *area = root ? ioasid_area_of(root) : NULL;
+
+	if (!area || area->widest < need)
+		return NULL;
+	while (ioasid_try_left(area, low, need))
+		area = ioasid_area_of(area->node.rb_left);
 	while (area) {
-		cond_resched();
-		if (area != &ioasid_area_gone) {
-			area = mas_find(&mas, ULONG_MAX);
+		u64 start = max(area->first - area->hole, low);
+
+		if (area->first > start && area->first - start >= need)
+			return area;
+		if (!ioasid_try_right(area, need)) {
+			area = ioasid_climb(area);
 			continue;
 		}
-		first = mas.index;
-		do {
-			last = mas.last;
-			area = mas_find(&mas, ULONG_MAX);
-		} while (area == &ioasid_area_gone);
-		mas_set_range(&mas, first, last);
-		/* Without memory they stay until the next time */
-		if (mas_store_gfp(&mas, NULL, GFP_KERNEL_ACCOUNT))
-			return;
-		if (last == ULONG_MAX)
-			break;
-		mas_set(&mas, last + 1);
-		area = mas_find(&mas, ULONG_MAX);
+		area = ioasid_area_of(area->node.rb_right);
+		while (ioasid_try_left(area, low, need))
+			area = ioasid_area_of(area->node.rb_left);
 	}
-	space->nr_gone = 0;
+	return NULL;
 }
 
-/**
- * ioasid_iova_tidy() - sweep if there are many more remains than areas
- * @space: the space; iova_lock is held
- *
- * Fewer are cheaper to keep: a program that unmaps all of its mappings one by
- * one shall not pay for the tree's balance each time.
- */
-void ioasid_iova_tidy(struct ioasid_space *space)
+/* The lowest of @need free bytes within [first, last] */
+static bool ioasid_gap_find(struct ioasid_space *space, u64 first, u64 last,
+			    u64 need, u64 *gap)
 {
-	if (space->nr_gone > 16ULL * space->nr_areas + IOASID_GONE_FEW)
-		ioasid_iova_sweep(space);
-}
+	struct ioasid_area *area = ioasid_hole_find(space, first, need);
+	struct rb_node *top;
 
-/* The first area that is in the way at [first, last], or NULL */
-static struct ioasid_area *ioasid_iova_blocker(struct ma_state *mas, u64 first,
-					       u64 last)
-{
-	struct ioasid_area *area;
-
-	mas_set(mas, first);
-	area = mas_walk(mas);
-	if ((!area || area == &ioasid_area_gone) && mas->last >= last)
-		return NULL;
-	while (!area || area == &ioasid_area_gone) {
-		cond_resched();
-		if (mas->last >= last)
-			area = NULL;
-		else
-			area = mas_find(mas, last);
-		if (!area) {
-			/* What the walk has found is not where we began */
-			mas_set(mas, first);
-			return NULL;
-		}
+	if (area) {
+		*gap = max(first, area->first - area->hole);
+	} else {
+		/* What is above all areas is no hole of any */
+		top = rb_last(&space->areas);
+		if (top && ioasid_area_of(top)->last >= last)
+			return false;
+		*gap = top ? max(first, ioasid_area_of(top)->last + 1) : first;
 	}
-	return area;
-}
-
-static int ioasid_iova_store(struct ioasid_space *space, struct ma_state *mas,
-			     u64 first, u64 last, struct ioasid_area *area)
-{
-	int rc;
-
-	/* Keeps the node that the walk before has found */
-	__mas_set_range(mas, first, last);
-	rc = mas_store_gfp(mas, area, GFP_KERNEL_ACCOUNT);
-	if (!rc)
-		space->nr_areas++;
-	return rc;
-}
-
-static int ioasid_iova_insert_fixed(struct ioasid_space *space,
-				    struct ioasid_area *area, u64 first,
-				    u64 last, struct ioasid_explain *why)
-{
-	MA_STATE(mas, &space->areas, first, last);
-	struct ioasid_area *other;
-
-	if (!ioasid_iova_usable(space, first, last)) {
-		why->value = first;
-		return ioasid_fail(why, -ERANGE, IOASID_REASON_UNUSABLE,
-				   "IOVA %#llx-%#llx is not in a usable range of space %u",
-				   first, last, space->id);
-	}
-	other = ioasid_iova_blocker(&mas, first, last);
-	if (other) {
-		why->value = mas.index;
-		return ioasid_fail(why, -EEXIST, IOASID_REASON_OVERLAP,
-				   "IOVA %#llx-%#llx overlaps the mapping at %#lx-%#lx",
-				   first, last, mas.index, mas.last);
-	}
-	if (ioasid_iova_store(space, &mas, first, last, area))
-		return ioasid_fail(why, -ENOMEM, IOASID_REASON_NO_MEMORY,
-				   "no memory for the tree of mappings");
-	return 0;
+	return *gap <= last && last - *gap >= need - 1;
 }
 
 /*
@@ -202,30 +223,30 @@ static int ioasid_iova_insert_fixed(struct ioasid_space *space,
 static int ioasid_iova_find(struct ioasid_space *space, u64 length, u64 align,
 			    u64 offset, u64 *iova)
 {
-	u64 need;
+	u64 need, gap;
 	u32 i;
 
 	if (check_add_overflow(length, align - PAGE_SIZE, &need))
 		return -ENOSPC;
-	offset &= align - 1;
 	for (i = 0; i < space->nr_usable; i++) {
 		u64 first = max_t(u64, space->usable[i].first, PAGE_SIZE);
 		u64 last = space->usable[i].last;
-		MA_STATE(mas, &space->areas, 0, 0);
 
-		if (last < first || last - first < need - 1)
+		if (last < first ||
+		    !ioasid_gap_find(space, first, last, need, &gap))
 			continue;
-		if (mas_empty_area(&mas, first, last, need))
-			continue;
-		*iova = mas.index + ((offset - mas.index) & (align - 1));
+		*iova = gap + ((offset - gap) & (align - 1));
 		return 0;
 	}
 	return -ENOSPC;
 }
 
-/* Tries the largest page that fits into the length first */
-static int ioasid_iova_find_aligned(struct ioasid_space *space, u64 length,
-				    u64 addr, u64 *iova)
+/*
+ * Aligned like the memory at @addr to the largest page that fits into the
+ * length, if there is such a place.
+ */
+static int ioasid_iova_choose(struct ioasid_space *space, u64 length, u64 addr,
+			      u64 *iova, struct ioasid_explain *why)
 {
 	static const u64 aligns[] = { SZ_1G, SZ_2M, PAGE_SIZE };
 	u32 i;
@@ -234,23 +255,6 @@ static int ioasid_iova_find_aligned(struct ioasid_space *space, u64 length,
 		if (length >= aligns[i] &&
 		    !ioasid_iova_find(space, length, aligns[i], addr, iova))
 			return 0;
-	return -ENOSPC;
-}
-
-static int ioasid_iova_insert_anywhere(struct ioasid_space *space,
-				       struct ioasid_area *area, u64 *iova,
-				       u64 length, u64 addr,
-				       struct ioasid_explain *why)
-{
-	int rc = ioasid_iova_find_aligned(space, length, addr, iova);
-
-	if (rc && space->nr_gone) {
-		ioasid_iova_sweep(space);
-		rc = ioasid_iova_find_aligned(space, length, addr, iova);
-	}
-	if (!rc)
-		return ioasid_iova_insert_fixed(space, area, *iova,
-						*iova + length - 1, why);
 	why->value = length;
 	return ioasid_fail(why, -ENOSPC, IOASID_REASON_NO_ROOM,
 			   "no free IOVA range of %llu KiB in space %u",
@@ -258,73 +262,74 @@ static int ioasid_iova_insert_anywhere(struct ioasid_space *space,
 }
 
 /**
- * ioasid_iova_insert() - take a range of IOVA
- * @space: the space; rwsem is held for reading
- * @area: what to put there
- * @iova: where; set if not @fixed
+ * ioasid_iova_place() - find a free range of IOVA
+ * @space: the space; rwsem is held for reading, and iova_lock
+ * @iova: where, if @fixed; otherwise in: the address of the memory, for
+ *	alignment, out: where
  * @length: bytes, not 0
- * @fixed: at @iova and nowhere else; otherwise *@iova is the address of the
- *	memory, for alignment
+ * @fixed: at @iova and nowhere else
  * @why: the reason if it fails
  *
- * Return: 0, -EEXIST, -ERANGE outside of the usable ranges, -ENOSPC, -ENOMEM.
+ * Return: 0, -EEXIST, -ERANGE outside of the usable ranges, -ENOSPC.
  */
-int ioasid_iova_insert(struct ioasid_space *space, struct ioasid_area *area,
-		       u64 *iova, u64 length, bool fixed,
-		       struct ioasid_explain *why)
+int ioasid_iova_place(struct ioasid_space *space, u64 *iova, u64 length,
+		      bool fixed, struct ioasid_explain *why)
 {
-	int rc;
+	u64 last = *iova + length - 1;
 
-	mutex_lock(&space->iova_lock);
-	if (space->nr_gone > space->nr_areas + IOASID_GONE_FEW)
-		ioasid_iova_sweep(space);
-	if (fixed)
-		rc = ioasid_iova_insert_fixed(space, area, *iova,
-					      *iova + length - 1, why);
-	else
-		rc = ioasid_iova_insert_anywhere(space, area, iova, length,
-						 *iova, why);
-	mutex_unlock(&space->iova_lock);
-	return rc;
+	if (!fixed)
+		return ioasid_iova_choose(space, length, *iova, iova, why);
+	return ioasid_check_usable(space, *iova, last, why) ?:
+	       ioasid_check_free(space, *iova, last, why);
 }
 
 /**
- * ioasid_iova_erase() - give a range of IOVA back
+ * ioasid_iova_insert() - put an area into the tree, at a given place
+ * @space: the space; rwsem is held for reading, and iova_lock
+ * @area: the area, with @first and @last set
+ * @why: the reason if it fails
+ *
+ * Return: 0, -EEXIST, -ERANGE outside of the usable ranges.
+ */
+int ioasid_iova_insert(struct ioasid_space *space, struct ioasid_area *area,
+		       struct ioasid_explain *why)
+{
+	int rc = ioasid_check_usable(space, area->first, area->last, why);
+
+	if (rc || !ioasid_iova_link(space, area))
+		return rc;
+	return ioasid_check_free(space, area->first, area->last, why);
+}
+
+/**
+ * ioasid_iova_erase() - take an area out of the tree
  * @space: the space; iova_lock is held
- * @first: first address of an area
- * @last: last address of the same area
+ * @area: the area
  *
  * Cannot fail.
  */
-void ioasid_iova_erase(struct ioasid_space *space, u64 first, u64 last)
+void ioasid_iova_erase(struct ioasid_space *space, struct ioasid_area *area)
 {
-	MA_STATE(mas, &space->areas, first, last);
+	struct ioasid_area *above = ioasid_iova_next(area);
 
-	space->nr_areas--;
-	space->nr_gone++;
-	if (!space->nr_areas && space->nr_gone > IOASID_GONE_FEW) {
-		ioasid_tree_clear(space);
-		return;
+	rb_erase_augmented(&area->node, &space->areas, &ioasid_area_callbacks);
+	if (above) {
+		above->hole += area->last - area->first + 1 + area->hole;
+		ioasid_area_callbacks_propagate(&above->node, NULL);
 	}
-	/* In the place of an entry of the same size: needs no memory */
-	WARN_ON(mas_store_gfp(&mas, &ioasid_area_gone, GFP_KERNEL_ACCOUNT));
+	space->nr_areas--;
 }
 
 /**
- * ioasid_iova_split() - let another area begin within an area
- * @space: the space; iova_lock is held
- * @first: where the new area begins
- * @last: last address of the present area, and so of the new one
- * @area: the new area
+ * ioasid_iova_clear() - take all areas out of the tree
+ * @space: the space; iova_lock is held, or nobody else knows it
  *
- * Return: 0 or -ENOMEM.
+ * What becomes of the areas is the caller's business.
  */
-int ioasid_iova_split(struct ioasid_space *space, u64 first, u64 last,
-		      struct ioasid_area *area)
+void ioasid_iova_clear(struct ioasid_space *space)
 {
-	MA_STATE(mas, &space->areas, first, last);
-
-	return ioasid_iova_store(space, &mas, first, last, area);
+	space->areas = RB_ROOT;
+	space->nr_areas = 0;
 }
 
 /**
@@ -332,24 +337,41 @@ int ioasid_iova_split(struct ioasid_space *space, u64 first, u64 last,
  * @space: the space; iova_lock is held
  * @first: first address of the range
  * @last: last address of the range
- * @area_first: where to put the area's first address
- * @area_last: where to put the area's last address
  *
  * Return: the lowest area that has an address in the range, or NULL.
  */
 struct ioasid_area *ioasid_iova_first(struct ioasid_space *space, u64 first,
-				      u64 last, u64 *area_first, u64 *area_last)
+				      u64 last)
 {
-	MA_STATE(mas, &space->areas, first, first);
-	struct ioasid_area *area;
+	struct rb_node *node = space->areas.rb_node;
+	struct ioasid_area *found = NULL;
 
-	do {
-		area = mas_find(&mas, last);
-		cond_resched();
-	} while (area == &ioasid_area_gone);
-	*area_first = mas.index;
-	*area_last = mas.last;
-	return area;
+	while (node) {
+		struct ioasid_area *area = ioasid_area_of(node);
+
+		if (first > area->last) {
+			node = node->rb_right;
+			continue;
+		}
+		found = area;
+		if (first >= area->first)
+			break;
+		node = node->rb_left;
+	}
+	return found && found->first <= last ? found : NULL;
+}
+
+/**
+ * ioasid_iova_next() - the area above another one
+ * @area: the area; iova_lock is held
+ *
+ * Return: the next area, or NULL.
+ */
+struct ioasid_area *ioasid_iova_next(struct ioasid_area *area)
+{
+	struct rb_node *next = rb_next(&area->node);
+
+	return next ? ioasid_area_of(next) : NULL;
 }
 
 /**

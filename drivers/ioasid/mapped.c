@@ -21,43 +21,31 @@
 #define IOASID_MAP_FLAGS	(IOASID_MAP_READ | IOASID_MAP_WRITE | \
 				 IOASID_MAP_FIXED | IOASID_MAP_FILE)
 
-/**
- * struct ioasid_slice - an area and where it is
- * @area: the area
- * @first: first IOVA
- * @last: last IOVA
- */
-struct ioasid_slice {
-	struct ioasid_area *area;
-	u64 first;
-	u64 last;
-};
-
 static void ioasid_count(struct ioasid_space *space,
-			 const struct ioasid_slice *s, int sign)
+			 const struct ioasid_area *area, int sign)
 {
-	u64 pages = ((s->last - s->first) >> PAGE_SHIFT) + 1;
+	u64 pages = ioasid_area_length(area) >> PAGE_SHIFT;
 
 	atomic64_add(sign, &space->nr_mappings);
 	atomic64_add(sign * (s64)pages, &space->mapped);
-	if (s->area == &s->area->pages->area)
+	if (area == &area->pages->area)
 		atomic64_add(sign * (s64)pages, &space->pinned);
 }
 
-static void ioasid_unmap_slice(struct iommu_domain *domain,
-			       const struct ioasid_slice *s,
-			       struct iommu_iotlb_gather *gather)
+static void ioasid_unmap_area(struct iommu_domain *domain,
+			      struct ioasid_area *area,
+			      struct iommu_iotlb_gather *gather)
 {
-	if (ioasid_area_unmap(domain, s->first, s->last - s->first + 1, gather))
+	if (ioasid_area_unmap(domain, area, gather))
 		return;
 	/* A device can still reach them: better lost than given to others */
 	pr_err_once("ioasid: the IOMMU driver cannot unmap %#llx-%#llx: its pages stay pinned for good\n",
-		    s->first, s->last);
-	refcount_inc(&s->area->pages->users);
+		    area->first, area->last);
+	refcount_inc(&area->pages->users);
 }
 
-static void ioasid_unmap_slices(struct ioasid_space *space,
-				const struct ioasid_slice *s, u32 nr)
+static void ioasid_unmap_areas(struct ioasid_space *space,
+			       struct ioasid_area **area, u32 nr)
 {
 	struct iommu_iotlb_gather gather;
 	struct ioasid_domain *domain;
@@ -68,23 +56,26 @@ static void ioasid_unmap_slices(struct ioasid_space *space,
 	list_for_each_entry(domain, &space->domains, link) {
 		iommu_iotlb_gather_init(&gather);
 		for (i = 0; i < nr; i++)
-			ioasid_unmap_slice(domain->domain, &s[i], &gather);
+			ioasid_unmap_area(domain->domain, area[i], &gather);
 		/* One flush for all; nothing may be unpinned before it */
 		ioasid_flush(domain->domain, &gather);
 	}
 }
 
-static void ioasid_erase_slices(struct ioasid_space *space,
-				const struct ioasid_slice *s, u32 nr)
+static void ioasid_erase_areas(struct ioasid_space *space,
+			       struct ioasid_area **area, u32 nr)
 {
 	u32 i;
 
 	mutex_lock(&space->iova_lock);
-	for (i = 0; i < nr; i++) {
-		ioasid_iova_erase(space, s[i].first, s[i].last);
-		cond_resched();
+	if (nr == space->nr_areas) {
+		ioasid_iova_clear(space);
+	} else {
+		for (i = 0; i < nr; i++) {
+			ioasid_iova_erase(space, area[i]);
+			cond_resched();
+		}
 	}
-	ioasid_iova_tidy(space);
 	mutex_unlock(&space->iova_lock);
 }
 
@@ -92,43 +83,45 @@ static void ioasid_erase_slices(struct ioasid_space *space,
  * Gives areas back that are in no page table any more. They leave the tree
  * before they are freed, since others walk it.
  */
-static void ioasid_free_slices(struct ioasid_space *space,
-			       const struct ioasid_slice *s, u32 nr)
+static void ioasid_free_areas(struct ioasid_space *space,
+			      struct ioasid_area **area, u32 nr)
 {
 	u32 i;
 
-	ioasid_erase_slices(space, s, nr);
+	ioasid_erase_areas(space, area, nr);
 	for (i = 0; i < nr; i++)
-		ioasid_area_free(space->ctx, s[i].area);
+		ioasid_area_free(space->ctx, area[i]);
 }
 
-static void ioasid_remove_slices(struct ioasid_space *space,
-				 const struct ioasid_slice *s, u32 nr)
+static void ioasid_remove_areas(struct ioasid_space *space,
+				struct ioasid_area **area, u32 nr)
 {
 	u32 i;
 
 	for (i = 0; i < nr; i++) {
-		ioasid_count(space, &s[i], -1);
-		trace_ioasid_unmap(space, s[i].first, s[i].last - s[i].first + 1);
+		ioasid_count(space, area[i], -1);
+		trace_ioasid_unmap(space, area[i]->first,
+				   ioasid_area_length(area[i]));
 	}
-	ioasid_unmap_slices(space, s, nr);
-	ioasid_free_slices(space, s, nr);
+	ioasid_unmap_areas(space, area, nr);
+	ioasid_free_areas(space, area, nr);
 }
 
 /* Lets devices and other commands have areas that are PENDING */
-static void ioasid_publish_slices(struct ioasid_space *space,
-				  const struct ioasid_slice *s, u32 nr)
+static void ioasid_publish_areas(struct ioasid_space *space,
+				 struct ioasid_area **area, u32 nr)
 {
 	u32 i;
 
 	for (i = 0; i < nr; i++) {
-		ioasid_count(space, &s[i], 1);
-		trace_ioasid_map(space, s[i].first, s[i].last - s[i].first + 1,
-				 s[i].area->prot, s[i].area->pages->nr_runs);
+		ioasid_count(space, area[i], 1);
+		trace_ioasid_map(space, area[i]->first,
+				 ioasid_area_length(area[i]), area[i]->prot,
+				 area[i]->pages->nr_runs);
 	}
 	mutex_lock(&space->iova_lock);
 	for (i = 0; i < nr; i++)
-		s[i].area->state = IOASID_AREA_READY;
+		area[i]->state = IOASID_AREA_READY;
 	mutex_unlock(&space->iova_lock);
 }
 
@@ -197,18 +190,15 @@ static int ioasid_check_map(const struct ioasid_map_range *r,
 	return 0;
 }
 
-static int ioasid_map_slice(struct ioasid_space *space,
-			    const struct ioasid_slice *s,
-			    struct ioasid_explain *why)
+static int ioasid_map_area(struct ioasid_space *space, struct ioasid_area *area,
+			   struct ioasid_explain *why)
 {
 	struct iommu_iotlb_gather gather;
 	struct ioasid_domain *domain;
-	u64 length = s->last - s->first + 1;
 	int rc;
 
 	list_for_each_entry(domain, &space->domains, link) {
-		rc = ioasid_area_map(domain->domain, s->area, s->first, length,
-				     why);
+		rc = ioasid_area_map(domain->domain, area, why);
 		if (rc)
 			goto undo;
 	}
@@ -216,7 +206,7 @@ static int ioasid_map_slice(struct ioasid_space *space,
 undo:
 	list_for_each_entry_continue_reverse(domain, &space->domains, link) {
 		iommu_iotlb_gather_init(&gather);
-		ioasid_unmap_slice(domain->domain, s, &gather);
+		ioasid_unmap_area(domain->domain, area, &gather);
 		ioasid_flush(domain->domain, &gather);
 	}
 	return rc;
@@ -239,7 +229,8 @@ static struct ioasid_pages *ioasid_new_pages(const struct ioasid_map_range *r)
 /* Pins one range; no lock is held, since pinning can take forever */
 static int ioasid_pin_range(struct ioasid_ctx *ctx,
 			    const struct ioasid_map_range *r,
-			    struct ioasid_slice *s, struct ioasid_explain *why)
+			    struct ioasid_area **area,
+			    struct ioasid_explain *why)
 {
 	struct ioasid_pages *pages;
 	int rc = ioasid_check_map(r, why);
@@ -250,60 +241,76 @@ static int ioasid_pin_range(struct ioasid_ctx *ctx,
 	if (!pages)
 		return ioasid_fail(why, -ENOMEM, IOASID_REASON_NO_MEMORY,
 				   "no memory for a mapping");
-	s->area = &pages->area;
+	*area = &pages->area;
 	rc = ioasid_pages_pin(ctx, pages, r->fd, why);
 	if (rc)
-		ioasid_area_free(ctx, s->area);
+		ioasid_area_free(ctx, *area);
+	return rc;
+}
+
+static int ioasid_insert_range(struct ioasid_space *space,
+			       struct ioasid_map_range *r,
+			       struct ioasid_area *area,
+			       struct ioasid_explain *why)
+{
+	int rc = 0;
+
+	mutex_lock(&space->iova_lock);
+	if (!(r->flags & IOASID_MAP_FIXED)) {
+		r->iova = r->addr;
+		rc = ioasid_iova_place(space, &r->iova, r->length, false, why);
+	}
+	if (!rc) {
+		area->first = r->iova;
+		area->last = r->iova + r->length - 1;
+		rc = ioasid_iova_insert(space, area, why);
+	}
+	mutex_unlock(&space->iova_lock);
 	return rc;
 }
 
 /* Gives one pinned range its place; it stays PENDING */
 static int ioasid_place_range(struct ioasid_space *space,
 			      struct ioasid_map_range *r,
-			      struct ioasid_slice *s,
+			      struct ioasid_area *area,
 			      struct ioasid_explain *why)
 {
-	bool fixed = r->flags & IOASID_MAP_FIXED;
-	u64 iova = fixed ? r->iova : r->addr;
-	int rc;
+	int rc = ioasid_insert_range(space, r, area, why);
 
-	rc = ioasid_iova_insert(space, s->area, &iova, r->length, fixed, why);
 	if (rc)
 		return rc;
-	r->iova = iova;
-	s->first = iova;
-	s->last = iova + r->length - 1;
-	rc = ioasid_map_slice(space, s, why);
+	rc = ioasid_map_area(space, area, why);
 	if (rc)
-		ioasid_erase_slices(space, s, 1);
+		ioasid_erase_areas(space, &area, 1);
 	return rc;
 }
 
 static int ioasid_place_ranges(struct ioasid_space *space,
 			       struct ioasid_map_range *r,
-			       struct ioasid_slice *s, u32 nr,
+			       struct ioasid_area **area, u32 nr,
 			       struct ioasid_explain *why)
 {
 	u32 i;
 	int rc;
 
 	for (i = 0; i < nr; i++) {
-		rc = ioasid_place_range(space, &r[i], &s[i], why);
+		rc = ioasid_place_range(space, &r[i], area[i], why);
 		if (rc) {
 			why->index = i;
 			goto undo;
 		}
 	}
-	ioasid_publish_slices(space, s, nr);
+	ioasid_publish_areas(space, area, nr);
 	return 0;
 undo:
-	ioasid_unmap_slices(space, s, i);
-	ioasid_erase_slices(space, s, i);
+	ioasid_unmap_areas(space, area, i);
+	ioasid_erase_areas(space, area, i);
 	return rc;
 }
 
 static int ioasid_map_enter(struct ioasid_command *cmd,
-			    struct ioasid_map_range *r, struct ioasid_slice *s)
+			    struct ioasid_map_range *r,
+			    struct ioasid_area **area)
 {
 	struct ioasid_map *arg = cmd->arg;
 	struct ioasid_space *space;
@@ -312,7 +319,7 @@ static int ioasid_map_enter(struct ioasid_command *cmd,
 	space = ioasid_space_enter(cmd->ctx, arg->ioasid, cmd->why);
 	if (IS_ERR(space))
 		return PTR_ERR(space);
-	rc = ioasid_place_ranges(space, r, s, arg->nr, cmd->why);
+	rc = ioasid_place_ranges(space, r, area, arg->nr, cmd->why);
 	ioasid_space_leave(space);
 	return rc;
 }
@@ -339,7 +346,8 @@ static int ioasid_put_iovas(const struct ioasid_map_range *r, u32 nr,
 }
 
 static int ioasid_map_ranges(struct ioasid_command *cmd,
-			     struct ioasid_map_range *r, struct ioasid_slice *s)
+			     struct ioasid_map_range *r,
+			     struct ioasid_area **area)
 {
 	struct ioasid_map *arg = cmd->arg;
 	u32 i, pinned;
@@ -349,19 +357,19 @@ static int ioasid_map_ranges(struct ioasid_command *cmd,
 	if (rc)
 		return rc;
 	for (pinned = 0; pinned < arg->nr; pinned++) {
-		rc = ioasid_pin_range(cmd->ctx, &r[pinned], &s[pinned],
+		rc = ioasid_pin_range(cmd->ctx, &r[pinned], &area[pinned],
 				      cmd->why);
 		if (rc) {
 			cmd->why->index = pinned;
 			goto unpin;
 		}
 	}
-	rc = ioasid_map_enter(cmd, r, s);
+	rc = ioasid_map_enter(cmd, r, area);
 	if (!rc)
 		return ioasid_put_iovas(r, arg->nr, arg->ranges, cmd->why);
 unpin:
 	for (i = 0; i < pinned; i++)
-		ioasid_area_free(cmd->ctx, s[i].area);
+		ioasid_area_free(cmd->ctx, area[i]);
 	return rc;
 }
 
@@ -381,19 +389,19 @@ static int ioasid_map_vector(struct ioasid_command *cmd)
 {
 	struct ioasid_map *arg = cmd->arg;
 	struct ioasid_map_range *r;
-	struct ioasid_slice *s;
+	struct ioasid_area **area;
 	int rc;
 
 	r = ioasid_get_ranges(arg->ranges, arg->nr, sizeof(*r), cmd->why);
 	if (IS_ERR(r))
 		return PTR_ERR(r);
-	s = kvmalloc_array(arg->nr, sizeof(*s), GFP_KERNEL_ACCOUNT);
-	if (s)
-		rc = ioasid_map_ranges(cmd, r, s);
+	area = kvmalloc_array(arg->nr, sizeof(*area), GFP_KERNEL_ACCOUNT);
+	if (area)
+		rc = ioasid_map_ranges(cmd, r, area);
 	else
 		rc = ioasid_fail(cmd->why, -ENOMEM, IOASID_REASON_NO_MEMORY,
 				 "no memory for %u ranges", arg->nr);
-	kvfree(s);
+	kvfree(area);
 	kvfree(r);
 	return rc;
 }
@@ -402,7 +410,7 @@ int ioasid_cmd_map(struct ioasid_command *cmd)
 {
 	struct ioasid_map *arg = cmd->arg;
 	struct ioasid_map_range r;
-	struct ioasid_slice s;
+	struct ioasid_area *area;
 	int rc = ioasid_check_vector(arg->nr, cmd->why);
 
 	if (rc)
@@ -413,107 +421,100 @@ int ioasid_cmd_map(struct ioasid_command *cmd)
 	if (copy_from_user(&r, u64_to_user_ptr(arg->ranges), sizeof(r)))
 		return ioasid_fail(cmd->why, -EFAULT, IOASID_REASON_POINTER,
 				   "cannot read the range");
-	return ioasid_map_ranges(cmd, &r, &s);
+	return ioasid_map_ranges(cmd, &r, &area);
 }
 
 /**
  * struct ioasid_remover - the areas that an unmap removes
  * @space: the space
- * @slice: the areas; LEAVING, so nobody else touches them
+ * @area: the areas; LEAVING, so nobody else touches them
  * @nr: how many
  * @max: room
- * @few: where @slice points to at first
+ * @few: where @area points to at first
  */
 struct ioasid_remover {
 	struct ioasid_space *space;
-	struct ioasid_slice *slice;
+	struct ioasid_area **area;
 	u32 nr;
 	u32 max;
-	struct ioasid_slice few[IOASID_REMOVE_FEW];
+	struct ioasid_area *few[IOASID_REMOVE_FEW];
 };
 
 static void ioasid_remover_init(struct ioasid_remover *rm,
 				struct ioasid_space *space)
 {
 	rm->space = space;
-	rm->slice = rm->few;
+	rm->area = rm->few;
 	rm->nr = 0;
 	rm->max = IOASID_REMOVE_FEW;
 }
 
 static void ioasid_remover_free(struct ioasid_remover *rm)
 {
-	if (rm->slice != rm->few)
-		kvfree(rm->slice);
+	if (rm->area != rm->few)
+		kvfree(rm->area);
 }
 
 static int ioasid_remover_grow(struct ioasid_remover *rm, u32 max)
 {
-	struct ioasid_slice *bigger;
+	struct ioasid_area **bigger;
 
 	bigger = kvmalloc_array(max, sizeof(*bigger),
 				GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 	if (!bigger)
 		return -ENOMEM;
-	memcpy(bigger, rm->slice, rm->nr * sizeof(*bigger));
+	memcpy(bigger, rm->area, rm->nr * sizeof(*bigger));
 	ioasid_remover_free(rm);
-	rm->slice = bigger;
+	rm->area = bigger;
 	rm->max = max;
 	return 0;
 }
 
-static int ioasid_check_leaving(const struct ioasid_slice *s, u64 first,
+static int ioasid_check_leaving(const struct ioasid_area *area, u64 first,
 				u64 last, struct ioasid_explain *why)
 {
-	if (s->first >= first && s->last <= last &&
-	    s->area->state == IOASID_AREA_READY)
+	if (area->first >= first && area->last <= last &&
+	    area->state == IOASID_AREA_READY)
 		return 0;
-	why->value = s->first;
-	if (s->first < first || s->last > last)
+	why->value = area->first;
+	if (area->first < first || area->last > last)
 		return ioasid_fail(why, -EINVAL, IOASID_REASON_CUT,
 				   "%#llx-%#llx would cut the mapping at %#llx-%#llx",
-				   first, last, s->first, s->last);
+				   first, last, area->first, area->last);
 	return ioasid_fail(why, -EBUSY, IOASID_REASON_RACE,
 			   "another command is at work on the mapping at %#llx",
-			   s->first);
+			   area->first);
 }
 
 /* Takes the areas of a range, at least one and none in part; under iova_lock */
 static int ioasid_remover_take(struct ioasid_remover *rm, u64 first, u64 last,
 			       struct ioasid_explain *why)
 {
-	u32 before = rm->nr;
-	u64 at = first;
+	struct ioasid_area *area = ioasid_iova_first(rm->space, first, last);
 	int rc;
 
-	for (;;) {
-		struct ioasid_slice *s;
-
+	if (!area) {
+		why->value = first;
+		return ioasid_fail(why, -ENOENT, IOASID_REASON_NOT_MAPPED,
+				   "nothing is mapped at %#llx-%#llx of space %u",
+				   first, last, rm->space->id);
+	}
+	do {
 		if (rm->nr == rm->max && ioasid_remover_grow(rm, rm->max * 4))
 			return ioasid_fail(why, -ENOMEM,
 					   IOASID_REASON_NO_MEMORY,
 					   "no memory for the list of mappings");
-		s = &rm->slice[rm->nr];
-		s->area = ioasid_iova_first(rm->space, at, last, &s->first,
-					    &s->last);
-		if (!s->area)
-			break;
-		rc = ioasid_check_leaving(s, first, last, why);
+		rc = ioasid_check_leaving(area, first, last, why);
 		if (rc)
 			return rc;
-		s->area->state = IOASID_AREA_LEAVING;
-		rm->nr++;
-		if (s->last >= last)
+		area->state = IOASID_AREA_LEAVING;
+		rm->area[rm->nr++] = area;
+		if (area->last >= last)
 			break;
-		at = s->last + 1;
+		area = ioasid_iova_next(area);
 		cond_resched();
-	}
-	if (rm->nr > before)
-		return 0;
-	why->value = first;
-	return ioasid_fail(why, -ENOENT, IOASID_REASON_NOT_MAPPED,
-			   "nothing is mapped at %#llx-%#llx of space %u", first,
-			   last, rm->space->id);
+	} while (area && area->first <= last);
+	return 0;
 }
 
 static int ioasid_remover_take_all(struct ioasid_remover *rm,
@@ -533,7 +534,7 @@ static int ioasid_remover_take_all(struct ioasid_remover *rm,
 		}
 	}
 	for (i = 0; rc && i < rm->nr; i++)
-		rm->slice[i].area->state = IOASID_AREA_READY;
+		rm->area[i]->state = IOASID_AREA_READY;
 	mutex_unlock(&rm->space->iova_lock);
 	return rc;
 }
@@ -541,35 +542,30 @@ static int ioasid_remover_take_all(struct ioasid_remover *rm,
 /* Takes as many areas from @at on as there is room for, and moves @at */
 static void ioasid_remover_take_some(struct ioasid_remover *rm, u64 *at)
 {
+	struct ioasid_area *area;
+
 	rm->nr = 0;
 	mutex_lock(&rm->space->iova_lock);
-	while (rm->nr < rm->max) {
-		struct ioasid_slice *s = &rm->slice[rm->nr];
-
-		s->area = ioasid_iova_first(rm->space, *at, U64_MAX, &s->first,
-					    &s->last);
-		if (!s->area)
-			break;
-		*at = s->last + 1;
+	area = ioasid_iova_first(rm->space, *at, U64_MAX);
+	while (area && rm->nr < rm->max) {
+		*at = area->last + 1;
 		/* What another command is at work on is not mapped: leave it */
-		if (s->area->state == IOASID_AREA_READY) {
-			s->area->state = IOASID_AREA_LEAVING;
-			rm->nr++;
+		if (area->state == IOASID_AREA_READY) {
+			area->state = IOASID_AREA_LEAVING;
+			rm->area[rm->nr++] = area;
 		}
-		/* The space ends here, and @at has wrapped */
-		if (!*at)
-			break;
+		area = ioasid_iova_next(area);
 	}
 	mutex_unlock(&rm->space->iova_lock);
 }
 
-static u64 ioasid_slices_bytes(const struct ioasid_slice *s, u32 nr)
+static u64 ioasid_areas_bytes(struct ioasid_area **area, u32 nr)
 {
 	u64 bytes = 0;
 	u32 i;
 
 	for (i = 0; i < nr; i++)
-		bytes += s[i].last - s[i].first + 1;
+		bytes += ioasid_area_length(area[i]);
 	return bytes;
 }
 
@@ -649,8 +645,8 @@ static int ioasid_unmap_ranges(struct ioasid_space *space,
 	ioasid_remover_init(&rm, space);
 	rc = ioasid_remover_take_all(&rm, r, arg->nr, why);
 	if (!rc) {
-		arg->unmapped = ioasid_slices_bytes(rm.slice, rm.nr);
-		ioasid_remove_slices(space, rm.slice, rm.nr);
+		arg->unmapped = ioasid_areas_bytes(rm.area, rm.nr);
+		ioasid_remove_areas(space, rm.area, rm.nr);
 	}
 	ioasid_remover_free(&rm);
 	return rc;
@@ -668,8 +664,8 @@ static int ioasid_unmap_all(struct ioasid_space *space,
 	arg->unmapped = 0;
 	do {
 		ioasid_remover_take_some(&rm, &at);
-		arg->unmapped += ioasid_slices_bytes(rm.slice, rm.nr);
-		ioasid_remove_slices(space, rm.slice, rm.nr);
+		arg->unmapped += ioasid_areas_bytes(rm.area, rm.nr);
+		ioasid_remove_areas(space, rm.area, rm.nr);
 	} while (rm.nr == rm.max && at);
 	ioasid_remover_free(&rm);
 	return 0;
@@ -734,13 +730,13 @@ int ioasid_cmd_unmap(struct ioasid_command *cmd)
 }
 
 /**
- * struct ioasid_copier - slices of a source on their way
- * @slice: their areas, and where they go
- * @nr: number of slices
- * @max: room in @slice
+ * struct ioasid_copier - areas for the destination of a copy
+ * @area: the areas; until they are placed, @first is 0 in each
+ * @nr: number of areas
+ * @max: room in @area
  */
 struct ioasid_copier {
-	struct ioasid_slice *slice;
+	struct ioasid_area **area;
 	u32 nr;
 	u32 max;
 };
@@ -748,41 +744,39 @@ struct ioasid_copier {
 static int ioasid_copier_add(struct ioasid_copier *c, struct ioasid_area *src,
 			     u64 offset, u64 length, u32 prot)
 {
-	struct ioasid_slice *s;
+	struct ioasid_area *area, **bigger;
 	u32 max = c->max ? c->max * 2 : 16;
 
 	if (c->nr == c->max) {
-		s = kvrealloc(c->slice, max * sizeof(*s),
-			      GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
-		if (!s)
+		bigger = kvrealloc(c->area, max * sizeof(*bigger),
+				   GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
+		if (!bigger)
 			return -ENOMEM;
-		c->slice = s;
+		c->area = bigger;
 		c->max = max;
 	}
-	s = &c->slice[c->nr];
-	s->area = ioasid_area_alloc(src->pages);
-	if (!s->area)
+	area = ioasid_area_alloc(src->pages);
+	if (!area)
 		return -ENOMEM;
-	s->area->first = src->first + (offset >> PAGE_SHIFT);
-	s->area->prot = prot;
-	s->last = length - 1;
-	c->nr++;
+	area->page = src->page + (offset >> PAGE_SHIFT);
+	area->prot = prot;
+	area->last = length - 1;
+	c->area[c->nr++] = area;
 	return 0;
 }
 
-static int ioasid_copy_check_area(struct ioasid_area *area, u64 at,
-				  u64 area_first, u32 prot,
+static int ioasid_copy_check_area(struct ioasid_area *area, u64 at, u32 prot,
 				  struct ioasid_explain *why)
 {
 	why->value = at;
-	if (!area || area_first > at)
+	if (!area || area->first > at)
 		return ioasid_fail(why, -ENOENT, IOASID_REASON_NOT_MAPPED,
 				   "nothing is mapped at %#llx of the source",
 				   at);
 	if (area->state != IOASID_AREA_READY)
 		return ioasid_fail(why, -EBUSY, IOASID_REASON_RACE,
 				   "another command is at work on the mapping at %#llx of the source",
-				   area_first);
+				   area->first);
 	if (prot & IOASID_MAP_WRITE && !(area->prot & IOASID_MAP_WRITE))
 		return ioasid_fail(why, -EPERM, IOASID_REASON_PERMISSION,
 				   "the source is not mapped for writing at %#llx",
@@ -798,19 +792,16 @@ static int ioasid_copy_collect(struct ioasid_space *space,
 			       struct ioasid_explain *why)
 {
 	u32 prot = arg->flags & (IOASID_MAP_READ | IOASID_MAP_WRITE);
-	u64 at = arg->src_iova, last = at + arg->length - 1;
-	u64 area_first, area_last, end;
-	struct ioasid_area *area;
+	u64 at = arg->src_iova, last = at + arg->length - 1, end;
+	struct ioasid_area *area = ioasid_iova_first(space, at, last);
 	int rc;
 
 	for (;;) {
-		area = ioasid_iova_first(space, at, last, &area_first,
-					 &area_last);
-		rc = ioasid_copy_check_area(area, at, area_first, prot, why);
+		rc = ioasid_copy_check_area(area, at, prot, why);
 		if (rc)
 			return rc;
-		end = min(area_last, last);
-		if (ioasid_copier_add(c, area, at - area_first, end - at + 1,
+		end = min(area->last, last);
+		if (ioasid_copier_add(c, area, at - area->first, end - at + 1,
 				      prot))
 			return ioasid_fail(why, -ENOMEM,
 					   IOASID_REASON_NO_MEMORY,
@@ -821,6 +812,7 @@ static int ioasid_copy_collect(struct ioasid_space *space,
 			return ioasid_fail(why, -EINTR, IOASID_REASON_KILLED,
 					   "killed while copying");
 		at = end + 1;
+		area = ioasid_iova_next(area);
 		cond_resched();
 	}
 }
@@ -841,54 +833,32 @@ static int ioasid_copy_from(struct ioasid_command *cmd, struct ioasid_copier *c)
 	return rc;
 }
 
-/* Turns lengths into places, and puts the slices there */
-static int ioasid_copy_place(struct ioasid_space *space,
-			     struct ioasid_copier *c, u64 iova, u64 end,
-			     u32 *placed)
-{
-	u32 i;
-
-	for (i = 0; i < c->nr; i++) {
-		c->slice[i].first = iova;
-		c->slice[i].last += iova;
-		iova = c->slice[i].last + 1;
-	}
-	/* The first slice has taken all the range; each next one cuts it */
-	for (*placed = 1; *placed < c->nr; (*placed)++) {
-		struct ioasid_slice *s = &c->slice[*placed];
-
-		if (ioasid_iova_split(space, s->first, end, s->area)) {
-			c->slice[*placed - 1].last = end;
-			return -ENOMEM;
-		}
-		cond_resched();
-	}
-	return 0;
-}
-
+/* Turns lengths into places, and puts the areas there; iova_lock is held */
 static int ioasid_copy_insert(struct ioasid_space *space,
 			      struct ioasid_copy *arg, struct ioasid_copier *c,
 			      struct ioasid_explain *why)
 {
-	struct ioasid_area *first = c->slice[0].area;
+	struct ioasid_area *area = c->area[0];
 	bool fixed = arg->flags & IOASID_MAP_FIXED;
-	u64 iova = fixed ? arg->dst_iova : first->pages->addr +
-					   ((u64)first->first << PAGE_SHIFT);
-	u32 placed;
+	u64 iova = fixed ? arg->dst_iova :
+			   area->pages->addr + ((u64)area->page << PAGE_SHIFT);
+	u32 i;
 	int rc;
 
-	rc = ioasid_iova_insert(space, first, &iova, arg->length, fixed, why);
+	rc = ioasid_iova_place(space, &iova, arg->length, fixed, why);
 	if (rc)
 		return rc;
 	arg->dst_iova = iova;
-	mutex_lock(&space->iova_lock);
-	rc = ioasid_copy_place(space, c, iova, iova + arg->length - 1, &placed);
-	mutex_unlock(&space->iova_lock);
-	if (!rc)
-		return 0;
-	ioasid_erase_slices(space, c->slice, placed);
-	return ioasid_fail(why, rc, IOASID_REASON_NO_MEMORY,
-			   "no memory for the tree of mappings");
+	for (i = 0; i < c->nr; i++) {
+		area = c->area[i];
+		area->first = iova;
+		area->last += iova;
+		iova = area->last + 1;
+		/* All of the place was free, and the lock is still held */
+		WARN_ON(ioasid_iova_insert(space, area, why));
+		cond_resched();
+	}
+	return 0;
 }
 
 static int ioasid_copy_to(struct ioasid_command *cmd, struct ioasid_copier *c)
@@ -901,19 +871,21 @@ static int ioasid_copy_to(struct ioasid_command *cmd, struct ioasid_copier *c)
 	space = ioasid_space_enter(cmd->ctx, arg->dst_ioasid, cmd->why);
 	if (IS_ERR(space))
 		return PTR_ERR(space);
+	mutex_lock(&space->iova_lock);
 	rc = ioasid_copy_insert(space, arg, c, cmd->why);
+	mutex_unlock(&space->iova_lock);
 	if (rc)
 		goto leave;
 	for (i = 0; i < c->nr; i++) {
-		rc = ioasid_map_slice(space, &c->slice[i], cmd->why);
+		rc = ioasid_map_area(space, c->area[i], cmd->why);
 		if (rc)
 			goto undo;
 	}
-	ioasid_publish_slices(space, c->slice, c->nr);
+	ioasid_publish_areas(space, c->area, c->nr);
 	goto leave;
 undo:
-	ioasid_unmap_slices(space, c->slice, i);
-	ioasid_erase_slices(space, c->slice, c->nr);
+	ioasid_unmap_areas(space, c->area, i);
+	ioasid_erase_areas(space, c->area, c->nr);
 leave:
 	ioasid_space_leave(space);
 	return rc;
@@ -939,8 +911,8 @@ int ioasid_cmd_copy(struct ioasid_command *cmd)
 		rc = ioasid_copy_to(cmd, &c);
 	/* Copied, the areas are the destination's; else they are nobody's */
 	for (i = 0; rc && i < c.nr; i++)
-		ioasid_area_free(cmd->ctx, c.slice[i].area);
-	kvfree(c.slice);
+		ioasid_area_free(cmd->ctx, c.area[i]);
+	kvfree(c.area);
 	return rc ?: ioasid_respond(cmd, sizeof(*arg));
 }
 
@@ -950,21 +922,20 @@ static int ioasid_translate_area(struct ioasid_space *space,
 {
 	struct ioasid_domain *domain;
 	struct ioasid_area *area;
-	u64 first, last;
 
-	area = ioasid_iova_first(space, arg->iova, arg->iova, &first, &last);
+	area = ioasid_iova_first(space, arg->iova, arg->iova);
 	if (!area || area->state != IOASID_AREA_READY) {
 		why->value = arg->iova;
 		return ioasid_fail(why, -ENOENT, IOASID_REASON_NOT_MAPPED,
 				   "nothing is mapped at %#llx of space %u",
 				   arg->iova, space->id);
 	}
-	arg->map_iova = first;
-	arg->map_length = last - first + 1;
+	arg->map_iova = area->first;
+	arg->map_length = ioasid_area_length(area);
 	arg->map_flags = area->prot |
 			 (area->pages->file ? IOASID_MAP_FILE : 0);
-	arg->addr = area->pages->addr + ((u64)area->first << PAGE_SHIFT) +
-		    (arg->iova - first);
+	arg->addr = area->pages->addr + ((u64)area->page << PAGE_SHIFT) +
+		    (arg->iova - area->first);
 	arg->phys = 0;
 	domain = list_first_entry_or_null(&space->domains, struct ioasid_domain,
 					  link);
@@ -1025,6 +996,38 @@ int ioasid_cmd_dirty_get(struct ioasid_command *cmd)
 	return ioasid_no_dirty(cmd, arg->ioasid);
 }
 
+static int ioasid_fill_area(struct ioasid_domain *domain,
+			    struct ioasid_area *area,
+			    struct ioasid_explain *why)
+{
+	struct iommu_domain_geometry *g = &domain->domain->geometry;
+
+	if (!g->force_aperture || (area->first >= g->aperture_start &&
+				   area->last <= g->aperture_end))
+		return ioasid_area_map(domain->domain, area, why);
+	why->value = area->first;
+	return ioasid_fail(why, -ERANGE, IOASID_REASON_APERTURE,
+			   "the mapping at %#llx-%#llx is beyond what the IOMMU can address (%#llx)",
+			   area->first, area->last, (u64)g->aperture_end);
+}
+
+/* Takes the areas below @end out of a domain; all of them if @end is NULL */
+static void ioasid_unfill(struct ioasid_space *space,
+			  struct ioasid_domain *domain, struct ioasid_area *end)
+{
+	struct ioasid_area *area = ioasid_iova_first(space, 0, U64_MAX);
+	struct iommu_iotlb_gather gather;
+
+	if (area == end)
+		return;
+	iommu_iotlb_gather_init(&gather);
+	for (; area != end; area = ioasid_iova_next(area)) {
+		ioasid_unmap_area(domain->domain, area, &gather);
+		cond_resched();
+	}
+	ioasid_flush(domain->domain, &gather);
+}
+
 /**
  * ioasid_mapped_fill() - put all that is mapped in a space into a new domain
  * @space: the space; rwsem is held for writing
@@ -1034,34 +1037,22 @@ int ioasid_cmd_dirty_get(struct ioasid_command *cmd)
  * From the runs; no page table is walked and nothing is pinned.
  *
  * Return: 0, -ERANGE if a mapping is beyond what the domain can address, or
- * what the IOMMU driver says. A domain that is half full can only be freed.
+ * what the IOMMU driver says; the domain is empty then.
  */
 int ioasid_mapped_fill(struct ioasid_space *space, struct ioasid_domain *domain,
 		       struct ioasid_explain *why)
 {
-	struct iommu_domain_geometry *g = &domain->domain->geometry;
 	struct ioasid_area *area;
-	u64 at = 0, first, last;
 	int rc = 0;
 
 	mutex_lock(&space->iova_lock);
-	while (!rc) {
-		area = ioasid_iova_first(space, at, U64_MAX, &first, &last);
-		if (!area)
-			break;
-		if (g->force_aperture &&
-		    (first < g->aperture_start || last > g->aperture_end)) {
-			why->value = first;
-			rc = ioasid_fail(why, -ERANGE, IOASID_REASON_APERTURE,
-					 "the mapping at %#llx-%#llx is beyond what the IOMMU can address (%#llx)",
-					 first, last, (u64)g->aperture_end);
+	area = ioasid_iova_first(space, 0, U64_MAX);
+	for (; area; area = ioasid_iova_next(area)) {
+		rc = ioasid_fill_area(domain, area, why);
+		if (rc) {
+			ioasid_unfill(space, domain, area);
 			break;
 		}
-		rc = ioasid_area_map(domain->domain, area, first,
-				     last - first + 1, why);
-		if (last == U64_MAX)
-			break;
-		at = last + 1;
 		cond_resched();
 	}
 	mutex_unlock(&space->iova_lock);
@@ -1069,28 +1060,36 @@ int ioasid_mapped_fill(struct ioasid_space *space, struct ioasid_domain *domain,
 }
 
 /**
+ * ioasid_mapped_drain() - prepare a domain for being freed
+ * @space: the space; rwsem is held for writing
+ * @domain: its domain; no device uses it any more
+ *
+ * A page table goes as a whole, not entry by entry. Only a kernel that counts
+ * how often each page is mapped must see every page leave.
+ */
+void ioasid_mapped_drain(struct ioasid_space *space,
+			 struct ioasid_domain *domain)
+{
+	if (!IS_ENABLED(CONFIG_IOMMU_DEBUG_PAGEALLOC))
+		return;
+	mutex_lock(&space->iova_lock);
+	ioasid_unfill(space, domain, NULL);
+	mutex_unlock(&space->iova_lock);
+}
+
+/**
  * ioasid_mapped_empty() - unpin all of a space that has no domain any more
  * @space: the space; dead, or nobody else knows it
  *
- * The lock is not held while pages are unpinned, which can take other locks.
+ * Takes no lock: nobody else gets at the tree.
  */
 void ioasid_mapped_empty(struct ioasid_space *space)
 {
-	struct ioasid_slice s;
-	u64 at = 0;
+	struct ioasid_area *area, *next;
 
-	for (;;) {
-		mutex_lock(&space->iova_lock);
-		s.area = ioasid_iova_first(space, at, U64_MAX, &s.first,
-					   &s.last);
-		mutex_unlock(&space->iova_lock);
-		if (!s.area)
-			break;
-		ioasid_count(space, &s, -1);
-		ioasid_area_free(space->ctx, s.area);
-		if (s.last == U64_MAX)
-			break;
-		at = s.last + 1;
+	rbtree_postorder_for_each_entry_safe(area, next, &space->areas, node) {
+		ioasid_count(space, area, -1);
+		ioasid_area_free(space->ctx, area);
 		cond_resched();
 	}
 	ioasid_iova_clear(space);

@@ -15,6 +15,7 @@
 #include <linux/sched/signal.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
+#include "compat/folio_batch.h"
 #include "compat/memfd.h"
 #include "ioasid_private.h"
 
@@ -76,7 +77,7 @@ struct ioasid_pages *ioasid_pages_alloc(void)
 	pages->nr_runs = 0;
 	pages->payer = NULL;
 	pages->area.pages = pages;
-	pages->area.first = 0;
+	pages->area.page = 0;
 	pages->area.state = IOASID_AREA_PENDING;
 	return pages;
 }
@@ -189,14 +190,52 @@ static void ioasid_unpin_file_run(const struct ioasid_run *run, bool dirty)
 	}
 }
 
-static void ioasid_unpin_user_run(const struct ioasid_run *run, bool dirty)
+/*
+ * Unpins a page that is no part of a larger folio. One that no process maps
+ * any more is probably freed by that: held a little longer, it is freed
+ * together with others, which is much cheaper.
+ */
+static void ioasid_unpin_small(struct folio *folio, bool dirty,
+			       struct folio_batch *held)
 {
-	u32 i, n;
+	if (dirty)
+		ioasid_mark_dirty(folio);
+	if (folio_mapped(folio)) {
+		unpin_folio(folio);
+		return;
+	}
+	folio_get(folio);
+	unpin_folio(folio);
+	if (!folio_batch_add(held, folio))
+		folios_put(held);
+}
 
-	for (i = 0; i < run->nr; i += n) {
-		n = min_t(u32, run->nr - i, SZ_1G >> PAGE_SHIFT);
-		unpin_user_page_range_dirty_lock(pfn_to_page(run->pfn + i), n,
-						 dirty);
+/* Unpins the first pages of @nr, up to the end of their folio; returns how many */
+static u32 ioasid_unpin_some(struct page *page, u32 nr, bool dirty,
+			     struct folio_batch *held)
+{
+	struct folio *folio = page_folio(page);
+
+	if (!folio_test_large(folio)) {
+		ioasid_unpin_small(folio, dirty, held);
+		return 1;
+	}
+	nr = min_t(u32, nr, folio_nr_pages(folio) - folio_page_idx(folio, page));
+	unpin_user_page_range_dirty_lock(page, nr, dirty);
+	cond_resched();
+	return nr;
+}
+
+static void ioasid_unpin_user_run(const struct ioasid_run *run, bool dirty,
+				  struct folio_batch *held)
+{
+	u32 i = 0, stop;
+
+	while (i < run->nr) {
+		stop = min(run->nr, i + IOASID_BATCH);
+		while (i < stop)
+			i += ioasid_unpin_some(pfn_to_page(run->pfn + i),
+					       run->nr - i, dirty, held);
 		cond_resched();
 	}
 }
@@ -205,14 +244,18 @@ static void ioasid_unpin_runs(const struct ioasid_run *run, u32 nr, bool dirty,
 			      bool file)
 {
 	const struct ioasid_run *end = run + nr;
+	struct folio_batch held;
 
 	if (file) {
 		for (; run < end; run++)
 			ioasid_unpin_file_run(run, dirty);
 		return;
 	}
+	folio_batch_init(&held);
 	for (; run < end; run++)
-		ioasid_unpin_user_run(run, dirty);
+		ioasid_unpin_user_run(run, dirty, &held);
+	if (folio_batch_count(&held))
+		folios_put(&held);
 }
 
 static int ioasid_pin_user(struct ioasid_pages *pages, struct page **page,
@@ -584,6 +627,44 @@ static u32 ioasid_fill_sg(struct ioasid_cursor *cur, struct scatterlist *sg,
 	return pages - left;
 }
 
+/*
+ * Flushes what is gathered if [first, last] is not in the same aligned block.
+ * The first-stage code of the VT-d driver flushes the smallest aligned power of
+ * two that covers the gather, and neither it nor the hardware takes one that
+ * is larger than the unit's maximum (CAP.MAMV, as little as 1 GiB): the flush
+ * would be refused, and the device would keep its translations.
+ */
+static void ioasid_flush_apart(struct iommu_domain *domain,
+			       struct iommu_iotlb_gather *gather, u64 first,
+			       u64 last)
+{
+	if (gather->start > gather->end)
+		return;
+	if (((gather->start ^ last) | (gather->end ^ first)) &
+	    ~((u64)IOASID_BLOCK - 1))
+		iommu_iotlb_sync(domain, gather);
+}
+
+static bool ioasid_unmap_range(struct iommu_domain *domain, u64 iova,
+			       u64 length, struct iommu_iotlb_gather *gather)
+{
+	while (length) {
+		u64 step = min_t(u64, length, IOASID_BLOCK -
+				 (iova & (IOASID_BLOCK - 1)));
+		size_t done;
+
+		ioasid_flush_apart(domain, gather, iova, iova + step - 1);
+		done = iommu_unmap_fast(domain, iova, step, gather);
+		if (WARN_ON_ONCE(done < step))
+			return false;
+		/* A huge page can reach beyond the step, never beyond the area */
+		iova += done;
+		length -= min_t(u64, done, length);
+		cond_resched();
+	}
+	return true;
+}
+
 static int ioasid_map_error(int rc, u64 iova, struct ioasid_explain *why)
 {
 	why->value = iova;
@@ -645,7 +726,7 @@ undo:
 		struct iommu_iotlb_gather gather;
 
 		iommu_iotlb_gather_init(&gather);
-		ioasid_area_unmap(domain, iova, mapped, &gather);
+		ioasid_unmap_range(domain, iova, mapped, &gather);
 		ioasid_flush(domain, &gather);
 	}
 	return ioasid_map_error(rc, iova + mapped, why);
@@ -675,61 +756,41 @@ static int ioasid_iommu_prot(const struct ioasid_area *area)
  * ioasid_area_map() - put an area into a page table
  * @domain: the page table
  * @area: the area; PENDING, or the space is locked for writing
- * @iova: where
- * @length: bytes
  * @why: the reason if it fails
  *
  * Return: 0 or a negative errno, and then nothing of it is mapped.
  */
 int ioasid_area_map(struct iommu_domain *domain, const struct ioasid_area *area,
-		    u64 iova, u64 length, struct ioasid_explain *why)
+		    struct ioasid_explain *why)
 {
 	const struct ioasid_pages *pages = area->pages;
 	const struct ioasid_run *run = ioasid_pages_runs(pages);
-	u32 at = ioasid_run_find(run, pages->nr_runs, area->first);
+	u32 at = ioasid_run_find(run, pages->nr_runs, area->page);
 	struct ioasid_cursor cur = {
 		.run = run + at,
-		.skip = area->first - run[at].first,
-		.left = length >> PAGE_SHIFT,
+		.skip = area->page - run[at].first,
+		.left = ioasid_area_length(area) >> PAGE_SHIFT,
 	};
 	int prot = ioasid_iommu_prot(area);
 	struct scatterlist *sg;
 	int rc;
 
 	if (pages->nr_runs <= IOASID_FEW)
-		return ioasid_map_few(domain, iova, prot, &cur, why);
+		return ioasid_map_few(domain, area->first, prot, &cur, why);
 	sg = kvmalloc_array(IOASID_BATCH, sizeof(*sg), GFP_KERNEL_ACCOUNT);
 	if (!sg)
 		return ioasid_fail(why, -ENOMEM, IOASID_REASON_NO_MEMORY,
 				   "no memory to map with");
-	rc = ioasid_map_cursor(domain, iova, prot, &cur, sg, IOASID_BATCH, why);
+	rc = ioasid_map_cursor(domain, area->first, prot, &cur, sg,
+			       IOASID_BATCH, why);
 	kvfree(sg);
 	return rc;
 }
 
-/*
- * Flushes what is gathered if [first, last] is not in the same aligned block.
- * The first-stage code of the VT-d driver flushes the smallest aligned power of
- * two that covers the gather, and neither it nor the hardware takes one that
- * is larger than the unit's maximum (CAP.MAMV, as little as 1 GiB): the flush
- * would be refused, and the device would keep its translations.
- */
-static void ioasid_flush_apart(struct iommu_domain *domain,
-			       struct iommu_iotlb_gather *gather, u64 first,
-			       u64 last)
-{
-	if (gather->start > gather->end)
-		return;
-	if (((gather->start ^ last) | (gather->end ^ first)) &
-	    ~((u64)IOASID_BLOCK - 1))
-		iommu_iotlb_sync(domain, gather);
-}
-
 /**
- * ioasid_area_unmap() - take a range out of a page table
+ * ioasid_area_unmap() - take an area out of a page table
  * @domain: the page table
- * @iova: where
- * @length: bytes
+ * @area: the area
  * @gather: what must be flushed by ioasid_flush() before anything is unpinned
  *
  * Is not stopped by a signal.
@@ -737,24 +798,12 @@ static void ioasid_flush_apart(struct iommu_domain *domain,
  * Return: true, or false if the IOMMU driver has kept something mapped: then
  * the pages must never be given back.
  */
-bool ioasid_area_unmap(struct iommu_domain *domain, u64 iova, u64 length,
+bool ioasid_area_unmap(struct iommu_domain *domain,
+		       const struct ioasid_area *area,
 		       struct iommu_iotlb_gather *gather)
 {
-	while (length) {
-		u64 step = min_t(u64, length, IOASID_BLOCK -
-				 (iova & (IOASID_BLOCK - 1)));
-		size_t done;
-
-		ioasid_flush_apart(domain, gather, iova, iova + step - 1);
-		done = iommu_unmap_fast(domain, iova, step, gather);
-		if (WARN_ON_ONCE(done < step))
-			return false;
-		/* A huge page can reach beyond the step, never beyond the area */
-		iova += done;
-		length -= min_t(u64, done, length);
-		cond_resched();
-	}
-	return true;
+	return ioasid_unmap_range(domain, area->first, ioasid_area_length(area),
+				  gather);
 }
 
 /**

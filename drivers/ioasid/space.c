@@ -342,7 +342,7 @@ static int ioasid_check_reserved(struct ioasid_space *space,
 				 const struct ioasid_iova_range *r, u32 nr,
 				 struct ioasid_explain *why)
 {
-	u64 first, last;
+	struct ioasid_area *area;
 	u32 i;
 
 	for (i = 0; i < nr; i++) {
@@ -358,16 +358,16 @@ static int ioasid_check_reserved(struct ioasid_space *space,
 					   "range %u is empty, or not above the one before",
 					   i);
 		mutex_lock(&space->iova_lock);
-		if (ioasid_iova_first(space, r[i].first, r[i].last, &first,
-				      &last)) {
-			mutex_unlock(&space->iova_lock);
-			why->value = first;
+		area = ioasid_iova_first(space, r[i].first, r[i].last);
+		mutex_unlock(&space->iova_lock);
+		/* It stays: the space is locked for writing */
+		if (area) {
+			why->value = area->first;
 			return ioasid_fail(why, -EADDRINUSE,
 					   IOASID_REASON_RESERVED,
 					   "range %u: %#llx-%#llx is mapped", i,
-					   first, last);
+					   area->first, area->last);
 		}
-		mutex_unlock(&space->iova_lock);
 	}
 	why->index = IOASID_NO_INDEX;
 	return 0;
