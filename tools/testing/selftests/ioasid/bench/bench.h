@@ -45,6 +45,8 @@ struct memory {
 	u64 runs;	/* stretches of contiguous physical memory in it */
 };
 
+/* Whether this kernel has memory of that kind: User-Mode Linux has no huge pages */
+bool memory_available(enum layout layout);
 /* LARGE bytes, touched; not inherited by children */
 void memory_get(struct memory *m, enum layout layout);
 /* SMALL bytes in small pages, touched in order */
@@ -147,11 +149,23 @@ struct bench {
 
 #define NR_PAGES	100000
 
+/* How long each step of a second device took */
+struct steps {
+	u64 claim, open, attach, detach, close, unclaim;
+};
+
+void join_and_leave(struct bed *bed, const char *name, struct steps *s);
+/* The device behind another IOMMU, where there is one */
+#define FOREIGN		"ioasid-foreign"
+/* Whether a device will do ("1") whose interrupts are not isolated, as of a machine without any */
+void allow_unsafe(const struct side *side, const char *yes);
+
 typedef void measure_fn(struct bench *b, const struct side *side);
 
 struct measure {
 	const char *name;
 	measure_fn *fn;
+	enum layout layout;
 	bool mm;	/* also with OURS_MM */
 };
 

@@ -7,38 +7,26 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "../lib/device.h"
 #include "bench.h"
-
-static bool is_pci(const char *name)
-{
-	return strchr(name, ':');
-}
 
 const char *device_name(int nth)
 {
-	static char sim[4][32];
-	const char *edu = t_pci(T_EDU, nth);
-	char path[128];
+	const char *name = t_device(T_EDU, nth);
 
-	if (edu)
-		return edu;
-	snprintf(sim[nth], sizeof(sim[nth]), "ioasid-sim.%d", nth);
-	device_sysfs(sim[nth], "iommu_group", path, sizeof(path));
-	if (access(path, F_OK))
-		bench_die("this machine has neither an edu nor an ioasid-sim device number %d",
-			  nth);
-	return sim[nth];
+	if (!name)
+		bench_die("this machine has no device number %d", nth);
+	return name;
 }
 
 void device_sysfs(const char *name, const char *leaf, char *path, size_t room)
 {
-	snprintf(path, room, "/sys/bus/%s/devices/%s/%s", is_pci(name) ? "pci" : "platform",
+	snprintf(path, room, "/sys/bus/%s/devices/%s/%s", strchr(name, ':') ? "pci" : "platform",
 		 name, leaf);
 }
 
@@ -56,8 +44,9 @@ int device_group(const char *name)
 	ssize_t len;
 	int fd;
 
-	if (is_pci(name))
-		MUST(t_pci_to_vfio(name));
+	/* The foreign device is one that the library does not know */
+	if (strcmp(name, FOREIGN))
+		MUST(t_device_to_vfio(name));
 	device_sysfs(name, "iommu_group", path, sizeof(path));
 	len = readlink(path, target, sizeof(target) - 1);
 	if (len < 0)
@@ -93,22 +82,28 @@ void device_start(struct t_vfio *v, const char *name)
 	u64 offset, size;
 
 	snprintf(v->addr, sizeof(v->addr), "%s", name);
-	if (!is_pci(name))
-		return;
-	v->config = region(v->device, VFIO_PCI_CONFIG_REGION_INDEX, &size);
-	offset = region(v->device, VFIO_PCI_BAR0_REGION_INDEX, &size);
+	v->sim = t_sim_is_name(name);
+	v->config = region(v->device, v->sim ? IOASID_SIM_REGION_REGISTERS :
+			   VFIO_PCI_CONFIG_REGION_INDEX, &size);
+	offset = region(v->device, v->sim ? IOASID_SIM_REGION_MEMORY :
+			VFIO_PCI_BAR0_REGION_INDEX, &size);
 	v->bar = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, v->device, offset);
 	if (v->bar == MAP_FAILED)
-		bench_die("mapping BAR 0: %s", strerror(errno));
+		bench_die("mapping a region: %s", strerror(errno));
 	v->bar_len = size;
 	MUST(t_vfio_bus_master(v, true));
 }
 
 void device_copy(struct t_vfio *v, u64 from, u64 to)
 {
-	struct t_edu edu;
+	struct t_dma d = { .kind = T_EDU, .vfio = *v };
 
-	MUST(t_edu_start(&edu, v->bar));
-	MUST(t_edu_pull(&edu, from, T_PAGE));
-	MUST(t_edu_push(&edu, to, T_PAGE));
+	if (v->sim)
+		MUST(t_sim_start(&d.sim, v->device, v->config, v->bar));
+	else
+		MUST(t_edu_start(&d.edu, v->bar));
+	MUST(t_dma_pull(&d, from, T_PAGE));
+	MUST(t_dma_push(&d, to, T_PAGE));
+	if (v->sim)
+		t_sim_stop(&d.sim);
 }

@@ -17,6 +17,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "../lib/device.h"
 #include "bench.h"
 
 #define REPS	2
@@ -57,6 +58,16 @@ static void allow_type1(void)
 		bench_die("vfio_iommu_type1: dma_entry_limit: %s", strerror(-ret));
 }
 
+/* Endpoints of ioasid_sim have interrupts that nothing isolates, on all sides */
+static void allow_sim(void)
+{
+	int s;
+
+	for (s = 0; t_on_sim() && s < NR_SIDES; s++)
+		if (side_available(&sides[s]))
+			allow_unsafe(&sides[s], "1");
+}
+
 static bool wanted(const char *name, char **only, int nr)
 {
 	int i;
@@ -76,10 +87,12 @@ static void run(struct bench *b, char **only, int nr)
 
 	b->own = memory_small();
 	for (i = 0; i < NR_LAYOUTS; i++)
-		memory_get(&b->mem[i], i);
+		if (memory_available(i))
+			memory_get(&b->mem[i], i);
 	for (rep = 0; rep < REPS; rep++) {
 		for (i = 0; i < nr_measures; i++) {
-			if (!wanted(measures[i].name, only, nr))
+			if (!wanted(measures[i].name, only, nr) ||
+			    !memory_available(measures[i].layout))
 				continue;
 			for (s = 0; s < NR_SIDES; s++) {
 				int side = rep % 2 ? NR_SIDES - 1 - s : s;
@@ -140,6 +153,7 @@ int main(int argc, char **argv)
 	b.order = shuffled(NR_PAGES);
 	obey_memlock();
 	allow_type1();
+	allow_sim();
 	if (what)
 		return profile(&b, what, side, loops, trace);
 	run(&b, only, nr);

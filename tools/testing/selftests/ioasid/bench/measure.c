@@ -182,11 +182,6 @@ struct joiner {
 	bool opens_fast;	/* to open it costs nothing worth mentioning */
 };
 
-/* How long each step of a second device took */
-struct steps {
-	u64 claim, open, attach, detach, close, unclaim;
-};
-
 static u64 lap(u64 *last)
 {
 	u64 before = *last;
@@ -200,17 +195,17 @@ static u64 lap(u64 *last)
  * that it fills. Ours: it only claims the group, and VFIO_DEVICE_ATTACH
  * follows.
  */
-static void join_by_container(struct bed *bed, const struct joiner *j, struct steps *s)
+static void join_by_container(struct bed *bed, const char *name, struct steps *s)
 {
 	struct t_vfio second = { .container = bed->vfio.container };
 	bool ours = bed->side->kind == VIA_IOASID;
 	u64 t;
 
-	second.group = device_group(j->name);
+	second.group = device_group(name);
 	t = t_now_ns();
 	MUST(t_ioctl(second.group, VFIO_GROUP_SET_CONTAINER, &second.container));
 	s->claim = lap(&t);
-	second.device = device_of_group(second.group, j->name);
+	second.device = device_of_group(second.group, name);
 	s->open = lap(&t);
 	if (ours) {
 		MUST(t_vfio_attach(&second, bed->ctx, bed->ioasid, 0));
@@ -226,9 +221,9 @@ static void join_by_container(struct bed *bed, const struct joiner *j, struct st
 }
 
 /* BIND claims the group and opens the device; closing it is the reverse */
-static void join_by_iommufd(struct bed *bed, const struct joiner *j, struct steps *s)
+static void join_by_iommufd(struct bed *bed, const char *name, struct steps *s)
 {
-	int device = iommufd_device(j->name);
+	int device = iommufd_device(name);
 	u64 t = t_now_ns();
 
 	MUST(iommufd_bind(device, bed->ctx));
@@ -241,15 +236,20 @@ static void join_by_iommufd(struct bed *bed, const struct joiner *j, struct step
 	s->unclaim = lap(&t);
 }
 
+void join_and_leave(struct bed *bed, const char *name, struct steps *s)
+{
+	if (bed->side->kind == VIA_IOMMUFD)
+		join_by_iommufd(bed, name, s);
+	else
+		join_by_container(bed, name, s);
+}
+
 static void join_once(struct bed *bed, const struct joiner *j)
 {
 	const struct side *side = bed->side;
 	struct steps s = { 0 };
 
-	if (side->kind == VIA_IOMMUFD)
-		join_by_iommufd(bed, j, &s);
-	else
-		join_by_container(bed, j, &s);
+	join_and_leave(bed, j->name, &s);
 	/* What iommufd needs to claim a device cannot be told from opening it */
 	if (side->kind != VIA_IOMMUFD || j->opens_fast) {
 		sample(side, "us", s.claim + s.attach, "%s-256m-%s", j->row, j->layout);
@@ -291,10 +291,8 @@ static void join(struct bench *b, const struct side *side)
 	join_all(b, side, &j, SHUFFLED);
 }
 
-#define FOREIGN		"ioasid-foreign"
-
 /* A device without interrupts has none that are isolated */
-static void allow_unsafe(const struct side *side, const char *yes)
+void allow_unsafe(const struct side *side, const char *yes)
 {
 	static const char *const module[] = {
 		[VIA_TYPE1] = "vfio_iommu_type1",
@@ -570,22 +568,22 @@ static void kill_huge(struct bench *b, const struct side *side)
 }
 
 const struct measure measures[] = {
-	{ "64k-own", small_own, false },
-	{ "64k-seq", small_seq, true },
-	{ "64k-shuf", small_shuf, false },
-	{ "256m-seq", large_seq, false },
-	{ "256m-shuf", large_shuf, true },
-	{ "256m-huge", large_huge, false },
-	{ "join", join, false },
-	{ "foreign-shuf", foreign_shuf, false },
-	{ "foreign-huge", foreign_huge, false },
-	{ "first-attach-shuf", first_attach_shuf, false },
-	{ "first-attach-huge", first_attach_huge, false },
-	{ "4k", pages, true },
-	{ "close-shuf", close_shuf, false },
-	{ "close-huge", close_huge, false },
-	{ "kill-shuf", kill_shuf, false },
-	{ "kill-huge", kill_huge, false },
+	{ "64k-own", small_own, SEQUENTIAL, false },
+	{ "64k-seq", small_seq, SEQUENTIAL, true },
+	{ "64k-shuf", small_shuf, SHUFFLED, false },
+	{ "256m-seq", large_seq, SEQUENTIAL, false },
+	{ "256m-shuf", large_shuf, SHUFFLED, true },
+	{ "256m-huge", large_huge, HUGE, false },
+	{ "join", join, SHUFFLED, false },
+	{ "foreign-shuf", foreign_shuf, SHUFFLED, false },
+	{ "foreign-huge", foreign_huge, HUGE, false },
+	{ "first-attach-shuf", first_attach_shuf, SHUFFLED, false },
+	{ "first-attach-huge", first_attach_huge, HUGE, false },
+	{ "4k", pages, SEQUENTIAL, true },
+	{ "close-shuf", close_shuf, SHUFFLED, false },
+	{ "close-huge", close_huge, HUGE, false },
+	{ "kill-shuf", kill_shuf, SHUFFLED, false },
+	{ "kill-huge", kill_huge, HUGE, false },
 };
 
 const unsigned int nr_measures = sizeof(measures) / sizeof(*measures);

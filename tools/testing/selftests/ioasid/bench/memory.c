@@ -18,6 +18,11 @@ const char *const layout_name[NR_LAYOUTS] = {
 	[HUGE] = "huge",
 };
 
+bool memory_available(enum layout layout)
+{
+	return layout != HUGE || !access("/sys/kernel/mm/transparent_hugepage", F_OK);
+}
+
 static u32 next_random(u64 *state)
 {
 	*state = *state * 6364136223846793005ULL + 1442695040888963407ULL;

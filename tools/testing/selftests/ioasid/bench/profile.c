@@ -61,6 +61,48 @@ static void prof_4k(struct bench *b, struct bed *bed, struct memory *m)
 	populated = true;
 }
 
+/* The first loop populates the space */
+static void prof_join(struct bed *bed, struct memory *m, const char *name)
+{
+	static bool populated;
+	struct steps s;
+
+	if (!populated)
+		bed_map(bed, BENCH_IOVA, m->addr + m->length / 2, PART);
+	populated = true;
+	join_and_leave(bed, name, &s);
+}
+
+static void prof_second(struct bench *b, struct bed *bed, struct memory *m)
+{
+	prof_join(bed, m, device_name(1));
+}
+
+static void prof_foreign(struct bench *b, struct bed *bed, struct memory *m)
+{
+	allow_unsafe(bed->side, "1");
+	prof_join(bed, m, FOREIGN);
+}
+
+static void prof_first(struct bench *b, struct bed *bed, struct memory *m)
+{
+	const struct side *side = bed->side;
+
+	bed_close(bed);
+	bed_open(bed, side, false);
+	bed_map(bed, BENCH_IOVA, m->addr + m->length / 2, PART);
+	bed_attach(bed);
+}
+
+static void prof_close(struct bench *b, struct bed *bed, struct memory *m)
+{
+	const struct side *side = bed->side;
+
+	bed_map(bed, BENCH_IOVA, m->addr + m->length / 2, PART);
+	bed_close(bed);
+	bed_open(bed, side, true);
+}
+
 static const struct {
 	const char *name;
 	enum layout layout;
@@ -74,6 +116,10 @@ static const struct {
 	{ "8m-shuf", SHUFFLED, prof_part },
 	{ "256m-huge", HUGE, prof_whole },
 	{ "4k", SEQUENTIAL, prof_4k },
+	{ "join-8m-shuf", SHUFFLED, prof_second },
+	{ "foreign-8m-shuf", SHUFFLED, prof_foreign },
+	{ "first-attach-8m-shuf", SHUFFLED, prof_first },
+	{ "close-8m-shuf", SHUFFLED, prof_close },
 };
 
 #define NR_PROFILES (sizeof(profiles) / sizeof(*profiles))

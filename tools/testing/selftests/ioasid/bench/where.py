@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0
 """Where the instructions of a command go: reads QEMU's log of every
 instruction (ioasid-bench --profile NAME --trace) and the machine's
-/proc/kallsyms, follows calls and returns, and prints, for map and for unmap,
-a tree of functions with their instructions per system call.
+/proc/kallsyms, follows calls and returns, and prints, for each kind of command,
+a tree of functions with their instructions per system call. Closing is many
+system calls: the tree is of all of them together.
 
   where.py KALLSYMS LOG [--min PERCENT] [--flat]
 """
@@ -92,7 +93,11 @@ def follow(log, addrs, names, wanted):
 # A system call is what the first of these in its tree says; others are left out.
 KINDS = (("ioasid_cmd_map", "map"), ("ioasid_cmd_unmap", "unmap"),
          ("iommufd_ioas_map", "map"), ("iommufd_ioas_unmap", "unmap"),
-         ("vfio_remove_dma", "unmap"), ("vfio_pin_pages_remote", "map"))
+         ("vfio_remove_dma", "unmap"), ("vfio_pin_pages_remote", "map"),
+         ("ioasid_vfio_attach", "attach"), ("ioasid_vfio_detach", "detach"),
+         ("vfio_df_ioctl_attach_pt", "attach"), ("vfio_df_ioctl_detach_pt", "detach"),
+         ("vfio_iommu_type1_attach_group", "attach"), ("vfio_iommu_type1_detach_group", "detach"),
+         ("__fput", "close"))
 
 
 def has(tree, name):
@@ -148,7 +153,10 @@ def main():
         if what:
             merge(kinds.setdefault(what, Node(ROOT)), t)
     for name, top in kinds.items():
-        print("\n%s: %d system calls; instructions per call" % (name, top.calls))
+        print("\n%s: %d system calls; instructions %s"
+              % (name, top.calls, "of all" if name == "close" else "per call"))
+        if name == "close":
+            top.calls = 1
         print("%10s %6s %10s %8s  %s" % ("total", "", "itself", "calls", "function"))
         show(top, top.calls, top.total(), opt.min)
         if opt.flat:
