@@ -635,16 +635,16 @@ TEST_F_TIMEOUT(fault, reserve, 120)
 /* Opens devices: without them none of the rest can be done */
 static void need_devices(struct __test_metadata *_metadata, fault_t *self, int nr)
 {
-	NEED(t_pci(T_EDU, nr - 1), "needs %d devices", nr);
+	NEED(t_device(T_EDU, nr - 1), "needs %d devices", nr);
 	/* Bound to their driver before anything can fail */
-	ASSERT_EQ(0, t_pci_to_vfio(t_pci(T_EDU, 0)));
-	ASSERT_EQ(0, t_pci_to_vfio(t_pci(T_EDU, nr - 1)));
+	ASSERT_EQ(0, t_device_to_vfio(t_device(T_EDU, 0)));
+	ASSERT_EQ(0, t_device_to_vfio(t_device(T_EDU, nr - 1)));
 }
 
 #define DEVICE_TEST(name, nr)							\
 TEST_F_TIMEOUT(fault, name, 240)						\
 {										\
-	NEED(t_pci(T_EDU, (nr) - 1), "needs %d devices", nr);			\
+	NEED(t_device(T_EDU, (nr) - 1), "needs %d devices", nr);			\
 	need_devices(_metadata, self, nr);					\
 	sweep(self, seq_##name);						\
 }
@@ -673,7 +673,7 @@ TEST_F_TIMEOUT(fault, two_domains, 240)
 {
 	int nr;
 
-	NEED(t_pci(T_EDU, 1), "needs 2 devices");
+	NEED(t_device(T_EDU, 1), "needs 2 devices");
 	need_devices(_metadata, self, 2);
 	nr = domains(self);
 	ASSERT_LT(0, nr) TH_LOG("%s", t_explain());

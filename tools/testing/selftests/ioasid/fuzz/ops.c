@@ -1106,7 +1106,7 @@ int ops_run(struct ops *o, const void *program, size_t length)
 
 int ops_device(struct t_vfio *v, int nth)
 {
-	const char *addr = t_pci(T_EDU, nth);
+	const char *addr = t_device(T_EDU, nth);
 
 	return addr ? t_vfio_open(v, addr, VFIO_IOASID_IOMMU) : -ENOENT;
 }
