@@ -54,5 +54,6 @@ int t_device_to_vfio(const char *name)
 {
 	if (!t_sim_is_name(name))
 		return t_pci_to_vfio(name);
+	t_sim_allow(true);
 	return t_sim_present(name) ? 0 : -ENODEV;
 }

@@ -91,6 +91,19 @@ const char *t_sim_find(enum t_pci_kind kind, int nth)
 	return name;
 }
 
+void t_sim_allow(bool allow)
+{
+	static const char *const modules[] = { "ioasid_vfio", "vfio_iommu_type1" };
+	char path[PATH_MAX];
+	size_t i;
+
+	for (i = 0; i < sizeof(modules) / sizeof(*modules); i++) {
+		snprintf(path, sizeof(path), "/sys/module/%s/parameters/allow_unsafe_interrupts",
+			 modules[i]);
+		t_write_file(path, allow ? "Y" : "N");
+	}
+}
+
 int t_sim_unbind(const char *name)
 {
 	return t_write_file(SYS_DRIVER "/unbind", name);

@@ -20,6 +20,11 @@
 const char *t_sim_find(enum t_pci_kind kind, int nth);
 bool t_sim_is_name(const char *name);
 bool t_sim_present(const char *name);
+/*
+ * Endpoints have no message interrupts that could be isolated. May they be had
+ * all the same, as far as this process can say so? Whoever opens one says yes.
+ */
+void t_sim_allow(bool allow);
 /* Take it from its driver, which waits for its user, and give it back */
 int t_sim_unbind(const char *name);
 int t_sim_bind(const char *name);
