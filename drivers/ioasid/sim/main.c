@@ -1,17 +1,192 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * ioasid_sim.ko comes and goes: its units, their endpoints, the parameters.
+ * ioasid_sim.ko comes and goes: its parameters, its units, and when there are
+ * endpoints. Each endpoint holds a reference to the module of its IOMMU, so
+ * that endpoints must never be made by loading this module, nor wait for it
+ * to be unloaded: they come with their driver, ioasid_sim_vfio, and go with
+ * it, or with the parameter "plugged".
  */
-#include <linux/errno.h>
 #include <linux/module.h>
-#include "../compat/compat.h"
-#include "sim.h"
+#include "unit.h"
+
+static unsigned int units = 1;
+module_param(units, uint, 0444);
+MODULE_PARM_DESC(units, "number of IOMMU units (1 to 16)");
+
+static struct sim_config sim_cfg = {
+	.endpoints = 2,
+	.group_size = 1,
+	.pasid_bits = 16,
+	.credits = 32,
+	.prq_depth = 256,
+	.addr_bits = 48,
+	.name = IOASID_SIM_ENDPOINT,
+};
+
+module_param_named(endpoints, sim_cfg.endpoints, uint, 0444);
+MODULE_PARM_DESC(endpoints, "endpoints of each unit (1 to 64)");
+module_param_named(group_size, sim_cfg.group_size, uint, 0444);
+MODULE_PARM_DESC(group_size, "endpoints that share an IOMMU group");
+module_param_named(pasid_bits, sim_cfg.pasid_bits, uint, 0444);
+MODULE_PARM_DESC(pasid_bits, "bits of a PASID (0: none, to 20)");
+module_param_named(credits, sim_cfg.credits, uint, 0444);
+MODULE_PARM_DESC(credits, "page requests that an endpoint may have outstanding (0: none, to 512)");
+module_param_named(prq_depth, sim_cfg.prq_depth, uint, 0444);
+MODULE_PARM_DESC(prq_depth, "page requests that a unit queues (1 to 65536)");
+module_param_named(addr_bits, sim_cfg.addr_bits, uint, 0444);
+MODULE_PARM_DESC(addr_bits, "bits of an I/O address (30 to 48)");
+module_param_named(no_ats, sim_cfg.no_ats, bool, 0444);
+MODULE_PARM_DESC(no_ats, "endpoints have no device TLB");
+module_param_named(no_nesting, sim_cfg.no_nesting, bool, 0444);
+MODULE_PARM_DESC(no_nesting, "no nested translation");
+module_param_named(no_coherency, sim_cfg.no_coherency, bool, 0444);
+MODULE_PARM_DESC(no_coherency, "DMA is not said to be coherent (VFIO refuses such devices)");
+module_param_named(no_enforce, sim_cfg.no_enforce, bool, 0444);
+MODULE_PARM_DESC(no_enforce, "coherency cannot be enforced");
+module_param_named(no_dirty, sim_cfg.no_dirty, bool, 0444);
+MODULE_PARM_DESC(no_dirty, "no dirty tracking");
+module_param_named(no_huge, sim_cfg.no_huge, bool, 0444);
+MODULE_PARM_DESC(no_huge, "4 KiB pages only");
+module_param_named(negative, sim_cfg.negative, bool, 0444);
+MODULE_PARM_DESC(negative, "cache also that nothing is there, until it is flushed");
+
+static bool no_pasid;
+module_param(no_pasid, bool, 0444);
+MODULE_PARM_DESC(no_pasid, "the same as pasid_bits=0");
+
+static bool no_pri;
+module_param(no_pri, bool, 0444);
+MODULE_PARM_DESC(no_pri, "the same as credits=0");
+
+DEFINE_MUTEX(sim_mutex);
+static struct sim_unit *sim_units[16];
+static unsigned int sim_plugs;
+static bool sim_loaded;
+static bool plugged;
+
+static int sim_plug_all(void)
+{
+	unsigned int i;
+	int rc;
+
+	for (i = 0; i < units; i++) {
+		rc = sim_unit_plug(sim_units[i]);
+		if (rc)
+			break;
+	}
+	if (i == units)
+		return 0;
+	while (i--)
+		sim_unit_unplug(sim_units[i]);
+	return rc;
+}
 
 int ioasid_sim_plug(void)
 {
-	return -ENODEV;
+	int rc = 0;
+
+	mutex_lock(&sim_mutex);
+	if (!sim_plugs)
+		rc = sim_plug_all();
+	if (!rc)
+		sim_plugs++;
+	mutex_unlock(&sim_mutex);
+	return rc;
 }
-EXPORT_SYMBOL_GPL(ioasid_sim_plug);
+SIM_EXPORT(ioasid_sim_plug);
+
+void ioasid_sim_unplug(void)
+{
+	unsigned int i;
+
+	mutex_lock(&sim_mutex);
+	if (!--sim_plugs)
+		for (i = 0; i < units; i++)
+			sim_unit_unplug(sim_units[i]);
+	mutex_unlock(&sim_mutex);
+}
+SIM_EXPORT(ioasid_sim_unplug);
+
+/* Parameters are written one at a time; before the module runs, just noted */
+static int plugged_set(const char *val, const struct kernel_param *kp)
+{
+	bool want;
+	int rc;
+
+	rc = kstrtobool(val, &want);
+	if (rc || want == plugged)
+		return rc;
+	if (sim_loaded && want)
+		rc = ioasid_sim_plug();
+	else if (sim_loaded)
+		ioasid_sim_unplug();
+	if (!rc)
+		plugged = want;
+	return rc;
+}
+
+static const struct kernel_param_ops plugged_ops = {
+	.set = plugged_set,
+	.get = param_get_bool,
+};
+module_param_cb(plugged, &plugged_ops, &plugged, 0600);
+MODULE_PARM_DESC(plugged, "endpoints are there without ioasid_sim_vfio, too");
+
+static bool sim_params_ok(void)
+{
+	if (no_pasid)
+		sim_cfg.pasid_bits = 0;
+	if (no_pri)
+		sim_cfg.credits = 0;
+	return units - 1 < ARRAY_SIZE(sim_units) && sim_cfg.endpoints - 1 < 64 &&
+	       sim_cfg.group_size && sim_cfg.pasid_bits <= 20 && sim_cfg.credits <= 512 &&
+	       sim_cfg.prq_depth - 1 < 65536 && sim_cfg.addr_bits >= 30 &&
+	       sim_cfg.addr_bits <= 48;
+}
+
+static void sim_destroy_units(unsigned int n)
+{
+	while (n--)
+		sim_unit_destroy(sim_units[n]);
+	/* Domains of processes are freed by a callback of ours */
+	mmu_notifier_synchronize();
+	sim_debugfs_exit();
+}
+
+static int __init sim_init(void)
+{
+	unsigned int i;
+	int rc;
+
+	if (!sim_params_ok())
+		return -EINVAL;
+	sim_debugfs_init();
+	for (i = 0; i < units; i++) {
+		sim_units[i] = sim_unit_create(&sim_cfg, i);
+		if (IS_ERR(sim_units[i])) {
+			rc = PTR_ERR(sim_units[i]);
+			goto destroy;
+		}
+	}
+	rc = plugged ? ioasid_sim_plug() : 0;
+	if (rc)
+		goto destroy;
+	sim_loaded = true;
+	return 0;
+
+destroy:
+	sim_destroy_units(i);
+	return rc;
+}
+module_init(sim_init);
+
+static void __exit sim_exit(void)
+{
+	sim_destroy_units(units);
+}
+module_exit(sim_exit);
 
 MODULE_DESCRIPTION("Software IOMMU with endpoints, for machines without hardware");
 MODULE_LICENSE("GPL");
+MODULE_SOFTDEP("post: ioasid_sim_vfio");
+IOASID_IMPORT_NS(IOMMUFD);

@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Is an IOMMU driver told which domain a new one takes the place of? */
+#include <linux/iommu.h>
+
+int probe(const struct iommu_domain_ops *ops, struct iommu_domain *domain, struct device *dev);
+
+int probe(const struct iommu_domain_ops *ops, struct iommu_domain *domain, struct device *dev)
+{
+	return ops->attach_dev(domain, dev, domain);
+}

@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The PASID table of an endpoint, and the invalidations that the driver owes
+ * the hardware when an entry of it, or a page table behind one, changes. An
+ * old domain or an old translation must never be in use any more when one of
+ * these functions returns.
+ */
+#include <linux/slab.h>
+#include "unit.h"
+
+/* Context: the unit's lock is held for writing */
+static void sim_flush_entry(struct sim_entry *entry, u32 tag, u64 first, u64 last)
+{
+	struct ioasid_sim_dev *sdev = entry->sdev;
+
+	sim_tlb_flush(&sdev->unit->iotlb, tag, first, last);
+	sdev->unit->flushes++;
+	if (sim_has_ats(sdev)) {
+		sim_tlb_flush(&sdev->atc, entry->pasid, first, last);
+		atomic64_inc(&sdev->counts.flushes);
+	}
+}
+
+static void sim_flush_attached(struct sim_domain *domain, u64 first, u64 last)
+{
+	struct sim_entry *entry;
+	unsigned long flags;
+
+	list_for_each_entry(entry, &domain->attachments, node) {
+		struct sim_unit *unit = entry->sdev->unit;
+
+		write_lock_irqsave(&unit->lock, flags);
+		sim_flush_entry(entry, domain->tag, first, last);
+		write_unlock_irqrestore(&unit->lock, flags);
+	}
+}
+
+/**
+ * sim_flush() - invalidate a range of a domain wherever it may be cached
+ * @domain: the domain
+ * @first: first address
+ * @last: last address
+ *
+ * What is nested in it is invalidated as a whole, since nobody knows which of
+ * its addresses were translated by this range. Accesses that are under way have
+ * ended when it returns. Context: any but hard interrupts.
+ */
+void sim_flush(struct sim_domain *domain, u64 first, u64 last)
+{
+	struct sim_domain *child;
+	unsigned long flags;
+
+	spin_lock_irqsave(&domain->lock, flags);
+	sim_flush_attached(domain, first, last);
+	list_for_each_entry(child, &domain->children, sibling) {
+		spin_lock_nested(&child->lock, SINGLE_DEPTH_NESTING);
+		sim_flush_attached(child, 0, U64_MAX);
+		spin_unlock(&child->lock);
+	}
+	spin_unlock_irqrestore(&domain->lock, flags);
+}
+
+static void sim_entry_link(struct sim_entry *entry)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&entry->domain->lock, flags);
+	list_add_tail(&entry->node, &entry->domain->attachments);
+	spin_unlock_irqrestore(&entry->domain->lock, flags);
+}
+
+static void sim_entry_unlink(struct sim_entry *entry)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&entry->domain->lock, flags);
+	list_del(&entry->node);
+	spin_unlock_irqrestore(&entry->domain->lock, flags);
+	kfree(entry);
+}
+
+/* Puts an entry, or none, into the table and flushes what the old one left */
+static struct sim_entry *sim_entry_switch(struct ioasid_sim_dev *sdev, u32 pasid,
+					  struct sim_entry *new)
+{
+	struct sim_unit *unit = sdev->unit;
+	struct sim_entry *old;
+	unsigned long flags;
+
+	write_lock_irqsave(&unit->lock, flags);
+	old = xa_load(&sdev->entries, pasid);
+	/* The place is there already: nothing is allocated */
+	if (new)
+		xa_store(&sdev->entries, pasid, new, GFP_ATOMIC);
+	else
+		xa_erase(&sdev->entries, pasid);
+	if (old)
+		sim_flush_entry(old, old->domain->tag, 0, U64_MAX);
+	write_unlock_irqrestore(&unit->lock, flags);
+	return old;
+}
+
+static struct sim_entry *sim_entry_alloc(struct ioasid_sim_dev *sdev, u32 pasid,
+					 struct sim_domain *domain)
+{
+	struct sim_entry *entry = kzalloc(sizeof(*entry), GFP_KERNEL);
+	int rc;
+
+	if (!entry)
+		return ERR_PTR(-ENOMEM);
+	rc = xa_reserve(&sdev->entries, pasid, GFP_KERNEL);
+	if (rc) {
+		kfree(entry);
+		return ERR_PTR(rc);
+	}
+	entry->sdev = sdev;
+	entry->pasid = pasid;
+	entry->domain = domain;
+	entry->requests = sim_has_pri(sdev) && domain->domain.iopf_handler;
+	return entry;
+}
+
+/**
+ * sim_attach() - point a PASID table entry at a domain
+ * @sdev: endpoint
+ * @pasid: PASID, or IOASID_SIM_RID
+ * @domain: the domain; NULL or a blocking one: make the entry absent, which
+ *	cannot fail
+ *
+ * Page requests of the old domain that the core has not seen are answered.
+ * May sleep.
+ *
+ * Return: 0, or -ENOMEM.
+ */
+int sim_attach(struct ioasid_sim_dev *sdev, u32 pasid, struct sim_domain *domain)
+{
+	struct sim_entry *new = NULL, *old;
+	bool drain;
+
+	if (domain && domain->kind != SIM_BLOCKED) {
+		new = sim_entry_alloc(sdev, pasid, domain);
+		if (IS_ERR(new))
+			return PTR_ERR(new);
+		/* A flush of the new domain reaches us before its first use */
+		sim_entry_link(new);
+	}
+	old = sim_entry_switch(sdev, pasid, new);
+	if (!old)
+		return 0;
+	drain = old->requests;
+	sim_entry_unlink(old);
+	if (drain)
+		sim_prq_drain(sdev, pasid);
+	return 0;
+}
+
+/**
+ * sim_detach_all() - make all entries of an endpoint absent
+ * @sdev: endpoint
+ */
+void sim_detach_all(struct ioasid_sim_dev *sdev)
+{
+	struct sim_entry *entry;
+	unsigned long pasid;
+
+	xa_for_each(&sdev->entries, pasid, entry)
+		sim_attach(sdev, pasid, NULL);
+}

@@ -1,0 +1,469 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Page requests: an endpoint raises a group of them, the unit queues it, the
+ * driver half reports it to the IOMMU core, and whoever owns the faulting
+ * domain answers it some time. There is no time limit: a request that the host
+ * forgets must hang, as it does with hardware.
+ */
+#include <linux/completion.h>
+#include <linux/delay.h>
+#include <linux/refcount.h>
+#include <linux/slab.h>
+#include "unit.h"
+
+/* PCI has nine bits for the id of a group */
+#define SIM_GROUP_IDS		XA_LIMIT(0, 511)
+
+/**
+ * struct sim_group - page requests that are answered together
+ * @node: in the unit's ring, until it is delivered
+ * @sdev: who asks
+ * @users: the ring, the endpoint's table, whoever waits
+ * @id: its name, among what @sdev has outstanding
+ * @pasid: PASID, or IOASID_SIM_RID
+ * @wait: somebody waits for @done; otherwise the endpoint's driver is told
+ * @overflowed: the unit's queue was full
+ * @result: the answer, or -ECANCELED
+ * @done: completed with @result
+ * @nr: number of @pages
+ * @pages: the records
+ */
+struct sim_group {
+	struct list_head node;
+	struct ioasid_sim_dev *sdev;
+	refcount_t users;
+	u32 id;
+	u32 pasid;
+	bool wait;
+	bool overflowed;
+	int result;
+	struct completion done;
+	u32 nr;
+	struct ioasid_sim_page pages[] __counted_by(nr);
+};
+
+static void sim_group_put(struct sim_group *group)
+{
+	if (refcount_dec_and_test(&group->users))
+		kfree(group);
+}
+
+static struct sim_group *sim_group_alloc(struct ioasid_sim_dev *sdev, u32 pasid,
+					 const struct ioasid_sim_page *pages, u32 nr)
+{
+	struct sim_group *group;
+
+	group = kzalloc(struct_size(group, pages, nr), GFP_KERNEL);
+	if (!group)
+		return NULL;
+	group->sdev = sdev;
+	group->pasid = pasid;
+	group->nr = nr;
+	memcpy(group->pages, pages, array_size(nr, sizeof(*pages)));
+	refcount_set(&group->users, 1);
+	init_completion(&group->done);
+	if (xa_alloc_cyclic(&sdev->groups, &group->id, NULL, SIM_GROUP_IDS,
+			    &sdev->next_group, GFP_KERNEL) < 0) {
+		kfree(group);
+		return NULL;
+	}
+	return group;
+}
+
+/* Whoever takes a group out of the table answers it */
+static struct sim_group *sim_group_take(struct ioasid_sim_dev *sdev, u32 id)
+{
+	struct sim_group *group;
+
+	spin_lock(&sdev->pr_lock);
+	group = xa_load(&sdev->groups, id);
+	if (group) {
+		xa_erase(&sdev->groups, id);
+		sdev->credits_used -= group->nr;
+		sdev->outstanding--;
+	}
+	spin_unlock(&sdev->pr_lock);
+	return group;
+}
+
+static void sim_group_tell(struct sim_group *group, int result)
+{
+	struct ioasid_sim_dev *sdev = group->sdev;
+
+	down_read(&sdev->ops_sem);
+	if (sdev->ops && sdev->ops->answered)
+		sdev->ops->answered(sdev->ops_data, group->id, result);
+	up_read(&sdev->ops_sem);
+}
+
+static void sim_group_finish(struct sim_group *group, int result)
+{
+	struct ioasid_sim_dev *sdev = group->sdev;
+
+	atomic64_inc(&sdev->counts.answers);
+	if (result == IOMMU_PAGE_RESP_FAILURE)
+		WRITE_ONCE(sdev->pr_off, true);
+	wake_up_all(&sdev->credit_wait);
+	if (group->wait) {
+		group->result = result;
+		complete(&group->done);
+	} else if (result >= 0) {
+		sim_group_tell(group, result);
+	}
+	sim_group_put(group);
+}
+
+/* --- the endpoint's side --- */
+
+/* 0, or -ENOBUFS if the unit's queue is full; the endpoint's lock is held */
+static int sim_ring_add(struct sim_group *group)
+{
+	struct sim_unit *unit = group->sdev->unit;
+	int rc = -ENOBUFS;
+
+	spin_lock(&unit->ring_lock);
+	if (unit->ring_used + group->nr <= unit->cfg.prq_depth) {
+		unit->ring_used += group->nr;
+		refcount_inc(&group->users);
+		list_add_tail(&group->node, &unit->ring);
+		rc = 0;
+	}
+	spin_unlock(&unit->ring_lock);
+	return rc;
+}
+
+static int sim_group_publish(struct sim_group *group, unsigned int generation)
+{
+	struct ioasid_sim_dev *sdev = group->sdev;
+
+	lockdep_assert_held(&sdev->pr_lock);
+	if (sdev->generation != generation || !sdev->iopf_added)
+		return -ECANCELED;
+	if (sdev->pr_off)
+		return -EIO;
+	if (sdev->credits_used + group->nr > sdev->unit->cfg.credits)
+		return -EBUSY;
+	sdev->credits_used += group->nr;
+	sdev->outstanding++;
+	/* The place is there already: nothing is allocated */
+	xa_store(&sdev->groups, group->id, group, GFP_ATOMIC);
+	return sim_ring_add(group);
+}
+
+/*
+ * After success the group may be gone at any time, unless the caller holds a
+ * reference; after an error it is still the caller's.
+ */
+static int sim_group_raise(struct sim_group *group, unsigned int generation)
+{
+	struct ioasid_sim_dev *sdev = group->sdev;
+	u32 id = group->id;
+	int rc;
+
+	spin_lock(&sdev->pr_lock);
+	rc = sim_group_publish(group, generation);
+	spin_unlock(&sdev->pr_lock);
+	if (rc && rc != -ENOBUFS)
+		return rc;
+	atomic64_inc(&sdev->counts.requests);
+	if (!rc) {
+		queue_work(sdev->unit->prq_wq, &sdev->unit->prq_work);
+		return 0;
+	}
+	/* The hardware answers what it cannot queue: try again */
+	atomic64_inc(&sdev->counts.overflows);
+	group = sim_group_take(sdev, id);
+	if (group) {
+		group->overflowed = true;
+		sim_group_finish(group, IOMMU_PAGE_RESP_SUCCESS);
+	}
+	return 0;
+}
+
+static void sim_group_drop(struct sim_group *group)
+{
+	xa_release(&group->sdev->groups, group->id);
+	kfree(group);
+}
+
+static bool sim_may_raise(struct ioasid_sim_dev *sdev, unsigned int generation)
+{
+	return READ_ONCE(sdev->credits_used) < sdev->unit->cfg.credits ||
+	       READ_ONCE(sdev->generation) != generation ||
+	       READ_ONCE(sdev->pr_off);
+}
+
+static int sim_group_wait(struct sim_group *group)
+{
+	if (wait_for_completion_killable(&group->done))
+		return -EINTR;
+	if (group->result < 0)
+		return group->result;
+	/* Do not ask a full queue again and again */
+	if (group->overflowed)
+		usleep_range(50, 200);
+	return group->result == IOMMU_PAGE_RESP_SUCCESS ? 0 : -EIO;
+}
+
+/**
+ * sim_request_wait() - ask for one page and wait for the answer
+ * @sdev: endpoint
+ * @pasid: PASID, or IOASID_SIM_RID
+ * @addr: address in the page
+ * @access: SIM_WRITE, SIM_PRIV
+ * @generation: of the endpoint when the access began
+ *
+ * Return: 0: try again; -EIO: the answer was no; -ECANCELED: reset; -EINTR:
+ * killed; -ENOMEM.
+ */
+int sim_request_wait(struct ioasid_sim_dev *sdev, u32 pasid, u64 addr,
+		     u32 access, unsigned int generation)
+{
+	struct ioasid_sim_page page = { .addr = addr, .access = access };
+	struct sim_group *group;
+	int rc;
+
+	do {
+		if (wait_event_killable(sdev->credit_wait,
+					sim_may_raise(sdev, generation)))
+			return -EINTR;
+		group = sim_group_alloc(sdev, pasid, &page, 1);
+		if (!group)
+			return -ENOMEM;
+		group->wait = true;
+		refcount_inc(&group->users);
+		rc = sim_group_raise(group, generation);
+		if (rc)
+			sim_group_drop(group);
+	} while (rc == -EBUSY);
+	if (rc)
+		return rc;
+	rc = sim_group_wait(group);
+	sim_group_put(group);
+	return rc;
+}
+
+static bool sim_requests_taken(struct ioasid_sim_dev *sdev, u32 pasid)
+{
+	struct sim_entry *entry;
+	unsigned long flags;
+	bool taken;
+
+	read_lock_irqsave(&sdev->unit->lock, flags);
+	entry = xa_load(&sdev->entries, pasid);
+	taken = entry && entry->requests;
+	read_unlock_irqrestore(&sdev->unit->lock, flags);
+	return taken;
+}
+
+int ioasid_sim_request(struct ioasid_sim_dev *sdev, u32 pasid,
+		       const struct ioasid_sim_page *pages, u32 nr, u32 *group_id)
+{
+	struct sim_group *group;
+	int rc;
+
+	if (!nr)
+		return -EINVAL;
+	if (!sim_has_pri(sdev))
+		return -EOPNOTSUPP;
+	if (nr > sdev->unit->cfg.credits)
+		return -ENOSPC;
+	group = sim_group_alloc(sdev, pasid, pages, nr);
+	if (!group)
+		return -ENOMEM;
+	*group_id = group->id;
+	if (!sim_requests_taken(sdev, pasid)) {
+		xa_release(&sdev->groups, group->id);
+		atomic64_inc(&sdev->counts.requests);
+		sim_group_finish(group, IOMMU_PAGE_RESP_INVALID);
+		return 0;
+	}
+	rc = sim_group_raise(group, READ_ONCE(sdev->generation));
+	if (rc)
+		sim_group_drop(group);
+	return rc;
+}
+SIM_EXPORT(ioasid_sim_request);
+
+/* --- the driver's side --- */
+
+static void sim_report(struct sim_group *group, u32 i)
+{
+	struct iopf_fault evt = { .fault.type = IOMMU_FAULT_PAGE_REQ };
+	struct iommu_fault_page_request *prm = &evt.fault.prm;
+	u32 access = group->pages[i].access;
+
+	prm->grpid = group->id;
+	prm->addr = group->pages[i].addr & ~(SIM_PAGE_SIZE - 1);
+	prm->perm = IOMMU_FAULT_PERM_READ;
+	if (access & SIM_WRITE)
+		prm->perm |= IOMMU_FAULT_PERM_WRITE;
+	if (access & SIM_PRIV)
+		prm->perm |= IOMMU_FAULT_PERM_PRIV;
+	if (group->pasid != IOASID_SIM_RID) {
+		prm->pasid = group->pasid;
+		prm->flags |= IOMMU_FAULT_PAGE_REQUEST_PASID_VALID |
+			      IOMMU_FAULT_PAGE_RESPONSE_NEEDS_PASID;
+	}
+	if (i == group->nr - 1)
+		prm->flags |= IOMMU_FAULT_PAGE_REQUEST_LAST_PAGE;
+	iommu_report_device_fault(&group->sdev->pdev.dev, &evt);
+}
+
+static struct sim_group *sim_ring_pop(struct sim_unit *unit)
+{
+	struct sim_group *group;
+
+	spin_lock(&unit->ring_lock);
+	group = list_first_entry_or_null(&unit->ring, struct sim_group, node);
+	if (group) {
+		list_del(&group->node);
+		unit->ring_used -= group->nr;
+	}
+	spin_unlock(&unit->ring_lock);
+	return group;
+}
+
+static void sim_prq_work(struct work_struct *work)
+{
+	struct sim_unit *unit = container_of(work, struct sim_unit, prq_work);
+	struct sim_group *group;
+	u32 i;
+
+	do {
+		mutex_lock(&unit->prq_mutex);
+		group = sim_ring_pop(unit);
+		for (i = 0; group && i < group->nr; i++)
+			sim_report(group, i);
+		mutex_unlock(&unit->prq_mutex);
+		if (group)
+			sim_group_put(group);
+	} while (group);
+}
+
+/**
+ * sim_page_response() - the host's answer arrives at the endpoint
+ * @dev: the endpoint's device
+ * @evt: the request
+ * @msg: the answer
+ */
+void sim_page_response(struct device *dev, struct iopf_fault *evt,
+		       struct iommu_page_response *msg)
+{
+	struct ioasid_sim_dev *sdev = ioasid_sim_dev(dev);
+	struct sim_group *group;
+
+	/* The core answers each record of a group that it cannot place */
+	if (!(evt->fault.prm.flags & IOMMU_FAULT_PAGE_REQUEST_LAST_PAGE))
+		return;
+	group = sim_group_take(sdev, msg->grpid);
+	if (group)
+		sim_group_finish(group, msg->code);
+	else
+		atomic64_inc(&sdev->counts.late_answers);
+}
+
+static bool sim_group_is(struct sim_group *group, struct ioasid_sim_dev *sdev,
+			 const u32 *pasid)
+{
+	return group->sdev == sdev && (!pasid || group->pasid == *pasid);
+}
+
+/* What the core has not seen of an endpoint, or of a PASID of it */
+static void sim_ring_remove(struct ioasid_sim_dev *sdev, const u32 *pasid, int result)
+{
+	struct sim_unit *unit = sdev->unit;
+	struct sim_group *group, *next, *taken;
+	LIST_HEAD(gone);
+
+	lockdep_assert_held(&unit->prq_mutex);
+	spin_lock(&unit->ring_lock);
+	list_for_each_entry_safe(group, next, &unit->ring, node) {
+		if (!sim_group_is(group, sdev, pasid))
+			continue;
+		unit->ring_used -= group->nr;
+		list_move_tail(&group->node, &gone);
+	}
+	spin_unlock(&unit->ring_lock);
+	list_for_each_entry_safe(group, next, &gone, node) {
+		taken = sim_group_take(sdev, group->id);
+		if (taken)
+			sim_group_finish(taken, result);
+		sim_group_put(group);
+	}
+}
+
+/**
+ * sim_prq_drain() - no request of a PASID is on its way any more
+ * @sdev: endpoint
+ * @pasid: PASID, or IOASID_SIM_RID, which new requests are not taken of
+ *
+ * Requests that the core has not seen yet are answered INVALID. Those that it
+ * has seen are its own to answer. May sleep.
+ */
+void sim_prq_drain(struct ioasid_sim_dev *sdev, u32 pasid)
+{
+	mutex_lock(&sdev->unit->prq_mutex);
+	sim_ring_remove(sdev, &pasid, IOMMU_PAGE_RESP_INVALID);
+	mutex_unlock(&sdev->unit->prq_mutex);
+	if (sdev->iopf_added)
+		iopf_queue_flush_dev(&sdev->pdev.dev);
+}
+
+/**
+ * sim_prq_cancel() - forget all requests of an endpoint
+ * @sdev: endpoint, whose generation has changed
+ *
+ * May sleep.
+ */
+void sim_prq_cancel(struct ioasid_sim_dev *sdev)
+{
+	struct sim_group *group;
+	unsigned long id;
+
+	mutex_lock(&sdev->unit->prq_mutex);
+	/* Whoever saw the old generation has raised its request by now */
+	spin_lock(&sdev->pr_lock);
+	sdev->pr_off = false;
+	spin_unlock(&sdev->pr_lock);
+	sim_ring_remove(sdev, NULL, -ECANCELED);
+	xa_for_each(&sdev->groups, id, group) {
+		group = sim_group_take(sdev, id);
+		if (group)
+			sim_group_finish(group, -ECANCELED);
+	}
+	mutex_unlock(&sdev->unit->prq_mutex);
+	wake_up_all(&sdev->credit_wait);
+}
+
+/**
+ * sim_prq_init() - the request queue of a unit
+ * @unit: the unit
+ *
+ * Return: 0, or -ENOMEM.
+ */
+int sim_prq_init(struct sim_unit *unit)
+{
+	mutex_init(&unit->prq_mutex);
+	spin_lock_init(&unit->ring_lock);
+	INIT_LIST_HEAD(&unit->ring);
+	INIT_WORK(&unit->prq_work, sim_prq_work);
+	unit->iopf = iopf_queue_alloc("ioasid-sim");
+	if (!unit->iopf)
+		return -ENOMEM;
+	unit->prq_wq = alloc_workqueue("ioasid-sim-prq", WQ_UNBOUND, 1);
+	if (unit->prq_wq)
+		return 0;
+	iopf_queue_free(unit->iopf);
+	return -ENOMEM;
+}
+
+/**
+ * sim_prq_destroy() - the reverse of sim_prq_init()
+ * @unit: the unit, which has no endpoints any more
+ */
+void sim_prq_destroy(struct sim_unit *unit)
+{
+	destroy_workqueue(unit->prq_wq);
+	iopf_queue_free(unit->iopf);
+}

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A process' own page table as that of a PASID. It is the CPU's: it is only
+ * read here, and a page that is not there, or not yet written to, is asked for
+ * with a page request, which makes it so. Between the begin and the end of an
+ * invalidation by the process nothing may be translated: pages are on their
+ * way out then.
+ */
+#include <linux/mm.h>
+#include <linux/pgtable.h>
+#include <linux/sched/mm.h>
+#include <linux/slab.h>
+#include "unit.h"
+
+static struct sim_domain *mn_to_domain(struct mmu_notifier *mn)
+{
+	return container_of(mn, struct sim_domain, mn);
+}
+
+static int sim_mn_start(struct mmu_notifier *mn, const struct mmu_notifier_range *range)
+{
+	struct sim_domain *domain = mn_to_domain(mn);
+
+	atomic_inc(&domain->invalidating);
+	sim_flush(domain, range->start, range->end - 1);
+	return 0;
+}
+
+static void sim_mn_end(struct mmu_notifier *mn, const struct mmu_notifier_range *range)
+{
+	atomic_dec(&mn_to_domain(mn)->invalidating);
+}
+
+static void sim_mn_release(struct mmu_notifier *mn, struct mm_struct *mm)
+{
+	struct sim_domain *domain = mn_to_domain(mn);
+
+	WRITE_ONCE(domain->mm, NULL);
+	sim_flush(domain, 0, U64_MAX);
+}
+
+static void sim_mn_free(struct mmu_notifier *mn)
+{
+	sim_domain_free(mn_to_domain(mn));
+}
+
+static const struct mmu_notifier_ops sim_mn_ops = {
+	.invalidate_range_start = sim_mn_start,
+	.invalidate_range_end = sim_mn_end,
+	.release = sim_mn_release,
+	.free_notifier = sim_mn_free,
+};
+
+/* iommu_ops.domain_alloc_sva */
+struct iommu_domain *sim_alloc_sva(struct device *dev, struct mm_struct *mm)
+{
+	struct ioasid_sim_dev *sdev = ioasid_sim_dev(dev);
+	struct sim_domain *domain;
+	int rc;
+
+	if (!sdev->unit->cfg.pasid_bits || !sim_has_pri(sdev))
+		return ERR_PTR(-EOPNOTSUPP);
+	domain = sim_domain_alloc(SIM_SVA, IOMMU_DOMAIN_SVA, &sim_sva_ops);
+	if (IS_ERR(domain))
+		return ERR_CAST(domain);
+	domain->mm = mm;
+	domain->mn.ops = &sim_mn_ops;
+	rc = mmu_notifier_register(&domain->mn, mm);
+	if (rc) {
+		sim_domain_free(domain);
+		return ERR_PTR(rc);
+	}
+	return &domain->domain;
+}
+
+/* domain_ops.free */
+void sim_free_sva(struct iommu_domain *core)
+{
+	mmu_notifier_put(&to_sim_domain(core)->mn);
+}
+
+/* An entry of any level, as one of the last level */
+static bool sim_sva_entry(struct mm_struct *mm, u64 addr, pte_t *pte, u64 *size)
+{
+	pgd_t *pgd = pgd_offset(mm, addr);
+	p4d_t *p4d;
+	pud_t pud, *pudp;
+	pmd_t pmd, *pmdp;
+
+	if (pgd_none(READ_ONCE(*pgd)))
+		return false;
+	p4d = p4d_offset(pgd, addr);
+	if (p4d_none(READ_ONCE(*p4d)))
+		return false;
+	pudp = pud_offset(p4d, addr);
+	pud = READ_ONCE(*pudp);
+	if (!pud_present(pud))
+		return false;
+	*size = PUD_SIZE;
+	*pte = __pte(pud_val(pud));
+	if (pud_leaf(pud))
+		return true;
+	pmdp = pmd_offset(pudp, addr);
+	pmd = READ_ONCE(*pmdp);
+	if (!pmd_present(pmd))
+		return false;
+	*size = PMD_SIZE;
+	*pte = __pte(pmd_val(pmd));
+	if (pmd_leaf(pmd))
+		return true;
+	*size = PAGE_SIZE;
+	*pte = ptep_get_lockless(pte_offset_kernel(&pmd, addr));
+	return true;
+}
+
+/**
+ * sim_sva_walk() - translate an address of a process
+ * @domain: an SVA domain
+ * @addr: the address
+ * @access: SIM_WRITE, SIM_PRIV
+ * @out: the result
+ *
+ * Context: the unit's lock is held for reading, interrupts are off, which
+ * keeps the tables from being freed. Does not sleep.
+ *
+ * Return: SIM_FAULT_NONE, SIM_BUSY: not now, or why not.
+ */
+enum ioasid_sim_reason sim_sva_walk(struct sim_domain *domain, u64 addr,
+				    u32 access, struct sim_xlate *out)
+{
+	struct mm_struct *mm = READ_ONCE(domain->mm);
+	u64 size, pfn;
+	pte_t pte;
+
+	if (!mm || addr >= mm->task_size)
+		return SIM_FAULT_NOT_PRESENT;
+	if (atomic_read(&domain->invalidating))
+		return SIM_BUSY;
+	if (!sim_sva_entry(mm, addr, &pte, &size) || !pte_access_permitted(pte, false))
+		return SIM_FAULT_NOT_PRESENT;
+	out->write = pte_write(pte) && pte_dirty(pte);
+	if ((access & SIM_WRITE) && !out->write)
+		return SIM_FAULT_WRITE;
+	pfn = pte_pfn(pte) & ~((size >> PAGE_SHIFT) - 1);
+	out->pa = (pfn << PAGE_SHIFT) + (addr & (size - 1));
+	out->page = ilog2(size);
+	return SIM_FAULT_NONE;
+}
