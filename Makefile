@@ -17,12 +17,13 @@ MAN	:= $(notdir $(wildcard Documentation/man/*.2ioasid Documentation/man/*.4))
 DKMSDIR	:= $(DESTDIR)/usr/src/ioasid-$(VERSION)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check bench lint modules install uninstall dkms-install dkms-uninstall shell clean
+.PHONY: help demo check bench fuzz lint modules install uninstall dkms-install dkms-uninstall shell clean
 
 help:
 	@echo 'make demo           show it at work on a stock kernel in QEMU (needs root)'
 	@echo 'make check          run every test there is (needs root)'
 	@echo 'make bench          compare with VFIO type1, with repeatable numbers (needs root)'
+	@echo 'make fuzz           look for programs that break the kernel (SECONDS=300; needs root)'
 	@echo 'make lint           checkpatch, kernel-doc, sparse, shellcheck (needs root)'
 	@echo 'make shell          a shell in a test machine (needs root)'
 	@echo 'make modules        build the modules for this kernel (KVER=, KDIR=)'
@@ -40,6 +41,9 @@ check:
 
 bench:
 	@lab/bench
+
+fuzz:
+	@lab/fuzz --seconds $(or $(SECONDS),300)
 
 lint:
 	@lab/lint

@@ -32,9 +32,6 @@ static struct ops ops;
 static struct t_vfio dev[OPS_DEVS];
 static long pins;
 
-int LLVMFuzzerInitialize(int *argc, char ***argv);
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
 static void die(const char *what)
 {
 	fprintf(stderr, "fuzz: %s\n", what);
