@@ -104,7 +104,8 @@ def write(path, *, lab, root, release, modules, programs, copies, conf, load, co
         if a != "busybox":
             c.link("bin/" + a, "busybox")
     c.copy(os.path.join(lab, "guest/init"), "init")
-    c.copy(os.path.join(lab, "guest/hostctl"), "bin/hostctl")
+    for name in ("hostctl", "unload"):
+        c.copy(os.path.join(lab, "guest", name), "bin/" + name)
 
     names = {}
     for m in modules:
