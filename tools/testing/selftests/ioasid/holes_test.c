@@ -292,7 +292,7 @@ TEST_F_TIMEOUT(holes, attach_while_mapping, 120)
 
 	ASSERT_OK(t_vfio_know(self->vfio, self->fd));
 	ASSERT_EQ(0, pthread_create(&thread, NULL, changes_mappings, &c));
-	while (t_now_ns() < end) {
+	while (attaches < 500 && t_now_ns() < end) {
 		ASSERT_OK(t_attach(self->fd, self->vfio->dev_id, self->id[0], 0));
 		ASSERT_OK(t_attach(self->fd, self->vfio->dev_id, self->id[1], IOASID_ATTACH_REPLACE));
 		if (attaches % 2)
