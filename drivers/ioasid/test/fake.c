@@ -1,0 +1,568 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A page table and an IOMMU for the KUnit suites. They do as they are told,
+ * fail when they are told, and watch what the core may do with a real one:
+ * nothing is mapped twice, nothing is unmapped that is not mapped, nothing is
+ * unpinned before it is flushed, no gather and no call reaches over a GiB, no
+ * domain is freed while a device uses it. They never translate anything.
+ */
+#include <linux/iommu.h>
+#include <linux/lockdep.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/platform_device.h>
+#include <linux/property.h>
+#include <linux/sizes.h>
+#include <linux/slab.h>
+#include "test.h"
+
+static void itest_wrong(struct itest_domain *d, const char *what)
+{
+	if (!d->wrong)
+		d->wrong = what;
+}
+
+/*
+ * The same value for all of a contiguous run: the frame less the page of IOVA,
+ * and the protection.
+ */
+static void *itest_domain_entry(unsigned long page, unsigned long pfn, int prot)
+{
+	return xa_mk_value(((pfn - page) << 4 | (prot & 15)) & LONG_MAX);
+}
+
+static bool itest_same_block(u64 first, u64 last)
+{
+	return !((first ^ last) & ~((u64)SZ_1G - 1));
+}
+
+static int itest_map_pages_op(struct iommu_domain *domain, unsigned long iova,
+			      phys_addr_t paddr, size_t pgsize, size_t pgcount,
+			      int prot, gfp_t gfp, size_t *mapped)
+{
+	struct itest_domain *d = to_itest_domain(domain);
+	unsigned long first = iova >> PAGE_SHIFT, at;
+	unsigned long nr = pgsize * pgcount >> PAGE_SHIFT;
+	int rc = 0;
+
+	d->nr_map++;
+	if (d->fail_map && !--d->fail_map) {
+		nr = min_t(unsigned long, nr, d->fail_after);
+		rc = d->fail_err;
+	}
+	if (!nr)
+		return rc;
+	if ((iova | paddr) & (pgsize - 1))
+		itest_wrong(d, "map: not aligned");
+	if (!itest_same_block(iova, iova + pgsize * pgcount - 1))
+		itest_wrong(d, "map: more than a block at once");
+	at = first;
+	if (mt_find(&d->map, &at, first + nr - 1))
+		itest_wrong(d, "map: something is mapped there");
+	if (mtree_store_range(&d->map, first, first + nr - 1,
+			      itest_domain_entry(first, PHYS_PFN(paddr), prot),
+			      GFP_KERNEL))
+		return -ENOMEM;
+	d->pages += nr;
+	*mapped += nr << PAGE_SHIFT;
+	return rc;
+}
+
+static void itest_note_dirty(struct itest_domain *d, u64 first, u64 last)
+{
+	unsigned long pfn = itest_domain_pfn(d, first, NULL);
+
+	if (d->check_pins && d->nr_dirty_pfn < ARRAY_SIZE(d->dirty_pfn))
+		d->dirty_pfn[d->nr_dirty_pfn++] = pfn;
+	d->dirty_first = min(d->dirty_first, first);
+	d->dirty_last = max(d->dirty_last, last);
+}
+
+static size_t itest_unmap_pages_op(struct iommu_domain *domain,
+				   unsigned long iova, size_t pgsize,
+				   size_t pgcount,
+				   struct iommu_iotlb_gather *gather)
+{
+	struct itest_domain *d = to_itest_domain(domain);
+	unsigned long first = iova >> PAGE_SHIFT;
+	unsigned long last = first + (pgsize * pgcount >> PAGE_SHIFT) - 1;
+	unsigned long at;
+
+	d->nr_unmap++;
+	if (d->keep)
+		return 0;
+	for (at = first; at <= last; at++) {
+		MA_STATE(mas, &d->map, at, at);
+
+		rcu_read_lock();
+		if (!mas_walk(&mas))
+			itest_wrong(d, "unmap: nothing is mapped there");
+		at = mas.last;
+		rcu_read_unlock();
+		if (at >= last)
+			break;
+	}
+	itest_note_dirty(d, iova, iova + pgsize * pgcount - 1);
+	if (mtree_store_range(&d->map, first, last, NULL, GFP_KERNEL))
+		return 0;
+	d->pages -= last - first + 1;
+	iommu_iotlb_gather_add_range(gather, iova, pgsize * pgcount);
+	return pgsize * pgcount;
+}
+
+static void itest_iotlb_sync(struct iommu_domain *domain,
+			     struct iommu_iotlb_gather *gather)
+{
+	struct itest_domain *d = to_itest_domain(domain);
+	u32 i;
+
+	d->nr_flush++;
+	if (d->dirty_first <= d->dirty_last &&
+	    (gather->start > d->dirty_first || gather->end < d->dirty_last))
+		itest_wrong(d, "flush: less than was unmapped");
+	if (gather->start <= gather->end &&
+	    !itest_same_block(gather->start, gather->end))
+		itest_wrong(d, "flush: more than a block at once");
+	for (i = 0; i < d->nr_dirty_pfn; i++)
+		if (!itest_pins(pfn_to_page(d->dirty_pfn[i])))
+			itest_wrong(d, "flush: a page was unpinned before");
+	d->nr_dirty_pfn = 0;
+	d->dirty_first = U64_MAX;
+	d->dirty_last = 0;
+}
+
+static phys_addr_t itest_iova_to_phys(struct iommu_domain *domain,
+				      dma_addr_t iova)
+{
+	unsigned long pfn = itest_domain_pfn(to_itest_domain(domain), iova, NULL);
+
+	return pfn == ULONG_MAX ? 0 : PFN_PHYS(pfn) | offset_in_page(iova);
+}
+
+/**
+ * itest_domain_pfn() - what is mapped at an IOVA
+ * @d: the domain
+ * @iova: where
+ * @prot: out: IOMMU_*, or NULL
+ *
+ * Return: the frame, or ULONG_MAX.
+ */
+unsigned long itest_domain_pfn(struct itest_domain *d, u64 iova, int *prot)
+{
+	unsigned long page = iova >> PAGE_SHIFT, value;
+	MA_STATE(mas, &d->map, page, page);
+	void *entry;
+
+	rcu_read_lock();
+	entry = mas_walk(&mas);
+	rcu_read_unlock();
+	if (!entry)
+		return ULONG_MAX;
+	value = xa_to_value(entry);
+	if (prot)
+		*prot = value & 15;
+	return ((value >> 4) + page) & (LONG_MAX >> 4);
+}
+
+static void itest_domain_init(struct itest_domain *d)
+{
+	mt_init(&d->map);
+	d->fail_err = -EIO;
+	d->dirty_first = U64_MAX;
+	d->domain.pgsize_bitmap = SZ_4K | SZ_2M | SZ_1G;
+	d->domain.geometry.aperture_end = U64_MAX;
+}
+
+static void itest_domain_exit(struct itest_domain *d)
+{
+	mtree_destroy(&d->map);
+}
+
+static void itest_domain_free(void *data)
+{
+	itest_domain_exit(data);
+	kfree(data);
+}
+
+static const struct iommu_domain_ops itest_plain_ops = {
+	.map_pages = itest_map_pages_op,
+	.unmap_pages = itest_unmap_pages_op,
+	.iotlb_sync = itest_iotlb_sync,
+	.iova_to_phys = itest_iova_to_phys,
+};
+
+/**
+ * itest_domain_new() - a page table without an IOMMU
+ * @test: the test; frees it when it ends
+ *
+ * Return: the domain.
+ */
+struct itest_domain *itest_domain_new(struct kunit *test)
+{
+	struct itest_domain *d = kzalloc(sizeof(*d), GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, d);
+	itest_domain_init(d);
+	d->domain.type = IOMMU_DOMAIN_UNMANAGED;
+	d->domain.ops = &itest_plain_ops;
+	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, itest_domain_free,
+							d), 0);
+	return d;
+}
+
+/* Forgets what is mapped, without a word to anybody */
+void itest_domain_empty(struct kunit *test, struct itest_domain *d)
+{
+	mtree_destroy(&d->map);
+	mt_init(&d->map);
+	d->pages = 0;
+}
+
+/**
+ * itest_domain_check() - no rule was broken, and nothing waits for a flush
+ * @test: the test
+ * @d: the domain
+ */
+void itest_domain_check(struct kunit *test, struct itest_domain *d)
+{
+	KUNIT_EXPECT_NULL_MSG(test, d->wrong, "%s", d->wrong);
+	KUNIT_EXPECT_TRUE_MSG(test, d->dirty_first > d->dirty_last,
+			      "%#llx-%#llx was not flushed", d->dirty_first,
+			      d->dirty_last);
+	d->wrong = NULL;
+}
+
+/**
+ * itest_space_add_domain() - put a page table behind a space
+ * @test: the test
+ * @space: the space, with nothing in it
+ * @d: the page table; taken away by itest_space_del_domain()
+ */
+void itest_space_add_domain(struct kunit *test, struct ioasid_space *space,
+			    struct itest_domain *d)
+{
+	struct ioasid_domain *own = kzalloc(sizeof(*own), GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, own);
+	own->domain = &d->domain;
+	own->users = 1;
+	down_write(&space->rwsem);
+	list_add_tail(&own->link, &space->domains);
+	space->nr_domains++;
+	up_write(&space->rwsem);
+}
+
+void itest_space_del_domain(struct ioasid_space *space, struct itest_domain *d)
+{
+	struct ioasid_domain *own, *next;
+
+	down_write(&space->rwsem);
+	list_for_each_entry_safe(own, next, &space->domains, link) {
+		if (own->domain != &d->domain)
+			continue;
+		list_del(&own->link);
+		space->nr_domains--;
+		kfree(own);
+	}
+	up_write(&space->rwsem);
+}
+
+/* --- the IOMMU --- */
+
+/**
+ * struct itest_device - what the fake IOMMU knows of a device
+ * @fake: the IOMMU
+ * @conf: what was asked for
+ * @attached: the domain that it uses; NULL if it is blocked
+ */
+struct itest_device {
+	struct itest_iommu *fake;
+	struct itest_device_conf conf;
+	struct itest_domain *attached;
+};
+
+/**
+ * struct itest_paging - a domain that the fake IOMMU has made
+ * @d: the page table
+ * @fake: the IOMMU
+ * @unit: what devices can use it
+ */
+struct itest_paging {
+	struct itest_domain d;
+	struct itest_iommu *fake;
+	u32 unit;
+};
+
+static struct itest_device *itest_device_of(struct device *dev)
+{
+	return *(struct itest_device **)dev_get_platdata(dev);
+}
+
+static bool itest_capable(struct device *dev, enum iommu_cap cap)
+{
+	struct itest_device *t = itest_device_of(dev);
+
+	switch (cap) {
+	case IOMMU_CAP_CACHE_COHERENCY:
+		return !t->conf.no_coherency;
+	case IOMMU_CAP_ENFORCE_CACHE_COHERENCY:
+		return t->conf.enforce;
+	default:
+		return false;
+	}
+}
+
+static void *itest_hw_info(struct device *dev, u32 *length,
+			   enum iommu_hw_info_type *type)
+{
+	struct itest_iommu_knobs *k = &itest_device_of(dev)->fake->knobs;
+
+	if (k->hw_info_err == 1)
+		return NULL;
+	if (k->hw_info_err)
+		return ERR_PTR(k->hw_info_err);
+	*length = 8;
+	*type = IOMMU_HW_INFO_TYPE_INTEL_VTD;
+	return kmemdup("hardware", 8, GFP_KERNEL);
+}
+
+static void itest_leave(struct itest_device *t)
+{
+	if (t->attached)
+		t->attached->attached--;
+	t->attached = NULL;
+}
+
+static int itest_attach_paging(struct iommu_domain *domain, struct device *dev,
+			       struct iommu_domain *old)
+{
+	struct itest_domain *d = to_itest_domain(domain);
+	struct itest_device *t = itest_device_of(dev);
+	struct itest_iommu_knobs *k = &t->fake->knobs;
+
+	k->nr_attach++;
+	if (k->fail_attach && !--k->fail_attach)
+		return k->attach_err;
+	if (container_of(d, struct itest_paging, d)->unit != t->conf.unit)
+		return -EINVAL;
+	itest_leave(t);
+	t->attached = d;
+	d->attached++;
+	return 0;
+}
+
+static int itest_attach_blocked(struct iommu_domain *domain, struct device *dev,
+				struct iommu_domain *old)
+{
+	itest_leave(itest_device_of(dev));
+	return 0;
+}
+
+static const struct iommu_domain_ops itest_blocked_ops = {
+	.attach_dev = itest_attach_blocked,
+};
+
+static struct iommu_domain itest_blocked = {
+	.type = IOMMU_DOMAIN_BLOCKED,
+	.ops = &itest_blocked_ops,
+};
+
+static void itest_paging_free(struct iommu_domain *domain)
+{
+	struct itest_domain *d = to_itest_domain(domain);
+	struct itest_paging *p = container_of(d, struct itest_paging, d);
+
+	WARN(d->attached, "a domain is freed that a device uses");
+	WARN(d->wrong, "%s", d->wrong);
+	if (p->fake->knobs.last == d)
+		p->fake->knobs.last = NULL;
+	atomic_dec(&p->fake->knobs.nr_domains);
+	itest_domain_exit(d);
+	kfree(p);
+}
+
+static bool itest_enforce(struct iommu_domain *domain)
+{
+	struct itest_domain *d = to_itest_domain(domain);
+
+	return container_of(d, struct itest_paging, d)->fake->knobs.enforce;
+}
+
+static const struct iommu_domain_ops itest_paging_ops = {
+	.attach_dev = itest_attach_paging,
+	.map_pages = itest_map_pages_op,
+	.unmap_pages = itest_unmap_pages_op,
+	.iotlb_sync = itest_iotlb_sync,
+	.iova_to_phys = itest_iova_to_phys,
+	.enforce_cache_coherency = itest_enforce,
+	.free = itest_paging_free,
+};
+
+static struct iommu_domain *itest_alloc_paging(struct device *dev)
+{
+	struct itest_device *t = itest_device_of(dev);
+	struct itest_iommu_knobs *k = &t->fake->knobs;
+	struct itest_paging *p;
+
+	if (k->fail_alloc)
+		return ERR_PTR(k->fail_alloc);
+	p = kzalloc(sizeof(*p), GFP_KERNEL);
+	if (!p)
+		return ERR_PTR(-ENOMEM);
+	itest_domain_init(&p->d);
+	p->fake = t->fake;
+	p->unit = t->conf.unit;
+	p->d.fail_map = k->fail_map;
+	p->d.domain.geometry.force_aperture = k->aperture_end != U64_MAX;
+	p->d.domain.geometry.aperture_end = k->aperture_end;
+	atomic_inc(&k->nr_domains);
+	k->last = &p->d;
+	return &p->d.domain;
+}
+
+static struct iommu_device *itest_probe_device(struct device *dev)
+{
+	return &itest_device_of(dev)->fake->iommu;
+}
+
+static struct iommu_group *itest_device_group(struct device *dev)
+{
+	struct itest_device *t = itest_device_of(dev);
+	struct iommu_group **group = &t->fake->group[t->conf.group];
+
+	/* The test holds one more reference, for those that come later */
+	if (!*group)
+		*group = iommu_group_alloc();
+	if (IS_ERR(*group))
+		return *group;
+	return iommu_group_ref_get(*group);
+}
+
+static void itest_get_resv_regions(struct device *dev, struct list_head *list)
+{
+	struct itest_device *t = itest_device_of(dev);
+	struct iommu_resv_region *region;
+	u32 i;
+
+	for (i = 0; i < ARRAY_SIZE(t->conf.resv) && t->conf.resv[i].length; i++) {
+		region = iommu_alloc_resv_region(t->conf.resv[i].start,
+						 t->conf.resv[i].length,
+						 0, t->conf.resv[i].type,
+						 GFP_KERNEL);
+		if (region)
+			list_add_tail(&region->list, list);
+	}
+}
+
+static int itest_def_domain_type(struct device *dev)
+{
+	return IOMMU_DOMAIN_BLOCKED;
+}
+
+static const struct iommu_ops itest_iommu_ops = {
+	.capable = itest_capable,
+	.hw_info = itest_hw_info,
+	.domain_alloc_paging = itest_alloc_paging,
+	.probe_device = itest_probe_device,
+	.device_group = itest_device_group,
+	.get_resv_regions = itest_get_resv_regions,
+	.def_domain_type = itest_def_domain_type,
+	.default_domain_ops = &itest_paging_ops,
+	.default_domain = &itest_blocked,
+	.blocked_domain = &itest_blocked,
+	.release_domain = &itest_blocked,
+	.owner = THIS_MODULE,
+};
+
+static void itest_iommu_free(void *data)
+{
+	struct itest_iommu *fake = data;
+	u32 i;
+
+	for (i = 0; i < ARRAY_SIZE(fake->group); i++)
+		if (!IS_ERR_OR_NULL(fake->group[i]))
+			iommu_group_put(fake->group[i]);
+	iommu_device_unregister(&fake->iommu);
+	fwnode_remove_software_node(fake->fwnode);
+	WARN(atomic_read(&fake->knobs.nr_domains), "a domain has leaked");
+	kfree(fake);
+}
+
+/**
+ * itest_iommu_new() - an IOMMU without devices
+ * @test: the test; unregisters it when it ends
+ *
+ * It has a firmware node of its own, so that it is not mixed up with those of
+ * the machine.
+ *
+ * Return: the IOMMU.
+ */
+struct itest_iommu *itest_iommu_new(struct kunit *test)
+{
+	struct itest_iommu *fake = kzalloc(sizeof(*fake), GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, fake);
+	fake->knobs.aperture_end = U64_MAX;
+	fake->fwnode = fwnode_create_software_node(NULL, NULL);
+	fake->iommu.fwnode = fake->fwnode;
+	if (IS_ERR(fake->fwnode) ||
+	    iommu_device_register(&fake->iommu, &itest_iommu_ops, NULL)) {
+		kfree(fake);
+		KUNIT_ASSERT_TRUE_MSG(test, false, "cannot make an IOMMU");
+	}
+	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, itest_iommu_free,
+							fake), 0);
+	return fake;
+}
+
+static void itest_device_free(void *data)
+{
+	platform_device_unregister(data);
+}
+
+/**
+ * itest_device_new() - a device behind a fake IOMMU
+ * @test: the test; removes it when it ends
+ * @fake: the IOMMU
+ * @conf: what it is like
+ *
+ * Return: the device.
+ */
+struct device *itest_device_new(struct kunit *test, struct itest_iommu *fake,
+				const struct itest_device_conf *conf)
+{
+	struct itest_device *t = kunit_kzalloc(test, sizeof(*t), GFP_KERNEL);
+	struct platform_device *pdev;
+	int rc;
+
+	KUNIT_ASSERT_NOT_NULL(test, t);
+	t->fake = fake;
+	t->conf = *conf;
+	pdev = platform_device_alloc("ioasid-test", PLATFORM_DEVID_AUTO);
+	KUNIT_ASSERT_NOT_NULL(test, pdev);
+	rc = platform_device_add_data(pdev, &t, sizeof(t));
+	KUNIT_ASSERT_EQ(test, rc, 0);
+	/*
+	 * Nobody else knows the device, so the lock that only built-in code
+	 * can take is not needed here.
+	 */
+	lockdep_off();
+	rc = iommu_fwspec_init(&pdev->dev, fake->fwnode);
+	lockdep_on();
+	if (!rc)
+		rc = platform_device_add(pdev);
+	if (rc)
+		platform_device_put(pdev);
+	KUNIT_ASSERT_EQ(test, rc, 0);
+	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, itest_device_free,
+							pdev), 0);
+	KUNIT_ASSERT_NOT_NULL(test, pdev->dev.iommu_group);
+	fake->pdev[fake->nr++] = pdev;
+	return &pdev->dev;
+}
+
+/* The page table that a device uses now, or NULL */
+struct itest_domain *itest_device_domain(struct device *dev)
+{
+	return itest_device_of(dev)->attached;
+}

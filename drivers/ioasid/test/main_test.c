@@ -1,0 +1,613 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The rules of every command, tried on all of the command table: sizes, tails,
+ * flags, addresses, and a reason behind every error. What the table holds is
+ * found by asking, so that a command that comes later is tested as well.
+ */
+#include <linux/fdtable.h>
+#include <linux/file.h>
+#include <linux/mm.h>
+#include <linux/mman.h>
+#include <linux/shmem_fs.h>
+#include <linux/uaccess.h>
+#include "test.h"
+
+#define NR_COMMANDS	256
+#define HEADER		16
+
+/* A command as big as any, so that it can be given as bytes */
+struct raw {
+	u32 size;
+	u32 flags;
+	u64 extack;
+	u8 rest[PAGE_SIZE];
+};
+
+/**
+ * struct known - what the kernel tells of a command
+ * @nr: its number
+ * @cmd: the ioctl
+ * @size: of its struct
+ * @flags: that it knows
+ */
+struct known {
+	u32 nr;
+	unsigned int cmd;
+	u32 size;
+	u32 flags;
+};
+
+static void put_header(struct itest *it, u64 uptr, u32 size, u32 flags)
+{
+	struct raw *raw = kunit_kzalloc(it->test, sizeof(*raw), GFP_KERNEL);
+	struct ioasid_extack ext = { .size = sizeof(ext) };
+
+	KUNIT_ASSERT_NOT_NULL(it->test, raw);
+	raw->size = size;
+	raw->flags = flags;
+	raw->extack = ITEST_EXT;
+	itest_put_user(it->test, ITEST_EXT, &ext, sizeof(ext));
+	itest_put_user(it->test, uptr, raw,
+		       min_t(u32, max_t(u32, size, HEADER),
+			     PAGE_SIZE - offset_in_page(uptr)));
+	kunit_kfree(it->test, raw);
+}
+
+static int try_header(struct itest *it, unsigned int cmd, u32 size, u32 flags)
+{
+	int rc;
+
+	put_header(it, ITEST_ARG, size, flags);
+	rc = itest_ioctl(it, cmd, ITEST_ARG);
+	itest_get_user(it->test, &it->ext, ITEST_EXT, sizeof(it->ext));
+	return rc;
+}
+
+/* The kernel says how large its struct must be, and which flags are unknown */
+static bool ask(struct itest *it, u32 nr, struct known *k)
+{
+	k->nr = nr;
+	k->cmd = _IO(IOASID_TYPE, nr);
+	if (try_header(it, k->cmd, HEADER, 0) == -ENOTTY)
+		return false;
+	ITEST_EXPECT_ERR(it, try_header(it, k->cmd, HEADER, 0), -EINVAL,
+			 IOASID_REASON_SIZE);
+	k->size = it->ext.value;
+	ITEST_EXPECT_ERR(it, try_header(it, k->cmd, k->size, U32_MAX),
+			 -EOPNOTSUPP, IOASID_REASON_FLAGS);
+	k->flags = ~(u32)it->ext.value;
+	return true;
+}
+
+static u32 ask_all(struct itest *it, struct known *all)
+{
+	u32 nr, found = 0;
+
+	for (nr = 0; nr < NR_COMMANDS; nr++)
+		if (ask(it, nr, &all[found]))
+			found++;
+	KUNIT_ASSERT_GE(it->test, found, 15U);
+	return found;
+}
+
+static struct itest *open_all(struct kunit *test, struct known **all, u32 *nr)
+{
+	struct itest *it;
+
+	itest_memory(test);
+	it = itest_open(test);
+	*all = kunit_kcalloc(test, NR_COMMANDS, sizeof(**all), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, *all);
+	*nr = ask_all(it, *all);
+	return it;
+}
+
+static void published_sizes(struct kunit *test)
+{
+	static const u32 size[] = {
+		sizeof(struct ioasid_info), sizeof(struct ioasid_device_info),
+		sizeof(struct ioasid_alloc), sizeof(struct ioasid_free),
+		sizeof(struct ioasid_space_info), sizeof(struct ioasid_map),
+		sizeof(struct ioasid_unmap), sizeof(struct ioasid_copy),
+		sizeof(struct ioasid_reserve), sizeof(struct ioasid_translate),
+		sizeof(struct ioasid_option),
+		sizeof(struct ioasid_device_attach),
+		sizeof(struct ioasid_device_detach),
+		sizeof(struct ioasid_dirty_set), sizeof(struct ioasid_dirty_get),
+	};
+	struct known *k;
+	u32 nr, i;
+
+	open_all(test, &k, &nr);
+	for (i = 0; i < ARRAY_SIZE(size); i++) {
+		KUNIT_EXPECT_EQ(test, k[i].nr, i);
+		KUNIT_EXPECT_EQ(test, k[i].size, size[i]);
+	}
+}
+
+static void only_these_are_commands(struct kunit *test)
+{
+	struct known *k;
+	struct itest *it;
+	u32 nr, i;
+
+	it = open_all(test, &k, &nr);
+	put_header(it, ITEST_ARG, HEADER, 0);
+	for (i = 0; i < nr; i++) {
+		u32 cmd = k[i].cmd;
+
+		KUNIT_EXPECT_EQ(test, itest_ioctl(it, _IO('V', k[i].nr),
+						  ITEST_ARG), -ENOTTY);
+		KUNIT_EXPECT_EQ(test, itest_ioctl(it, cmd |
+						  _IOC_READ << _IOC_DIRSHIFT,
+						  ITEST_ARG), -ENOTTY);
+		KUNIT_EXPECT_EQ(test, itest_ioctl(it, cmd | 8 << _IOC_SIZESHIFT,
+						  ITEST_ARG), -ENOTTY);
+	}
+	/* Before anything of the user is looked at */
+	KUNIT_EXPECT_EQ(test, itest_ioctl(it, _IO(IOASID_TYPE, 0xff),
+					  ITEST_HOLE), -ENOTTY);
+}
+
+static void too_small(struct kunit *test)
+{
+	struct known *k;
+	struct itest *it;
+	u32 nr, i, size;
+
+	it = open_all(test, &k, &nr);
+	for (i = 0; i < nr; i++) {
+		for (size = 0; size < HEADER; size++) {
+			KUNIT_EXPECT_EQ(test, try_header(it, k[i].cmd, size, 0),
+					-EINVAL);
+			/* Too early to be explained */
+			KUNIT_EXPECT_EQ(test, it->ext.code, 0U);
+		}
+		for (; size < k[i].size; size++) {
+			ITEST_EXPECT_ERR(it, try_header(it, k[i].cmd, size, 0),
+					 -EINVAL, IOASID_REASON_SIZE);
+			KUNIT_EXPECT_EQ(test, it->ext.value, (u64)k[i].size);
+		}
+	}
+}
+
+/* A struct of a later kernel: the rest must be zero */
+static void too_large(struct kunit *test)
+{
+	struct known *k;
+	struct itest *it;
+	u32 nr, i, size, code;
+	u8 one = 1;
+	int rc;
+
+	it = open_all(test, &k, &nr);
+	for (i = 0; i < nr; i++) {
+		rc = try_header(it, k[i].cmd, k[i].size, 0);
+		code = it->ext.code;
+		for (size = k[i].size + 1; size <= PAGE_SIZE;
+		     size += size < k[i].size + 16 ? 1 : 1021) {
+			KUNIT_EXPECT_EQ(test, try_header(it, k[i].cmd, size, 0),
+					rc);
+			KUNIT_EXPECT_EQ(test, it->ext.code, code);
+			put_header(it, ITEST_ARG, size, 0);
+			itest_put_user(test, ITEST_ARG + size - 1, &one, 1);
+			rc = itest_ioctl(it, k[i].cmd, ITEST_ARG);
+			itest_get_user(test, &it->ext, ITEST_EXT,
+				       sizeof(it->ext));
+			ITEST_EXPECT_ERR(it, rc, -E2BIG, IOASID_REASON_SIZE);
+			rc = try_header(it, k[i].cmd, k[i].size, 0);
+		}
+		ITEST_EXPECT_ERR(it, try_header(it, k[i].cmd, PAGE_SIZE + 1, 0),
+				 -E2BIG, IOASID_REASON_SIZE);
+		ITEST_EXPECT_ERR(it, try_header(it, k[i].cmd, U32_MAX, 0),
+				 -E2BIG, IOASID_REASON_SIZE);
+	}
+}
+
+static void unknown_flags(struct kunit *test)
+{
+	struct known *k;
+	struct itest *it;
+	u32 nr, i, bit;
+
+	it = open_all(test, &k, &nr);
+	for (i = 0; i < nr; i++)
+		for (bit = 0; bit < 32; bit++) {
+			if (k[i].flags & BIT(bit))
+				continue;
+			ITEST_EXPECT_ERR(it, try_header(it, k[i].cmd, k[i].size,
+							BIT(bit) | k[i].flags),
+					 -EOPNOTSUPP, IOASID_REASON_FLAGS);
+			KUNIT_EXPECT_EQ(test, it->ext.value, (u64)BIT(bit));
+		}
+}
+
+static void bad_addresses(struct kunit *test)
+{
+	struct ioasid_extack ext = { .size = sizeof(ext) };
+	struct known *k;
+	struct itest *it;
+	u32 nr, i, size;
+	u64 bad, at;
+	int rc;
+
+	it = open_all(test, &k, &nr);
+	for (i = 0; i < nr; i++) {
+		unsigned int cmd = k[i].cmd;
+
+		KUNIT_EXPECT_EQ(test, itest_ioctl(it, cmd, ITEST_HOLE), -EFAULT);
+		KUNIT_EXPECT_EQ(test, itest_ioctl(it, cmd, 0), -EFAULT);
+		KUNIT_EXPECT_EQ(test, itest_ioctl(it, cmd, (u64)test), -EFAULT);
+		/* It begins at the end of memory: size is there, the rest not */
+		size = k[i].size;
+		at = ITEST_VEC + ITEST_VEC_PAGES * PAGE_SIZE;
+		put_header(it, at - 8, size, 0);
+		KUNIT_EXPECT_EQ(test, itest_ioctl(it, cmd, at - 8), -EFAULT);
+		put_header(it, at - HEADER, size, 0);
+		itest_put_user(test, ITEST_EXT, &ext, sizeof(ext));
+		rc = itest_ioctl(it, cmd, at - HEADER);
+		itest_get_user(test, &it->ext, ITEST_EXT, sizeof(it->ext));
+		if (size > HEADER)
+			ITEST_EXPECT_ERR(it, rc, -EFAULT,
+					 IOASID_REASON_POINTER);
+		/* A bad extack is found before anything is done */
+		put_header(it, ITEST_ARG, size, 0);
+		bad = ITEST_HOLE;
+		itest_put_user(test, ITEST_ARG + 8, &bad, sizeof(bad));
+		KUNIT_EXPECT_EQ(test, itest_ioctl(it, cmd, ITEST_ARG), -EFAULT);
+	}
+	KUNIT_EXPECT_EQ(test, itest_info(it).nr_spaces, 0U);
+}
+
+/* No answer can be written: nothing is done; without an answer all is well */
+static void read_only_struct(struct kunit *test)
+{
+	struct page **page = itest_pages(test, 1, 0);
+	struct known *k;
+	struct itest *it;
+	u32 nr, i, read_only = 0;
+	u64 addr;
+	struct raw *raw = page_address(page[0]);
+
+	it = open_all(test, &k, &nr);
+	addr = itest_map_pages(test, page, 1, PROT_READ);
+	for (i = 0; i < nr; i++) {
+		struct ioasid_extack ext = { .size = sizeof(ext) };
+		int rc;
+
+		memset(raw, 0, PAGE_SIZE);
+		raw->size = k[i].size;
+		raw->extack = ITEST_EXT;
+		/* What would succeed if it could answer */
+		if (k[i].cmd == IOASID_ALLOC)
+			((struct ioasid_alloc *)raw)->kind = IOASID_KIND_MAPPED;
+		itest_put_user(test, ITEST_EXT, &ext, sizeof(ext));
+		rc = itest_ioctl(it, k[i].cmd, addr);
+		itest_get_user(test, &it->ext, ITEST_EXT, sizeof(it->ext));
+		if (it->ext.code != IOASID_REASON_POINTER)
+			continue;
+		read_only++;
+		ITEST_EXPECT_ERR(it, rc, -EFAULT, IOASID_REASON_POINTER);
+		KUNIT_EXPECT_NOT_NULL(test, strstr(it->ext.msg, "write"));
+	}
+	/* All but FREE, MAP, RESERVE, ATTACH, DETACH and the DIRTY ones */
+	KUNIT_EXPECT_EQ(test, read_only, 8U);
+	KUNIT_EXPECT_EQ(test, itest_info(it).nr_spaces, 0U);
+}
+
+/* --- every error of every command has its reason --- */
+
+union args {
+	struct ioasid_info info;
+	struct ioasid_device_info device_info;
+	struct ioasid_alloc alloc;
+	struct ioasid_free free;
+	struct ioasid_space_info space_info;
+	struct ioasid_map map;
+	struct ioasid_unmap unmap;
+	struct ioasid_copy copy;
+	struct ioasid_reserve reserve;
+	struct ioasid_translate translate;
+	struct ioasid_option option;
+	struct ioasid_device_attach attach;
+	struct ioasid_device_detach detach;
+	struct ioasid_dirty_set dirty_set;
+	struct ioasid_dirty_get dirty_get;
+};
+
+/**
+ * struct bad - a command that fails
+ * @cmd: the command
+ * @size: of its struct
+ * @arg: its struct; space 1 is there, with ITEST_MEM mapped at BUSY, 4 pages
+ *	to read and write and 4 to read; space 2 is empty; 9 is no space
+ * @vec: what to put at ITEST_VEC
+ * @err: the errno
+ * @code: the reason
+ * @index: the element at fault, plus 1
+ */
+struct bad {
+	unsigned int cmd;
+	u32 size;
+	union args arg;
+	union {
+		struct ioasid_map_range map[2];
+		struct ioasid_unmap_range unmap[2];
+		struct ioasid_iova_range range[2];
+	} vec;
+	int err;
+	u32 code;
+	u32 index;
+};
+
+#define BUSY	0x100000
+#define FREE	0x200000
+#define PG	PAGE_SIZE
+#define RW	(IOASID_MAP_READ | IOASID_MAP_WRITE)
+#define FIXED	(RW | IOASID_MAP_FIXED)
+
+#define BAD(_cmd, _arm, _err, _code, ...) {				\
+	.cmd = IOASID_##_cmd, .size = sizeof(((union args *)0)->_arm),	\
+	.err = -(_err), .code = IOASID_REASON_##_code, __VA_ARGS__ }
+#define MAP1(...)	.arg.map = { .ioasid = 1, .nr = 1, .ranges = ITEST_VEC }, \
+			.vec.map[0] = { __VA_ARGS__ }
+#define MAP2(...)	.arg.map = { .ioasid = 1, .nr = 2, .ranges = ITEST_VEC }, \
+			.vec.map[0] = { FREE, ITEST_MEM, PG, FIXED },	\
+			.vec.map[1] = { __VA_ARGS__ }, .index = 2
+#define UNMAP1(...)	.arg.unmap = { .ioasid = 1, .nr = 1, .ranges = ITEST_VEC }, \
+			.vec.unmap[0] = { __VA_ARGS__ }, .index = 1
+#define UNMAP2(...)	.arg.unmap = { .ioasid = 1, .nr = 2, .ranges = ITEST_VEC }, \
+			.vec.unmap = { __VA_ARGS__ }
+#define COPY(...)	.arg.copy = { .src_ioasid = 1, .dst_ioasid = 2,	\
+			.flags = RW, .src_iova = BUSY, .length = PG, __VA_ARGS__ }
+#define RESERVE(...)	.arg.reserve = { .ioasid = 1, .nr = 2, .ranges = ITEST_VEC }, \
+			.vec.range = { __VA_ARGS__ }
+
+static const struct bad bads[] = {
+	BAD(GET_INFO, info, EOPNOTSUPP, FLAGS, .arg.info.__reserved = 1),
+	BAD(DEVICE_INFO, device_info, ENOENT, NO_DEVICE_ID,
+	    .arg.device_info.dev_id = 1),
+	BAD(ALLOC, alloc, EOPNOTSUPP, KIND, .arg.alloc.kind = 0),
+	BAD(ALLOC, alloc, EOPNOTSUPP, KIND, .arg.alloc.kind = 2),
+	BAD(ALLOC, alloc, EOPNOTSUPP, FLAGS, .arg.alloc = { .kind = 1, .parent = 1 }),
+	BAD(ALLOC, alloc, EOPNOTSUPP, FLAGS, .arg.alloc = { .kind = 1, .data_type = 1 }),
+	BAD(ALLOC, alloc, EOPNOTSUPP, FLAGS, .arg.alloc = { .kind = 1, .data_len = 1 }),
+	BAD(ALLOC, alloc, EOPNOTSUPP, FLAGS, .arg.alloc = { .kind = 1, .data = 1 }),
+	BAD(ALLOC, alloc, EOPNOTSUPP, FLAGS, .arg.alloc = { .kind = 1, .__reserved = 1 }),
+	BAD(ALLOC, alloc, EINVAL, VALUE, .arg.alloc = { .kind = 1,
+	    .label = "12345678901234567890123456789012" }),
+	BAD(FREE, free, EOPNOTSUPP, FLAGS, .arg.free = { .ioasid = 2, .__reserved = 1 }),
+	BAD(FREE, free, ENOENT, NO_SPACE_ID, .arg.free.ioasid = 0),
+	BAD(FREE, free, ENOENT, NO_SPACE_ID, .arg.free.ioasid = 9),
+	BAD(SPACE_INFO, space_info, ENOENT, NO_SPACE_ID, .arg.space_info.ioasid = 9),
+	BAD(SPACE_INFO, space_info, EMSGSIZE, LIMIT,
+	    .arg.space_info = { .ioasid = 1, .ranges = ITEST_VEC }),
+	BAD(SPACE_INFO, space_info, EFAULT, POINTER,
+	    .arg.space_info = { .ioasid = 1, .nr_ranges = 8, .ranges = ITEST_HOLE }),
+
+	BAD(MAP, map, ENOENT, NO_SPACE_ID, .arg.map = { .ioasid = 9, .nr = 1,
+	    .ranges = ITEST_VEC }, .vec.map[0] = { FREE, ITEST_MEM, PG, FIXED }),
+	BAD(MAP, map, EINVAL, VALUE, .arg.map = { .ioasid = 1 }),
+	BAD(MAP, map, E2BIG, LIMIT, .arg.map = { .ioasid = 1, .nr = IOASID_MAX_VECTOR + 1 }),
+	BAD(MAP, map, EFAULT, POINTER, .arg.map = { .ioasid = 1, .nr = 1, .ranges = ITEST_HOLE }),
+	BAD(MAP, map, EFAULT, POINTER, .arg.map = { .ioasid = 1, .nr = 2, .ranges = ITEST_HOLE }),
+	/* The kernel chooses and cannot say what */
+	BAD(MAP, map, EFAULT, POINTER, .arg.map = { .ioasid = 1, .nr = 1, .ranges = ITEST_RO },
+	    .index = 1),
+	BAD(MAP, map, EOPNOTSUPP, FLAGS, MAP2(0, ITEST_MEM, PG, RW | 0x10)),
+	BAD(MAP, map, EOPNOTSUPP, FLAGS, MAP2(0, ITEST_MEM, PG, RW, .fd = 1)),
+	BAD(MAP, map, EINVAL, VALUE, MAP2(0, ITEST_MEM, PG, 0)),
+	BAD(MAP, map, EINVAL, VALUE, MAP2(0, ITEST_MEM, 0, RW)),
+	BAD(MAP, map, EINVAL, ALIGNMENT, MAP2(0, ITEST_MEM + 1, PG, RW)),
+	BAD(MAP, map, EINVAL, ALIGNMENT, MAP2(0, ITEST_MEM, PG + 1, RW)),
+	BAD(MAP, map, EINVAL, ALIGNMENT, MAP2(FREE + PG + 8, ITEST_MEM, PG, FIXED)),
+	BAD(MAP, map, EOVERFLOW, OVERFLOW, MAP2(-PG, ITEST_MEM, 2 * PG, FIXED)),
+	BAD(MAP, map, EOVERFLOW, OVERFLOW, MAP2(0, -PG, 2 * PG, RW)),
+	BAD(MAP, map, E2BIG, LIMIT, MAP2(0, ITEST_MEM, PG << 32, RW)),
+	BAD(MAP, map, EOVERFLOW, OVERFLOW,
+	    MAP2(0, S64_MAX - PG + 1, PG, RW | IOASID_MAP_FILE)),
+	BAD(MAP, map, EBADF, FD, MAP2(0, 0, PG, RW | IOASID_MAP_FILE, .fd = -1)),
+	BAD(MAP, map, EFAULT, PIN, MAP2(0, ITEST_HOLE, PG, RW)),
+	BAD(MAP, map, EFAULT, PIN, MAP2(0, ITEST_RO, PG, RW)),
+	BAD(MAP, map, EEXIST, OVERLAP, MAP2(BUSY + PG, ITEST_MEM, PG, FIXED)),
+	BAD(MAP, map, EEXIST, OVERLAP, MAP2(FREE, ITEST_MEM, PG, FIXED)),
+	BAD(MAP, map, EINVAL, ALIGNMENT, MAP1(0, ITEST_MEM + 1, PG, RW), .index = 1),
+
+	BAD(UNMAP, unmap, ENOENT, NO_SPACE_ID, .arg.unmap = { .ioasid = 9, .nr = 1,
+	    .ranges = ITEST_VEC }),
+	BAD(UNMAP, unmap, EINVAL, VALUE, .arg.unmap = { .ioasid = 1 }),
+	BAD(UNMAP, unmap, E2BIG, LIMIT, .arg.unmap = { .ioasid = 1, .nr = U32_MAX }),
+	BAD(UNMAP, unmap, EFAULT, POINTER, .arg.unmap = { .ioasid = 1, .nr = 1, .ranges = 8 }),
+	BAD(UNMAP, unmap, EFAULT, POINTER, .arg.unmap = { .ioasid = 1, .nr = 2, .ranges = 8 }),
+	BAD(UNMAP, unmap, EINVAL, VALUE, .arg.unmap = { .ioasid = 1, .nr = 1,
+	    .flags = IOASID_UNMAP_ALL }),
+	BAD(UNMAP, unmap, EINVAL, VALUE, .arg.unmap = { .ioasid = 1, .ranges = 8,
+	    .flags = IOASID_UNMAP_ALL }),
+	BAD(UNMAP, unmap, EINVAL, VALUE, UNMAP1(BUSY, 0)),
+	BAD(UNMAP, unmap, EINVAL, ALIGNMENT, UNMAP1(BUSY, 1)),
+	BAD(UNMAP, unmap, EOVERFLOW, OVERFLOW, UNMAP1(BUSY, -PG)),
+	BAD(UNMAP, unmap, ENOENT, NOT_MAPPED, UNMAP1(FREE, PG)),
+	BAD(UNMAP, unmap, EINVAL, CUT, UNMAP1(BUSY, PG)),
+	BAD(UNMAP, unmap, EINVAL, CUT, UNMAP1(BUSY + PG, 3 * PG)),
+	BAD(UNMAP, unmap, EINVAL, CUT, UNMAP1(BUSY, 5 * PG)),
+	BAD(UNMAP, unmap, EINVAL, OVERLAP,
+	    UNMAP2({ BUSY, 4 * PG }, { BUSY, 4 * PG }), .index = 2),
+	BAD(UNMAP, unmap, EINVAL, OVERLAP,
+	    UNMAP2({ BUSY + 3 * PG, 4 * PG }, { BUSY, 4 * PG }), .index = 2),
+	BAD(UNMAP, unmap, ENOENT, NOT_MAPPED,
+	    UNMAP2({ BUSY, 4 * PG }, { FREE, PG }), .index = 2),
+
+	BAD(COPY, copy, EINVAL, VALUE, COPY(.flags = 0)),
+	BAD(COPY, copy, EINVAL, VALUE, COPY(.length = 0)),
+	BAD(COPY, copy, EINVAL, ALIGNMENT, COPY(.src_iova = 1)),
+	BAD(COPY, copy, EINVAL, ALIGNMENT, COPY(.flags = FIXED, .dst_iova = 1)),
+	BAD(COPY, copy, EOVERFLOW, OVERFLOW, COPY(.length = -PG)),
+	BAD(COPY, copy, ENOENT, NO_SPACE_ID, COPY(.src_ioasid = 9)),
+	BAD(COPY, copy, ENOENT, NO_SPACE_ID, COPY(.dst_ioasid = 9)),
+	BAD(COPY, copy, ENOENT, NOT_MAPPED, COPY(.src_iova = FREE)),
+	BAD(COPY, copy, ENOENT, NOT_MAPPED, COPY(.length = 9 * PG,
+						 .flags = IOASID_MAP_READ)),
+	BAD(COPY, copy, ENOENT, NOT_MAPPED, COPY(.src_iova = BUSY - PG,
+						 .length = 2 * PG)),
+	BAD(COPY, copy, EPERM, PERMISSION, COPY(.length = 5 * PG)),
+	BAD(COPY, copy, EEXIST, OVERLAP, COPY(.flags = FIXED, .dst_ioasid = 1,
+					      .dst_iova = BUSY + PG)),
+
+	BAD(RESERVE, reserve, ENOENT, NO_SPACE_ID, .arg.reserve = { .ioasid = 9 }),
+	BAD(RESERVE, reserve, E2BIG, LIMIT, .arg.reserve = { .ioasid = 1,
+	    .nr = IOASID_MAX_VECTOR + 1 }),
+	BAD(RESERVE, reserve, EFAULT, POINTER, .arg.reserve = { .ioasid = 1, .nr = 1,
+	    .ranges = ITEST_HOLE }),
+	BAD(RESERVE, reserve, EINVAL, ALIGNMENT,
+	    RESERVE({ 0, PG - 1 }, { PG + 1, 2 * PG - 1 }), .index = 2),
+	BAD(RESERVE, reserve, EINVAL, ALIGNMENT,
+	    RESERVE({ 0, PG }, { 4 * PG, 5 * PG - 1 }), .index = 1),
+	BAD(RESERVE, reserve, EINVAL, VALUE,
+	    RESERVE({ 4 * PG, PG - 1 }, { 0, PG - 1 }), .index = 1),
+	BAD(RESERVE, reserve, EINVAL, VALUE,
+	    RESERVE({ 0, 2 * PG - 1 }, { PG, 2 * PG - 1 }), .index = 2),
+	BAD(RESERVE, reserve, EADDRINUSE, RESERVED,
+	    RESERVE({ 0, PG - 1 }, { BUSY - PG, BUSY + PG - 1 }), .index = 2),
+
+	BAD(TRANSLATE, translate, ENOENT, NO_SPACE_ID, .arg.translate.ioasid = 9),
+	BAD(TRANSLATE, translate, ENOENT, NOT_MAPPED,
+	    .arg.translate = { .ioasid = 1, .iova = BUSY - 1 }),
+	BAD(TRANSLATE, translate, ENOENT, NOT_MAPPED,
+	    .arg.translate = { .ioasid = 1, .iova = U64_MAX }),
+	BAD(OPTION, option, EOPNOTSUPP, FLAGS, .arg.option = { .option = 1, .__reserved = 1 }),
+	BAD(OPTION, option, EINVAL, VALUE, .arg.option.option = 0),
+	BAD(OPTION, option, EINVAL, VALUE, .arg.option.option = 2),
+	BAD(OPTION, option, EINVAL, VALUE, .arg.option = { .option = 1,
+	    .flags = IOASID_OPTION_SET, .value = 2 }),
+	BAD(OPTION, option, EBUSY, IN_USE, .arg.option = { .option = 1,
+	    .flags = IOASID_OPTION_SET, .value = IOASID_ACCOUNT_MM }),
+	BAD(DEVICE_ATTACH, attach, EOPNOTSUPP, FLAGS, .arg.attach = { .__reserved = 1 }),
+	BAD(DEVICE_ATTACH, attach, ENOENT, NO_DEVICE_ID,
+	    .arg.attach = { .dev_id = 1, .ioasid = 1 }),
+	BAD(DEVICE_DETACH, detach, ENOENT, NO_DEVICE_ID, .arg.detach.dev_id = 1),
+	BAD(DIRTY_SET, dirty_set, EOPNOTSUPP, FLAGS,
+	    .arg.dirty_set = { .ioasid = 1, .__reserved = 1 }),
+	BAD(DIRTY_SET, dirty_set, ENOENT, NO_SPACE_ID, .arg.dirty_set.ioasid = 9),
+	BAD(DIRTY_SET, dirty_set, EOPNOTSUPP, NO_DIRTY, .arg.dirty_set.ioasid = 1),
+	BAD(DIRTY_SET, dirty_set, EOPNOTSUPP, NO_DIRTY,
+	    .arg.dirty_set = { .ioasid = 1, .flags = IOASID_DIRTY_ENABLE }),
+	BAD(DIRTY_GET, dirty_get, EOPNOTSUPP, FLAGS,
+	    .arg.dirty_get = { .ioasid = 1, .__reserved = 1 }),
+	BAD(DIRTY_GET, dirty_get, ENOENT, NO_SPACE_ID, .arg.dirty_get.ioasid = 9),
+	BAD(DIRTY_GET, dirty_get, EOPNOTSUPP, NO_DIRTY, .arg.dirty_get.ioasid = 1),
+};
+
+static void walk_errors(struct kunit *test)
+{
+	struct itest *it;
+	struct ioasid_info before, after;
+	union args arg;
+	u32 i;
+
+	itest_memory(test);
+	it = itest_open(test);
+	KUNIT_ASSERT_EQ(test, itest_alloc_space(it), 1U);
+	KUNIT_ASSERT_EQ(test, itest_alloc_space(it), 2U);
+	KUNIT_ASSERT_EQ(test, itest_map_one(it, 1, BUSY, ITEST_MEM, 4 * PG, RW), 0);
+	KUNIT_ASSERT_EQ(test, itest_map_one(it, 1, BUSY + 4 * PG,
+					    ITEST_MEM + 4 * PG, 4 * PG,
+					    IOASID_MAP_READ), 0);
+	before = itest_info(it);
+	for (i = 0; i < ARRAY_SIZE(bads); i++) {
+		const struct bad *b = &bads[i];
+		int rc;
+
+		arg = b->arg;
+		itest_put_user(test, ITEST_VEC, &b->vec, sizeof(b->vec));
+		rc = itest_cmd(it, b->cmd, &arg, b->size);
+		KUNIT_EXPECT_EQ_MSG(test, rc, b->err, "entry %u: %s", i,
+				    it->ext.msg);
+		KUNIT_EXPECT_EQ_MSG(test, it->ext.code, b->code, "entry %u: %s",
+				    i, it->ext.msg);
+		KUNIT_EXPECT_GT_MSG(test, strlen(it->ext.msg), 9UL, "entry %u",
+				    i);
+		KUNIT_EXPECT_EQ_MSG(test, it->ext.index + 1, b->index,
+				    "entry %u: %s", i, it->ext.msg);
+	}
+	/* None of them has done anything */
+	after = itest_info(it);
+	KUNIT_EXPECT_MEMEQ(test, &after, &before, sizeof(before));
+}
+
+static void physical_addresses_are_privileged(struct kunit *test)
+{
+	struct ioasid_translate arg = {
+		.flags = IOASID_TRANSLATE_PHYS, .iova = BUSY,
+	};
+	const struct cred *old;
+	struct itest *it;
+
+	itest_memory(test);
+	it = itest_open(test);
+	arg.ioasid = itest_alloc_space(it);
+	KUNIT_ASSERT_EQ(test, itest_map_one(it, arg.ioasid, BUSY, ITEST_MEM, PG,
+					    RW), 0);
+	old = itest_drop_cap(test, CAP_SYS_ADMIN);
+	ITEST_EXPECT_ERR(it, ITEST_CMD(it, IOASID_TRANSLATE, &arg), -EPERM,
+			 IOASID_REASON_PRIVILEGE);
+	arg.flags = 0;
+	KUNIT_EXPECT_EQ(test, ITEST_CMD(it, IOASID_TRANSLATE, &arg), 0);
+	itest_restore_cred(old);
+	arg.flags = IOASID_TRANSLATE_PHYS;
+	KUNIT_EXPECT_EQ(test, ITEST_CMD(it, IOASID_TRANSLATE, &arg), 0);
+	KUNIT_EXPECT_EQ(test, arg.phys, 0ULL);
+}
+
+/* An fd that is a context, and one that is not */
+static void context_of_an_fd(struct kunit *test)
+{
+	struct ioasid_explain why;
+	struct ioasid_ctx *ctx;
+	struct itest *it;
+	struct file *other;
+	int fd;
+
+	itest_memory(test);
+	it = itest_open(test);
+	ioasid_explain_init(&why);
+	ctx = sva_get_from_fd(itest_fd(it), &why);
+	KUNIT_EXPECT_PTR_EQ(test, ctx, it->ctx);
+	KUNIT_EXPECT_EQ(test, kref_read(&it->ctx->ref), 2U);
+	/* The context outlives the file */
+	itest_close(it);
+	KUNIT_EXPECT_EQ(test, kref_read(&ctx->ref), 1U);
+	sva_put(ctx);
+	ctx = sva_get_from_fd(-1, &why);
+	KUNIT_EXPECT_EQ(test, PTR_ERR(ctx), (long)-EBADF);
+	KUNIT_EXPECT_EQ(test, why.code, (u32)IOASID_REASON_FD);
+	fd = get_unused_fd_flags(O_CLOEXEC);
+	KUNIT_ASSERT_GE(test, fd, 0);
+	other = shmem_file_setup("ioasid-test", PG, EMPTY_VMA_FLAGS);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, other);
+	fd_install(fd, other);
+	ioasid_explain_init(&why);
+	ctx = sva_get_from_fd(fd, &why);
+	KUNIT_EXPECT_EQ(test, PTR_ERR(ctx), (long)-EINVAL);
+	KUNIT_EXPECT_EQ(test, why.code, (u32)IOASID_REASON_FD);
+	close_fd(fd);
+}
+
+static struct kunit_case ioasid_main_cases[] = {
+	KUNIT_CASE(published_sizes),
+	KUNIT_CASE(only_these_are_commands),
+	KUNIT_CASE(too_small),
+	KUNIT_CASE(too_large),
+	KUNIT_CASE(unknown_flags),
+	KUNIT_CASE(bad_addresses),
+	KUNIT_CASE(read_only_struct),
+	KUNIT_CASE(walk_errors),
+	KUNIT_CASE(physical_addresses_are_privileged),
+	KUNIT_CASE(context_of_an_fd),
+	{}
+};
+
+static struct kunit_suite ioasid_main_suite = {
+	.name = "ioasid_main",
+	.test_cases = ioasid_main_cases,
+};
+kunit_test_suite(ioasid_main_suite);

@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the KUnit suites of the core share: random numbers that can be
+ * repeated, contexts and commands, user memory of a chosen layout, a page table
+ * and an IOMMU that keep a model of what was asked of them. It must never be
+ * easier on the core than a real IOMMU driver, and no test may depend on
+ * another one having run.
+ */
+#ifndef __IOASID_TEST_H
+#define __IOASID_TEST_H
+
+#include <kunit/test.h>
+#include <linux/iommu.h>
+#include <linux/maple_tree.h>
+#include <linux/prandom.h>
+#include "../ioasid_private.h"
+
+struct platform_device;
+
+/* The same addresses in every test's memory, so that tables can name them */
+#define ITEST_ARG	0x10000000UL	/* a page: the command's struct */
+#define ITEST_EXT	0x10001000UL	/* a page: the extack */
+#define ITEST_VEC	0x10002000UL	/* 16 pages: vectors */
+#define ITEST_VEC_PAGES	16
+#define ITEST_MEM	0x10100000UL	/* 64 pages to map; none behind them */
+#define ITEST_MEM_PAGES	64
+#define ITEST_RO	0x10200000UL	/* a page that cannot be written */
+#define ITEST_HOLE	0x10300000UL	/* nothing */
+
+/**
+ * struct itest - a context, and a program that has it open
+ * @test: the test
+ * @file: the open /dev/ioasid
+ * @ctx: its context
+ * @ext: the reason for the last error; untouched by success
+ * @fd: of @file, or -1
+ */
+struct itest {
+	struct kunit *test;
+	struct file *file;
+	struct ioasid_ctx *ctx;
+	struct ioasid_extack ext;
+	int fd;
+};
+
+/* helpers.c */
+u64 itest_seed(struct kunit *test, struct rnd_state *rnd);
+u32 itest_below(struct rnd_state *rnd, u32 n);
+
+void itest_memory(struct kunit *test);
+struct itest *itest_open(struct kunit *test);
+void itest_close(struct itest *it);
+int itest_fd(struct itest *it);
+int itest_ioctl(struct itest *it, unsigned int cmd, u64 uptr);
+int itest_cmd(struct itest *it, unsigned int cmd, void *arg, size_t size);
+void itest_put_user(struct kunit *test, u64 uptr, const void *from, size_t size);
+void itest_get_user(struct kunit *test, void *to, u64 uptr, size_t size);
+
+#define ITEST_CMD(_it, _cmd, _arg) \
+	itest_cmd(_it, _cmd, _arg, sizeof(*(_arg)))
+
+u32 itest_alloc_space(struct itest *it);
+int itest_free_space(struct itest *it, u32 id);
+int itest_map(struct itest *it, u32 id, struct ioasid_map_range *r, u32 nr);
+int itest_map_one(struct itest *it, u32 id, u64 iova, u64 addr, u64 length,
+		  u32 flags);
+int itest_unmap(struct itest *it, u32 id, struct ioasid_unmap_range *r, u32 nr,
+		u64 *bytes);
+int itest_unmap_one(struct itest *it, u32 id, u64 iova, u64 length);
+struct ioasid_info itest_info(struct itest *it);
+
+void itest_set_killed(bool killed);
+void itest_set_memlock(u64 bytes);
+const struct cred *itest_drop_cap(struct kunit *test, int cap);
+void itest_restore_cred(const struct cred *old);
+
+struct page **itest_pages(struct kunit *test, u32 nr, u32 order);
+u64 itest_map_pages(struct kunit *test, struct page **page, u32 nr, int prot);
+u32 itest_pins(struct page *page);
+
+/* An error has the errno and the reason that it should have, and a sentence */
+#define ITEST_EXPECT_ERR(_it, _rc, _err, _code) do {			\
+	int __rc = (_rc);						\
+									\
+	KUNIT_EXPECT_EQ((_it)->test, __rc, (_err));			\
+	if (__rc) {							\
+		KUNIT_EXPECT_EQ_MSG((_it)->test, (_it)->ext.code,	\
+				    (u32)(_code), "%s", (_it)->ext.msg);	\
+		KUNIT_EXPECT_GT((_it)->test, strlen((_it)->ext.msg), 9UL); \
+	}								\
+} while (0)
+
+/* fake.c */
+
+/**
+ * struct itest_domain - a page table, with a model of what is in it
+ * @domain: what the core sees
+ * @map: page of IOVA -> its frame and protection, see itest_domain_entry()
+ * @pages: pages mapped
+ * @fail_map: which call of map_pages() from now on fails; 0: none
+ * @fail_err: how it fails
+ * @fail_after: pages that the failing call maps all the same
+ * @nr_map: calls of map_pages()
+ * @nr_unmap: calls of unmap_pages()
+ * @nr_flush: flushes
+ * @dirty_first: first IOVA that is unmapped and not flushed
+ * @dirty_last: last one; less than @dirty_first if there is none
+ * @dirty_pfn: some of the frames behind them
+ * @nr_dirty_pfn: number of @dirty_pfn
+ * @check_pins: its frames are pinned pages, and must be until they are flushed
+ * @keep: unmap_pages() takes nothing away
+ * @attached: devices attached
+ * @wrong: the first rule that was broken, or NULL
+ */
+struct itest_domain {
+	struct iommu_domain domain;
+	struct maple_tree map;
+	u64 pages;
+	u32 fail_map;
+	int fail_err;
+	u32 fail_after;
+	u32 nr_map;
+	u32 nr_unmap;
+	u32 nr_flush;
+	u64 dirty_first;
+	u64 dirty_last;
+	unsigned long dirty_pfn[64];
+	u32 nr_dirty_pfn;
+	bool check_pins;
+	bool keep;
+	u32 attached;
+	const char *wrong;
+};
+
+#define to_itest_domain(d)	container_of(d, struct itest_domain, domain)
+
+struct itest_domain *itest_domain_new(struct kunit *test);
+void itest_domain_empty(struct kunit *test, struct itest_domain *d);
+unsigned long itest_domain_pfn(struct itest_domain *d, u64 iova, int *prot);
+void itest_domain_check(struct kunit *test, struct itest_domain *d);
+void itest_space_add_domain(struct kunit *test, struct ioasid_space *space,
+			    struct itest_domain *d);
+void itest_space_del_domain(struct ioasid_space *space, struct itest_domain *d);
+
+#define ITEST_MAX_DEVICES	8
+
+/**
+ * struct itest_iommu_knobs - what the fake IOMMU refuses next, and has done
+ * @fail_alloc: errno of the next allocations of a domain, 0 to allow them
+ * @fail_attach: attach_dev() from now on that fails; 0: none
+ * @attach_err: how it fails
+ * @fail_map: struct itest_domain.fail_map of new domains
+ * @nr_domains: paging domains that exist
+ * @nr_attach: calls of attach_dev() of a paging domain
+ * @hw_info_err: errno of hw_info(), 0 to answer, 1 to have none
+ * @last: the paging domain that was made last
+ * @aperture_end: of new domains
+ * @enforce: new domains enforce coherency when asked to
+ */
+struct itest_iommu_knobs {
+	int fail_alloc;
+	u32 fail_attach;
+	int attach_err;
+	u32 fail_map;
+	atomic_t nr_domains;
+	u32 nr_attach;
+	int hw_info_err;
+	struct itest_domain *last;
+	u64 aperture_end;
+	bool enforce;
+};
+
+/**
+ * struct itest_device_conf - a device behind the fake IOMMU
+ * @unit: devices of different units cannot share a domain
+ * @group: devices with the same number share a group
+ * @no_coherency: DMA is not cache coherent
+ * @enforce: IOMMU_CAP_ENFORCE_CACHE_COHERENCY
+ * @resv: reserved region; up to four, the first with a length of 0 ends them
+ */
+struct itest_device_conf {
+	u32 unit;
+	u32 group;
+	bool no_coherency;
+	bool enforce;
+	struct itest_resv {
+		u64 start;
+		u64 length;
+		enum iommu_resv_type type;
+	} resv[4];
+};
+
+/**
+ * struct itest_iommu - a fake IOMMU with its devices, for one test
+ * @iommu: what the IOMMU core knows
+ * @fwnode: leads from the devices to it
+ * @pdev: the devices
+ * @nr: number of @pdev
+ * @knobs: what it refuses and counts
+ * @group: of each number of a group
+ */
+struct itest_iommu {
+	struct iommu_device iommu;
+	struct fwnode_handle *fwnode;
+	struct platform_device *pdev[ITEST_MAX_DEVICES];
+	u32 nr;
+	struct itest_iommu_knobs knobs;
+	struct iommu_group *group[ITEST_MAX_DEVICES];
+};
+
+struct itest_iommu *itest_iommu_new(struct kunit *test);
+struct device *itest_device_new(struct kunit *test, struct itest_iommu *fake,
+				const struct itest_device_conf *conf);
+struct itest_domain *itest_device_domain(struct device *dev);
+
+#endif /* __IOASID_TEST_H */
