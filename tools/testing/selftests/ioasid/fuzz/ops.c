@@ -7,6 +7,7 @@
 #include <linux/capability.h>
 #include <linux/falloc.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -249,6 +250,8 @@ static int judge(struct ops *o, unsigned long nr, int ret)
 	o->commands++;
 	o->succeeded += !ret;
 	disarm(o);
+	if (o->trace)
+		fprintf(stderr, "# %#lx gives %d\n", nr, ret);
 	if (ret < -133)
 		wrong(o, "no errno for user space", nr, ret);
 	if (!o->alone)
@@ -266,6 +269,8 @@ static int straight(struct ops *o, int fd, unsigned long nr, void *arg)
 {
 	int ret = t_cmd(fd, nr, arg);
 
+	if (o->trace && ret)
+		fprintf(stderr, "# %s\n", t_explain());
 	if (ret && ret != -ENOTTY && t_why.code == IOASID_REASON_NONE)
 		wrong(o, "it failed without a reason", nr, ret);
 	if (!ret && t_why.code != IOASID_REASON_NONE)
@@ -324,10 +329,12 @@ static int bent(struct ops *o, int fd, unsigned long nr, void *arg, size_t size,
 		why->size = u8_of(o);
 		break;
 	case 12:
-		head[4 + u8_of(o) % (size / 4 - 4)] = bytes_of(o, 4);
+		head += 4 + u8_of(o) % (size / 4 - 4);
+		*head = bytes_of(o, 4);
 		break;
 	case 13:
-		memcpy(scratch + 16 + u8_of(o) % (size / 8 - 2) * 8, &(u64){ harmless(number(o)) }, 8);
+		extack += 1 + u8_of(o) % (size / 8 - 2);
+		*extack = harmless(number(o));
 		break;
 	case 14:
 		at = (char *)(uintptr_t)addr_of(o);
@@ -375,8 +382,10 @@ static void op_alloc(struct ops *o)
 {
 	struct ioasid_alloc cmd = { .size = sizeof(cmd), .kind = IOASID_KIND_MAPPED };
 	int c = ctx_of(o), i;
+	char letter = 'a' + u8_of(o) % 26;
 
-	memset(cmd.label, 'a' + u8_of(o) % 26, u8_of(o) % 34 < 32 ? 5 : 32);
+	/* Without an end it is refused */
+	memset(cmd.label, letter, u8_of(o) % 34 < 32 ? 5 : 32);
 	if (CALL(o, o->ctx[c], IOASID_ALLOC, &cmd))
 		return;
 	for (i = 0; i < OPS_IDS - 1 && o->ids[c][i]; i++)
@@ -1019,6 +1028,7 @@ int ops_open_on(struct ops *o, const int *ctx)
 	o->ids = o->own_ids;
 	o->dev_id = o->own_dev_id;
 	o->memfd = -1;
+	o->trace = getenv("IOASID_OPS_TRACE");
 	o->nth_fd = open("/proc/thread-self/fail-nth", O_RDWR | O_CLOEXEC);
 	return make_file(o);
 }

@@ -5,7 +5,8 @@
  * program calls all commands of /dev/ioasid and of a VFIO container, and moves
  * the memory under them, mostly with arguments that make sense and sometimes
  * with ones that do not. The same bytes do the same every time; nothing here
- * may depend on addresses or time.
+ * may depend on addresses or time. With IOASID_OPS_TRACE in the environment it
+ * says what it does.
  */
 #ifndef T_OPS_H
 #define T_OPS_H
@@ -60,6 +61,7 @@ struct ops {
 	bool known[OPS_DEVS];
 	bool forked;
 	bool armed;
+	bool trace;
 	u64 digest;
 };
 
