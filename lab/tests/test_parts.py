@@ -1,16 +1,24 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Tests of the parts of the lab that judge others: the KTAP reader and the
-kernel log reader. Prints KTAP. It must never need a machine.
+"""Tests of the parts of the lab that judge others: the KTAP reader, the kernel
+log reader, what picks a kernel, and what shares out the jobs. Prints KTAP. It
+must never need a machine.
 """
 
+import contextlib
+import importlib.machinery
+import importlib.util
+import io
 import os
+import shutil
 import sys
+import tempfile
+import threading
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), ".."))
 
-from vmlib import klog, ktap  # noqa: E402
+from vmlib import kernels, klog, ktap  # noqa: E402
 
 number = 0
 bad = 0
@@ -31,7 +39,7 @@ def counts(text, status=0):
 FULL = "TAP version 13\n1..3\nok 1 a\nok 2 b # SKIP no device\nnot ok 3 c\n"
 PASS = "1..1\nok 1 a\n"
 
-print("TAP version 13\n1..21")
+print("TAP version 13\n1..59")
 check("pass, skip and fail are told apart", counts(FULL, 1) == (1, 1, 1))
 check("a truncated plan fails", counts("1..3\nok 1 a\n") == (1, 1, 0))
 check("no plan fails", counts("hello\n") == (0, 1, 0))
@@ -51,10 +59,148 @@ for line in ("WARNING: CPU: 0 PID: 1 at kernel/x.c:1 f+0x1/0x2",
              "rcu: INFO: rcu_preempt detected stalls on CPUs/tasks:",
              "BUG: KASAN: slab-use-after-free in f+0x1",
              "WARNING: possible circular locking dependency detected",
-             "UBSAN: array-index-out-of-bounds in x.c:1"):
+             "UBSAN: array-index-out-of-bounds in x.c:1",
+             "BUG: MAX_LOCKDEP_CHAINS too low!", "turning off the locking correctness validator.",
+             "INFO: lockdep is turned off.", "WARNING: possible irq lock inversion dependency detected",
+             "WARNING: suspicious RCU usage", "BUG: sleeping function called from invalid context",
+             "kmemleak: 3 new suspected memory leaks (see /sys/kernel/debug/kmemleak)",
+             "kmemleak: unreferenced object 0xffff888003b5f000 (size 64):",
+             "kmemleak: Kernel memory leak detector disabled",
+             "iommu: Detected page leak!", "ODEBUG: Out of memory. ODEBUG disabled",
+             "BUG: KFENCE: memory corruption in f+0x1"):
     check("bad: " + line[:40].replace("#", ""), klog.bad_lines("fine\n[ 1.0] " + line) == [1])
 for line in ("DMAR: [DMA Write NO_PASID] Request device [00:03.0] fault addr 0x10001000",
              "ioasid: loading out-of-tree module taints kernel.",
-             "ioasid: module verification failed: signature and/or required key missing"):
+             "ioasid: module verification failed: signature and/or required key missing",
+             "kmemleak: Kernel memory leak detector initialized (mem pool available: 15000)",
+             "kmemleak: Automatic memory scanning thread ended",
+             "Lock dependency validator: Copyright (c) 2006 Red Hat, Inc., Ingo Molnar",
+             "kasan: KernelAddressSanitizer initialized"):
     check("harmless: " + line[:40], klog.bad_lines("[ 1.0] " + line) == [])
+
+
+# --- what picks a kernel -------------------------------------------------------
+
+def make(path, **files):
+    for name, text in files.items():
+        name = os.path.join(path, name.replace("__", "/"))
+        os.makedirs(os.path.dirname(name), exist_ok=True)
+        with open(name, "w") as f:
+            f.write(text)
+
+
+def picked(want):
+    """The release of what is picked, or None."""
+    try:
+        return kernels.pick(top + "/stock", top + "/build", want, lab=top + "/lab").release
+    except kernels.Missing:
+        return None
+
+
+top = tempfile.mkdtemp()
+make(top + "/stock/stable", release="6.12.1-amd64\n", modules__order="")
+make(top + "/stock/new", release="7.9.1-amd64\n", modules__order="vfio\n")
+make(top + "/lab/kconfig", debug='# x\nCONFIG_LOCALVERSION="-d"\n', x86="CONFIG_SMP=y\n",
+     uml='# x\nCONFIG_LOCALVERSION="-u"\n', bench='# x\nCONFIG_LOCALVERSION="-b"\n')
+make(top + "/build/kernel/debug/out", release="7.9.1-d\n", modules__order="vfio\nioasid\n",
+     config="CONFIG_KASAN=y\nCONFIG_PROVE_LOCKING=y\n# CONFIG_DEBUG_KMEMLEAK is not set\n"
+            "CONFIG_IOMMU_DEBUG_PAGEALLOC=y\n")
+make(top + "/build/kernel/bench/out", release="7.9.1-b\n")
+check("the newest stock kernel is the default", picked("7.x") == "7.9.1-amd64")
+check("a prefix picks a stock kernel", picked("6.12") == "6.12.1-amd64")
+check("one of ours is picked by its name", picked("debug") == "7.9.1-d")
+check("half of a kernel is not picked", picked("bench") is None)
+check("a kernel that nobody has is not picked", picked("5.4") is None)
+check("a program is no kernel for a machine", kernels.own(top + "/lab") == ["bench", "debug"])
+own = kernels.pick(top + "/stock", top + "/build", "debug", lab=top + "/lab")
+stock = kernels.pick(top + "/stock", top + "/build", "7.x", lab=top + "/lab")
+check("its modules come in their order",
+      [os.path.basename(m) for m in own.modules()] == ["vfio.ko", "ioasid.ko"])
+check("what it can check must be awake", own.checks() == ["lockdep", "kasan", "pagealloc"])
+check("checks that sleep are woken at boot", own.append() == ["iommu.debug_pagealloc=1"])
+check("nothing is asked of a stock kernel", stock.checks() == stock.append() == [])
+check("a module from elsewhere taints ours", own.taint_ok() & 1 << 12 == 0)
+check("a warning taints both", not (own.taint_ok() | stock.taint_ok()) & 1 << 9)
+
+# --- what shares out the jobs ----------------------------------------------------
+
+loader = importlib.machinery.SourceFileLoader(
+    "lab_check", os.path.join(os.path.dirname(os.path.realpath(__file__)), "../check"))
+spec = importlib.util.spec_from_loader("lab_check", loader)
+lab_check = importlib.util.module_from_spec(spec)
+loader.exec_module(lab_check)
+Job = lab_check.Job
+
+
+def passes():
+    r = ktap.Result()
+    r.passed = 1
+    return r
+
+
+def board(jobs):
+    b = lab_check.Board(jobs)
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said):
+        b.run()
+    return b, said.getvalue()
+
+
+order = []
+
+
+def noted(name, result=passes):
+    return lambda: (order.append(name), result())[1]
+
+
+def broken():
+    raise OSError("gone")
+
+
+lab_check.PROCESSORS = 1.0
+check("the longest chain is first, and nothing is before what it needs",
+      [j.name for j in lab_check.in_order([
+          Job("short", passes, 1), Job("long", passes, 50, after=["build"]),
+          Job("middle", passes, 20), Job("build", passes, 2)])]
+      == ["build", "long", "middle", "short"])
+check("what is needed is picked, too",
+      [j.name for j in lab_check.pick([Job("a", passes), Job("b", passes, after=["a"]),
+                                       Job("c", passes, after=["b"]), Job("d", passes)], ["c"])]
+      == ["a", "b", "c"])
+b, said = board([Job("c", noted("c"), 1, after=["b"]), Job("b", noted("b"), 1, after=["a"]),
+                 Job("a", noted("a"), 1)])
+check("jobs run after what they need", order == ["a", "b", "c"] and b.total.passed == 3)
+order.clear()
+b, said = board([Job("a", noted("a", broken), 9), Job("b", noted("b"), 1, after=["a"]),
+                 Job("c", noted("c"), 1, after=["b"]), Job("d", noted("d"), 1)])
+check("a job that breaks fails, and who needs it fails without a run",
+      order == ["a", "d"] and (b.total.passed, b.total.failed) == (1, 3))
+check("it is told why", "OSError: gone" in said and "needs what failed: a" in said)
+together, most = [0], [0]
+gate = threading.Lock()
+
+
+def counted():
+    with gate:
+        together[0] += 1
+        most[0] = max(most[0], together[0])
+    threading.Event().wait(0.05)
+    with gate:
+        together[0] -= 1
+    return passes()
+
+
+lab_check.PROCESSORS = 2.0
+b, said = board([Job("j%d" % i, counted, 1, 1) for i in range(6)])
+check("no more processors are promised than there are", most[0] == 2 and b.total.passed == 6)
+b, said = board([Job("big", counted, 1, 16)])
+check("a job bigger than the machine runs alone", b.total.passed == 1)
+lab_check.LOGS = top
+status, out, err = lab_check.run("t", ["sh", "-c", "echo out; echo err >&2; exit 3"])
+check("a job's status and outputs come back", (status, out, err) == (3, "out\n", "err\n"))
+lab_check.spent.cpu = 0
+status, out, err = lab_check.run("t", ["sh", "-c", "i=0; while :; do i=$((i+1)); done"], timeout=0.5)
+check("a job that does not end is ended", status == 124 and "more than" in err)
+check("its processor time is counted", lab_check.spent.cpu > 0.05)
+shutil.rmtree(top)
 sys.exit(1 if bad else 0)
