@@ -14,8 +14,9 @@ module_param(units, uint, 0444);
 MODULE_PARM_DESC(units, "number of IOMMU units (1 to 16)");
 
 static struct sim_config sim_cfg = {
-	.endpoints = 2,
+	.endpoints = 6,
 	.group_size = 1,
+	.siblings = 2,
 	.pasid_bits = 16,
 	.credits = 32,
 	.prq_depth = 256,
@@ -27,6 +28,8 @@ module_param_named(endpoints, sim_cfg.endpoints, uint, 0444);
 MODULE_PARM_DESC(endpoints, "endpoints of each unit (1 to 64)");
 module_param_named(group_size, sim_cfg.group_size, uint, 0444);
 MODULE_PARM_DESC(group_size, "endpoints that share an IOMMU group");
+module_param_named(siblings, sim_cfg.siblings, uint, 0444);
+MODULE_PARM_DESC(siblings, "the last endpoints of each unit that share a group instead");
 module_param_named(pasid_bits, sim_cfg.pasid_bits, uint, 0444);
 MODULE_PARM_DESC(pasid_bits, "bits of a PASID (0: none, to 20)");
 module_param_named(credits, sim_cfg.credits, uint, 0444);

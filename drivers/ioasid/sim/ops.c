@@ -150,18 +150,23 @@ static void sim_release_device(struct device *dev)
 	sim_endpoint_quiesce(ioasid_sim_dev(dev));
 }
 
+/* A number that is the same for those of a unit that share a group */
+static unsigned int sim_group_of(const struct sim_config *cfg, unsigned int index)
+{
+	return index + cfg->siblings >= cfg->endpoints ? UINT_MAX : index / cfg->group_size;
+}
+
 static struct iommu_group *sim_device_group(struct device *dev)
 {
 	struct ioasid_sim_dev *sdev = ioasid_sim_dev(dev), *sibling;
-	struct sim_unit *unit = sdev->unit;
-	unsigned int size = unit->cfg.group_size, i;
+	const struct sim_config *cfg = &sdev->unit->cfg;
 	struct iommu_group *group;
+	unsigned int i;
 
-	for (i = rounddown(sdev->index, size); i < unit->cfg.endpoints; i++) {
-		sibling = unit->endpoints[i];
-		if (i / size != sdev->index / size)
-			break;
-		if (!sibling || sibling == sdev)
+	for (i = 0; i < cfg->endpoints; i++) {
+		sibling = sdev->unit->endpoints[i];
+		if (!sibling || sibling == sdev ||
+		    sim_group_of(cfg, i) != sim_group_of(cfg, sdev->index))
 			continue;
 		group = iommu_group_get(&sibling->pdev.dev);
 		if (group)

@@ -82,6 +82,7 @@ static inline bool sim_is_leaf(u64 pte, unsigned int level)
  * struct sim_config - what a unit and its endpoints are made with
  * @endpoints: number of endpoints
  * @group_size: endpoints that share an IOMMU group
+ * @siblings: the last endpoints of a unit that share a group instead
  * @pasid_bits: 0: no PASIDs
  * @credits: page requests that an endpoint may have outstanding; 0: no requests
  * @prq_depth: records that the unit's request queue holds
@@ -98,6 +99,7 @@ static inline bool sim_is_leaf(u64 pte, unsigned int level)
 struct sim_config {
 	unsigned int endpoints;
 	unsigned int group_size;
+	unsigned int siblings;
 	unsigned int pasid_bits;
 	unsigned int credits;
 	unsigned int prq_depth;
