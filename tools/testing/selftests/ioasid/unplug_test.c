@@ -98,7 +98,11 @@ FIXTURE_TEARDOWN(unplug)
 
 static int takes_away(void *arg)
 {
-	return t_sim_unbind(arg) ? 1 : 0;
+	FIXTURE_DATA(unplug) *self = arg;
+
+	/* Or it would wait for itself */
+	t_dma_close(&self->dev);
+	return t_sim_unbind(self->addr) ? 1 : 0;
 }
 
 /* Asks for the device; who has it still has it */
@@ -106,7 +110,7 @@ static int begin_unplug(FIXTURE_DATA(unplug) *self)
 {
 	if (!t_on_sim())
 		return ask("device_del %s", self->name);
-	self->remover = t_fork(takes_away, self->addr);
+	self->remover = t_fork(takes_away, self);
 	return self->remover > 0 ? 0 : -errno;
 }
 
