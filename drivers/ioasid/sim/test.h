@@ -9,7 +9,11 @@
 #include "unit.h"
 
 struct kunit;
+struct page;
 
 void sim_test_rnd(struct kunit *test, struct rnd_state *rnd);
+struct sim_unit *sim_test_start(struct kunit *test, const struct sim_config *cfg);
+void sim_test_stop(void *unit);
+struct page *sim_test_page(struct kunit *test);
 
 #endif /* __IOASID_SIM_TEST_H */
