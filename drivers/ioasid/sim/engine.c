@@ -491,17 +491,17 @@ static void sim_drain(struct sim_endpoint *ep)
 }
 
 /**
- * sim_engine_reset() - end all commands and clear the device
+ * sim_engine_reset() - end all commands and clear the buffer
  * @ep: an open endpoint; its lock is held
  *
- * Commands that run or wait end as IOASID_SIM_CANCELED. The buffer and the
- * completions are zero then; the IOMMU's tables are as they were.
+ * Commands that run or wait end as IOASID_SIM_CANCELED. The completions stay,
+ * since somebody may wait for them, and so do the tables of the IOMMU.
  */
 void sim_engine_reset(struct sim_endpoint *ep)
 {
 	lockdep_assert_held(&ep->lock);
 	sim_drain(ep);
-	memset(ep->memory, 0, IOASID_SIM_MEMORY_BYTES);
+	memset(ep->memory + IOASID_SIM_BUFFER, 0, IOASID_SIM_BUFFER_BYTES);
 }
 
 /**

@@ -91,10 +91,15 @@ enum ioasid_sim_stat {
 	IOASID_SIM_NR_STATS,
 };
 
-/* Region 1: commands, completions and the buffer that DMA moves data to and from */
+/*
+ * Region 1: commands, completions, a page that the device makes no use of (for
+ * processes that share it), and the buffer that DMA moves data to and from.
+ * A reset clears the buffer only.
+ */
 #define IOASID_SIM_SLOTS	128
 #define IOASID_SIM_COMMANDS	0x0000
 #define IOASID_SIM_COMPLETIONS	0x2000
+#define IOASID_SIM_SPARE	0x3000
 #define IOASID_SIM_BUFFER	0x10000
 #define IOASID_SIM_BUFFER_BYTES	0x40000
 #define IOASID_SIM_MEMORY_BYTES	(IOASID_SIM_BUFFER + IOASID_SIM_BUFFER_BYTES)
@@ -188,7 +193,7 @@ struct ioasid_sim_page_request {
 
 /**
  * enum ioasid_sim_state - where a command is
- * @IOASID_SIM_FREE: it was never rung since the device was opened or reset
+ * @IOASID_SIM_FREE: it was never rung since the device was opened
  * @IOASID_SIM_RUNNING: the slot is in use
  * @IOASID_SIM_DONE: it has ended, the rest of the completion is valid
  */

@@ -704,7 +704,7 @@ TEST_F(sim, reset)
 	t_fill(self->mem, T_PAGE, 1);
 	EXPECT_RUN(OK, READ, .iova = AT, .length = T_PAGE);
 	ASSERT_EQ(0, t_vfio_reset(&self->dev.vfio));
-	EXPECT_EQ(-1, t_not_byte(self->sim->mem, IOASID_SIM_MEMORY_BYTES, 0));
+	EXPECT_EQ(-1, t_not_byte(t_sim_buffer(self->sim, 0), IOASID_SIM_BUFFER_BYTES, 0));
 	EXPECT_EQ(0, t_sim_register(self->sim, IOASID_SIM_REG_RUNNING, &running));
 	EXPECT_EQ(0, running);
 	/* The IOMMU's tables are no matter of the device */
@@ -715,7 +715,7 @@ TEST_F(sim, reset)
 TEST_F(sim, reset_under_load)
 {
 	char *big = t_memory(T_ANON, BIG);
-	u32 round, running;
+	u32 round, running, canceled = 0, i;
 	u64 start;
 
 	MAP(BIG_AT, big, BIG, R | W);
@@ -731,8 +731,15 @@ TEST_F(sim, reset_under_load)
 		EXPECT_EQ(0, running);
 		t_sleep_ms(20);
 		EXPECT_EQ(-1, t_differs(big, BIG, round));
+		/* Nobody is left waiting for one that was cut short */
+		for (i = 0; i < IOASID_SIM_SLOTS; i++) {
+			EXPECT_TRUE(t_sim_ended(self->sim, i));
+			EXPECT_EQ(i, t_sim_completion(self->sim, i)->tag);
+			canceled += t_sim_completion(self->sim, i)->status == IOASID_SIM_CANCELED;
+		}
 		EXPECT_RUN(OK, CRC32, .iova = BIG_AT, .length = T_PAGE);
 	}
+	EXPECT_LT(0, canceled);
 }
 
 struct ringer {

@@ -179,7 +179,8 @@ int t_dma_copy(struct t_dma *d, u64 to, u64 from, u32 length)
 
 void t_dma_impatient(struct t_dma *d, bool on)
 {
-	d->nvme.timeout_ms = on ? 700 : 10000;
+	/* Where time counts instructions, idle seconds pass faster than a disk can answer */
+	d->nvme.timeout_ms = !on ? 10000 : getenv("IOASID_ICOUNT") ? 3000 : 700;
 }
 
 void t_dma_push_blindly(struct t_dma *d, u64 iova)

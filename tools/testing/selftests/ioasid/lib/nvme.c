@@ -34,6 +34,7 @@
 
 #define NVME_SQ_WORDS		16	/* 64 bytes */
 #define NVME_CQ_WORDS		4	/* 16 bytes */
+#define NVME_SPINS		(32 * 256)
 
 /* Pages of the memory that the caller gave */
 enum {
@@ -173,7 +174,11 @@ static int wait_done(struct t_nvme *n, struct t_nvme_queue *q, int id)
 			return -EIO;
 		if (t_now_ns() > end)
 			return -ETIMEDOUT;
-		sched_yield();
+		/* What has not come soon may never come: leave the processor to others */
+		if (spins < NVME_SPINS)
+			sched_yield();
+		else
+			t_sleep_ms(1);
 	}
 }
 

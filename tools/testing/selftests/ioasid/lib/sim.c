@@ -8,6 +8,7 @@
 #include <linux/vfio.h>
 #include <poll.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -195,37 +196,47 @@ void t_sim_stop(struct t_sim *sim)
 
 /* --- commands -------------------------------------------------------------------- */
 
-static int take_slot(struct t_sim *sim)
+/* Who uses a slot: the number of a process, or 0 */
+static u32 *owner(struct t_sim *sim, u32 slot)
 {
-	u32 i, slot;
+	return (u32 *)(sim->mem + IOASID_SIM_SPARE) + slot;
+}
 
-	for (i = 0; i < IOASID_SIM_SLOTS; i++) {
-		slot = sim->next++ % IOASID_SIM_SLOTS;
-		if (!(sim->busy[slot / 64] & 1ULL << slot % 64)) {
-			sim->busy[slot / 64] |= 1ULL << slot % 64;
-			return slot;
-		}
-	}
-	return -EAGAIN;
+/* It is free, or was left by a process that is no more */
+static bool take(struct t_sim *sim, u32 slot)
+{
+	u32 who = __atomic_load_n(owner(sim, slot), __ATOMIC_RELAXED), me = getpid();
+
+	if (who && (who == me || !kill(who, 0) || errno != ESRCH))
+		return false;
+	return __atomic_compare_exchange_n(owner(sim, slot), &who, me, false, __ATOMIC_ACQUIRE,
+					   __ATOMIC_RELAXED);
 }
 
 static void free_slot(struct t_sim *sim, int slot)
 {
-	sim->busy[slot / 64] &= ~(1ULL << slot % 64);
+	__atomic_store_n(owner(sim, slot), 0, __ATOMIC_RELEASE);
 }
 
 int t_sim_submit(struct t_sim *sim, const struct ioasid_sim_command *cmd)
 {
-	int slot = take_slot(sim), ret;
-	u32 nr = slot;
+	u32 i, slot;
+	int ret;
 
-	if (slot < 0)
-		return slot;
-	*t_sim_command(sim, slot) = *cmd;
-	ret = t_sim_ring(sim, &nr, 1);
-	if (ret)
+	for (i = 0; i < IOASID_SIM_SLOTS; i++) {
+		slot = __atomic_fetch_add(&sim->next, 1, __ATOMIC_RELAXED) % IOASID_SIM_SLOTS;
+		if (!take(sim, slot))
+			continue;
+		*t_sim_command(sim, slot) = *cmd;
+		ret = t_sim_ring(sim, &slot, 1);
+		if (!ret)
+			return slot;
 		free_slot(sim, slot);
-	return ret ? ret : slot;
+		/* Rung by somebody who has died, or does not say what is used */
+		if (ret != -EBUSY)
+			return ret;
+	}
+	return -EAGAIN;
 }
 
 bool t_sim_ended(struct t_sim *sim, int slot)

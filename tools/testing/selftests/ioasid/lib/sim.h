@@ -2,7 +2,8 @@
 /*
  * The endpoint of ioasid_sim: found in sysfs, and driven through its two
  * regions. Unlike hardware it says for certain how a command ended, and many
- * commands run at the same time.
+ * commands run at the same time. Processes that share an open endpoint share
+ * its slots, too: who has which stands in its memory.
  */
 #ifndef T_SIM_H
 #define T_SIM_H
@@ -34,7 +35,6 @@ struct t_sim {
 	u64 registers;		/* where region 0 is in it */
 	char *mem;		/* region 1 */
 	int done;		/* eventfd, signalled for each command that ends */
-	u64 busy[IOASID_SIM_SLOTS / 64];	/* slots that were given out */
 	u32 next;
 };
 
