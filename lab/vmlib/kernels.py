@@ -41,7 +41,8 @@ class Kernel:
     def append(self):
         """What must be said at boot, or the check sleeps."""
         return [a for o, a in (("IOMMU_DEBUG_PAGEALLOC", "iommu.debug_pagealloc=1"),
-                               ("DEBUG_KMEMLEAK", "kmemleak=on")) if self.has(o)]
+                               ("DEBUG_KMEMLEAK", "kmemleak=on"),
+                               ("KUNIT", "kunit.enable=1 kunit.autorun=1")) if self.has(o)]
 
     def checks(self):
         """What the machine proves to be awake, before and after the command."""

@@ -32,8 +32,9 @@ class Uml(machine.Machine):
                 "ssl1=fd:%d" % fds["stdout"], "ssl2=fd:%d" % fds["stderr"],
                 "ssl3=fd:%d" % fds["control"],
                 "seccomp=on", "umid=lab", "uml_dir=/build/",
-                "quiet", "panic=-1", "oops=panic", "log_buf_len=4M",
-                "kunit.enable=%d" % self.opt.kunit] + self.opt.append
+                # What the suites say is on the console, too, if it hangs.
+                "loglevel=7" if self.opt.kunit else "quiet", "panic=-1", "oops=panic", "log_buf_len=4M",
+                "kunit.enable=%d" % self.opt.kunit, "kunit.autorun=%d" % self.opt.kunit] + self.opt.append
         if self.opt.cpus > 1:
             args.append("ncpus=%d" % self.opt.cpus)
         with open(os.path.join(self.run_dir, "linux"), "w") as f:
