@@ -59,6 +59,17 @@ static char *reserve(u64 length)
 	return (char *)(((uintptr_t)hole + T_HUGE - 1) & ~(T_HUGE - 1));
 }
 
+static void advise(const struct memory *m)
+{
+	int ret = 0;
+
+	if (memory_available(HUGE))
+		ret = madvise(m->addr, m->length,
+			      m->layout == HUGE ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+	if (ret || madvise(m->addr, m->length, MADV_DONTFORK))
+		bench_die("madvise: %s", strerror(errno));
+}
+
 static void touch(struct memory *m)
 {
 	u32 nr = m->length / T_PAGE, i;
@@ -74,9 +85,7 @@ void memory_get(struct memory *m, enum layout layout)
 	m->layout = layout;
 	m->length = LARGE;
 	m->addr = reserve(m->length);
-	if (madvise(m->addr, m->length, layout == HUGE ? MADV_HUGEPAGE : MADV_NOHUGEPAGE) ||
-	    madvise(m->addr, m->length, MADV_DONTFORK))
-		bench_die("madvise: %s", strerror(errno));
+	advise(m);
 	touch(m);
 	m->runs = memory_runs(m->addr, m->length);
 	if (layout == HUGE && m->runs > m->length / T_HUGE)
@@ -87,9 +96,7 @@ char *memory_small(void)
 {
 	struct memory m = { .layout = SEQUENTIAL, .addr = reserve(SMALL), .length = SMALL };
 
-	if (madvise(m.addr, m.length, MADV_NOHUGEPAGE) ||
-	    madvise(m.addr, m.length, MADV_DONTFORK))
-		bench_die("madvise: %s", strerror(errno));
+	advise(&m);
 	touch(&m);
 	return m.addr;
 }
