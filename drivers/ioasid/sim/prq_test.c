@@ -154,14 +154,17 @@ static struct prq_dma *prq_start(struct prq *p, unsigned int i, u64 iova)
 	dma->value = 1000 + i;
 	dma->rc = 1;
 	INIT_WORK(&dma->work, prq_dma_work);
-	queue_work(system_unbound_wq, &dma->work);
+	schedule_work(&dma->work);
 	return dma;
 }
 
 static void prq_answer(struct prq *p, unsigned int i, enum iommu_page_response_code code)
 {
-	iopf_group_response(p->group[i], code);
-	iopf_free_group(p->group[i]);
+	struct iopf_group *group = p->group[i];
+
+	/* The next one may take its place as soon as it is answered */
+	iopf_group_response(group, code);
+	iopf_free_group(group);
 }
 
 static void prq_map(struct kunit *test, struct prq *p, u64 iova)
