@@ -50,8 +50,9 @@ class Kernel:
                                ("KASAN", "kasan"), ("IOMMU_DEBUG_PAGEALLOC", "pagealloc"))
                 if self.has(o)]
 
-    def taint_ok(self):
-        return TAINT_OWN if self.own else TAINT_STOCK
+    def taint_ok(self, more_modules=False):
+        """MORE_MODULES: some were asked for that are not of this kernel's build."""
+        return TAINT_OWN | (TAINT_STOCK if more_modules else 0) if self.own else TAINT_STOCK
 
 
 def own(lab=LAB):
