@@ -530,7 +530,8 @@ int sim_engine_open(struct sim_endpoint *ep)
 	u32 i;
 
 	lockdep_assert_held(&ep->lock);
-	ep->memory = __vmalloc(IOASID_SIM_MEMORY_BYTES, GFP_KERNEL_ACCOUNT | __GFP_ZERO);
+	ep->memory = __vmalloc(IOASID_SIM_MEMORY_BYTES,
+			       GFP_KERNEL_ACCOUNT | __GFP_ZERO | __GFP_NOWARN);
 	ep->slots = kvcalloc(IOASID_SIM_SLOTS, sizeof(*ep->slots), GFP_KERNEL_ACCOUNT);
 	if (!ep->memory || !ep->slots) {
 		vfree(ep->memory);

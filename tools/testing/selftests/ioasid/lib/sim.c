@@ -178,6 +178,7 @@ int t_sim_start(struct t_sim *sim, int device, u64 registers, void *mem)
 	sim->device = device;
 	sim->registers = registers;
 	sim->mem = mem;
+	sim->done = -1;
 	ret = t_sim_register(sim, IOASID_SIM_REG_ID, &id);
 	if (ret || id != IOASID_SIM_ID)
 		return ret ? ret : -ENODEV;
@@ -189,7 +190,7 @@ int t_sim_start(struct t_sim *sim, int device, u64 registers, void *mem)
 
 void t_sim_stop(struct t_sim *sim)
 {
-	if (sim->mem)
+	if (sim->mem && sim->done >= 0)
 		close(sim->done);
 	sim->mem = NULL;
 }
