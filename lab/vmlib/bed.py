@@ -61,11 +61,13 @@ def report(vm, run_dir, in_time):
     tail = "\n".join("  " + line for line in console.splitlines()[-40:])
     if not in_time:
         return machine.HANG, "the machine hung; the end of its console:\n" + tail
+    wrong = []
     if vm.errors:
-        return machine.BROKEN, "in the machine: " + "; ".join(vm.errors)
+        wrong.append("in the machine: " + "; ".join(vm.errors))
     if bad:
-        return machine.BROKEN, ("the kernel log has %d bad lines:\n%s"
-                                % (len(bad), klog.excerpt(log, bad)))
+        wrong.append("the kernel log has %d bad lines:\n%s" % (len(bad), klog.excerpt(log, bad)))
+    if wrong:
+        return machine.BROKEN, "\n".join(wrong)
     if vm.status is None:
         with open(os.path.join(run_dir, "qemu.log"), errors="replace") as f:
             said = f.read().strip()
