@@ -22,6 +22,8 @@ BAD = re.compile(
 
 # Said by healthy machines. Each with the reason why.
 HARMLESS = re.compile(
+    # a program tries an instruction that the kernel is not built for
+    r"traps: \S+\[\d+\] general protection fault ip:|"
     # a speculation notice of the CPU model, at boot
     r"Spectre|MDS|RETBleed|SRSO|TAA:|Register File Data Sampling|"
     # our modules are not signed
