@@ -17,13 +17,14 @@ MAN	:= $(notdir $(wildcard Documentation/man/*.2ioasid Documentation/man/*.4))
 DKMSDIR	:= $(DESTDIR)/usr/src/ioasid-$(VERSION)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check bench fuzz lint modules install uninstall dkms-install dkms-uninstall shell clean
+.PHONY: help demo check bench fuzz coverage lint modules install uninstall dkms-install dkms-uninstall shell clean
 
 help:
 	@echo 'make demo           show it at work on a stock kernel in QEMU (needs root)'
 	@echo 'make check          run every test there is (needs root)'
 	@echo 'make bench          compare with VFIO type1, with repeatable numbers (needs root)'
 	@echo 'make fuzz           look for programs that break the kernel (SECONDS=300; needs root)'
+	@echo 'make coverage       which lines of the core the tests run through (needs root)'
 	@echo 'make lint           checkpatch, kernel-doc, sparse, shellcheck (needs root)'
 	@echo 'make shell          a shell in a test machine (needs root)'
 	@echo 'make modules        build the modules for this kernel (KVER=, KDIR=)'
@@ -44,6 +45,9 @@ bench:
 
 fuzz:
 	@lab/fuzz --seconds $(or $(SECONDS),300)
+
+coverage:
+	@lab/coverage
 
 lint:
 	@lab/lint
