@@ -54,6 +54,7 @@ static int prq_handler(struct iopf_group *group)
 	/* Once it can be seen it may be answered and gone */
 	iopf_group_dequeue(group);
 	p->group[p->groups] = group;
+	/* Pairs with prq_within() */
 	smp_store_release(&p->groups, p->groups + 1);
 	return 0;
 }
@@ -64,6 +65,7 @@ static void prq_answered(void *data, u32 group, u32 code)
 
 	p->last_id = group;
 	p->last_code = code;
+	/* Pairs with prq_within() */
 	smp_store_release(&p->answered, p->answered + 1);
 }
 
@@ -118,6 +120,7 @@ static bool prq_within(const unsigned int *n, unsigned int want)
 {
 	unsigned int i;
 
+	/* Pairs with prq_handler() and prq_answered() */
 	for (i = 0; smp_load_acquire(n) < want && i < 1000; i++)
 		usleep_range(500, 1000);
 	return *n >= want;

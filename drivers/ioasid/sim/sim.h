@@ -198,9 +198,9 @@ void ioasid_sim_set_ops(struct ioasid_sim_dev *sdev,
  * Return: 0;
  * -EFAULT: refused, a fault has been recorded;
  * -EIO: a page request was answered with other than success;
- * -ECANCELED: a reset or removal came while a page request was outstanding;
+ * -ECANCELED: a reset or removal came in between;
  * -EINTR: a fatal signal came instead of the answer;
- * -EINVAL: @access or @pasid cannot be, or the addresses wrap.
+ * -EINVAL: @access or @pasid cannot be, or the addresses wrap; -ENOMEM.
  * What comes before @bad has been accessed.
  */
 int ioasid_sim_dma(struct ioasid_sim_dev *sdev, u32 pasid, u64 iova, void *buf,
@@ -233,7 +233,9 @@ int ioasid_sim_atomic_add(struct ioasid_sim_dev *sdev, u32 pasid, u64 iova,
  * also if the IOMMU answers by itself because the domain takes no requests.
  *
  * Return: 0; -EINVAL: no records; -EOPNOTSUPP: no page requests; -EBUSY: not
- * enough credits now; -ENOSPC: more records than credits; -ENOMEM.
+ * enough credits now; -ENOSPC: more records than credits; -EIO: an answer was a
+ * failure, no requests until the next reset; -ECANCELED: a reset or removal came
+ * in between; -ENOMEM.
  */
 int ioasid_sim_request(struct ioasid_sim_dev *sdev, u32 pasid,
 		       const struct ioasid_sim_page *pages, u32 nr, u32 *group);
@@ -243,7 +245,8 @@ int ioasid_sim_request(struct ioasid_sim_dev *sdev, u32 pasid,
  * @sdev: endpoint
  *
  * Drops the outstanding page requests (whoever waits gets -ECANCELED, no
- * ->answered() comes), waits for DMA in flight, empties the device TLB. The
+ * ->answered() comes), makes every DMA that has begun fail at its next page,
+ * waits for the pages that are being accessed, empties the device TLB. The
  * attached domains stay. May sleep.
  */
 void ioasid_sim_reset(struct ioasid_sim_dev *sdev);
