@@ -122,7 +122,9 @@ TEST_F(space, zero_page_read_only)
 			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	ASSERT_NE(MAP_FAILED, mem);
-	ASSERT_EQ(0, madvise(mem, 4 * T_PAGE, MADV_NOHUGEPAGE));
+	/* A kernel that has none does not know the advice */
+	if (madvise(mem, 4 * T_PAGE, MADV_NOHUGEPAGE))
+		ASSERT_EQ(EINVAL, errno);
 	ASSERT_EQ(-1, t_not_byte(mem, 4 * T_PAGE, 0));
 	ASSERT_OK(t_map_at(self->fd, self->id, mem, 4 * T_PAGE, IOASID_MAP_READ, SPACE_AT));
 	t_fill(mem, 4 * T_PAGE, 5);
