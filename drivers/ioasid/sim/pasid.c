@@ -103,12 +103,15 @@ static struct sim_entry *sim_entry_switch(struct ioasid_sim_dev *sdev, u32 pasid
 static struct sim_entry *sim_entry_alloc(struct ioasid_sim_dev *sdev, u32 pasid,
 					 struct sim_domain *domain)
 {
-	struct sim_entry *entry = kzalloc(sizeof(*entry), GFP_KERNEL);
+	/* The core goes back to the default domain and takes no error for it */
+	gfp_t gfp = domain->domain.type == IOMMU_DOMAIN_UNMANAGED ?
+		    GFP_KERNEL : GFP_KERNEL | __GFP_NOFAIL;
+	struct sim_entry *entry = kzalloc(sizeof(*entry), gfp);
 	int rc;
 
 	if (!entry)
 		return ERR_PTR(-ENOMEM);
-	rc = xa_reserve(&sdev->entries, pasid, GFP_KERNEL);
+	rc = xa_reserve(&sdev->entries, pasid, gfp);
 	if (rc) {
 		kfree(entry);
 		return ERR_PTR(rc);
