@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Each allocation that a command makes fails once. A sequence of commands runs
- * again and again; in each of its steps the first allocation fails, then the
- * second and so on, until one run of the step has none left to fail. A step
- * that fails must say that memory was short and leave everything as it was:
- * spaces, mappings, attachments, what is pinned and charged. Then it is done
- * once more without a fault, and the sequence goes on to its end, so that
- * nothing can be left half done.
+ * Each allocation that a command makes, and each copy from or to user memory,
+ * fails once. A sequence of commands runs again and again; in each of its steps
+ * the first allocation fails, then the second and so on, until one run of the
+ * step has none left to fail. A step that fails must say that memory was short
+ * and leave everything as it was: spaces, mappings, attachments, what is pinned
+ * and charged. Then it is done once more without a fault, and the sequence goes
+ * on to its end, so that nothing can be left half done.
  *
  * Needs a kernel with fault injection: CONFIG_FAULT_INJECTION, FAILSLAB,
- * FAIL_PAGE_ALLOC, debugfs. IOASID_KMEMLEAK=1 asks kmemleak at the end.
+ * FAIL_PAGE_ALLOC, USERCOPY, STACKTRACE_FILTER, debugfs. IOASID_KMEMLEAK=1 asks
+ * kmemleak at the end.
  */
 #include <dirent.h>
 #include <fcntl.h>
@@ -18,6 +19,7 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 
+#include "fuzz/ops.h"
 #include "harness.h"
 
 #define AT	0x100000000ULL
@@ -48,6 +50,7 @@ FIXTURE(fault) {
 	int memfd;
 	u64 iova;
 	int nth_fd;
+	bool copies;
 	long pins;
 	long objects;		/* of our cache */
 	/* the fault */
@@ -57,6 +60,7 @@ FIXTURE(fault) {
 	bool reached;
 	bool fired;
 	bool retry;
+	bool stop;		/* done, though it said that it failed */
 	bool bad;
 	struct state before;
 	int fired_steps;
@@ -65,6 +69,18 @@ FIXTURE(fault) {
 };
 
 typedef FIXTURE_DATA(fault) fault_t;
+
+FIXTURE_VARIANT(fault) {
+	bool copies;	/* to and from user memory fail, otherwise allocations */
+};
+
+FIXTURE_VARIANT_ADD(fault, allocations) {
+	.copies = false,
+};
+
+FIXTURE_VARIANT_ADD(fault, copies) {
+	.copies = true,
+};
 
 static void nth_set(fault_t *t, int nth)
 {
@@ -155,10 +171,25 @@ static void begin(fault_t *t)
 /* What a step may do when an allocation fails */
 enum step {
 	STEP_OURS,	/* ENOMEM or EFAULT, with a reason */
-	STEP_UNDO,	/* gives something back: fails only if it cannot read its struct */
+	STEP_UNDO,	/* gives something back: takes no memory */
 	STEP_FOREIGN,	/* VFIO's: any errno */
 	STEP_CLOSE,	/* cannot fail */
 };
+
+/*
+ * A struct that cannot be read cannot be explained, and one that cannot be
+ * written back any more is found after the deed: the memory has gone while the
+ * command ran. Then there is nothing to do once more.
+ */
+static void judge_copy(fault_t *t, enum step kind, const char *call, int ret)
+{
+	struct state after;
+
+	if (ret != -EFAULT && kind != STEP_FOREIGN)
+		complain(t, call, ret, "not EFAULT");
+	look(t, &after);
+	t->stop = difference(&t->before, &after);
+}
 
 static void judge(fault_t *t, enum step kind, const char *call, int ret)
 {
@@ -167,10 +198,8 @@ static void judge(fault_t *t, enum step kind, const char *call, int ret)
 
 	if (ret != -ENOMEM && ret != -EFAULT && kind != STEP_FOREIGN)
 		complain(t, call, ret, "not ENOMEM or EFAULT");
-	if (ret != -EFAULT && kind == STEP_UNDO)
+	if (kind == STEP_UNDO)
 		complain(t, call, ret, "giving back takes memory");
-	if (kind == STEP_CLOSE)
-		complain(t, call, ret, "a close failed");
 	if (kind != STEP_FOREIGN && t->ctx >= 0 &&
 	    (t_why.code == IOASID_REASON_NONE || !t_why.msg[0]))
 		complain(t, call, ret, "no reason given");
@@ -196,8 +225,13 @@ static bool again(fault_t *t, enum step kind, const char *call, int ret)
 		t->ignored += t->fired;
 		return false;
 	}
-	judge(t, kind, call, ret);
-	t->retry = !t->bad;
+	if (kind == STEP_CLOSE)
+		complain(t, call, ret, "a close failed");
+	if (t->copies)
+		judge_copy(t, kind, call, ret);
+	else
+		judge(t, kind, call, ret);
+	t->retry = !t->bad && !t->stop;
 	return t->retry;
 }
 
@@ -208,7 +242,7 @@ static bool again(fault_t *t, enum step kind, const char *call, int ret)
 		begin(t);							\
 		__ret = (call);							\
 	} while (again(t, kind, #call, __ret));					\
-	if ((t)->bad)								\
+	if ((t)->bad || (t)->stop)						\
 		return;								\
 } while (0)
 
@@ -255,7 +289,7 @@ static void two_spaces(fault_t *t)
 
 #define CALL(fn, t) do {							\
 	fn(t);									\
-	if ((t)->bad)								\
+	if ((t)->bad || (t)->stop)						\
 		return;								\
 } while (0)
 
@@ -478,6 +512,7 @@ static void run(fault_t *t, void (*seq)(fault_t *t))
 	t->reached = false;
 	t->fired = false;
 	t->retry = false;
+	t->stop = false;
 	seq(t);
 	for (i = t->nr_devs - 1; i >= 0; i--)
 		dev_close(t, i);
@@ -512,25 +547,7 @@ static void sweep(fault_t *t, void (*seq)(fault_t *t))
 	       t->target - 1, t->fired_steps, t->fired_faults, t->ignored);
 	/* Faults that nobody feels would prove nothing */
 	EXPECT_LT(t->target, STEPS);
-	EXPECT_LT(3, t->fired_faults - t->ignored);
-}
-
-/* Any allocation may fail, and each does so silently */
-static int let_fail(const char *attr)
-{
-	char path[128];
-	int ret;
-
-	snprintf(path, sizeof(path), DEBUGFS "%s/ignore-gfp-wait", attr);
-	ret = t_write_file(path, "N");
-	if (ret && strcmp(attr, "fail_usercopy"))
-		return ret;
-	snprintf(path, sizeof(path), DEBUGFS "%s/ignore-gfp-highmem", attr);
-	t_write_file(path, "N");
-	snprintf(path, sizeof(path), DEBUGFS "%s/min-order", attr);
-	t_write_file(path, "0");
-	snprintf(path, sizeof(path), DEBUGFS "%s/verbose", attr);
-	return t_write_file(path, "0");
+	EXPECT_LT(1, t->fired_faults - t->ignored);
 }
 
 /* So that RLIMIT_MEMLOCK counts: what a fault leaves charged adds up until it is over the limit */
@@ -576,11 +593,14 @@ FIXTURE_SETUP(fault)
 {
 	self->md = _metadata;
 	self->ctx = -1;
-	self->nth_fd = open("/proc/thread-self/fail-nth", O_RDWR | O_CLOEXEC);
-	NEED(self->nth_fd >= 0, "no /proc/self/fail-nth: this kernel has no fault injection");
-	NEED(!let_fail("failslab"), "no failslab in debugfs: needs CONFIG_FAILSLAB");
-	NEED(!let_fail("fail_page_alloc"), "no fail_page_alloc in debugfs");
-	let_fail("fail_usercopy");
+	self->nth_fd = ops_fail_nth();
+	NEED(self->nth_fd != -ENOENT, "no /proc/self/fail-nth: this kernel has no fault injection");
+	NEED(self->nth_fd >= 0, "no failslab or fail_page_alloc in debugfs");
+	self->copies = variant->copies;
+	NEED(!ops_fail_allow("fail_usercopy", self->copies),
+	     "no choice of faults: needs CONFIG_FAULT_INJECTION_USERCOPY and _STACKTRACE_FILTER");
+	NEED(!ops_fail_allow("failslab", !self->copies) &&
+	     !ops_fail_allow("fail_page_alloc", !self->copies), "no choice of faults");
 	self->mem = scattered();
 	ASSERT_NE(NULL, self->mem);
 	self->memfd = memfd_create("fault", MFD_CLOEXEC);
@@ -593,8 +613,12 @@ FIXTURE_SETUP(fault)
 
 FIXTURE_TEARDOWN(fault)
 {
-	if (self->nth_fd >= 0 && self->objects >= 0)
+	if (self->nth_fd >= 0) {
+		ops_fail_allow("failslab", true);
+		ops_fail_allow("fail_page_alloc", true);
+		ops_fail_allow("fail_usercopy", true);
 		EXPECT_EQ(self->objects, objects());
+	}
 }
 
 TEST_F_TIMEOUT(fault, basic, 120)

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <linux/falloc.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -271,7 +272,8 @@ static int straight(struct ops *o, int fd, unsigned long nr, void *arg)
 
 	if (o->trace && ret)
 		fprintf(stderr, "# %s\n", t_explain());
-	if (ret && ret != -ENOTTY && t_why.code == IOASID_REASON_NONE)
+	/* What fails can be the copy of the reason itself */
+	if (ret && ret != -ENOTTY && t_why.code == IOASID_REASON_NONE && !o->armed)
 		wrong(o, "it failed without a reason", nr, ret);
 	if (!ret && t_why.code != IOASID_REASON_NONE)
 		wrong(o, "it wrote a reason and did not fail", nr, ret);
@@ -940,6 +942,9 @@ static void op_fork(struct ops *o)
 	if (!pid) {
 		u32 id = id_of(o, c);
 
+		/* A fuzzer would take its death for the parent's */
+		signal(SIGSEGV, SIG_DFL);
+		signal(SIGBUS, SIG_DFL);
 		memset(o->mem, m, 8 * T_PAGE);
 		if (m & 1)
 			t_unmap_all(o->ctx[c], id);
@@ -1018,6 +1023,50 @@ static int make_file(struct ops *o)
 	return map_memory(o);
 }
 
+#define DEBUGFS	"/sys/kernel/debug/"
+
+static int let_fail(const char *attr)
+{
+	char path[128];
+	int ret;
+
+	snprintf(path, sizeof(path), DEBUGFS "%s/verbose", attr);
+	ret = t_write_file(path, "0");
+	snprintf(path, sizeof(path), DEBUGFS "%s/ignore-gfp-wait", attr);
+	t_write_file(path, "N");
+	snprintf(path, sizeof(path), DEBUGFS "%s/ignore-gfp-highmem", attr);
+	t_write_file(path, "N");
+	snprintf(path, sizeof(path), DEBUGFS "%s/min-order", attr);
+	t_write_file(path, "0");
+	ops_fail_allow(attr, true);
+	return ret;
+}
+
+/* A fault whose way must lead through address 1, which no way does, is none and is not counted */
+int ops_fail_allow(const char *attr, bool on)
+{
+	char path[128];
+	int ret;
+
+	snprintf(path, sizeof(path), DEBUGFS "%s/stacktrace-depth", attr);
+	ret = t_write_file(path, "0");
+	snprintf(path, sizeof(path), DEBUGFS "%s/require-start", attr);
+	return ret ? ret : t_write_file(path, on ? "0" : "1");
+}
+
+int ops_fail_nth(void)
+{
+	int fd = open("/proc/thread-self/fail-nth", O_RDWR | O_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	let_fail("fail_usercopy");
+	if (!let_fail("failslab") && !let_fail("fail_page_alloc"))
+		return fd;
+	close(fd);
+	return -ENODEV;
+}
+
 int ops_open_on(struct ops *o, const int *ctx)
 {
 	int c;
@@ -1029,7 +1078,7 @@ int ops_open_on(struct ops *o, const int *ctx)
 	o->dev_id = o->own_dev_id;
 	o->memfd = -1;
 	o->trace = getenv("IOASID_OPS_TRACE");
-	o->nth_fd = open("/proc/thread-self/fail-nth", O_RDWR | O_CLOEXEC);
+	o->nth_fd = ops_fail_nth();
 	return make_file(o);
 }
 

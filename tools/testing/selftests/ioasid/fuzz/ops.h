@@ -76,6 +76,14 @@ int ops_run(struct ops *o, const void *program, size_t length);
 /* Everything as after ops_open(); closes what the program has made */
 int ops_reset(struct ops *o);
 
+/*
+ * Lets allocations of this thread fail, any of them and silently: the open
+ * /proc/self/fail-nth, or a negative errno where the kernel cannot do that.
+ */
+int ops_fail_nth(void);
+/* Which kind of them: failslab, fail_page_alloc, fail_usercopy; -ENOENT: cannot be chosen */
+int ops_fail_allow(const char *attr, bool on);
+
 /* The @nth device of the bed behind VFIO_IOASID_IOMMU; -ENOENT: it has none */
 int ops_device(struct t_vfio *v, int nth);
 
