@@ -31,7 +31,7 @@ check() # NAME COMMAND...
 says() { grep -q -- "$1" "$tmp/$2"; }
 
 echo "TAP version 13"
-echo "1..17"
+echo "1..18"
 
 # All that one good machine can show.
 cat > "$tmp/bytes.sh" <<'SH'
@@ -69,10 +69,11 @@ check "devices are named in order" \
 	grep -q '^edu 0000:00:03.0 0000:00:04.0 (edu0 edu1) nvme 0000:01:00.0 (nvme0)$' "$report"
 check "devices are given to vfio-pci" grep -q 'drivers/vfio-pci$' "$report"
 
-vm -- 'echo "WARNING: fake" > /dev/kmsg'
+vm -- 'echo "WARNING: fake" > /dev/kmsg; echo 512 > /proc/sys/kernel/tainted'
 status=$?
 check "a warning in the kernel log fails the run" [ $status = 125 ]
 check "the warning is shown" says 'WARNING: fake' err
+check "a taint is told, too" says 'the kernel is tainted' err
 
 vm --timeout 20 -- 'echo before; sleep 1000'
 status=$?

@@ -22,6 +22,8 @@ IOMMU = {
 }
 
 HANG, BROKEN, NO_START = 124, 125, 126
+# To boot, on a host that is busy with something else.
+BOOT_SECONDS = 180
 
 
 class Start(Exception):
@@ -291,8 +293,9 @@ class Machine:
     # --- life --------------------------------------------------------------
 
     def run(self, timeout, stdin=None):
-        """Until the machine is done, dead or too late; True if not too late."""
-        end = time.monotonic() + timeout if timeout else None
+        """Until the machine is done, dead or too late; True if not too late.
+        The time of the command begins when it does."""
+        begin = time.monotonic()
         if stdin is not None:
             self.sel.register(stdin, selectors.EVENT_READ, "stdin")
         while not self.finished:
@@ -308,7 +311,11 @@ class Machine:
                 elif not self.read(key.data) and key.data == "console":
                     return True
             self.check_waiting()
-            if end and time.monotonic() > end:
+            if self.ready_at:
+                end = self.ready_at + timeout
+            else:
+                end = begin + max(timeout, BOOT_SECONDS)
+            if timeout and time.monotonic() > end:
                 return False
         return True
 

@@ -23,15 +23,15 @@ static DEFINE_SPINLOCK(spin);
 /* Reads one byte behind the end of an object. */
 static int bad_kasan(void)
 {
-	volatile char *p = kzalloc(24, GFP_KERNEL);
+	char *p = kzalloc(24, GFP_KERNEL);
 	size_t end = 24;
 	char c;
 
 	if (!p)
 		return -ENOMEM;
 	OPTIMIZER_HIDE_VAR(end);
-	c = p[end];
-	kfree((void *)p);
+	c = READ_ONCE(p[end]);
+	kfree(p);
 	return c == 1 ? -EIO : 0;
 }
 
