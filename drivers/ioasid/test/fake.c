@@ -483,6 +483,7 @@ static void itest_iommu_free(void *data)
 		if (!IS_ERR_OR_NULL(fake->group[i]))
 			iommu_group_put(fake->group[i]);
 	iommu_device_unregister(&fake->iommu);
+	iommu_device_sysfs_remove(&fake->iommu);
 	fwnode_remove_software_node(fake->fwnode);
 	WARN(atomic_read(&fake->knobs.nr_domains), "a domain has leaked");
 	kfree(fake);
@@ -505,11 +506,11 @@ struct itest_iommu *itest_iommu_new(struct kunit *test)
 	fake->knobs.aperture_end = U64_MAX;
 	fake->fwnode = fwnode_create_software_node(NULL, NULL);
 	fake->iommu.fwnode = fake->fwnode;
-	if (IS_ERR(fake->fwnode) ||
-	    iommu_device_register(&fake->iommu, &itest_iommu_ops, NULL)) {
-		kfree(fake);
-		KUNIT_ASSERT_TRUE_MSG(test, false, "cannot make an IOMMU");
-	}
+	KUNIT_ASSERT_FALSE(test, IS_ERR(fake->fwnode));
+	KUNIT_ASSERT_EQ(test, iommu_device_sysfs_add(&fake->iommu, NULL, NULL,
+						     "ioasid-test"), 0);
+	KUNIT_ASSERT_EQ(test, iommu_device_register(&fake->iommu,
+						    &itest_iommu_ops, NULL), 0);
 	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, itest_iommu_free,
 							fake), 0);
 	return fake;

@@ -1,0 +1,376 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What all spaces share: ids, who may enter and for how long a space lives,
+ * what it tells, what is reserved in it.
+ */
+#include <linux/completion.h>
+#include <linux/kthread.h>
+#include <linux/mman.h>
+#include <linux/sizes.h>
+#include "test.h"
+
+#define NR_IDS	64
+
+/* Ids are unique, belong to one context, and are gone when they are freed */
+static void random_ids(struct kunit *test)
+{
+	struct itest *it[2];
+	u32 id[2][NR_IDS] = {}, nr[2] = {}, c, i, k, step;
+	struct rnd_state rnd;
+
+	itest_memory(test);
+	itest_seed(test, &rnd);
+	for (c = 0; c < 2; c++)
+		it[c] = itest_open(test);
+	for (step = 0; step < 3000; step++) {
+		struct ioasid_space_info info = {};
+
+		c = itest_below(&rnd, 2);
+		i = itest_below(&rnd, NR_IDS);
+		if (id[c][i]) {
+			KUNIT_ASSERT_EQ(test, itest_free_space(it[c], id[c][i]),
+					0);
+			ITEST_EXPECT_ERR(it[c],
+					 itest_free_space(it[c], id[c][i]),
+					 -ENOENT, IOASID_REASON_NO_SPACE_ID);
+			info.ioasid = id[c][i];
+			ITEST_EXPECT_ERR(it[c], ITEST_CMD(it[c],
+							  IOASID_SPACE_INFO,
+							  &info),
+					 -ENOENT, IOASID_REASON_NO_SPACE_ID);
+			KUNIT_ASSERT_EQ(test, it[c]->ext.ioasid, id[c][i]);
+			id[c][i] = 0;
+			nr[c]--;
+		} else {
+			id[c][i] = itest_alloc_space(it[c]);
+			nr[c]++;
+			KUNIT_ASSERT_NE(test, id[c][i], 0U);
+			for (k = 0; k < NR_IDS; k++)
+				KUNIT_ASSERT_TRUE(test, k == i ||
+						  id[c][k] != id[c][i]);
+		}
+		KUNIT_ASSERT_EQ(test, itest_info(it[c]).nr_spaces, nr[c]);
+	}
+}
+
+static void label_and_kind_are_told(struct kunit *test)
+{
+	struct ioasid_alloc arg = {
+		.kind = IOASID_KIND_MAPPED,
+		.label = "1234567890123456789012345678901",
+	};
+	struct ioasid_space_info info = { .parent = 7, .mapped = 7 };
+	struct itest *it;
+
+	itest_memory(test);
+	it = itest_open(test);
+	KUNIT_ASSERT_EQ(test, ITEST_CMD(it, IOASID_ALLOC, &arg), 0);
+	info.ioasid = arg.ioasid;
+	KUNIT_ASSERT_EQ(test, ITEST_CMD(it, IOASID_SPACE_INFO, &info), 0);
+	KUNIT_EXPECT_STREQ(test, info.label, arg.label);
+	KUNIT_EXPECT_EQ(test, info.kind, (u32)IOASID_KIND_MAPPED);
+	KUNIT_EXPECT_EQ(test, info.parent, 0U);
+	KUNIT_EXPECT_EQ(test, info.mapped, 0ULL);
+	KUNIT_EXPECT_EQ(test, info.nr_ranges, 1U);
+	KUNIT_EXPECT_EQ(test, info.page_sizes, (u64)PAGE_MASK);
+}
+
+/* Page sizes are what all domains have; the totals are of this space */
+static void info_is_of_this_space(struct kunit *test)
+{
+	struct itest_domain *d[2] = {
+		itest_domain_new(test), itest_domain_new(test),
+	};
+	struct ioasid_space_info info = {};
+	struct ioasid_space *space;
+	struct ioasid_explain why;
+	struct ioasid_copy copy;
+	struct itest *it;
+	u32 id, other;
+
+	itest_memory(test);
+	it = itest_open(test);
+	id = itest_alloc_space(it);
+	other = itest_alloc_space(it);
+	ioasid_explain_init(&why);
+	space = ioasid_space_get(it->ctx, id, &why);
+	KUNIT_ASSERT_FALSE(test, IS_ERR(space));
+	itest_space_add_domain(test, space, d[0]);
+	itest_space_add_domain(test, space, d[1]);
+	d[1]->domain.pgsize_bitmap = SZ_4K | SZ_1G;
+	KUNIT_EXPECT_EQ(test, itest_map_one(it, other, SZ_1M, ITEST_MEM, SZ_16K,
+					    IOASID_MAP_READ), 0);
+	KUNIT_EXPECT_EQ(test, itest_map_one(it, id, SZ_1M, ITEST_MEM, SZ_8K,
+					    IOASID_MAP_READ), 0);
+	copy = (struct ioasid_copy) {
+		.flags = IOASID_MAP_READ, .src_ioasid = other,
+		.dst_ioasid = id, .src_iova = SZ_1M, .length = SZ_16K,
+	};
+	KUNIT_EXPECT_EQ(test, ITEST_CMD(it, IOASID_COPY, &copy), 0);
+	info.ioasid = id;
+	KUNIT_ASSERT_EQ(test, ITEST_CMD(it, IOASID_SPACE_INFO, &info), 0);
+	KUNIT_EXPECT_EQ(test, info.nr_domains, 2U);
+	KUNIT_EXPECT_EQ(test, info.page_sizes, (u64)(SZ_4K | SZ_1G));
+	KUNIT_EXPECT_EQ(test, info.nr_mappings, 2ULL);
+	KUNIT_EXPECT_EQ(test, info.mapped, (u64)SZ_8K + SZ_16K);
+	KUNIT_EXPECT_EQ(test, info.pinned, (u64)SZ_8K);
+	KUNIT_EXPECT_EQ(test, itest_unmap(it, id, NULL, 0, NULL), 0);
+	itest_space_del_domain(space, d[0]);
+	itest_space_del_domain(space, d[1]);
+	ioasid_space_put(space);
+}
+
+/* Freed, it lets nobody in and has no memory, whoever still refers to it */
+static void free_does_not_wait(struct kunit *test)
+{
+	struct ioasid_space *space;
+	struct ioasid_explain why;
+	struct itest *it;
+	u32 id;
+
+	itest_memory(test);
+	it = itest_open(test);
+	id = itest_alloc_space(it);
+	KUNIT_ASSERT_EQ(test, itest_map_one(it, id, 0, ITEST_MEM, SZ_64K,
+					    IOASID_MAP_READ), 0);
+	ioasid_explain_init(&why);
+	space = ioasid_space_get(it->ctx, id, &why);
+	KUNIT_ASSERT_FALSE(test, IS_ERR(space));
+	KUNIT_EXPECT_EQ(test, itest_free_space(it, id), 0);
+	KUNIT_EXPECT_EQ(test, atomic64_read(&it->ctx->pinned), 0LL);
+	KUNIT_EXPECT_EQ(test, itest_info(it).nr_spaces, 0U);
+	KUNIT_EXPECT_EQ(test, kref_read(&space->ref), 1U);
+	KUNIT_EXPECT_EQ(test, ioasid_space_lock(space, &why), -ENOENT);
+	KUNIT_EXPECT_EQ(test, why.code, (u32)IOASID_REASON_NO_SPACE_ID);
+	KUNIT_EXPECT_FALSE(test, ioasid_space_release_id(space));
+	KUNIT_EXPECT_TRUE(test, IS_ERR(ioasid_space_enter(it->ctx, id, &why)));
+	/* Nobody has left it locked */
+	KUNIT_EXPECT_TRUE(test, down_write_trylock(&space->rwsem));
+	up_write(&space->rwsem);
+	ioasid_space_put(space);
+}
+
+/* A space that is freed while a command waits for it, or that is killed */
+static void killed_while_waiting(struct kunit *test)
+{
+	struct ioasid_space *space;
+	struct ioasid_explain why;
+	struct itest *it;
+	u32 id;
+
+	itest_memory(test);
+	it = itest_open(test);
+	id = itest_alloc_space(it);
+	ioasid_explain_init(&why);
+	space = ioasid_space_get(it->ctx, id, &why);
+	KUNIT_ASSERT_FALSE(test, IS_ERR(space));
+	down_write(&space->rwsem);
+	itest_set_killed(true);
+	lockdep_off();
+	KUNIT_EXPECT_EQ(test, PTR_ERR(ioasid_space_enter(it->ctx, id, &why)),
+			(long)-EINTR);
+	KUNIT_EXPECT_EQ(test, why.code, (u32)IOASID_REASON_KILLED);
+	/* Who waits for a writer that runs would spin for ever */
+	downgrade_write(&space->rwsem);
+	ioasid_explain_init(&why);
+	KUNIT_EXPECT_EQ(test, ioasid_space_lock(space, &why), -EINTR);
+	KUNIT_EXPECT_EQ(test, why.code, (u32)IOASID_REASON_KILLED);
+	lockdep_on();
+	itest_set_killed(false);
+	up_read(&space->rwsem);
+	KUNIT_EXPECT_EQ(test, kref_read(&space->ref), 2U);
+	/* A device is attached: it cannot be freed */
+	space->nr_devices = 1;
+	ITEST_EXPECT_ERR(it, itest_free_space(it, id), -EBUSY,
+			 IOASID_REASON_IN_USE);
+	space->nr_devices = 0;
+	/* Dead between looking it up and entering */
+	space->dead = true;
+	KUNIT_EXPECT_EQ(test, PTR_ERR(ioasid_space_enter(it->ctx, id, &why)),
+			(long)-ENOENT);
+	ITEST_EXPECT_ERR(it, itest_free_space(it, id), -ENOENT,
+			 IOASID_REASON_NO_SPACE_ID);
+	space->dead = false;
+	ioasid_space_put(space);
+}
+
+/**
+ * struct visitor - enters spaces while they come and go
+ * @ctx: context
+ * @stop: no more
+ * @entered: times it got in
+ * @missed: times there was none
+ * @done: it has ended
+ */
+struct visitor {
+	struct ioasid_ctx *ctx;
+	bool stop;
+	u32 entered;
+	u32 missed;
+	struct completion done;
+};
+
+static int visit(void *data)
+{
+	struct visitor *v = data;
+	struct ioasid_space *space;
+	struct ioasid_explain why;
+
+	while (!READ_ONCE(v->stop)) {
+		ioasid_explain_init(&why);
+		space = ioasid_space_enter(v->ctx, 1, &why);
+		if (IS_ERR(space)) {
+			v->missed++;
+			/* Nothing else here lets others run */
+			schedule_timeout_uninterruptible(1);
+			continue;
+		}
+		v->entered++;
+		WARN_ON(space->dead || space->ctx != v->ctx);
+		schedule();
+		ioasid_space_leave(space);
+	}
+	complete(&v->done);
+	return 0;
+}
+
+static void visitors_and_free(struct kunit *test)
+{
+	struct visitor *v = kunit_kcalloc(test, 3, sizeof(*v), GFP_KERNEL);
+	struct task_struct *t;
+	struct rnd_state rnd;
+	unsigned long end;
+	struct itest *it;
+	u32 i;
+
+	KUNIT_ASSERT_NOT_NULL(test, v);
+	itest_seed(test, &rnd);
+	itest_memory(test);
+	it = itest_open(test);
+	for (i = 0; i < 3; i++) {
+		v[i].ctx = it->ctx;
+		init_completion(&v[i].done);
+		t = kthread_run(visit, &v[i], "ioasid-test-%u", i);
+		KUNIT_ASSERT_FALSE(test, IS_ERR(t));
+	}
+	end = jiffies + HZ / 2;
+	while (time_before(jiffies, end)) {
+		KUNIT_EXPECT_EQ(test, itest_alloc_space(it), 1U);
+		schedule_timeout_uninterruptible(itest_below(&rnd, 3));
+		KUNIT_EXPECT_EQ(test, itest_free_space(it, 1), 0);
+	}
+	/* Now it stays, so that they get in even on one slow processor */
+	KUNIT_EXPECT_EQ(test, itest_alloc_space(it), 1U);
+	for (i = 0; i < 3; i++) {
+		while (!READ_ONCE(v[i].entered))
+			schedule_timeout_interruptible(1);
+		WRITE_ONCE(v[i].stop, true);
+		wait_for_completion(&v[i].done);
+	}
+	itest_close(it);
+}
+
+/* Which ranges are usable, as a program sees it; NULL to reserve nothing */
+static void check_told(struct itest *it, u32 id,
+		       const struct ioasid_iova_range *want, u32 nr)
+{
+	struct ioasid_space_info info = {
+		.ioasid = id, .nr_ranges = nr, .ranges = ITEST_VEC,
+	};
+	struct ioasid_iova_range got[8];
+
+	KUNIT_ASSERT_LE(it->test, nr, (u32)ARRAY_SIZE(got));
+	KUNIT_ASSERT_EQ(it->test, ITEST_CMD(it, IOASID_SPACE_INFO, &info), 0);
+	KUNIT_ASSERT_EQ(it->test, info.nr_ranges, nr);
+	itest_get_user(it->test, got, ITEST_VEC, nr * sizeof(*got));
+	KUNIT_EXPECT_MEMEQ(it->test, got, want, nr * sizeof(*got));
+	/* Too little room: the number is told all the same */
+	info.nr_ranges = nr - 1;
+	ITEST_EXPECT_ERR(it, ITEST_CMD(it, IOASID_SPACE_INFO, &info), -EMSGSIZE,
+			 IOASID_REASON_LIMIT);
+	KUNIT_EXPECT_EQ(it->test, info.nr_ranges, nr);
+	KUNIT_EXPECT_EQ(it->test, it->ext.value, (u64)nr);
+	/* No room wanted: that is fine */
+	info.ranges = 0;
+	info.nr_ranges = 0;
+	KUNIT_EXPECT_EQ(it->test, ITEST_CMD(it, IOASID_SPACE_INFO, &info), 0);
+	KUNIT_EXPECT_EQ(it->test, info.nr_ranges, nr);
+}
+
+static int do_reserve(struct itest *it, u32 id,
+		      const struct ioasid_iova_range *r, u32 nr)
+{
+	struct ioasid_reserve arg = {
+		.ioasid = id, .nr = nr, .ranges = ITEST_VEC,
+	};
+
+	if (nr)
+		itest_put_user(it->test, ITEST_VEC, r, nr * sizeof(*r));
+	return ITEST_CMD(it, IOASID_RESERVE, &arg);
+}
+
+static void reserve_replaces(struct kunit *test)
+{
+	static const struct ioasid_iova_range all[] = { { 0, U64_MAX } };
+	static const struct ioasid_iova_range ends[] = {
+		{ 0, SZ_1M - 1 }, { SZ_1G, SZ_2G - 1 },
+		{ -(u64)SZ_1M, U64_MAX },
+	};
+	static const struct ioasid_iova_range between[] = {
+		{ SZ_1M, SZ_1G - 1 }, { SZ_2G, -(u64)SZ_1M - 1 },
+	};
+	static const struct ioasid_iova_range collide[] = {
+		{ 0, SZ_1M - 1 }, { SZ_2G + SZ_4K, SZ_2G + SZ_8K - 1 },
+	};
+	struct itest *it;
+	u32 id;
+
+	itest_memory(test);
+	it = itest_open(test);
+	id = itest_alloc_space(it);
+	check_told(it, id, all, 1);
+	KUNIT_EXPECT_EQ(test, do_reserve(it, id, ends, ARRAY_SIZE(ends)), 0);
+	check_told(it, id, between, ARRAY_SIZE(between));
+	ITEST_EXPECT_ERR(it, itest_map_one(it, id, SZ_1G, ITEST_MEM, SZ_4K,
+					   IOASID_MAP_READ), -ERANGE,
+			 IOASID_REASON_UNUSABLE);
+	KUNIT_EXPECT_EQ(test, itest_map_one(it, id, SZ_2G, ITEST_MEM, SZ_64K,
+					    IOASID_MAP_READ), 0);
+	/* What fails leaves the list as it was */
+	ITEST_EXPECT_ERR(it, do_reserve(it, id, collide, ARRAY_SIZE(collide)),
+			 -EADDRINUSE, IOASID_REASON_RESERVED);
+	KUNIT_EXPECT_EQ(test, it->ext.index, 1U);
+	KUNIT_EXPECT_EQ(test, it->ext.value, (u64)SZ_2G);
+	check_told(it, id, between, ARRAY_SIZE(between));
+	/* All: nothing is usable any more */
+	KUNIT_EXPECT_EQ(test, itest_unmap(it, id, NULL, 0, NULL), 0);
+	KUNIT_EXPECT_EQ(test, do_reserve(it, id, all, 1), 0);
+	{
+		struct ioasid_space_info info = {
+			.ioasid = id, .ranges = ITEST_HOLE,
+		};
+
+		KUNIT_EXPECT_EQ(test, ITEST_CMD(it, IOASID_SPACE_INFO, &info),
+				0);
+		KUNIT_EXPECT_EQ(test, info.nr_ranges, 0U);
+	}
+	KUNIT_EXPECT_EQ(test, do_reserve(it, id, NULL, 0), 0);
+	check_told(it, id, all, 1);
+}
+
+static struct kunit_case ioasid_space_cases[] = {
+	KUNIT_CASE(random_ids),
+	KUNIT_CASE(label_and_kind_are_told),
+	KUNIT_CASE(info_is_of_this_space),
+	KUNIT_CASE(free_does_not_wait),
+	KUNIT_CASE(killed_while_waiting),
+	KUNIT_CASE(visitors_and_free),
+	KUNIT_CASE(reserve_replaces),
+	{}
+};
+
+static struct kunit_suite ioasid_space_suite = {
+	.name = "ioasid_space",
+	.test_cases = ioasid_space_cases,
+};
+kunit_test_suite(ioasid_space_suite);
