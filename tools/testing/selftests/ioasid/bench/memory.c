@@ -70,13 +70,20 @@ static void advise(const struct memory *m)
 		bench_die("madvise: %s", strerror(errno));
 }
 
+/*
+ * By the kernel where there are no huge pages: a page fault is very slow on a
+ * machine that is a program, and its memory has no layout that would matter.
+ */
 static void touch(struct memory *m)
 {
 	u32 nr = m->length / T_PAGE, i;
 	u32 *order = m->layout == SHUFFLED ? shuffled(nr) : NULL;
 
-	for (i = 0; i < nr; i++)
-		m->addr[(order ? order[i] : i) * T_PAGE] = 1;
+	if (memory_available(HUGE))
+		for (i = 0; i < nr; i++)
+			m->addr[(order ? order[i] : i) * T_PAGE] = 1;
+	else if (madvise(m->addr, m->length, MADV_POPULATE_WRITE))
+		bench_die("MADV_POPULATE_WRITE: %s", strerror(errno));
 	free(order);
 }
 
