@@ -50,7 +50,8 @@ static void open_kcov(void)
 		die("KCOV cannot be mapped");
 }
 
-int LLVMFuzzerInitialize(int *argc, char ***argv)
+/* Not before the first program: what only hands programs out must not keep the devices */
+static void set_up(void)
 {
 	const char *path = getenv("IOASID_FUZZ_LAST");
 	int i, nr = 0;
@@ -70,7 +71,6 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 		}
 	pins = t_pinned_pages();
 	fprintf(stderr, "fuzz: %d devices, fail-nth %s\n", nr, ops.nth_fd < 0 ? "no" : "yes");
-	return 0;
 }
 
 /* Edges, not places: that a branch was taken after another one is news */
@@ -121,6 +121,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	int ret;
 
+	if (kcov < 0)
+		set_up();
 	keep(data, size);
 	if (ioctl(kcov, KCOV_ENABLE, KCOV_TRACE_PC))
 		die("KCOV cannot be enabled");
