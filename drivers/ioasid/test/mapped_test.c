@@ -406,6 +406,7 @@ static struct world *new_world(struct kunit *test)
 		for (i = 0; i < NR_DOMAINS; i++) {
 			w->d[s][i] = itest_domain_new(test);
 			w->d[s][i]->check_pins = true;
+			w->d[s][i]->fail_err = 0;
 			/* Small pages only, so that there are many calls */
 			w->d[s][i]->domain.pgsize_bitmap = SZ_4K;
 			itest_space_add_domain(test, w->space[s], w->d[s][i]);
@@ -632,6 +633,18 @@ static void killed_while_copying(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, itest_info(it).pinned, 0ULL);
 }
 
+/* Leaves the space unlocked, whatever the test thinks of the outcome */
+static int fill(struct ioasid_space *space, struct ioasid_domain *own,
+		struct ioasid_explain *why)
+{
+	int rc;
+
+	down_write(&space->rwsem);
+	rc = ioasid_mapped_fill(space, own, why);
+	up_write(&space->rwsem);
+	return rc;
+}
+
 /* A domain that comes later gets all, or is empty; addresses have their end */
 static void fill_a_new_domain(struct kunit *test)
 {
@@ -650,16 +663,15 @@ static void fill_a_new_domain(struct kunit *test)
 	space = ioasid_space_get(it->ctx, id, &why);
 	KUNIT_ASSERT_FALSE(test, IS_ERR(space));
 	/* Nothing to fill, and nothing to flush */
-	KUNIT_EXPECT_EQ(test, ioasid_mapped_fill(space, &own, &why), 0);
+	KUNIT_EXPECT_EQ(test, fill(space, &own, &why), 0);
 	KUNIT_EXPECT_EQ(test, d->nr_flush, 0U);
 	for (i = 0; i < 8; i++)
 		KUNIT_ASSERT_EQ(test, itest_map_one(it, id, (u64)i * SZ_1G, ITEST_MEM,
 						    (i + 1) * PAGE_SIZE, RW), 0);
-	down_write(&space->rwsem);
 	for (nth = 1;; nth++) {
 		d->fail_map = nth;
 		ioasid_explain_init(&why);
-		rc = ioasid_mapped_fill(space, &own, &why);
+		rc = fill(space, &own, &why);
 		itest_domain_check(test, d);
 		if (!rc)
 			break;
@@ -672,16 +684,15 @@ static void fill_a_new_domain(struct kunit *test)
 	d->fail_map = 0;
 	d->domain.geometry.force_aperture = true;
 	d->domain.geometry.aperture_end = 7ULL * SZ_1G + 8 * PAGE_SIZE - 1;
-	KUNIT_EXPECT_EQ(test, ioasid_mapped_fill(space, &own, &why), 0);
+	KUNIT_EXPECT_EQ(test, fill(space, &own, &why), 0);
 	itest_domain_empty(test, d);
 	d->domain.geometry.aperture_end--;
 	ioasid_explain_init(&why);
-	KUNIT_EXPECT_EQ(test, ioasid_mapped_fill(space, &own, &why), -ERANGE);
+	KUNIT_EXPECT_EQ(test, fill(space, &own, &why), -ERANGE);
 	KUNIT_EXPECT_EQ(test, why.code, (u32)IOASID_REASON_APERTURE);
 	KUNIT_EXPECT_EQ(test, why.value, 7ULL * SZ_1G);
 	KUNIT_EXPECT_EQ(test, d->pages, 0ULL);
 	itest_domain_check(test, d);
-	up_write(&space->rwsem);
 	ioasid_space_put(space);
 }
 
