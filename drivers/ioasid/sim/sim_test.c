@@ -824,6 +824,53 @@ static void flush_drains(struct kunit *test)
 	KUNIT_EXPECT_GE(test, h.done, 200);
 }
 
+struct long_dma {
+	struct ioasid_sim_dev *sdev;
+	void *buf;
+	int rc;
+	bool done;
+};
+
+static int long_dma_fn(void *data)
+{
+	struct long_dma *l = data;
+	unsigned int i;
+
+	for (i = 0; i < 2000 && !l->rc; i++)
+		l->rc = ioasid_sim_dma(l->sdev, 0, 0, l->buf, SZ_512K, SIM_WRITE, NULL);
+	WRITE_ONCE(l->done, true);
+	while (!kthread_should_stop())
+		usleep_range(100, 200);
+	return 0;
+}
+
+/* A reset ends an access that has begun, at the next page */
+static void reset_ends_dma(struct kunit *test)
+{
+	struct sim_unit *unit = sim_test_start(test, &test_cfg);
+	struct long_dma l = { .sdev = test_endpoint(unit, 0) };
+	struct sim_domain *domain = test_domain(test, unit, 0);
+	struct page *page = sim_test_page(test);
+	struct task_struct *task;
+	unsigned int i;
+
+	l.buf = kunit_kzalloc(test, SZ_512K, GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, l.buf);
+	for (i = 0; i < SZ_512K / SZ_4K; i++)
+		test_map(test, domain, i * SZ_4K, page, TEST_RW);
+	KUNIT_ASSERT_EQ(test, sim_attach(l.sdev, 0, domain), 0);
+	test_detach_at_end(test, l.sdev);
+	task = kthread_run(long_dma_fn, &l, "ioasid-sim-test");
+	KUNIT_ASSERT_FALSE(test, IS_ERR(task));
+	/* One may come between two accesses */
+	for (i = 0; i < 1000 && !READ_ONCE(l.done); i++) {
+		usleep_range(500, 1000);
+		ioasid_sim_reset(l.sdev);
+	}
+	stop_hammer(task);
+	KUNIT_EXPECT_EQ(test, l.rc, -ECANCELED);
+}
+
 /* --- the core --- */
 
 static void groups_are_shared(struct kunit *test)
@@ -887,6 +934,7 @@ static struct kunit_case sim_cases[] = {
 	KUNIT_CASE(nested_random),
 	KUNIT_CASE(dirty_bits),
 	KUNIT_CASE(flush_drains),
+	KUNIT_CASE(reset_ends_dma),
 	KUNIT_CASE(groups_are_shared),
 	KUNIT_CASE(parameters_are_obeyed),
 	{ }
