@@ -333,6 +333,7 @@ static void limit_is_exact(struct kunit *test)
  * struct racer - one of those that charge the same user at once
  * @p: who
  * @ctx: where
+ * @cred: as whom
  * @over: times that more was charged than the limit
  * @denied: times that it was refused
  * @done: it has ended

@@ -493,6 +493,7 @@ static void many_areas(struct kunit *test)
  * @border: where cells begin
  * @att: attached groups, or NULL
  * @dom: domains
+ * @page_table: of each of @dom
  * @in: which of @dom are there
  */
 struct constraints {
