@@ -50,6 +50,8 @@ module_param_named(no_dirty, sim_cfg.no_dirty, bool, 0444);
 MODULE_PARM_DESC(no_dirty, "no dirty tracking");
 module_param_named(no_huge, sim_cfg.no_huge, bool, 0444);
 MODULE_PARM_DESC(no_huge, "4 KiB pages only");
+module_param_named(no_share, sim_cfg.no_share, bool, 0444);
+MODULE_PARM_DESC(no_share, "a unit takes no page table of another one");
 module_param_named(negative, sim_cfg.negative, bool, 0444);
 MODULE_PARM_DESC(negative, "cache also that nothing is there, until it is flushed");
 

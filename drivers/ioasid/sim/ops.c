@@ -39,6 +39,8 @@ static int sim_attach_pasid(struct iommu_domain *domain, struct device *dev, u32
 		return -EINVAL;
 	if (sim->kind == SIM_PAGING && sim->table.addr_bits > sdev->unit->cfg.addr_bits)
 		return -EINVAL;
+	if (sim->kind == SIM_PAGING && sdev->unit->cfg.no_share && sim->cfg != &sdev->unit->cfg)
+		return -EINVAL;
 	return sim_attach(sdev, pasid, sim);
 }
 

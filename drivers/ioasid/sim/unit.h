@@ -93,6 +93,7 @@ static inline bool sim_is_leaf(u64 pte, unsigned int level)
  * @no_enforce: enforce_cache_coherency() fails
  * @no_dirty: no dirty tracking
  * @no_huge: 4 KiB pages only
+ * @no_share: a domain is good for the unit only that it was made for
  * @negative: not-present entries are cached too ("caching mode")
  * @name: of the endpoint devices
  */
@@ -110,6 +111,7 @@ struct sim_config {
 	bool no_enforce;
 	bool no_dirty;
 	bool no_huge;
+	bool no_share;
 	bool negative;
 	const char *name;
 };
