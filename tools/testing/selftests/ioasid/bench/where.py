@@ -97,7 +97,9 @@ KINDS = (("ioasid_cmd_map", "map"), ("ioasid_cmd_unmap", "unmap"),
          ("ioasid_vfio_attach", "attach"), ("ioasid_vfio_detach", "detach"),
          ("vfio_df_ioctl_attach_pt", "attach"), ("vfio_df_ioctl_detach_pt", "detach"),
          ("vfio_iommu_type1_attach_group", "attach"), ("vfio_iommu_type1_detach_group", "detach"),
-         ("__fput", "close"))
+         ("ioasid_release", "close"), ("iommufd_fops_release", "close"),
+         ("vfio_device_fops_release", "close"), ("vfio_group_fops_release", "close"),
+         ("vfio_fops_release", "close"))
 
 
 def has(tree, name):
