@@ -178,17 +178,12 @@ void ioasid_vfio_forget(struct ioasid_vfio_device *device)
 static int ioasid_vfio_check_attach(struct ioasid_vfio_command *cmd,
 				    const struct vfio_device_attach *arg)
 {
-	if (arg->__reserved) {
-		cmd->why.value = arg->__reserved;
-		return ioasid_fail(&cmd->why, -EOPNOTSUPP, IOASID_REASON_FLAGS,
-				   "a reserved field is not zero");
-	}
 	if (!(arg->flags & VFIO_DEVICE_ATTACH_KNOW))
 		return 0;
 	if (arg->flags & IOASID_ATTACH_REPLACE)
 		return ioasid_fail(&cmd->why, -EINVAL, IOASID_REASON_VALUE,
 				   "a device that is only made known replaces nothing");
-	if (arg->ioasid || arg->pasid != IOASID_RID)
+	if (arg->ioasid || arg->pasid != IOASID_RID || arg->vpasid)
 		return ioasid_fail(&cmd->why, -EINVAL, IOASID_REASON_VALUE,
 				   "a device that is only made known has no space and no PASID");
 	return 0;
@@ -251,6 +246,8 @@ static int ioasid_vfio_attach_device(struct ioasid_vfio_command *cmd,
 		.ioasid = arg->ioasid,
 		.owner = "vfio",
 		.cookie = arg->cookie,
+		.vpasid = arg->vpasid,
+		.pasid = &arg->pasid,
 		.unsafe_interrupts =
 			READ_ONCE(ioasid_vfio_allow_unsafe_interrupts),
 	};
@@ -270,13 +267,15 @@ static int ioasid_vfio_attach_device(struct ioasid_vfio_command *cmd,
  * Tried before the deed, so that an attach is not lost for want of an answer;
  * never under a lock, since writing to user memory can take forever.
  */
-static int ioasid_vfio_put_dev_id(struct ioasid_vfio_command *cmd, u32 dev_id)
+static int ioasid_vfio_put_answer(struct ioasid_vfio_command *cmd,
+				  const struct vfio_device_attach *arg)
 {
 	struct vfio_device_attach __user *uarg = cmd->uptr;
 
-	if (put_user(dev_id, &uarg->dev_id))
+	if (put_user(arg->dev_id, &uarg->dev_id) ||
+	    put_user(arg->pasid, &uarg->pasid))
 		return ioasid_fail(&cmd->why, -EFAULT, IOASID_REASON_POINTER,
-				   "cannot write dev_id");
+				   "cannot write the answer");
 	return 0;
 }
 
@@ -290,7 +289,7 @@ static int ioasid_vfio_do_attach(struct ioasid_vfio_command *cmd,
 	int rc = ioasid_vfio_check_attach(cmd, arg);
 
 	if (!rc)
-		rc = ioasid_vfio_put_dev_id(cmd, arg->dev_id);
+		rc = ioasid_vfio_put_answer(cmd, arg);
 	if (rc)
 		return rc;
 	sva = sva_get_from_fd(arg->ioasid_fd, &cmd->why);
@@ -303,7 +302,7 @@ static int ioasid_vfio_do_attach(struct ioasid_vfio_command *cmd,
 	}
 	if (!keep)
 		sva_put(sva);
-	return rc ?: ioasid_vfio_put_dev_id(cmd, arg->dev_id);
+	return rc ?: ioasid_vfio_put_answer(cmd, arg);
 }
 
 /**
@@ -325,7 +324,7 @@ long ioasid_vfio_attach(void *iommu_data, unsigned long arg)
 	ioasid_explain_init(&cmd.why);
 	rc = ioasid_vfio_get_struct(&cmd, &attach, sizeof(attach),
 				    offsetofend(struct vfio_device_attach,
-						__reserved),
+						vpasid),
 				    header.argsz, IOASID_VFIO_ATTACH_FLAGS);
 	if (!rc)
 		rc = ioasid_vfio_do_attach(&cmd, &attach, iommu_data);

@@ -26,6 +26,8 @@ struct ioasid_ctx *ioasid_ctx_create(void)
 	INIT_LIST_HEAD(&ctx->payers);
 	xa_init_flags(&ctx->spaces, XA_FLAGS_ALLOC1 | XA_FLAGS_ACCOUNT);
 	xa_init_flags(&ctx->devices, XA_FLAGS_ALLOC1 | XA_FLAGS_ACCOUNT);
+	xa_init_flags(&ctx->pasids, XA_FLAGS_ACCOUNT);
+	xa_init_flags(&ctx->queues, XA_FLAGS_ALLOC1 | XA_FLAGS_ACCOUNT);
 	ctx->nr = atomic_inc_return(&ioasid_last_ctx);
 	ctx->opener = task_tgid_nr(current);
 	ioasid_debugfs_add(ctx);
@@ -53,9 +55,11 @@ static void ioasid_ctx_free(struct kref *ref)
 
 	ioasid_debugfs_remove(ctx);
 	ioasid_ctx_free_spaces(ctx);
+	ioasid_pasid_free_all(ctx);
 	if (ctx->payer)
 		ioasid_payer_put(ctx, ctx->payer);
-	WARN_ON(!xa_empty(&ctx->spaces) || !xa_empty(&ctx->devices));
+	WARN_ON(!xa_empty(&ctx->spaces) || !xa_empty(&ctx->devices) ||
+		!xa_empty(&ctx->queues));
 	WARN_ON(!list_empty(&ctx->payers) || atomic64_read(&ctx->pinned));
 	xa_destroy(&ctx->spaces);
 	xa_destroy(&ctx->devices);
@@ -244,10 +248,12 @@ int ioasid_cmd_get_info(struct ioasid_command *cmd)
 	unsigned long id;
 
 	ioasid_explain_init(&gone);
-	if (info->__reserved)
-		return ioasid_fail(cmd->why, -EOPNOTSUPP, IOASID_REASON_FLAGS,
-				   "a reserved field is not zero");
-	info->caps = IOASID_CAP_MAPPED | IOASID_CAP_FILE | IOASID_CAP_REPLACE;
+	info->caps = IOASID_CAP_MAPPED | IOASID_CAP_FILE | IOASID_CAP_REPLACE |
+		     IOASID_CAP_PASID;
+	if (IS_ENABLED(CONFIG_IOMMU_SVA))
+		info->caps |= IOASID_CAP_MM;
+	if (IS_ENABLED(CONFIG_IOMMU_IOPF))
+		info->caps |= IOASID_CAP_FAULT;
 	info->max_vector = IOASID_MAX_VECTOR;
 	info->page_size = PAGE_SIZE;
 	info->nr_mappings = 0;
@@ -255,6 +261,7 @@ int ioasid_cmd_get_info(struct ioasid_command *cmd)
 	mutex_lock(&ctx->lock);
 	info->account_mode = ctx->account_mode;
 	info->nr_devices = ctx->nr_devices;
+	info->nr_pasids = ctx->nr_pasids;
 	info->nr_spaces = atomic_read(&ctx->nr_spaces);
 	mutex_unlock(&ctx->lock);
 	xa_for_each(&ctx->spaces, id, space) {

@@ -51,8 +51,9 @@ static u32 ioasid_pci_caps(struct device *dev)
 	struct pci_dev *pdev;
 	u32 caps = 0;
 
+	/* Elsewhere the firmware says how many PASIDs a device has */
 	if (!dev_is_pci(dev))
-		return 0;
+		return dev->iommu->max_pasids ? IOASID_DEVICE_PASID : 0;
 	pdev = to_pci_dev(dev);
 	/* The width alone does not tell: enabling can have failed */
 	if (ioasid_pasid_enabled(pdev) && dev->iommu->max_pasids)
@@ -83,7 +84,7 @@ static u32 ioasid_device_caps(struct ioasid_device *idev)
 		caps |= IOASID_DEVICE_ENFORCE_COHERENT;
 	if (iommu_group_has_isolated_msi(group))
 		caps |= IOASID_DEVICE_ISOLATED_MSI;
-	if (idev->rid)
+	if (ioasid_device_link(idev, IOASID_RID))
 		caps |= IOASID_DEVICE_ATTACHED;
 	iommu_group_for_each_dev(group, &devices, ioasid_count_device);
 	if (devices == 1)
@@ -105,6 +106,17 @@ struct ioasid_description {
 	u32 hw_info_len;
 };
 
+static u32 ioasid_count_pasids(struct ioasid_device *idev)
+{
+	struct ioasid_link *link;
+	unsigned long number;
+	u32 nr = 0;
+
+	xa_for_each_start(&idev->links, number, link, 1)
+		nr++;
+	return nr;
+}
+
 /* ctx->lock is held: the user's memory must not be touched */
 static int ioasid_device_describe(struct ioasid_device *idev,
 				  struct ioasid_device_info *arg,
@@ -112,13 +124,16 @@ static int ioasid_device_describe(struct ioasid_device *idev,
 				  struct ioasid_explain *why)
 {
 	struct device *dev = idev->dev;
+	struct ioasid_link *rid;
 
 	arg->caps = ioasid_device_caps(idev);
 	arg->cookie = idev->cookie;
 	arg->group_id = iommu_group_id(idev->group->group);
 	arg->pasid_bits = arg->caps & IOASID_DEVICE_PASID ?
 			  ilog2(dev->iommu->max_pasids) : 0;
-	arg->ioasid = idev->rid ? idev->rid->space->id : 0;
+	rid = ioasid_device_link(idev, IOASID_RID);
+	arg->ioasid = rid ? rid->att->space->id : 0;
+	arg->nr_pasids = ioasid_count_pasids(idev);
 	strscpy_pad(arg->name, dev_name(dev), sizeof(arg->name));
 	strscpy_pad(arg->owner, idev->owner, sizeof(arg->owner));
 	desc->ranges = ioasid_group_ranges(idev, &desc->nr_ranges, why);
@@ -179,6 +194,9 @@ int ioasid_cmd_device_info(struct ioasid_command *cmd)
 	struct ioasid_device *idev;
 	int rc = -ENOENT;
 
+	if (arg->__reserved)
+		return ioasid_fail(cmd->why, -EOPNOTSUPP, IOASID_REASON_FLAGS,
+				   "a reserved field is not zero");
 	mutex_lock(&cmd->ctx->lock);
 	idev = ioasid_device_by_id(cmd->ctx, arg->dev_id, cmd->why);
 	if (idev)

@@ -27,6 +27,7 @@
 #include "compat/compat.h"
 
 struct dentry;
+struct ioasid_queue;
 struct mm_struct;
 struct seq_file;
 struct user_struct;
@@ -45,6 +46,9 @@ struct user_struct;
  * @pinned: pages pinned
  * @nr_spaces: spaces
  * @nr_devices: devices
+ * @pasids: PASID -> struct ioasid_pasid
+ * @nr_pasids: PASIDs
+ * @queues: queue_id -> struct ioasid_queue
  * @opener: process that opened the device, for people
  * @debugfs: its directory
  */
@@ -61,6 +65,9 @@ struct ioasid_ctx {
 	atomic64_t pinned;
 	atomic_t nr_spaces;
 	u32 nr_devices;
+	struct xarray pasids;
+	u32 nr_pasids;
+	struct xarray queues;
 	pid_t opener;
 	struct dentry *debugfs;
 };
@@ -183,6 +190,9 @@ struct ioasid_domain {
  * @ctx: the context; outlives its spaces
  * @id: ioasid
  * @kind: enum ioasid_kind
+ * @mm: the process of an mm space; mm_count is held
+ * @faults: devices may send page requests
+ * @queue: where they go, or NULL; changes under ioasid_ctx.lock
  * @label: name for people
  * @rwsem: see the top of this file
  * @dead: freed; commands that still hold a reference get ENOENT
@@ -208,6 +218,9 @@ struct ioasid_space {
 	struct ioasid_ctx *ctx;
 	u32 id;
 	u32 kind;
+	struct mm_struct *mm;
+	bool faults;
+	struct ioasid_queue __rcu *queue;
 	char label[sizeof_field(struct ioasid_alloc, label)];
 	struct rw_semaphore rwsem;
 	bool dead;
@@ -233,38 +246,42 @@ struct ioasid_space {
  * @link: in the list of all
  * @users: devices known, in whatever context
  * @group: IOMMU group; referenced
- * @lock: @attachments
- * @attachments: struct ioasid_attachment
+ * @lock: @table, and the links of its attachments
+ * @table: PASID or IOASID_RID -> struct ioasid_attachment
  */
 struct ioasid_group {
 	struct list_head link;
 	u32 users;
 	struct iommu_group *group;
 	struct mutex lock;
-	struct list_head attachments;
+	struct xarray table;
 };
 
 /**
  * struct ioasid_attachment - (group, RID or PASID) -> space
- * @link: in ioasid_group.attachments
  * @space_link: in ioasid_space.attachments
+ * @links: struct ioasid_link: the devices of the group that share it
  * @group: the group
  * @space: the space; referenced
- * @domain: the page table of it that the group uses
+ * @domain: the page table of it that the group uses; NULL for an mm space
  * @pasid: PASID or IOASID_RID
- * @devices: devices of the group that share it
+ * @queue: where its page requests go before the space's, or NULL
+ * @ended: detached: its page requests are refused
+ * @buried: when it ended, in jiffies
  * @handle: what the IOMMU core keeps; a fresh one for each attach
  * @nr_reserved: number of @reserved
  * @reserved: IOVA ranges that the group's devices cannot use
  */
 struct ioasid_attachment {
-	struct list_head link;
 	struct list_head space_link;
+	struct list_head links;
 	struct ioasid_group *group;
 	struct ioasid_space *space;
 	struct ioasid_domain *domain;
 	u32 pasid;
-	u32 devices;
+	struct ioasid_queue __rcu *queue;
+	bool ended;
+	unsigned long buried;
 	struct iommu_attach_handle handle;
 	u32 nr_reserved;
 	struct ioasid_iova_range reserved[];
@@ -272,20 +289,58 @@ struct ioasid_attachment {
 
 /**
  * struct ioasid_device - a device known to a context
+ * @ctx: the context
  * @id: dev_id
  * @dev: the device; the glue keeps it alive until sva_remove_device()
  * @group: its group
- * @rid: attachment of its RID, or NULL
+ * @links: PASID as the user knows it, or IOASID_RID -> struct ioasid_link
+ * @nr_faulting: links to spaces that take page requests
  * @owner: name of the framework
  * @cookie: the user's number
  */
 struct ioasid_device {
+	struct ioasid_ctx *ctx;
 	u32 id;
 	struct device *dev;
 	struct ioasid_group *group;
-	struct ioasid_attachment *rid;
+	struct xarray links;
+	u32 nr_faulting;
 	const char *owner;
 	u64 cookie;
+};
+
+/**
+ * struct ioasid_link - an attachment of one device
+ * @node: in ioasid_attachment.links
+ * @idev: the device
+ * @att: the attachment
+ * @sva: what binds the process of an mm space
+ * @number: by what the user knows it: virtual PASID, PASID or IOASID_RID
+ * @nr_pending: groups of page requests that wait for the user
+ */
+struct ioasid_link {
+	struct list_head node;
+	struct ioasid_device *idev;
+	struct ioasid_attachment *att;
+	struct iommu_sva *sva;
+	u32 number;
+	atomic_t nr_pending;
+};
+
+/**
+ * struct ioasid_attach_request - what an attach is asked for
+ * @ioasid: the space
+ * @pasid: IOASID_RID, a PASID of the context, or IOASID_PASID_ANY
+ * @vpasid: the number that the user gives it, or 0 for its own
+ * @replace: leave the present space
+ * @number: out: by what the user knows it
+ */
+struct ioasid_attach_request {
+	u32 ioasid;
+	u32 pasid;
+	u32 vpasid;
+	bool replace;
+	u32 number;
 };
 
 /**
@@ -329,6 +384,8 @@ void ioasid_space_put(struct ioasid_space *space);
 struct ioasid_space *ioasid_space_scratch(struct ioasid_explain *why);
 struct ioasid_space *ioasid_space_enter(struct ioasid_ctx *ctx, u32 id,
 					struct ioasid_explain *why);
+struct ioasid_space *ioasid_space_enter_mapped(struct ioasid_ctx *ctx, u32 id,
+					       struct ioasid_explain *why);
 void ioasid_space_leave(struct ioasid_space *space);
 int ioasid_space_lock(struct ioasid_space *space, struct ioasid_explain *why);
 void ioasid_space_unlock(struct ioasid_space *space);
@@ -387,12 +444,63 @@ bool ioasid_area_unmap(struct iommu_domain *domain,
 void ioasid_flush(struct iommu_domain *domain,
 		  struct iommu_iotlb_gather *gather);
 
-/* device.c */
-struct ioasid_device *ioasid_device_by_id(struct ioasid_ctx *ctx, u32 id,
-					  struct ioasid_explain *why);
+/* fault.c */
+void ioasid_fault_prepare(struct ioasid_space *space,
+			  struct iommu_domain *domain);
+void ioasid_fault_cut(struct ioasid_link *link);
+void ioasid_fault_unbind(struct ioasid_space *space);
+void ioasid_attachment_bury(struct ioasid_attachment *att);
+void ioasid_fault_teardown(void);
+int ioasid_cmd_fault_bind(struct ioasid_command *cmd);
+
+/* queue.c */
+struct ioasid_queue *ioasid_queue_try(struct ioasid_ctx *ctx, u32 id);
+struct ioasid_queue *ioasid_queue_get(struct ioasid_ctx *ctx, u32 id,
+				      struct ioasid_explain *why);
+void ioasid_queue_put(struct ioasid_queue *q);
+int ioasid_cmd_fault_queue(struct ioasid_command *cmd);
+
+/* mm.c */
+void ioasid_mm_init(struct ioasid_space *space);
+void ioasid_mm_destroy(struct ioasid_space *space);
+int ioasid_mm_bind(struct ioasid_space *space, struct ioasid_link *link,
+		   u32 *pasid, struct ioasid_explain *why);
+void ioasid_mm_unbind(struct ioasid_link *link);
+
+/* pasid.c */
+int ioasid_pasid_take(struct ioasid_device *idev, struct ioasid_space *space,
+		      struct ioasid_attach_request *req,
+		      struct ioasid_explain *why);
+void ioasid_pasid_hold(struct ioasid_ctx *ctx, u32 pasid);
+void ioasid_pasid_release(struct ioasid_ctx *ctx, u32 pasid);
+void ioasid_pasid_free_all(struct ioasid_ctx *ctx);
+int ioasid_cmd_pasid_alloc(struct ioasid_command *cmd);
+int ioasid_cmd_pasid_free(struct ioasid_command *cmd);
+
+/* domain.c */
+struct ioasid_attachment *ioasid_attachment_alloc(struct ioasid_group *g,
+						  struct ioasid_explain *why);
+struct ioasid_domain *ioasid_domain_create(struct ioasid_space *space,
+					   struct device *dev,
+					   struct ioasid_explain *why);
+void ioasid_domain_free(struct ioasid_domain *domain);
+bool ioasid_domain_suits(struct ioasid_domain *d, struct device *dev);
 struct ioasid_iova_range *ioasid_group_ranges(struct ioasid_device *idev,
 					      u32 *nr,
 					      struct ioasid_explain *why);
+
+/* attach.c */
+struct ioasid_group *ioasid_group_get(struct iommu_group *group);
+void ioasid_group_put(struct ioasid_group *g);
+struct ioasid_link *ioasid_device_link(struct ioasid_device *idev, u32 number);
+int ioasid_device_attach(struct ioasid_device *idev,
+			 struct ioasid_attach_request *req,
+			 struct ioasid_explain *why);
+void ioasid_link_detach(struct ioasid_link *link);
+
+/* device.c */
+struct ioasid_device *ioasid_device_by_id(struct ioasid_ctx *ctx, u32 id,
+					  struct ioasid_explain *why);
 int ioasid_cmd_device_attach(struct ioasid_command *cmd);
 int ioasid_cmd_device_detach(struct ioasid_command *cmd);
 void ioasid_device_show(struct seq_file *m, struct ioasid_ctx *ctx);

@@ -33,6 +33,10 @@ union ioasid_args {
 	struct ioasid_device_detach detach;
 	struct ioasid_dirty_set dirty_set;
 	struct ioasid_dirty_get dirty_get;
+	struct ioasid_pasid_alloc pasid_alloc;
+	struct ioasid_pasid_free pasid_free;
+	struct ioasid_fault_queue fault_queue;
+	struct ioasid_fault_bind fault_bind;
 };
 
 /**
@@ -69,7 +73,7 @@ static const struct ioasid_op ioasid_ops[] = {
 	OP(IOASID_DEVICE_INFO, ioasid_cmd_device_info,
 	   struct ioasid_device_info, owner, 0, true),
 	OP(IOASID_ALLOC, ioasid_cmd_alloc, struct ioasid_alloc, label,
-	   0, true),
+	   IOASID_ALLOC_FAULTS, true),
 	OP(IOASID_FREE, ioasid_cmd_free, struct ioasid_free, __reserved,
 	   0, false),
 	OP(IOASID_SPACE_INFO, ioasid_cmd_space_info, struct ioasid_space_info,
@@ -86,14 +90,22 @@ static const struct ioasid_op ioasid_ops[] = {
 	OP(IOASID_OPTION, ioasid_cmd_option, struct ioasid_option, value,
 	   IOASID_OPTION_SET, true),
 	OP(IOASID_DEVICE_ATTACH, ioasid_cmd_device_attach,
-	   struct ioasid_device_attach, __reserved, IOASID_ATTACH_REPLACE,
-	   false),
+	   struct ioasid_device_attach, vpasid, IOASID_ATTACH_REPLACE,
+	   true),
 	OP(IOASID_DEVICE_DETACH, ioasid_cmd_device_detach,
 	   struct ioasid_device_detach, pasid, 0, false),
 	OP(IOASID_DIRTY_SET, ioasid_cmd_dirty_set, struct ioasid_dirty_set,
 	   __reserved, IOASID_DIRTY_ENABLE, false),
 	OP(IOASID_DIRTY_GET, ioasid_cmd_dirty_get, struct ioasid_dirty_get,
 	   bitmap, 0, false),
+	OP(IOASID_PASID_ALLOC, ioasid_cmd_pasid_alloc,
+	   struct ioasid_pasid_alloc, pasids, 0, false),
+	OP(IOASID_PASID_FREE, ioasid_cmd_pasid_free,
+	   struct ioasid_pasid_free, pasids, 0, false),
+	OP(IOASID_FAULT_QUEUE, ioasid_cmd_fault_queue,
+	   struct ioasid_fault_queue, ring_bytes, 0, true),
+	OP(IOASID_FAULT_BIND, ioasid_cmd_fault_bind,
+	   struct ioasid_fault_bind, __reserved, 0, false),
 };
 
 /**
@@ -261,6 +273,7 @@ static void __exit ioasid_module_exit(void)
 {
 	misc_deregister(&ioasid_miscdev);
 	ioasid_debugfs_teardown();
+	ioasid_fault_teardown();
 	ioasid_pages_teardown();
 }
 

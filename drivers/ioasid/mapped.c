@@ -316,7 +316,7 @@ static int ioasid_map_enter(struct ioasid_command *cmd,
 	struct ioasid_space *space;
 	int rc;
 
-	space = ioasid_space_enter(cmd->ctx, arg->ioasid, cmd->why);
+	space = ioasid_space_enter_mapped(cmd->ctx, arg->ioasid, cmd->why);
 	if (IS_ERR(space))
 		return PTR_ERR(space);
 	rc = ioasid_place_ranges(space, r, area, arg->nr, cmd->why);
@@ -679,7 +679,7 @@ static int ioasid_unmap_enter(struct ioasid_command *cmd,
 	struct ioasid_space *space;
 	int rc;
 
-	space = ioasid_space_enter(cmd->ctx, arg->ioasid, cmd->why);
+	space = ioasid_space_enter_mapped(cmd->ctx, arg->ioasid, cmd->why);
 	if (IS_ERR(space))
 		return PTR_ERR(space);
 	if (r)
@@ -823,7 +823,7 @@ static int ioasid_copy_from(struct ioasid_command *cmd, struct ioasid_copier *c)
 	struct ioasid_space *space;
 	int rc;
 
-	space = ioasid_space_enter(cmd->ctx, arg->src_ioasid, cmd->why);
+	space = ioasid_space_enter_mapped(cmd->ctx, arg->src_ioasid, cmd->why);
 	if (IS_ERR(space))
 		return PTR_ERR(space);
 	mutex_lock(&space->iova_lock);
@@ -868,7 +868,7 @@ static int ioasid_copy_to(struct ioasid_command *cmd, struct ioasid_copier *c)
 	u32 i;
 	int rc;
 
-	space = ioasid_space_enter(cmd->ctx, arg->dst_ioasid, cmd->why);
+	space = ioasid_space_enter_mapped(cmd->ctx, arg->dst_ioasid, cmd->why);
 	if (IS_ERR(space))
 		return PTR_ERR(space);
 	mutex_lock(&space->iova_lock);
@@ -953,7 +953,7 @@ int ioasid_cmd_translate(struct ioasid_command *cmd)
 	if (arg->flags & IOASID_TRANSLATE_PHYS && !capable(CAP_SYS_ADMIN))
 		return ioasid_fail(cmd->why, -EPERM, IOASID_REASON_PRIVILEGE,
 				   "physical addresses are for CAP_SYS_ADMIN");
-	space = ioasid_space_enter(cmd->ctx, arg->ioasid, cmd->why);
+	space = ioasid_space_enter_mapped(cmd->ctx, arg->ioasid, cmd->why);
 	if (IS_ERR(space))
 		return PTR_ERR(space);
 	mutex_lock(&space->iova_lock);

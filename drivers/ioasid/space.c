@@ -17,6 +17,8 @@ static void ioasid_space_free_last(struct kref *ref)
 		!list_empty(&space->domains));
 	ioasid_mapped_empty(space);
 	ioasid_iova_destroy(space);
+	ioasid_mm_destroy(space);
+	ioasid_fault_unbind(space);
 	kfree_rcu(space, rcu);
 }
 
@@ -62,6 +64,16 @@ static int ioasid_space_alive(struct ioasid_space *space,
 			   "space %u has just been freed", space->id);
 }
 
+static int ioasid_check_mapped(struct ioasid_space *space,
+			       struct ioasid_explain *why)
+{
+	if (space->kind == IOASID_KIND_MAPPED)
+		return 0;
+	return ioasid_fail(why, -EINVAL, IOASID_REASON_KIND,
+			   "space %u is the address space of a process, which maps by itself",
+			   space->id);
+}
+
 /**
  * ioasid_space_enter() - find a space and keep its domains as they are
  * @ctx: the context
@@ -90,6 +102,30 @@ struct ioasid_space *ioasid_space_enter(struct ioasid_ctx *ctx, u32 id,
 	up_read(&space->rwsem);
 put:
 	ioasid_space_put(space);
+	return ERR_PTR(rc);
+}
+
+/**
+ * ioasid_space_enter_mapped() - the same for commands that map or look
+ * @ctx: the context
+ * @id: the id
+ * @why: the reason if it fails
+ *
+ * Return: the space, with rwsem held for reading, or ERR_PTR of -ENOENT,
+ * -EINTR, or -EINVAL if its page table is not the kernel's.
+ */
+struct ioasid_space *ioasid_space_enter_mapped(struct ioasid_ctx *ctx, u32 id,
+					       struct ioasid_explain *why)
+{
+	struct ioasid_space *space = ioasid_space_enter(ctx, id, why);
+	int rc;
+
+	if (IS_ERR(space))
+		return space;
+	rc = ioasid_check_mapped(space, why);
+	if (!rc)
+		return space;
+	ioasid_space_leave(space);
 	return ERR_PTR(rc);
 }
 
@@ -155,16 +191,19 @@ static int ioasid_check_alloc(struct ioasid_command *cmd)
 {
 	struct ioasid_alloc *arg = cmd->arg;
 
-	if (arg->kind != IOASID_KIND_MAPPED) {
+	if (arg->kind != IOASID_KIND_MAPPED && arg->kind != IOASID_KIND_MM) {
 		cmd->why->value = arg->kind;
 		return ioasid_fail(cmd->why, -EOPNOTSUPP, IOASID_REASON_KIND,
 				   "%u is not a kind of space that this kernel has",
 				   arg->kind);
 	}
+	if (arg->flags & IOASID_ALLOC_FAULTS && arg->kind == IOASID_KIND_MM)
+		return ioasid_fail(cmd->why, -EINVAL, IOASID_REASON_KIND,
+				   "the kernel answers the page requests of a process");
 	if (arg->parent || arg->data_type || arg->data_len || arg->data ||
 	    arg->__reserved)
 		return ioasid_fail(cmd->why, -EOPNOTSUPP, IOASID_REASON_FLAGS,
-				   "a mapped space has no parent and no data, and reserved fields are zero");
+				   "such a space has no parent and no data, and reserved fields are zero");
 	if (strnlen(arg->label, sizeof(arg->label)) == sizeof(arg->label))
 		return ioasid_fail(cmd->why, -EINVAL, IOASID_REASON_VALUE,
 				   "the label does not end within %zu bytes",
@@ -182,6 +221,7 @@ static struct ioasid_space *ioasid_space_create(struct ioasid_ctx *ctx,
 	kref_init(&space->ref);
 	space->ctx = ctx;
 	space->kind = arg->kind;
+	space->faults = arg->flags & IOASID_ALLOC_FAULTS;
 	strscpy(space->label, arg->label, sizeof(space->label));
 	init_rwsem(&space->rwsem);
 	INIT_LIST_HEAD(&space->domains);
@@ -190,6 +230,8 @@ static struct ioasid_space *ioasid_space_create(struct ioasid_ctx *ctx,
 		kfree(space);
 		return NULL;
 	}
+	if (space->kind == IOASID_KIND_MM)
+		ioasid_mm_init(space);
 	return space;
 }
 
@@ -439,7 +481,8 @@ int ioasid_cmd_reserve(struct ioasid_command *cmd)
 		rc = PTR_ERR(space);
 		goto free;
 	}
-	rc = ioasid_space_lock(space, cmd->why);
+	rc = ioasid_check_mapped(space, cmd->why) ?:
+	     ioasid_space_lock(space, cmd->why);
 	if (!rc) {
 		rc = ioasid_space_reserve(space, &ranges, arg->nr, cmd->why);
 		ioasid_space_unlock(space);

@@ -76,6 +76,8 @@ int __printf(4, 5) ioasid_fail(struct ioasid_explain *why, int err,
  * @owner: name of the framework that owns the device, at most 15 characters;
  *	must outlive the device's time in the context
  * @cookie: the user's number for the device
+ * @vpasid: the user's number for the PASID, or 0 for its own
+ * @pasid: where to put the PASID, or NULL
  * @unsafe_interrupts: the glue's administrator accepts a group whose
  *	interrupts are not isolated
  */
@@ -83,6 +85,8 @@ struct ioasid_attach_params {
 	u32 ioasid;
 	const char *owner;
 	u64 cookie;
+	u32 vpasid;
+	u32 *pasid;
 	bool unsafe_interrupts;
 };
 

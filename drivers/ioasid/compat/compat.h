@@ -43,6 +43,31 @@ static inline struct iommu_domain *compat_paging_domain_alloc(struct device *dev
 #endif
 
 /**
+ * compat_replace_device_pasid() - give a PASID another page table in place
+ * @domain: the new one
+ * @dev: a device of the group
+ * @pasid: a PASID that is attached
+ * @handle: a fresh one
+ *
+ * Return: 0, -EOPNOTSUPP on kernels that cannot, what the IOMMU driver says.
+ */
+#if IOASID_HAVE_REPLACE_DEVICE_PASID
+static inline int compat_replace_device_pasid(struct iommu_domain *domain,
+					      struct device *dev, u32 pasid,
+					      struct iommu_attach_handle *handle)
+{
+	return iommu_replace_device_pasid(domain, dev, pasid, handle);
+}
+#else
+static inline int compat_replace_device_pasid(struct iommu_domain *domain,
+					      struct device *dev, u32 pasid,
+					      struct iommu_attach_handle *handle)
+{
+	return -EOPNOTSUPP;
+}
+#endif
+
+/**
  * compat_hw_info() - what the IOMMU driver tells user space of its hardware
  * @dev: a device behind that IOMMU
  * @length: out: bytes, 0 without a description

@@ -29,6 +29,8 @@ compile()
 		touch "$tmp/${src##*/}.failed"
 }
 
+WANTED=iommu_replace_device_pasid
+
 fail() { echo "ioasid: $*" >&2; touch "$tmp/stop"; }
 
 missing_symbols()
@@ -62,6 +64,15 @@ missing_symbols()
 	}' "$symvers"
 }
 
+# What only some kernels export, for probes that look at symbols
+exported()
+{
+	for s in $WANTED; do
+		! grep -qs "	$s	" "${IOASID_SYMVERS:-$objtree/Module.symvers}" ||
+			echo "-DIOASID_SYMBOL_$s"
+	done
+}
+
 missing_symbols > "$tmp/missing"
 while read -r line; do
 	fail "the kernel $release does not export $line"
@@ -72,7 +83,7 @@ done < "$tmp/missing"
 printf '#include <linux/iommu.h>\n#include <linux/module.h>\n' > "$tmp/nothing.c"
 compile "$tmp/nothing.c" "$@" &
 for p in "$here"/probe/*.c; do
-	compile "$p" "$@" &
+	compile "$p" "$@" $(exported) &
 done
 wait
 
@@ -103,6 +114,7 @@ fi
 check_private()
 {
 	funcs=$(sed -n 's/^.*\(iommu_[a-z_]*_handle\)(.*$/\1/p' "$here/private.h")
+	funcs="$funcs $(exported | sed 's/.*SYMBOL_//')"
 	vmlinux=$(btf_vmlinux "$objtree" "$release")
 	if [ -z "$vmlinux" ] || ! command -v pfunct > /dev/null; then
 		echo "ioasid: note: the private functions of the kernel $release are not checked:" \

@@ -364,7 +364,6 @@ struct bad {
 			.vec.range = { __VA_ARGS__ }
 
 static const struct bad bads[] = {
-	BAD(GET_INFO, info, EOPNOTSUPP, FLAGS, .arg.info.__reserved = 1),
 	BAD(DEVICE_INFO, device_info, ENOENT, NO_DEVICE_ID,
 	    .arg.device_info.dev_id = 1),
 	BAD(ALLOC, alloc, EOPNOTSUPP, KIND, .arg.alloc.kind = 0),
@@ -481,7 +480,6 @@ static const struct bad bads[] = {
 	    .flags = IOASID_OPTION_SET, .value = 2 }),
 	BAD(OPTION, option, EBUSY, IN_USE, .arg.option = { .option = 1,
 	    .flags = IOASID_OPTION_SET, .value = IOASID_ACCOUNT_MM }),
-	BAD(DEVICE_ATTACH, attach, EOPNOTSUPP, FLAGS, .arg.attach = { .__reserved = 1 }),
 	BAD(DEVICE_ATTACH, attach, ENOENT, NO_DEVICE_ID,
 	    .arg.attach = { .dev_id = 1, .ioasid = 1 }),
 	BAD(DEVICE_DETACH, detach, ENOENT, NO_DEVICE_ID, .arg.detach.dev_id = 1),

@@ -43,16 +43,27 @@
 #define IOASID_DEVICE_DETACH	_IO(IOASID_TYPE, 0x0c)
 #define IOASID_DIRTY_SET	_IO(IOASID_TYPE, 0x0d)
 #define IOASID_DIRTY_GET	_IO(IOASID_TYPE, 0x0e)
+#define IOASID_PASID_ALLOC	_IO(IOASID_TYPE, 0x0f)
+#define IOASID_PASID_FREE	_IO(IOASID_TYPE, 0x10)
+#define IOASID_FAULT_QUEUE	_IO(IOASID_TYPE, 0x11)
+#define IOASID_FAULT_BIND	_IO(IOASID_TYPE, 0x12)
 
 /* On a VFIO container whose type is VFIO_IOASID_IOMMU */
 #define VFIO_DEVICE_ATTACH	_IO(IOASID_TYPE, 0x40)
 #define VFIO_DEVICE_DETACH	_IO(IOASID_TYPE, 0x41)
+
+/* On a fault queue */
+#define IOASID_FAULT_DOORBELL	_IO(IOASID_TYPE, 0x60)
 
 /* The argument of VFIO_SET_IOMMU and VFIO_CHECK_EXTENSION */
 #define VFIO_IOASID_IOMMU	0x10a51d
 
 /* The traffic of a device that carries no PASID */
 #define IOASID_RID		0
+
+/* A PASID of the kernel's choice, which goes back to the pool when it is detached */
+#define IOASID_PASID_ANY	0xffffffffU
+#define IOASID_MAX_PASID	0xfffffU
 
 /**
  * enum ioasid_reason - why a command failed, for programs
@@ -94,6 +105,10 @@
  * @IOASID_REASON_FD: a file descriptor is not what it must be
  * @IOASID_REASON_NO_DIRTY: this kernel or IOMMU cannot read dirty bits
  * @IOASID_REASON_PRIVILEGE: a capability is missing
+ * @IOASID_REASON_NO_PASID_ID: no such PASID in this context
+ * @IOASID_REASON_NO_SVA: the device or IOMMU cannot share a process' memory
+ * @IOASID_REASON_NO_QUEUE_ID: no such fault queue in this context
+ * @IOASID_REASON_NO_PRI: the device or IOMMU has no page requests
  */
 enum ioasid_reason {
 	IOASID_REASON_NONE = 0,
@@ -134,6 +149,10 @@ enum ioasid_reason {
 	IOASID_REASON_FD = 36,
 	IOASID_REASON_NO_DIRTY = 37,
 	IOASID_REASON_PRIVILEGE = 38,
+	IOASID_REASON_NO_PASID_ID = 39,
+	IOASID_REASON_NO_SVA = 40,
+	IOASID_REASON_NO_QUEUE_ID = 41,
+	IOASID_REASON_NO_PRI = 42,
 };
 
 #define IOASID_EXTACK_MSG	160
@@ -168,6 +187,9 @@ struct ioasid_extack {
 #define IOASID_CAP_FILE		(1ULL << 1)	/* MAP takes a memfd */
 #define IOASID_CAP_REPLACE	(1ULL << 2)	/* attach replaces in place */
 #define IOASID_CAP_DIRTY	(1ULL << 3)	/* dirty bits can be read */
+#define IOASID_CAP_PASID	(1ULL << 4)	/* PASIDs can be allocated and attached */
+#define IOASID_CAP_MM		(1ULL << 5)	/* spaces can be that of a process */
+#define IOASID_CAP_FAULT	(1ULL << 6)	/* page requests can be answered */
 
 enum ioasid_account_mode {
 	IOASID_ACCOUNT_USER = 0,
@@ -185,7 +207,7 @@ enum ioasid_account_mode {
  * @page_size: out: bytes; every address and length is a multiple of it
  * @nr_spaces: out: spaces of this context
  * @nr_devices: out: devices known to this context
- * @__reserved: 0
+ * @nr_pasids: out: PASIDs that this context has
  * @nr_mappings: out: mappings in all spaces
  * @pinned: out: bytes pinned, each counted once
  * @mapped: out: bytes mapped, each space counted
@@ -200,7 +222,7 @@ struct ioasid_info {
 	__u32 page_size;
 	__u32 nr_spaces;
 	__u32 nr_devices;
-	__u32 __reserved;
+	__u32 nr_pasids;
 	__aligned_u64 nr_mappings;
 	__aligned_u64 pinned;
 	__aligned_u64 mapped;
@@ -247,6 +269,8 @@ struct ioasid_iova_range {
  * @hw_info: 0, or where to write the IOMMU driver's description of its hardware
  * @name: out: the device's name, NUL-terminated
  * @owner: out: the framework that owns it, NUL-terminated
+ * @nr_pasids: out: PASIDs that it is attached with
+ * @__reserved: 0
  *
  * EMSGSIZE if @ranges or @hw_info is given and too small: the counts are
  * written all the same.
@@ -268,16 +292,31 @@ struct ioasid_device_info {
 	__aligned_u64 hw_info;
 	char name[48];
 	char owner[16];
+	__u32 nr_pasids;
+	__u32 __reserved;
 };
 
+/**
+ * enum ioasid_kind - who keeps the page table of a space
+ * @IOASID_KIND_MAPPED: the kernel, and the user maps and unmaps memory
+ * @IOASID_KIND_MM: the process that made the space: devices use its own address
+ *	space, by PASID. Nothing is pinned. Only that process can attach devices.
+ *	Exec and exit cut the devices off.
+ */
 enum ioasid_kind {
 	IOASID_KIND_MAPPED = 1,
+	IOASID_KIND_MM = 2,
 };
+
+/* struct ioasid_alloc.flags */
+#define IOASID_ALLOC_FAULTS	(1U << 0)	/* devices may send page requests */
 
 /**
  * struct ioasid_alloc - IOASID_ALLOC: make a space
  * @size: sizeof(struct ioasid_alloc)
- * @flags: 0
+ * @flags: IOASID_ALLOC_FAULTS, for IOASID_KIND_MAPPED: only devices with page
+ *	requests can be attached then. They are refused as long as no fault
+ *	queue is bound
  * @extack: 0, or the address of a struct ioasid_extack
  * @kind: enum ioasid_kind
  * @parent: 0
@@ -563,12 +602,21 @@ struct ioasid_option {
  * @extack: 0, or the address of a struct ioasid_extack
  * @dev_id: a device that a glue has made known to this context
  * @ioasid: the space
- * @pasid: IOASID_RID
- * @__reserved: 0
+ * @pasid: IOASID_RID, a PASID that this context has allocated, or
+ *	IOASID_PASID_ANY; out: the PASID
+ * @vpasid: 0, or the number by which the user wants to know the PASID of this
+ *	device from now on: DEVICE_DETACH and every record name it
+ *
+ * A device can be attached with its RID and with many PASIDs at once. A space
+ * of kind IOASID_KIND_MM wants IOASID_PASID_ANY: the PASID is that of the
+ * process. IOASID_PASID_ANY with a mapped space takes a PASID from the pool,
+ * and detaching gives it back.
  *
  * Replacing is not free of interruption on every IOMMU: DMA in flight may be
- * refused for a moment. EBUSY while the device is being reset, or while a
- * sibling (a device of the same group) uses another space.
+ * refused for a moment. What is replaced is named by @vpasid, or @pasid if that
+ * is 0. EBUSY while the device is being reset, or while a sibling (a device of
+ * the same group) uses another space with the same PASID; EPERM for a PASID of
+ * somebody else; EOPNOTSUPP for a PASID where device or IOMMU have none.
  */
 struct ioasid_device_attach {
 	__u32 size;
@@ -577,7 +625,7 @@ struct ioasid_device_attach {
 	__u32 dev_id;
 	__u32 ioasid;
 	__u32 pasid;
-	__u32 __reserved;
+	__u32 vpasid;
 };
 
 /**
@@ -586,7 +634,7 @@ struct ioasid_device_attach {
  * @flags: 0
  * @extack: 0, or the address of a struct ioasid_extack
  * @dev_id: the device
- * @pasid: IOASID_RID
+ * @pasid: IOASID_RID, or the number by which the user knows the PASID
  *
  * Its DMA is blocked once the last device of its group has been detached: the
  * devices of a group share their page table.
@@ -597,6 +645,54 @@ struct ioasid_device_detach {
 	__aligned_u64 extack;
 	__u32 dev_id;
 	__u32 pasid;
+};
+
+/**
+ * struct ioasid_pasid_alloc - IOASID_PASID_ALLOC: take PASIDs from the kernel's pool
+ * @size: sizeof(struct ioasid_pasid_alloc)
+ * @flags: 0
+ * @extack: 0, or the address of a struct ioasid_extack
+ * @dev_id: a device that is to use them: its width limits them. Other devices
+ *	can use them, too, if they have as many bits
+ * @nr: how many, 1 to IOASID_MAX_VECTOR
+ * @first: the smallest that will do
+ * @last: the largest that will do, or 0 for any
+ * @pasids: address of an array of @nr __u32; out: the PASIDs
+ *
+ * All or none. EDQUOT beyond the quota of this context or of the user
+ * (parameters pasids_per_context and pasids_per_user of the module), ENOSPC
+ * where none is left, EOPNOTSUPP for a device without PASIDs.
+ */
+struct ioasid_pasid_alloc {
+	__u32 size;
+	__u32 flags;
+	__aligned_u64 extack;
+	__u32 dev_id;
+	__u32 nr;
+	__u32 first;
+	__u32 last;
+	__aligned_u64 pasids;
+};
+
+/**
+ * struct ioasid_pasid_free - IOASID_PASID_FREE: give PASIDs back
+ * @size: sizeof(struct ioasid_pasid_free)
+ * @flags: 0
+ * @extack: 0, or the address of a struct ioasid_extack
+ * @nr: how many
+ * @__reserved: 0
+ * @pasids: address of an array of @nr __u32
+ *
+ * All or none. ENOENT for one that was not allocated by this context, EBUSY for
+ * one that is attached.
+ */
+struct ioasid_pasid_free {
+	__u32 size;
+	__u32 flags;
+	__aligned_u64 extack;
+	__u32 nr;
+	__u32 __reserved;
+	__aligned_u64 pasids;
 };
 
 /* struct ioasid_dirty_set.flags */
@@ -657,10 +753,10 @@ struct ioasid_dirty_get {
  * @ioasid_fd: an open /dev/ioasid
  * @device_fd: an open device of this container
  * @ioasid: the space
- * @pasid: IOASID_RID
+ * @pasid: as in struct ioasid_device_attach
  * @cookie: any number; DEVICE_INFO gives it back
  * @dev_id: out: the device's id in the context
- * @__reserved: 0
+ * @vpasid: as in struct ioasid_device_attach
  *
  * The device stays known to the context until it is closed, and can be named by
  * @dev_id in IOASID_DEVICE_ATTACH and the others. A device is known to one
@@ -677,7 +773,7 @@ struct vfio_device_attach {
 	__u32 pasid;
 	__aligned_u64 cookie;
 	__u32 dev_id;
-	__u32 __reserved;
+	__u32 vpasid;
 };
 
 /**
@@ -686,7 +782,7 @@ struct vfio_device_attach {
  * @flags: 0
  * @extack: 0, or the address of a struct ioasid_extack
  * @device_fd: an open device of this container
- * @pasid: IOASID_RID
+ * @pasid: as in struct ioasid_device_detach
  */
 struct vfio_device_detach {
 	__u32 argsz;
@@ -694,6 +790,205 @@ struct vfio_device_detach {
 	__aligned_u64 extack;
 	__s32 device_fd;
 	__u32 pasid;
+};
+
+/* --- fault queues ---------------------------------------------------------
+ *
+ * A queue is a file. Its memory, to be mapped shared with @ring_bytes from
+ * offset 0, is
+ *
+ *	struct ioasid_fault_ring		who is where
+ *	at IOASID_FAULT_RECORDS:		depth x struct ioasid_fault_record
+ *	at ring->responses:			depth x struct ioasid_fault_response
+ *
+ * All indices count up and wrap at 2^32; entry i is at i modulo depth.
+ *
+ *	            tail                head
+ *	              v                   v
+ *	records:  ....[ full, the user's ]....	kernel moves head, user tail
+ *
+ *	        response_tail       response_head
+ *	              v                   v
+ *	responses:....[ full, the kernel's]....	user moves head, kernel tail
+ *
+ * Whoever moves an index writes the entries first (store-release), and whoever
+ * reads one reads the entries after it (load-acquire). The kernel looks at
+ * responses when it is told to by IOASID_FAULT_DOORBELL. read() and write() do
+ * the same without the ring: whole records out, whole responses in.
+ */
+#define IOASID_FAULT_MIN_DEPTH		16U
+#define IOASID_FAULT_MAX_DEPTH		65536U
+#define IOASID_FAULT_DEADLINE		10000U	/* ms */
+#define IOASID_FAULT_MAX_DEADLINE	60000U	/* ms */
+#define IOASID_FAULT_RECORDS		4096	/* where records begin */
+
+/**
+ * struct ioasid_fault_queue - IOASID_FAULT_QUEUE: make a fault queue
+ * @size: sizeof(struct ioasid_fault_queue)
+ * @flags: 0
+ * @extack: 0, or the address of a struct ioasid_extack
+ * @depth: records that fit, a power of two from IOASID_FAULT_MIN_DEPTH on
+ * @max_pending: groups that may wait for an answer, at most @depth; 0: @depth
+ * @max_per_pasid: of these, groups of one device and PASID; 0: @max_pending
+ * @deadline_ms: after that long a group is answered with IOASID_FAULT_INVALID,
+ *	and a record says so; 0: IOASID_FAULT_DEADLINE
+ * @eventfd: -1, or an eventfd that is signalled when there are new records
+ * @fd: out: the file: closing it answers all that waits with
+ *	IOASID_FAULT_INVALID, and whatever comes later
+ * @queue_id: out: for IOASID_FAULT_BIND
+ * @__reserved: 0
+ * @ring_bytes: out: to be mapped
+ *
+ * All memory is taken now: a page request never waits for memory. What does not
+ * fit, or is beyond a limit, is answered with IOASID_FAULT_INVALID, and counted
+ * in a record IOASID_FAULT_LOST.
+ */
+struct ioasid_fault_queue {
+	__u32 size;
+	__u32 flags;
+	__aligned_u64 extack;
+	__u32 depth;
+	__u32 max_pending;
+	__u32 max_per_pasid;
+	__u32 deadline_ms;
+	__s32 eventfd;
+	__s32 fd;
+	__u32 queue_id;
+	__u32 __reserved;
+	__aligned_u64 ring_bytes;
+};
+
+/**
+ * struct ioasid_fault_bind - IOASID_FAULT_BIND: whose page requests go where
+ * @size: sizeof(struct ioasid_fault_bind)
+ * @flags: 0
+ * @extack: 0, or the address of a struct ioasid_extack
+ * @ioasid: a space, for all that is attached to it; or 0
+ * @dev_id: a device, for one attachment of it, before its space's; or 0
+ * @pasid: with @dev_id: IOASID_RID, or the number by which the user knows it
+ * @queue_id: the queue, or 0 for none: page requests are refused
+ * @__reserved: 0
+ *
+ * At any time. What waits in the old queue is answered there. EINVAL for a
+ * space without IOASID_ALLOC_FAULTS.
+ */
+struct ioasid_fault_bind {
+	__u32 size;
+	__u32 flags;
+	__aligned_u64 extack;
+	__u32 ioasid;
+	__u32 dev_id;
+	__u32 pasid;
+	__u32 queue_id;
+	__aligned_u64 __reserved;
+};
+
+/**
+ * struct ioasid_fault_ring - the head of a queue's memory
+ * @head: records made; the kernel's
+ * @tail: records taken; the user's
+ * @response_head: responses made; the user's
+ * @response_tail: responses taken; the kernel's
+ * @depth: records, and responses
+ * @responses: where the responses begin, in bytes from the start
+ */
+struct ioasid_fault_ring {
+	__u32 head;
+	__u32 tail;
+	__u32 response_head;
+	__u32 response_tail;
+	__u32 depth;
+	__u32 responses;
+};
+
+/**
+ * enum ioasid_fault_type - what a record tells
+ * @IOASID_FAULT_REQUEST: a page of a group of page requests, which wants an answer
+ * @IOASID_FAULT_LOST: groups were refused because the queue, or a limit, was full
+ * @IOASID_FAULT_DETACHED: a device was detached; what waited was answered
+ * @IOASID_FAULT_TIMEOUT: a group was answered because the deadline had passed
+ */
+enum ioasid_fault_type {
+	IOASID_FAULT_REQUEST = 1,
+	IOASID_FAULT_LOST = 2,
+	IOASID_FAULT_DETACHED = 3,
+	IOASID_FAULT_TIMEOUT = 4,
+};
+
+/* struct ioasid_fault_record.flags */
+#define IOASID_FAULT_READ	(1U << 0)	/* the device wants to read */
+#define IOASID_FAULT_WRITE	(1U << 1)	/* the device wants to write */
+#define IOASID_FAULT_EXEC	(1U << 2)	/* the device wants to execute */
+#define IOASID_FAULT_PRIV	(1U << 3)	/* as supervisor */
+#define IOASID_FAULT_LAST	(1U << 4)	/* last record of its group */
+
+/**
+ * struct ioasid_fault_record - one record
+ * @type: enum ioasid_fault_type
+ * @flags: IOASID_FAULT_READ...
+ * @cookie: REQUEST: names the group in the answer; TIMEOUT: the group
+ * @addr: REQUEST: address in the space
+ * @device_cookie: the user's number of the device
+ * @dev_id: the device
+ * @pasid: the PASID as the user knows it, or IOASID_RID
+ * @ioasid: the space
+ * @group: REQUEST: the device's number of the group
+ * @nr: REQUEST: records of the group; LOST, DETACHED: groups
+ * @__reserved: 0
+ */
+struct ioasid_fault_record {
+	__u32 type;
+	__u32 flags;
+	__aligned_u64 cookie;
+	__aligned_u64 addr;
+	__aligned_u64 device_cookie;
+	__u32 dev_id;
+	__u32 pasid;
+	__u32 ioasid;
+	__u32 group;
+	__u32 nr;
+	__u32 __reserved[3];
+};
+
+/**
+ * enum ioasid_fault_code - the answer
+ * @IOASID_FAULT_SUCCESS: the pages are mapped: the device tries again
+ * @IOASID_FAULT_INVALID: they are not: the device fails that one access
+ * @IOASID_FAULT_FAILURE: the device shall not ask any more
+ */
+enum ioasid_fault_code {
+	IOASID_FAULT_SUCCESS = 0,
+	IOASID_FAULT_INVALID = 1,
+	IOASID_FAULT_FAILURE = 2,
+};
+
+/**
+ * struct ioasid_fault_response - an answer to a group
+ * @cookie: from its records
+ * @code: enum ioasid_fault_code
+ * @__reserved: 0
+ */
+struct ioasid_fault_response {
+	__aligned_u64 cookie;
+	__u32 code;
+	__u32 __reserved;
+};
+
+/**
+ * struct ioasid_fault_doorbell - IOASID_FAULT_DOORBELL: there are responses
+ * @size: sizeof(struct ioasid_fault_doorbell)
+ * @done: out: responses that were passed on
+ * @failed: out: responses that were not
+ * @first_error: out: errno of the first of these: ENOENT for a cookie that does
+ *	not wait (any more), EINVAL for a code
+ * @first_cookie: out: its cookie
+ */
+struct ioasid_fault_doorbell {
+	__u32 size;
+	__u32 done;
+	__u32 failed;
+	__u32 first_error;
+	__aligned_u64 first_cookie;
 };
 
 #endif /* _UAPI_LINUX_IOASID_H */

@@ -1,0 +1,644 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Attachments: which group uses which space, with its RID and with each of its
+ * PASIDs. What the IOMMU core attaches belongs to a whole IOMMU group, so the
+ * devices of a group share what is in the group's table; a link says which of
+ * them asked for it, and by what number the user knows it. Detaching must never
+ * fail and never allocate.
+ */
+#include <linux/iommu.h>
+#include <linux/pm_runtime.h>
+#include <linux/slab.h>
+#include "compat/iopf.h"
+#include "ioasid_private.h"
+#include "trace.h"
+
+static DEFINE_MUTEX(ioasid_groups_lock);
+static LIST_HEAD(ioasid_groups);
+
+static struct ioasid_group *ioasid_group_find(struct iommu_group *group)
+{
+	struct ioasid_group *g;
+
+	list_for_each_entry(g, &ioasid_groups, link)
+		if (g->group == group)
+			return g;
+	return NULL;
+}
+
+/**
+ * ioasid_group_get() - the group's table of attachments
+ * @group: the group; its reference is taken over
+ *
+ * Return: the group, to be given back by ioasid_group_put(), or NULL.
+ */
+struct ioasid_group *ioasid_group_get(struct iommu_group *group)
+{
+	struct ioasid_group *g;
+
+	mutex_lock(&ioasid_groups_lock);
+	g = ioasid_group_find(group);
+	if (g) {
+		g->users++;
+		iommu_group_put(group);
+		goto unlock;
+	}
+	g = kzalloc(sizeof(*g), GFP_KERNEL_ACCOUNT);
+	if (!g) {
+		iommu_group_put(group);
+		goto unlock;
+	}
+	g->users = 1;
+	g->group = group;
+	mutex_init(&g->lock);
+	xa_init_flags(&g->table, XA_FLAGS_ACCOUNT);
+	list_add(&g->link, &ioasid_groups);
+unlock:
+	mutex_unlock(&ioasid_groups_lock);
+	return g;
+}
+
+void ioasid_group_put(struct ioasid_group *g)
+{
+	mutex_lock(&ioasid_groups_lock);
+	if (!--g->users) {
+		WARN_ON(!xa_empty(&g->table));
+		xa_destroy(&g->table);
+		list_del(&g->link);
+		iommu_group_put(g->group);
+		kfree(g);
+	}
+	mutex_unlock(&ioasid_groups_lock);
+}
+
+static int ioasid_check_collision(struct ioasid_space *space,
+				  struct ioasid_attachment *att,
+				  struct device *dev,
+				  struct ioasid_explain *why)
+{
+	struct ioasid_area *area;
+	u32 i;
+	int rc = 0;
+
+	mutex_lock(&space->iova_lock);
+	for (i = 0; i < att->nr_reserved && !rc; i++) {
+		struct ioasid_iova_range *r = &att->reserved[i];
+
+		area = ioasid_iova_first(space, r->first, r->last);
+		if (!area)
+			continue;
+		why->value = area->first;
+		rc = ioasid_fail(why, -EADDRINUSE, IOASID_REASON_RESERVED,
+				 "device %s reserves %#llx-%#llx, and %#llx-%#llx is mapped",
+				 dev_name(dev), r->first, r->last, area->first,
+				 area->last);
+	}
+	mutex_unlock(&space->iova_lock);
+	return rc;
+}
+
+static int ioasid_attach_domain(struct ioasid_attachment *att,
+				struct ioasid_domain *d,
+				struct ioasid_attachment *old,
+				struct device *dev)
+{
+	if (att->pasid != IOASID_RID && old)
+		return compat_replace_device_pasid(d->domain, dev, att->pasid,
+						   &att->handle);
+	if (att->pasid != IOASID_RID)
+		return iommu_attach_device_pasid(d->domain, dev, att->pasid,
+						 &att->handle);
+	if (old)
+		return iommu_replace_group_handle(att->group->group, d->domain,
+						  &att->handle);
+	return iommu_attach_group_handle(d->domain, att->group->group,
+					 &att->handle);
+}
+
+static void ioasid_detach_domain(struct ioasid_attachment *att,
+				 struct device *dev)
+{
+	if (att->pasid != IOASID_RID)
+		iommu_detach_device_pasid(att->domain->domain, dev, att->pasid);
+	else
+		iommu_detach_group_handle(att->domain->domain,
+					  att->group->group);
+}
+
+static int ioasid_explain_attach(struct ioasid_space *space,
+				 struct device *dev, int rc,
+				 struct ioasid_explain *why)
+{
+	if (rc == -ENODEV && space->faults)
+		return ioasid_fail(why, rc, IOASID_REASON_NO_PRI,
+				   "device %s: it or its IOMMU has no page requests",
+				   dev_name(dev));
+	if (rc == -EBUSY)
+		return ioasid_fail(why, rc, IOASID_REASON_RESET,
+				   "device %s: it is being reset, or its group is attached by somebody else: try again",
+				   dev_name(dev));
+	return ioasid_fail(why, rc, IOASID_REASON_IOMMU,
+			   "device %s: the IOMMU driver refuses to attach (error %d)",
+			   dev_name(dev), -rc);
+}
+
+/* Attaches the group to a domain of the space, an old one or a new one */
+static int ioasid_find_domain(struct ioasid_space *space,
+			      struct ioasid_attachment *att,
+			      struct ioasid_attachment *old, struct device *dev,
+			      struct ioasid_explain *why)
+{
+	struct ioasid_domain *d;
+	int rc;
+
+	list_for_each_entry(d, &space->domains, link) {
+		if (!ioasid_domain_suits(d, dev))
+			continue;
+		rc = ioasid_attach_domain(att, d, old, dev);
+		if (!rc)
+			goto attached;
+		/* -EINVAL: another IOMMU with other features needs its own */
+		if (rc != -EINVAL)
+			return ioasid_explain_attach(space, dev, rc, why);
+	}
+	d = ioasid_domain_create(space, dev, why);
+	if (IS_ERR(d))
+		return PTR_ERR(d);
+	rc = ioasid_attach_domain(att, d, old, dev);
+	if (rc) {
+		ioasid_mapped_drain(space, d);
+		ioasid_domain_free(d);
+		return ioasid_explain_attach(space, dev, rc, why);
+	}
+	list_add_tail(&d->link, &space->domains);
+	space->nr_domains++;
+attached:
+	d->users++;
+	att->domain = d;
+	return 0;
+}
+
+/* Before the attach where the IOMMU driver wants to know; ctx->lock is held */
+static int ioasid_fault_enable(struct ioasid_device *idev,
+			       struct ioasid_space *space,
+			       struct ioasid_explain *why)
+{
+	int rc;
+
+	if (!space->faults || idev->nr_faulting++)
+		return 0;
+	rc = compat_iopf_enable(idev->dev);
+	if (!rc)
+		return 0;
+	idev->nr_faulting--;
+	return ioasid_fail(why, rc, IOASID_REASON_NO_PRI,
+			   "device %s: it or its IOMMU has no page requests",
+			   dev_name(idev->dev));
+}
+
+static void ioasid_fault_disable(struct ioasid_device *idev,
+				 struct ioasid_space *space)
+{
+	if (space->faults && !--idev->nr_faulting)
+		compat_iopf_disable(idev->dev);
+}
+
+/* Makes @att the space's; the group's lock and the space are held */
+static int ioasid_space_attach(struct ioasid_space *space,
+			       struct ioasid_attachment *att,
+			       struct ioasid_attachment *old,
+			       struct device *dev, struct ioasid_explain *why)
+{
+	int rc = ioasid_check_collision(space, att, dev, why);
+
+	if (rc)
+		return rc;
+	if (ioasid_iova_make_room(space, att->nr_reserved))
+		return ioasid_fail(why, -ENOMEM, IOASID_REASON_NO_MEMORY,
+				   "no memory for the usable ranges");
+	rc = ioasid_find_domain(space, att, old, dev, why);
+	if (rc)
+		return rc;
+	kref_get(&space->ref);
+	att->space = space;
+	list_add_tail(&att->space_link, &space->attachments);
+	space->nr_devices++;
+	ioasid_iova_update(space);
+	return 0;
+}
+
+/* Forgets @att, whose group uses its domain no more; cannot fail */
+static void ioasid_space_detach(struct ioasid_attachment *att)
+{
+	struct ioasid_space *space = att->space;
+	struct ioasid_domain *d = att->domain;
+
+	down_write(&space->rwsem);
+	list_del(&att->space_link);
+	space->nr_devices--;
+	if (d && !--d->users) {
+		/*
+		 * No device can reach the page table any more, and detaching
+		 * has flushed it: it goes as a whole, not entry by entry.
+		 */
+		list_del(&d->link);
+		space->nr_domains--;
+		ioasid_mapped_drain(space, d);
+		ioasid_domain_free(d);
+	}
+	ioasid_iova_update(space);
+	up_write(&space->rwsem);
+	if (space->faults)
+		ioasid_attachment_bury(att);
+	else
+		kfree(att);
+	ioasid_space_put(space);
+}
+
+static void ioasid_count_device(struct ioasid_space *space, int n)
+{
+	down_write(&space->rwsem);
+	space->nr_devices += n;
+	up_write(&space->rwsem);
+}
+
+/**
+ * ioasid_device_link() - what a device is attached to
+ * @idev: the device; its context's lock is held
+ * @number: IOASID_RID, or a PASID as the user knows it
+ *
+ * Return: the link or NULL.
+ */
+struct ioasid_link *ioasid_device_link(struct ioasid_device *idev, u32 number)
+{
+	return xa_load(&idev->links, number);
+}
+
+/* So that publishing cannot fail */
+static int ioasid_link_reserve(struct ioasid_link *link,
+			       struct ioasid_explain *why)
+{
+	if (ioasid_device_link(link->idev, link->number))
+		return ioasid_fail(why, -EBUSY, IOASID_REASON_ATTACHED,
+				   "device %s uses PASID %u already",
+				   dev_name(link->idev->dev), link->number);
+	if (!xa_reserve(&link->idev->links, link->number, GFP_KERNEL_ACCOUNT))
+		return 0;
+	return ioasid_fail(why, -ENOMEM, IOASID_REASON_NO_MEMORY,
+			   "no memory for an attachment");
+}
+
+/* The link becomes real; it has its place in the table already */
+static void ioasid_link_publish(struct ioasid_link *link,
+				struct ioasid_attachment *att)
+{
+	link->att = att;
+	list_add_tail_rcu(&link->node, &att->links);
+	xa_store(&link->idev->links, link->number, link, GFP_KERNEL);
+}
+
+static int ioasid_attachment_join(struct ioasid_attachment *att,
+				  struct ioasid_space *space,
+				  struct ioasid_link *link,
+				  struct ioasid_explain *why)
+{
+	struct device *dev = link->idev->dev;
+	struct ioasid_link *other;
+
+	if (att->space->ctx != space->ctx)
+		return ioasid_fail(why, -EBUSY, IOASID_REASON_OWNER,
+				   "device %s: its group %d is attached through another context",
+				   dev_name(dev),
+				   iommu_group_id(att->group->group));
+	list_for_each_entry(other, &att->links, node)
+		if (other->idev == link->idev)
+			return ioasid_fail(why, -EBUSY, IOASID_REASON_ATTACHED,
+					   "device %s uses PASID %u as %u already",
+					   dev_name(dev), att->pasid,
+					   other->number);
+	if (att->space != space)
+		return ioasid_fail(why, -EBUSY, IOASID_REASON_SIBLING,
+				   "device %s: another device of its group %d is attached to another space",
+				   dev_name(dev),
+				   iommu_group_id(att->group->group));
+	ioasid_count_device(space, 1);
+	ioasid_link_publish(link, att);
+	return 0;
+}
+
+/* Puts the device's group behind the space, in the place of @old if given */
+static int ioasid_attachment_create(struct ioasid_space *space,
+				    struct ioasid_link *link, u32 pasid,
+				    struct ioasid_attachment *old,
+				    struct ioasid_explain *why)
+{
+	struct ioasid_group *g = link->idev->group;
+	struct ioasid_attachment *att = ioasid_attachment_alloc(g, why);
+	int rc;
+
+	if (!att)
+		return -ENOMEM;
+	att->pasid = pasid;
+	INIT_LIST_HEAD(&att->links);
+	/* So that storing it cannot fail; what is replaced is there already */
+	rc = xa_reserve(&g->table, pasid, GFP_KERNEL_ACCOUNT);
+	if (rc) {
+		ioasid_fail(why, rc, IOASID_REASON_NO_MEMORY,
+			    "no memory for an attachment");
+		goto free;
+	}
+	rc = ioasid_space_lock(space, why);
+	if (rc)
+		goto release;
+	rc = ioasid_space_attach(space, att, old, link->idev->dev, why);
+	ioasid_space_unlock(space);
+	if (rc)
+		goto release;
+	xa_store(&g->table, pasid, att, GFP_KERNEL);
+	return 0;
+release:
+	xa_release(&g->table, pasid);
+free:
+	kfree(att);
+	return rc;
+}
+
+/* A mapped space behind a RID or a PASID; the group's lock is held */
+static int ioasid_attach_mapped(struct ioasid_space *space,
+				struct ioasid_link *link, u32 pasid,
+				struct ioasid_explain *why)
+{
+	struct ioasid_group *g = link->idev->group;
+	struct ioasid_attachment *att = xa_load(&g->table, pasid);
+	int rc;
+
+	if (att)
+		return ioasid_attachment_join(att, space, link, why);
+	rc = ioasid_attachment_create(space, link, pasid, NULL, why);
+	if (rc)
+		return rc;
+	ioasid_pasid_hold(space->ctx, pasid);
+	ioasid_link_publish(link, xa_load(&g->table, pasid));
+	return 0;
+}
+
+/*
+ * The process' address space. The IOMMU core keeps its page table and shares it
+ * with other users of the process, so that this is no entry of the group's
+ * table; its PASID is the process', and known only when it is bound.
+ */
+static int ioasid_attach_mm(struct ioasid_space *space,
+			    struct ioasid_link *link, u32 vpasid,
+			    struct ioasid_explain *why)
+{
+	struct ioasid_attachment *att = kzalloc(sizeof(*att),
+						GFP_KERNEL_ACCOUNT);
+	int rc;
+
+	if (!att)
+		return ioasid_fail(why, -ENOMEM, IOASID_REASON_NO_MEMORY,
+				   "no memory for an attachment");
+	INIT_LIST_HEAD(&att->links);
+	att->group = link->idev->group;
+	rc = ioasid_mm_bind(space, link, &att->pasid, why);
+	if (rc)
+		goto free;
+	link->number = vpasid ?: att->pasid;
+	rc = ioasid_link_reserve(link, why);
+	if (rc)
+		goto unbind;
+	rc = ioasid_space_lock(space, why);
+	if (rc)
+		goto release;
+	kref_get(&space->ref);
+	att->space = space;
+	list_add_tail(&att->space_link, &space->attachments);
+	space->nr_devices++;
+	ioasid_space_unlock(space);
+	ioasid_link_publish(link, att);
+	return 0;
+release:
+	xa_release(&link->idev->links, link->number);
+unbind:
+	ioasid_mm_unbind(link);
+free:
+	kfree(att);
+	return rc;
+}
+
+/* Moves a link's group to another space, if nobody else of the group is there */
+static int ioasid_link_move(struct ioasid_link *link,
+			    struct ioasid_space *space,
+			    struct ioasid_explain *why)
+{
+	struct ioasid_attachment *old = link->att;
+	struct device *dev = link->idev->dev;
+	int rc;
+
+	if (old->space == space)
+		return 0;
+	if (link->sva || space->kind == IOASID_KIND_MM)
+		return ioasid_fail(why, -EOPNOTSUPP, IOASID_REASON_KIND,
+				   "device %s: the address space of a process is detached and attached, not replaced",
+				   dev_name(dev));
+	if (!list_is_singular(&old->links))
+		return ioasid_fail(why, -EBUSY, IOASID_REASON_SIBLING,
+				   "device %s: %zu devices of its group are attached, and would all be moved",
+				   dev_name(dev), list_count_nodes(&old->links));
+	rc = ioasid_fault_enable(link->idev, space, why);
+	if (rc)
+		return rc;
+	rc = ioasid_attachment_create(space, link, old->pasid, old, why);
+	if (rc) {
+		ioasid_fault_disable(link->idev, space);
+		return rc;
+	}
+	list_del_rcu(&link->node);
+	/* No handler is on the old list when the link goes to the new one */
+	ioasid_fault_cut(link);
+	ioasid_link_publish(link, xa_load(&link->idev->group->table,
+					  old->pasid));
+	ioasid_fault_disable(link->idev, old->space);
+	ioasid_space_detach(old);
+	return 0;
+}
+
+/*
+ * The device must be awake: attaching invalidates caches in it. Nothing else
+ * keeps a user from having put it to sleep before.
+ */
+static int ioasid_device_wake(struct device *dev, struct ioasid_explain *why)
+{
+	int rc = pm_runtime_resume_and_get(dev);
+
+	/* Without runtime power management it never sleeps */
+	if (!rc || rc == -EACCES)
+		return rc;
+	return ioasid_fail(why, rc, IOASID_REASON_OTHER,
+			   "device %s does not wake up (error %d)",
+			   dev_name(dev), -rc);
+}
+
+/* The device is awake, the group's lock is held */
+static int ioasid_attach_new(struct ioasid_space *space,
+			     struct ioasid_link *link,
+			     struct ioasid_attach_request *req,
+			     struct ioasid_explain *why)
+{
+	int rc;
+
+	if (space->kind == IOASID_KIND_MM)
+		return ioasid_attach_mm(space, link, req->vpasid, why);
+	link->number = req->vpasid ?: req->pasid;
+	rc = ioasid_link_reserve(link, why);
+	if (rc)
+		return rc;
+	rc = ioasid_fault_enable(link->idev, space, why);
+	if (rc)
+		goto release;
+	rc = ioasid_attach_mapped(space, link, req->pasid, why);
+	if (!rc)
+		return 0;
+	ioasid_fault_disable(link->idev, space);
+release:
+	xa_release(&link->idev->links, link->number);
+	return rc;
+}
+
+static int ioasid_attach_locked(struct ioasid_space *space,
+				struct ioasid_device *idev,
+				struct ioasid_attach_request *req,
+				struct ioasid_explain *why)
+{
+	struct ioasid_link *link = NULL;
+	int rc;
+
+	/* The number of a process' address space can be known only later */
+	if (space->kind != IOASID_KIND_MM || req->vpasid)
+		link = ioasid_device_link(idev, req->number);
+	if (link && req->replace)
+		return ioasid_link_move(link, space, why);
+	if (link)
+		return ioasid_fail(why, -EBUSY, IOASID_REASON_ATTACHED,
+				   "device %s is attached to space %u already",
+				   dev_name(idev->dev), link->att->space->id);
+	link = kzalloc(sizeof(*link), GFP_KERNEL_ACCOUNT);
+	if (!link)
+		return ioasid_fail(why, -ENOMEM, IOASID_REASON_NO_MEMORY,
+				   "no memory for an attachment");
+	link->idev = idev;
+	rc = ioasid_attach_new(space, link, req, why);
+	if (rc) {
+		kfree(link);
+		return rc;
+	}
+	req->number = link->number;
+	return 0;
+}
+
+static int ioasid_attach_awake(struct ioasid_space *space,
+			       struct ioasid_device *idev,
+			       struct ioasid_attach_request *req,
+			       struct ioasid_explain *why)
+{
+	int awake = ioasid_device_wake(idev->dev, why);
+	int rc;
+
+	if (awake && awake != -EACCES)
+		return awake;
+	mutex_lock(&idev->group->lock);
+	rc = ioasid_attach_locked(space, idev, req, why);
+	if (!rc)
+		trace_ioasid_attach(space, idev->dev, req->number);
+	mutex_unlock(&idev->group->lock);
+	if (!awake)
+		pm_runtime_put(idev->dev);
+	return rc;
+}
+
+/**
+ * ioasid_device_attach() - attach a device to a space of its context
+ * @idev: the device; its context's lock is held
+ * @req: the space, the PASID; out: @number
+ * @why: the reason if it fails
+ *
+ * Return: 0 or an error of sva_register_device_to_pasid().
+ */
+int ioasid_device_attach(struct ioasid_device *idev,
+			 struct ioasid_attach_request *req,
+			 struct ioasid_explain *why)
+{
+	struct ioasid_space *space;
+	int rc;
+
+	why->pasid = req->pasid;
+	space = ioasid_space_get(idev->ctx, req->ioasid, why);
+	if (IS_ERR(space))
+		return PTR_ERR(space);
+	rc = ioasid_pasid_take(idev, space, req, why);
+	if (!rc) {
+		req->number = req->vpasid ?: req->pasid;
+		rc = ioasid_attach_awake(space, idev, req, why);
+		/* The attachment holds it now, or nobody */
+		ioasid_pasid_release(idev->ctx, req->pasid);
+	}
+	ioasid_space_put(space);
+	return rc;
+}
+
+/* The last device of the group has left */
+static void ioasid_attachment_end(struct ioasid_attachment *att,
+				  struct ioasid_link *link)
+{
+	if (link->sva) {
+		ioasid_mm_unbind(link);
+		return;
+	}
+	ioasid_detach_domain(att, link->idev->dev);
+	xa_erase(&att->group->table, att->pasid);
+	ioasid_pasid_release(link->idev->ctx, att->pasid);
+}
+
+/* The group's lock is held */
+static void ioasid_link_end(struct ioasid_link *link)
+{
+	struct ioasid_attachment *att = link->att;
+	struct ioasid_space *space = att->space;
+	bool last = list_is_singular(&att->links);
+
+	list_del_rcu(&link->node);
+	if (last)
+		ioasid_attachment_end(att, link);
+	else
+		ioasid_count_device(space, -1);
+	/* After the hardware: nothing new can come, and the rest is answered */
+	ioasid_fault_cut(link);
+	ioasid_fault_disable(link->idev, space);
+	if (last)
+		ioasid_space_detach(att);
+}
+
+/**
+ * ioasid_link_detach() - detach a device
+ * @link: its attachment; the context's lock is held
+ *
+ * Cannot fail. Goes on if the device does not wake up: nothing may keep the
+ * memory reachable.
+ */
+void ioasid_link_detach(struct ioasid_link *link)
+{
+	struct ioasid_device *idev = link->idev;
+	struct ioasid_explain why;
+	int awake;
+
+	ioasid_explain_init(&why);
+	awake = ioasid_device_wake(idev->dev, &why);
+	mutex_lock(&idev->group->lock);
+	trace_ioasid_detach(link->att->space, idev->dev, link->number);
+	xa_erase(&idev->links, link->number);
+	ioasid_link_end(link);
+	mutex_unlock(&idev->group->lock);
+	kfree(link);
+	if (!awake)
+		pm_runtime_put(idev->dev);
+}

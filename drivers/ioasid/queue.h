@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * A fault queue between its two files: fault.c knows what a page request is and
+ * which queue it belongs to, queue.c knows the ring, its readers and its clock.
+ * Nothing else may look inside.
+ */
+#ifndef __IOASID_QUEUE_H
+#define __IOASID_QUEUE_H
+
+#include <linux/iommu.h>
+#include "ioasid_private.h"
+
+/**
+ * struct ioasid_pending - a group of page requests that waits for its answer
+ * @node: in ioasid_queue.pending, oldest first, or ioasid_queue.free
+ * @group: what the IOMMU core gave us
+ * @link: where it came from
+ * @generation: upper half of the cookie; changes with each use
+ * @expires: when it is answered without the user, in jiffies
+ */
+struct ioasid_pending {
+	struct list_head node;
+	struct iopf_group *group;
+	struct ioasid_link *link;
+	u32 generation;
+	unsigned long expires;
+};
+
+/**
+ * struct ioasid_queue - a fault queue
+ * @ref: the file, and each space and attachment that it is bound to
+ * @rcu: to be found without a lock
+ * @ctx: the context; referenced
+ * @id: queue_id
+ * @lock: all below; the only lock on the way of a page request
+ * @read_lock: read()
+ * @dead: the file is closed: everything is refused
+ * @ring: what the user maps
+ * @records: in @ring
+ * @responses: in @ring
+ * @depth: records, and responses, in @ring; a power of two
+ * @head: records made; @ring only gets a copy
+ * @published: records that may be read
+ * @response_tail: responses taken
+ * @pool: @max_pending of them
+ * @free: those that are not in use
+ * @pending: those that wait
+ * @max_pending: groups that may wait
+ * @max_per_pasid: groups of one device and PASID that may wait
+ * @lost: groups refused since the last LOST record
+ * @deadline: in jiffies, 0 for none
+ * @work: answers what has waited too long
+ * @wait: readers
+ * @eventfd: signalled when the ring is no longer empty, or NULL
+ */
+struct ioasid_queue {
+	struct kref ref;
+	struct rcu_head rcu;
+	struct ioasid_ctx *ctx;
+	u32 id;
+	struct mutex lock;
+	struct mutex read_lock;
+	bool dead;
+	struct ioasid_fault_ring *ring;
+	struct ioasid_fault_record *records;
+	struct ioasid_fault_response *responses;
+	u32 depth;
+	u32 head;
+	u32 published;
+	u32 response_tail;
+	struct ioasid_pending *pool;
+	struct list_head free;
+	struct list_head pending;
+	u32 max_pending;
+	u32 max_per_pasid;
+	u32 lost;
+	unsigned long deadline;
+	struct delayed_work work;
+	wait_queue_head_t wait;
+	struct eventfd_ctx *eventfd;
+};
+
+/* queue.c; the lock is held */
+u32 ioasid_queue_room(struct ioasid_queue *q);
+void ioasid_queue_put_record(struct ioasid_queue *q,
+			     const struct ioasid_fault_record *record);
+void ioasid_queue_publish(struct ioasid_queue *q);
+void ioasid_queue_arm(struct ioasid_queue *q);
+u64 ioasid_pending_cookie(struct ioasid_queue *q, struct ioasid_pending *p);
+
+/* fault.c; the lock is held */
+void ioasid_pending_answer(struct ioasid_queue *q, struct ioasid_pending *p,
+			   u32 code);
+void ioasid_pending_expired(struct ioasid_queue *q, struct ioasid_pending *p);
+
+#endif /* __IOASID_QUEUE_H */
