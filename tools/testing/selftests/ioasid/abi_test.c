@@ -40,6 +40,7 @@ FIXTURE(abi) {
 	struct t_dma dev;
 	bool has_dev;
 	int target;		/* the fd that the command goes to */
+	u32 pasid;
 	struct ioasid_map_range map_range;
 	struct ioasid_unmap_range unmap_range;
 	u64 bitmap[16];
@@ -53,7 +54,9 @@ FIXTURE_VARIANT(abi) {
 	struct field reserved[6];
 	struct field space_ids[3];
 	struct field device_id;
-	bool needs_device;	/* cannot even be called without one */
+	u32 first_size;		/* of the struct, if it has grown since */
+	bool needs_device;
+	bool wants_device;	/* cannot even be called without one */
 	bool writes_back;
 };
 
@@ -61,9 +64,10 @@ FIXTURE_VARIANT(abi) {
 FIXTURE_VARIANT_ADD(abi, name) {						\
 	.cmd = CMD, .size = sizeof(struct ioasid_##name), __VA_ARGS__ }
 
-COMMAND(info, IOASID_GET_INFO, .writes_back = true,
-	.reserved = { FIELD(ioasid_info, __reserved) });
+COMMAND(info, IOASID_GET_INFO, .writes_back = true);
 COMMAND(device_info, IOASID_DEVICE_INFO, .writes_back = true,
+	.first_size = offsetof(struct ioasid_device_info, nr_pasids),
+	.reserved = { FIELD(ioasid_device_info, __reserved) },
 	.device_id = FIELD(ioasid_device_info, dev_id));
 COMMAND(alloc, IOASID_ALLOC, .writes_back = true,
 	.reserved = { FIELD(ioasid_alloc, parent), FIELD(ioasid_alloc, data_type),
@@ -88,7 +92,7 @@ COMMAND(translate, IOASID_TRANSLATE, .known_flags = IOASID_TRANSLATE_PHYS, .writ
 COMMAND(option, IOASID_OPTION, .known_flags = IOASID_OPTION_SET, .writes_back = true,
 	.reserved = { FIELD(ioasid_option, __reserved) });
 COMMAND(device_attach, IOASID_DEVICE_ATTACH, .known_flags = IOASID_ATTACH_REPLACE,
-	.reserved = { FIELD(ioasid_device_attach, __reserved) },
+	.writes_back = true,
 	.space_ids = { FIELD(ioasid_device_attach, ioasid) },
 	.device_id = FIELD(ioasid_device_attach, dev_id));
 COMMAND(device_detach, IOASID_DEVICE_DETACH,
@@ -97,11 +101,14 @@ COMMAND(dirty_set, IOASID_DIRTY_SET, .known_flags = IOASID_DIRTY_ENABLE,
 	.reserved = { FIELD(ioasid_dirty_set, __reserved) });
 COMMAND(dirty_get, IOASID_DIRTY_GET,
 	.reserved = { FIELD(ioasid_dirty_get, __reserved) });
+COMMAND(pasid_alloc, IOASID_PASID_ALLOC,
+	.device_id = FIELD(ioasid_pasid_alloc, dev_id));
+COMMAND(pasid_free, IOASID_PASID_FREE, .wants_device = true,
+	.reserved = { FIELD(ioasid_pasid_free, __reserved) });
 
 FIXTURE_VARIANT_ADD(abi, vfio_attach) {
 	.cmd = VFIO_DEVICE_ATTACH, .size = sizeof(struct vfio_device_attach),
 	.known_flags = IOASID_ATTACH_REPLACE | VFIO_DEVICE_ATTACH_KNOW,
-	.reserved = { FIELD(vfio_device_attach, __reserved) },
 	.space_ids = { FIELD(vfio_device_attach, ioasid) },
 	.needs_device = true, .writes_back = true,
 };
@@ -113,7 +120,8 @@ FIXTURE_VARIANT_ADD(abi, vfio_detach) {
 
 FIXTURE_SETUP(abi)
 {
-	bool on_device = variant->device_id.length || variant->needs_device;
+	bool on_device = variant->device_id.length || variant->needs_device ||
+			 variant->wants_device;
 	int ret;
 
 	self->fd = t_open();
@@ -214,6 +222,14 @@ static void build(FIXTURE_DATA(abi) *self, const FIXTURE_VARIANT(abi) *variant)
 		BUILD(ioasid_dirty_get, .ioasid = self->space, .iova = AT, .length = T_PAGE,
 		      .page_size = T_PAGE, .bitmap = (uintptr_t)self->bitmap);
 		break;
+	case IOASID_PASID_ALLOC:
+		BUILD(ioasid_pasid_alloc, .dev_id = dev_id, .nr = 1,
+		      .pasids = (uintptr_t)&self->pasid);
+		break;
+	case IOASID_PASID_FREE:
+		t_pasid_alloc(self->fd, dev_id, 1, 0, 0, &self->pasid);
+		BUILD(ioasid_pasid_free, .nr = 1, .pasids = (uintptr_t)&self->pasid);
+		break;
 	case VFIO_DEVICE_ATTACH:
 		t_detach(self->fd, dev_id);
 		BUILD(vfio_device_attach, .ioasid_fd = self->fd, .device_fd = self->dev.vfio.device,
@@ -230,7 +246,16 @@ static void build(FIXTURE_DATA(abi) *self, const FIXTURE_VARIANT(abi) *variant)
 /* What a call that has nothing wrong with it gives on this bed */
 static int valid_errno(FIXTURE_DATA(abi) *self, const FIXTURE_VARIANT(abi) *variant)
 {
+	struct ioasid_device_info device = { .size = sizeof(device) };
+	bool has_pasids = self->has_dev &&
+			  !t_device_info(self->fd, self->dev.vfio.dev_id, &device) &&
+			  device.caps & IOASID_DEVICE_PASID;
 	struct ioasid_info info;
+
+	if (variant->cmd == IOASID_PASID_FREE && !has_pasids)
+		return -ENOENT;
+	if (variant->cmd == IOASID_PASID_ALLOC && self->has_dev && !has_pasids)
+		return -EOPNOTSUPP;
 
 	if (variant->device_id.length && !self->has_dev)
 		return -ENOENT;
@@ -261,13 +286,25 @@ TEST_F(abi, size_too_small)
 {
 	u32 size;
 
-	for (size = 0; size < variant->size; size++) {
+	for (size = 0; size < (variant->first_size ?: variant->size); size++) {
 		build(self, variant);
 		head_of(self)->size = size;
 		EXPECT_EQ(-EINVAL, call(self, variant)) TH_LOG("size %u", size);
 		if (size >= sizeof(struct head))
 			EXPECT_EQ(IOASID_REASON_SIZE, t_why.code) TH_LOG("%s", t_explain());
 	}
+}
+
+/* A program of the first release, on a kernel that has more to tell */
+TEST_F(abi, size_of_first_release)
+{
+	NEED(variant->first_size, "the struct has not grown");
+	build(self, variant);
+	memset(self->buf + variant->first_size, 0xa5, variant->size - variant->first_size);
+	head_of(self)->size = variant->first_size;
+	EXPECT_EQ(valid_errno(self, variant), call(self, variant)) TH_LOG("%s", t_explain());
+	EXPECT_EQ(-1, t_not_byte(self->buf + variant->first_size,
+				 variant->size - variant->first_size, 0xa5));
 }
 
 /* A program newer than the kernel that uses nothing new */
@@ -618,7 +655,7 @@ TEST_F(node, unknown_commands)
 	struct ioasid_info info = { .size = sizeof(info) };
 	u32 nr;
 
-	for (nr = 0x10; nr < 0x100; nr++)
+	for (nr = 0x11; nr < 0x100; nr++)
 		EXPECT_EQ(-ENOTTY, t_ioctl(self->fd, _IO(IOASID_TYPE, nr), &info)) TH_LOG("%#x", nr);
 	/* Same number, wrong type, or a size in the command that nobody asked for */
 	EXPECT_EQ(-ENOTTY, t_ioctl(self->fd, _IO(';', 0), &info));
@@ -654,7 +691,7 @@ TEST_F(node, info_of_a_fresh_context)
 	EXPECT_EQ(0, info.nr_mappings);
 	EXPECT_EQ(0, info.pinned);
 	EXPECT_EQ(0, info.mapped);
-	EXPECT_EQ(0, info.__reserved);
+	EXPECT_EQ(0, info.nr_pasids);
 }
 
 /* What is in a struct besides the inputs is no business of the kernel */
@@ -665,7 +702,6 @@ TEST_F(node, outputs_are_ignored_as_inputs)
 	memset(&info, 0xff, sizeof(info));
 	info.size = sizeof(info);
 	info.flags = 0;
-	info.__reserved = 0;
 	ASSERT_OK(t_cmd(self->fd, IOASID_GET_INFO, &info));
 	EXPECT_EQ(0, info.nr_spaces);
 	EXPECT_EQ(0, info.nr_mappings);

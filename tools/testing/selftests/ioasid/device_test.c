@@ -265,9 +265,12 @@ TEST_F(device, pasid_is_refused)
 		.size = sizeof(by_id), .ioasid = self->id, .pasid = 1,
 	};
 	struct ioasid_device_detach away = { .size = sizeof(away), .pasid = 1 };
+	struct ioasid_device_info info = { .size = sizeof(info) };
 
-	EXPECT_FAIL(EOPNOTSUPP, NO_PASID, t_cmd(self->vfio->container, VFIO_DEVICE_ATTACH, &attach));
 	ASSERT_OK(t_vfio_know(self->vfio, self->fd));
+	ASSERT_OK(t_device_info(self->fd, self->vfio->dev_id, &info));
+	NEED(!(info.caps & IOASID_DEVICE_PASID), "needs a device without PASIDs");
+	EXPECT_FAIL(EOPNOTSUPP, NO_PASID, t_cmd(self->vfio->container, VFIO_DEVICE_ATTACH, &attach));
 	by_id.dev_id = self->vfio->dev_id;
 	away.dev_id = self->vfio->dev_id;
 	EXPECT_FAIL(EOPNOTSUPP, NO_PASID, t_cmd(self->fd, IOASID_DEVICE_ATTACH, &by_id));

@@ -3,6 +3,8 @@
  * The commands of /dev/ioasid as plain functions: fill in the struct, call,
  * remember what the kernel said if it failed. See ioasid.h.
  */
+#include <sys/mman.h>
+#include <poll.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -60,6 +62,10 @@ static const char *const reason_names[] = {
 	[IOASID_REASON_FD] = "FD",
 	[IOASID_REASON_NO_DIRTY] = "NO_DIRTY",
 	[IOASID_REASON_PRIVILEGE] = "PRIVILEGE",
+	[IOASID_REASON_NO_PASID_ID] = "NO_PASID_ID",
+	[IOASID_REASON_NO_SVA] = "NO_SVA",
+	[IOASID_REASON_NO_QUEUE_ID] = "NO_QUEUE_ID",
+	[IOASID_REASON_NO_PRI] = "NO_PRI",
 };
 
 const char *t_reason_name(u32 code)
@@ -386,4 +392,134 @@ bool t_usable(const struct ioasid_iova_range *ranges, int nr, u64 iova, u64 leng
 		if (iova >= ranges[i].first && iova + length - 1 <= ranges[i].last)
 			return true;
 	return false;
+}
+
+int t_pasid_alloc(int fd, u32 dev_id, u32 nr, u32 first, u32 last, u32 *pasids)
+{
+	struct ioasid_pasid_alloc cmd = {
+		.size = sizeof(cmd), .dev_id = dev_id, .nr = nr, .first = first, .last = last,
+		.pasids = (uintptr_t)pasids,
+	};
+
+	return t_cmd(fd, IOASID_PASID_ALLOC, &cmd);
+}
+
+int t_pasid_free(int fd, u32 nr, const u32 *pasids)
+{
+	struct ioasid_pasid_free cmd = {
+		.size = sizeof(cmd), .nr = nr, .pasids = (uintptr_t)pasids,
+	};
+
+	return t_cmd(fd, IOASID_PASID_FREE, &cmd);
+}
+
+int t_attach_pasid(int fd, u32 dev_id, u32 ioasid, u32 *pasid, u32 vpasid, u32 flags)
+{
+	struct ioasid_device_attach cmd = {
+		.size = sizeof(cmd), .flags = flags, .dev_id = dev_id, .ioasid = ioasid,
+		.pasid = *pasid, .vpasid = vpasid,
+	};
+	int ret = t_cmd(fd, IOASID_DEVICE_ATTACH, &cmd);
+
+	if (!ret)
+		*pasid = cmd.pasid;
+	return ret;
+}
+
+int t_detach_pasid(int fd, u32 dev_id, u32 pasid)
+{
+	struct ioasid_device_detach cmd = { .size = sizeof(cmd), .dev_id = dev_id, .pasid = pasid };
+
+	return t_cmd(fd, IOASID_DEVICE_DETACH, &cmd);
+}
+
+int t_alloc_mm(int fd, u32 *ioasid)
+{
+	struct ioasid_alloc cmd = { .size = sizeof(cmd), .kind = IOASID_KIND_MM };
+	int ret = t_cmd(fd, IOASID_ALLOC, &cmd);
+
+	if (!ret)
+		*ioasid = cmd.ioasid;
+	return ret;
+}
+
+int t_alloc_faults(int fd, u32 *ioasid)
+{
+	struct ioasid_alloc cmd = { .size = sizeof(cmd), .flags = IOASID_ALLOC_FAULTS,
+				    .kind = IOASID_KIND_MAPPED };
+	int ret = t_cmd(fd, IOASID_ALLOC, &cmd);
+
+	if (!ret)
+		*ioasid = cmd.ioasid;
+	return ret;
+}
+
+int t_queue_open(struct t_queue *q, int fd, const struct ioasid_fault_queue *args)
+{
+	struct ioasid_fault_queue cmd = { .eventfd = -1 };
+	void *ring;
+	int ret;
+
+	if (args)
+		cmd = *args;
+	cmd.size = sizeof(cmd);
+	if (!cmd.depth)
+		cmd.depth = 256;
+	memset(q, 0, sizeof(*q));
+	ret = t_cmd(fd, IOASID_FAULT_QUEUE, &cmd);
+	if (ret)
+		return ret;
+	ring = mmap(NULL, cmd.ring_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, cmd.fd, 0);
+	if (ring == MAP_FAILED) {
+		ret = -errno;
+		close(cmd.fd);
+		return ret;
+	}
+	q->fd = cmd.fd;
+	q->id = cmd.queue_id;
+	q->bytes = cmd.ring_bytes;
+	q->ring = ring;
+	q->records = (void *)((char *)ring + IOASID_FAULT_RECORDS);
+	q->responses = (void *)((char *)ring + q->ring->responses);
+	return 0;
+}
+
+void t_queue_close(struct t_queue *q)
+{
+	if (!q->ring)
+		return;
+	munmap((void *)q->ring, q->bytes);
+	close(q->fd);
+	q->ring = NULL;
+}
+
+int t_fault_bind(int fd, u32 ioasid, u32 dev_id, u32 pasid, u32 queue_id)
+{
+	struct ioasid_fault_bind cmd = {
+		.size = sizeof(cmd), .ioasid = ioasid, .dev_id = dev_id, .pasid = pasid,
+		.queue_id = queue_id,
+	};
+
+	return t_cmd(fd, IOASID_FAULT_BIND, &cmd);
+}
+
+int t_queue_next(struct t_queue *q, struct ioasid_fault_record *record, int ms)
+{
+	struct pollfd p = { .fd = q->fd, .events = POLLIN };
+	u32 tail = q->ring->tail;
+
+	if (__atomic_load_n(&q->ring->head, __ATOMIC_ACQUIRE) == tail && poll(&p, 1, ms) <= 0)
+		return -ETIMEDOUT;
+	if (__atomic_load_n(&q->ring->head, __ATOMIC_ACQUIRE) == tail)
+		return -EIO;
+	*record = q->records[tail & (q->ring->depth - 1)];
+	__atomic_store_n(&q->ring->tail, tail + 1, __ATOMIC_RELEASE);
+	return 0;
+}
+
+int t_queue_answer(struct t_queue *q, u64 cookie, u32 code)
+{
+	struct ioasid_fault_response r = { .cookie = cookie, .code = code };
+
+	return write(q->fd, &r, sizeof(r)) == sizeof(r) ? 0 : -errno;
 }

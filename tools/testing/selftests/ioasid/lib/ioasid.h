@@ -67,6 +67,31 @@ int t_device_ranges(int fd, u32 dev_id, struct ioasid_iova_range *ranges, u32 ma
 int t_attach(int fd, u32 dev_id, u32 ioasid, u32 flags);
 int t_detach(int fd, u32 dev_id);
 int t_dirty_set(int fd, u32 ioasid, u32 flags);
+int t_pasid_alloc(int fd, u32 dev_id, u32 nr, u32 first, u32 last, u32 *pasids);
+int t_pasid_free(int fd, u32 nr, const u32 *pasids);
+/* *@pasid is what is asked for, and then what it is; vpasid 0: the same number */
+int t_attach_pasid(int fd, u32 dev_id, u32 ioasid, u32 *pasid, u32 vpasid, u32 flags);
+int t_detach_pasid(int fd, u32 dev_id, u32 pasid);
+int t_alloc_mm(int fd, u32 *ioasid);
+int t_alloc_faults(int fd, u32 *ioasid);
+
+/* A fault queue with its ring mapped; zero fields of @args take the defaults */
+struct t_queue {
+	int fd;
+	u32 id;
+	size_t bytes;
+	volatile struct ioasid_fault_ring *ring;
+	struct ioasid_fault_record *records;
+	struct ioasid_fault_response *responses;
+};
+
+int t_queue_open(struct t_queue *q, int fd, const struct ioasid_fault_queue *args);
+void t_queue_close(struct t_queue *q);
+int t_fault_bind(int fd, u32 ioasid, u32 dev_id, u32 pasid, u32 queue_id);
+/* The next record, through the ring; -ETIMEDOUT after @ms */
+int t_queue_next(struct t_queue *q, struct ioasid_fault_record *record, int ms);
+/* One answer by write(): 0 or a negative errno */
+int t_queue_answer(struct t_queue *q, u64 cookie, u32 code);
 
 /* Is [iova, iova + length) wholly inside one of the ranges? */
 bool t_usable(const struct ioasid_iova_range *ranges, int nr, u64 iova, u64 length);
