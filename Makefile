@@ -8,9 +8,11 @@ KVER	?= $(shell uname -r)
 KDIR	?= /lib/modules/$(KVER)/build
 DESTDIR	?=
 VERSION	:= $(shell sed -n 's/^PACKAGE_VERSION="\(.*\)"/\1/p' dkms.conf 2>/dev/null)
-MODULES	:= drivers/ioasid/ioasid.ko vfio_glue/ioasid_vfio.ko
+MODULES	:= drivers/ioasid/ioasid.ko vfio_glue/ioasid_vfio.ko \
+	   drivers/ioasid/sim/ioasid_sim.ko drivers/ioasid/sim/ioasid_sim_vfio.ko
 MODDIR	:= $(DESTDIR)/lib/modules/$(KVER)/updates
-HEADER	:= $(DESTDIR)/usr/include/linux/ioasid.h
+HEADERS	:= ioasid.h ioasid_sim.h
+INCDIR	:= $(DESTDIR)/usr/include/linux
 RULES	:= $(DESTDIR)/usr/lib/udev/rules.d/60-ioasid.rules
 MANDIR	:= $(DESTDIR)/usr/share/man
 MAN	:= $(notdir $(wildcard Documentation/man/*.2ioasid Documentation/man/*.4))
@@ -63,9 +65,9 @@ modules:
 
 install:
 	@test -e $(firstword $(MODULES)) || { echo 'make: nothing is built yet: run make modules first' >&2; exit 1; }
-	install -d $(MODDIR) $(dir $(HEADER)) $(dir $(RULES))
+	install -d $(MODDIR) $(INCDIR) $(dir $(RULES))
 	for m in $(MODULES); do ! test -e $$m || install -m 644 $$m $(MODDIR)/ || exit 1; done
-	install -m 644 include/uapi/linux/ioasid.h $(HEADER)
+	install -m 644 $(addprefix include/uapi/linux/,$(HEADERS)) $(INCDIR)/
 	install -m 644 udev/60-ioasid.rules $(RULES)
 	install -d $(MANDIR)/man2 $(MANDIR)/man4
 	install -m 644 Documentation/man/*.2ioasid $(MANDIR)/man2/
@@ -73,7 +75,7 @@ install:
 	test -n '$(DESTDIR)' || depmod $(KVER)
 
 uninstall:
-	rm -f $(addprefix $(MODDIR)/,$(notdir $(MODULES))) $(HEADER) $(RULES)
+	rm -f $(addprefix $(MODDIR)/,$(notdir $(MODULES))) $(addprefix $(INCDIR)/,$(HEADERS)) $(RULES)
 	rm -f $(addprefix $(MANDIR)/man2/,$(filter %.2ioasid,$(MAN)))
 	rm -f $(addprefix $(MANDIR)/man4/,$(filter %.4,$(MAN)))
 	-rmdir $(MODDIR) 2>/dev/null
@@ -84,15 +86,15 @@ dkms-install:
 	install -d $(DKMSDIR)
 	cp -r Kbuild dkms.conf drivers vfio_glue include udev $(DKMSDIR)/
 	find $(DKMSDIR) \( -name '*.o' -o -name '*.ko' -o -name '*.mod*' -o -name '.*.cmd' \) -delete
-	install -d $(dir $(HEADER)) $(dir $(RULES))
-	install -m 644 include/uapi/linux/ioasid.h $(HEADER)
+	install -d $(INCDIR) $(dir $(RULES))
+	install -m 644 $(addprefix include/uapi/linux/,$(HEADERS)) $(INCDIR)/
 	install -m 644 udev/60-ioasid.rules $(RULES)
 	test -n '$(DESTDIR)' || dkms install -m ioasid -v $(VERSION) -k $(KVER)
 
 dkms-uninstall:
 	-test -n '$(DESTDIR)' || dkms remove -m ioasid -v $(VERSION) --all
 	rm -rf $(DKMSDIR)
-	rm -f $(HEADER) $(RULES)
+	rm -f $(addprefix $(INCDIR)/,$(HEADERS)) $(RULES)
 
 clean:
 	-test ! -e $(KDIR)/Makefile || $(MAKE) -C $(KDIR) M=$(CURDIR) clean

@@ -92,8 +92,11 @@ test_build_install()
 			sed 's,/\./,/,' && echo ./usr/share/man/man4/ioasid.4)
 		cat <<-END
 		./lib/modules/$1/updates/ioasid.ko
+		./lib/modules/$1/updates/ioasid_sim.ko
+		./lib/modules/$1/updates/ioasid_sim_vfio.ko
 		./lib/modules/$1/updates/ioasid_vfio.ko
 		./usr/include/linux/ioasid.h
+		./usr/include/linux/ioasid_sim.h
 		./usr/lib/udev/rules.d/60-ioasid.rules
 		END
 	} | LC_ALL=C sort > "$TMP/expected"
@@ -196,7 +199,7 @@ test_no_btf()
 dkms_left_over()
 {
 	find /lib/modules /var/lib/dkms /usr/src \( -name 'ioasid.ko*' -o \
-		-name 'ioasid_vfio.ko*' -o -path '/var/lib/dkms/ioasid/*' -o \
+		-name 'ioasid_vfio.ko*' -o -name 'ioasid_sim*.ko*' -o -path '/var/lib/dkms/ioasid/*' -o \
 		-name 'ioasid-*' \) -print
 }
 
@@ -205,7 +208,7 @@ test_dkms()
 	command -v dkms > /dev/null || skip "no dkms here"
 	sources "$TMP/b"
 	must make -C "$TMP/b" dkms-install KVER="$1"
-	for m in ioasid ioasid_vfio; do
+	for m in ioasid ioasid_vfio ioasid_sim ioasid_sim_vfio; do
 		find "/lib/modules/$1/updates/dkms" -name "$m.ko*" | grep -q . ||
 			fail "DKMS did not install $m"
 	done
