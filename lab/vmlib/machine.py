@@ -49,6 +49,10 @@ def device_args(opt, run_dir):
                  "-drive", "if=none,id=disk%d,format=raw,cache=unsafe,file=/build/nvme%d.raw"
                  % (i, i),
                  "-device", "nvme,id=nvme%d,serial=lab%d,drive=disk%d,bus=rp%d" % (i, i, i, i)]
+    for i in range(opt.testdev):
+        args += ["-device", "pcie-root-port,id=rt%d,chassis=%d,slot=%d,addr=0x%x"
+                 % (i, 20 + i, 20 + i, 0x18 + i),
+                 "-device", "ioasid-testdev,id=testdev%d,bus=rt%d" % (i, i)]
     for d in opt.device:
         args += ["-device", d]
     return args
@@ -69,6 +73,11 @@ def qemu_args(opt, run_dir, fds):
     else:
         args += ["-accel", accel, "-cpu", cpu, "-smp", str(opt.smp)]
     iommu, kernel_args = IOMMU[opt.iommu]
+    if opt.testdev:
+        # For the emulator only: a shell would miss the functions that it needs.
+        args = ["env", "LD_PRELOAD=/build/ioasid-testdev.so"] + args
+        if opt.iommu == "fsts":
+            iommu += ",device-iotlb=on,svm=on,pasid-bits=20"
     if iommu:
         args += ["-device", iommu]
     args += device_args(opt, run_dir)
