@@ -39,6 +39,7 @@ check "the module builds" "$LAB/kernel" debug -- make -s -C /linux O=/obj ARCH=x
 	M=/build/bad modules > "$tmp/err" 2>&1
 
 # lockdep last, since its first report is its last one.
+# shellcheck disable=SC2016 # for the shell of the machine
 vm --module "$BUILD/bad/ioasid_bad.ko" --keep "$tmp/run" -- 'for w in kasan leak pagealloc atomic lockdep; do
 	modprobe ioasid_bad what=$w || echo "$w failed"
 	rmmod ioasid_bad

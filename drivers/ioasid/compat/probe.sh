@@ -83,6 +83,7 @@ done < "$tmp/missing"
 printf '#include <linux/iommu.h>\n#include <linux/module.h>\n' > "$tmp/nothing.c"
 compile "$tmp/nothing.c" "$@" &
 for p in "$here"/probe/*.c; do
+	# shellcheck disable=SC2046 # words, or none
 	compile "$p" "$@" $(exported) &
 done
 wait
