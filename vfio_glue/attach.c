@@ -224,7 +224,8 @@ static int ioasid_vfio_change_context(struct ioasid_vfio_command *cmd,
 		return rc;
 	if (!(arg->flags & VFIO_DEVICE_ATTACH_KNOW))
 		rc = ioasid_vfio_attach_known(cmd, arg, sva, params);
-	else if (device->sva)
+	/* By another PASID it can still be attached through the old one */
+	if (!rc && device->sva)
 		rc = sva_forget_device(device->sva, device->vdev->dev,
 				       &cmd->why);
 	if (rc) {

@@ -178,19 +178,30 @@ attached:
 	return 0;
 }
 
-/* Before the attach where the IOMMU driver wants to know; ctx->lock is held */
+/* Before the attach, where the IOMMU driver wants to know; ctx->lock is held */
+static int ioasid_iopf_get(struct ioasid_device *idev)
+{
+	int rc = idev->nr_iopf ? 0 : compat_iopf_enable(idev->dev);
+
+	if (!rc)
+		idev->nr_iopf++;
+	return rc;
+}
+
+static void ioasid_iopf_put(struct ioasid_device *idev)
+{
+	if (!--idev->nr_iopf)
+		compat_iopf_disable(idev->dev);
+}
+
 static int ioasid_fault_enable(struct ioasid_device *idev,
 			       struct ioasid_space *space,
 			       struct ioasid_explain *why)
 {
-	int rc;
+	int rc = space->faults ? ioasid_iopf_get(idev) : 0;
 
-	if (!space->faults || idev->nr_faulting++)
-		return 0;
-	rc = compat_iopf_enable(idev->dev);
 	if (!rc)
 		return 0;
-	idev->nr_faulting--;
 	return ioasid_fail(why, rc, IOASID_REASON_NO_PRI,
 			   "device %s: it or its IOMMU has no page requests",
 			   dev_name(idev->dev));
@@ -199,8 +210,35 @@ static int ioasid_fault_enable(struct ioasid_device *idev,
 static void ioasid_fault_disable(struct ioasid_device *idev,
 				 struct ioasid_space *space)
 {
-	if (space->faults && !--idev->nr_faulting)
-		compat_iopf_disable(idev->dev);
+	if (space->faults)
+		ioasid_iopf_put(idev);
+}
+
+/* A device without page requests can do with the memory that is there */
+static int ioasid_sva_enable(struct ioasid_link *link)
+{
+	struct ioasid_device *idev = link->idev;
+	int rc = ioasid_iopf_get(idev);
+
+	link->iopf = !rc;
+	if (rc && rc != -ENODEV)
+		return rc;
+	rc = idev->nr_sva ? 0 : compat_sva_enable(idev->dev);
+	if (!rc)
+		idev->nr_sva++;
+	else if (link->iopf)
+		ioasid_iopf_put(idev);
+	return rc;
+}
+
+static void ioasid_sva_disable(struct ioasid_link *link)
+{
+	struct ioasid_device *idev = link->idev;
+
+	if (!--idev->nr_sva)
+		compat_sva_disable(idev->dev);
+	if (link->iopf)
+		ioasid_iopf_put(idev);
 }
 
 /* Makes @att the space's; the group's lock and the space are held */
@@ -400,9 +438,16 @@ static int ioasid_attach_mm(struct ioasid_space *space,
 				   "no memory for an attachment");
 	INIT_LIST_HEAD(&att->links);
 	att->group = link->idev->group;
+	rc = ioasid_sva_enable(link);
+	if (rc) {
+		ioasid_fail(why, rc, IOASID_REASON_NO_SVA,
+			    "device %s: it or its IOMMU cannot share the address space of a process",
+			    dev_name(link->idev->dev));
+		goto free;
+	}
 	rc = ioasid_mm_bind(space, link, &att->pasid, why);
 	if (rc)
-		goto free;
+		goto disable;
 	link->number = vpasid ?: att->pasid;
 	rc = ioasid_link_reserve(link, why);
 	if (rc)
@@ -421,6 +466,8 @@ release:
 	xa_release(&link->idev->links, link->number);
 unbind:
 	ioasid_mm_unbind(link);
+disable:
+	ioasid_sva_disable(link);
 free:
 	kfree(att);
 	return rc;
@@ -516,6 +563,12 @@ static int ioasid_attach_locked(struct ioasid_space *space,
 	/* The number of a process' address space can be known only later */
 	if (space->kind != IOASID_KIND_MM || req->vpasid)
 		link = ioasid_device_link(idev, req->number);
+	if (link && req->replace && !link->sva &&
+	    space->kind == IOASID_KIND_MAPPED && req->pasid != link->att->pasid)
+		return ioasid_fail(why, -EINVAL, IOASID_REASON_VALUE,
+				   "device %s: number %u is PASID %u, and not %u",
+				   dev_name(idev->dev), req->number,
+				   link->att->pasid, req->pasid);
 	if (link && req->replace)
 		return ioasid_link_move(link, space, why);
 	if (link)
@@ -592,11 +645,11 @@ static void ioasid_attachment_end(struct ioasid_attachment *att,
 {
 	if (link->sva) {
 		ioasid_mm_unbind(link);
+		ioasid_sva_disable(link);
 		return;
 	}
 	ioasid_detach_domain(att, link->idev->dev);
 	xa_erase(&att->group->table, att->pasid);
-	ioasid_pasid_release(link->idev->ctx, att->pasid);
 }
 
 /* The group's lock is held */
@@ -614,8 +667,11 @@ static void ioasid_link_end(struct ioasid_link *link)
 	/* After the hardware: nothing new can come, and the rest is answered */
 	ioasid_fault_cut(link);
 	ioasid_fault_disable(link->idev, space);
-	if (last)
-		ioasid_space_detach(att);
+	if (!last)
+		return;
+	/* Nobody answers in its name any more; no PASID of ours for an mm space */
+	ioasid_pasid_release(link->idev->ctx, att->pasid);
+	ioasid_space_detach(att);
 }
 
 /**

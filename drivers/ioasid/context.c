@@ -63,6 +63,8 @@ static void ioasid_ctx_free(struct kref *ref)
 	WARN_ON(!list_empty(&ctx->payers) || atomic64_read(&ctx->pinned));
 	xa_destroy(&ctx->spaces);
 	xa_destroy(&ctx->devices);
+	xa_destroy(&ctx->pasids);
+	xa_destroy(&ctx->queues);
 	kfree(ctx);
 }
 

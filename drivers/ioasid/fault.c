@@ -6,7 +6,9 @@
  * user space, on the way of a request; and never return an error to the IOMMU
  * core, which would make the device stop asking.
  */
+#include <linux/delay.h>
 #include <linux/iommu.h>
+#include <linux/nospec.h>
 #include <linux/slab.h>
 #include <linux/srcu.h>
 #include "queue.h"
@@ -37,8 +39,13 @@ static struct ioasid_fault_record ioasid_record(struct ioasid_link *link,
 	};
 }
 
-/* Says first how many groups were lost for want of room */
-static bool ioasid_queue_tell_lost(struct ioasid_queue *q)
+/**
+ * ioasid_queue_tell_lost() - say how many groups were refused, if any were
+ * @q: the queue; its lock is held
+ *
+ * Return: false if there is no room to say it.
+ */
+bool ioasid_queue_tell_lost(struct ioasid_queue *q)
 {
 	struct ioasid_fault_record record = {
 		.type = IOASID_FAULT_LOST,
@@ -51,6 +58,7 @@ static bool ioasid_queue_tell_lost(struct ioasid_queue *q)
 		return false;
 	ioasid_queue_put_record(q, &record);
 	q->lost = 0;
+	ioasid_queue_publish(q);
 	return true;
 }
 
@@ -132,7 +140,8 @@ void ioasid_pending_answer(struct ioasid_queue *q, struct ioasid_pending *p,
 	p->generation++;
 	atomic_dec(&p->link->nr_pending);
 	list_move(&p->node, &q->free);
-	ioasid_group_answer(group, codes[code]);
+	ioasid_group_answer(group,
+			    codes[array_index_nospec(code, ARRAY_SIZE(codes))]);
 }
 
 /**
@@ -357,6 +366,9 @@ void ioasid_fault_teardown(void)
 	struct ioasid_attachment *att, *next;
 
 	cancel_delayed_work_sync(&ioasid_graves_work);
+	/* The IOMMU core can still be on its way to a handle, and to our code */
+	if (!list_empty(&ioasid_graves))
+		msleep(IOASID_GRAVE_SECONDS * MSEC_PER_SEC);
 	list_for_each_entry_safe(att, next, &ioasid_graves, space_link)
 		kfree(att);
 }

@@ -191,6 +191,7 @@ struct ioasid_domain {
  * @id: ioasid
  * @kind: enum ioasid_kind
  * @mm: the process of an mm space; mm_count is held
+ * @mm_uid: who pays for the PASID of @mm, or INVALID_UID_NR
  * @faults: devices may send page requests
  * @queue: where they go, or NULL; changes under ioasid_ctx.lock
  * @label: name for people
@@ -219,6 +220,7 @@ struct ioasid_space {
 	u32 id;
 	u32 kind;
 	struct mm_struct *mm;
+	uid_t mm_uid;
 	bool faults;
 	struct ioasid_queue __rcu *queue;
 	char label[sizeof_field(struct ioasid_alloc, label)];
@@ -294,7 +296,8 @@ struct ioasid_attachment {
  * @dev: the device; the glue keeps it alive until sva_remove_device()
  * @group: its group
  * @links: PASID as the user knows it, or IOASID_RID -> struct ioasid_link
- * @nr_faulting: links to spaces that take page requests
+ * @nr_iopf: links that need page requests
+ * @nr_sva: links to the address space of a process
  * @owner: name of the framework
  * @cookie: the user's number
  */
@@ -304,7 +307,8 @@ struct ioasid_device {
 	struct device *dev;
 	struct ioasid_group *group;
 	struct xarray links;
-	u32 nr_faulting;
+	u32 nr_iopf;
+	u32 nr_sva;
 	const char *owner;
 	u64 cookie;
 };
@@ -315,6 +319,7 @@ struct ioasid_device {
  * @idev: the device
  * @att: the attachment
  * @sva: what binds the process of an mm space
+ * @iopf: it counts in ioasid_device.nr_iopf
  * @number: by what the user knows it: virtual PASID, PASID or IOASID_RID
  * @nr_pending: groups of page requests that wait for the user
  */
@@ -323,6 +328,7 @@ struct ioasid_link {
 	struct ioasid_device *idev;
 	struct ioasid_attachment *att;
 	struct iommu_sva *sva;
+	bool iopf;
 	u32 number;
 	atomic_t nr_pending;
 };
@@ -444,6 +450,8 @@ bool ioasid_area_unmap(struct iommu_domain *domain,
 void ioasid_flush(struct iommu_domain *domain,
 		  struct iommu_iotlb_gather *gather);
 
+#define INVALID_UID_NR	((uid_t)-1)
+
 /* fault.c */
 void ioasid_fault_prepare(struct ioasid_space *space,
 			  struct iommu_domain *domain);
@@ -474,6 +482,8 @@ int ioasid_pasid_take(struct ioasid_device *idev, struct ioasid_space *space,
 void ioasid_pasid_hold(struct ioasid_ctx *ctx, u32 pasid);
 void ioasid_pasid_release(struct ioasid_ctx *ctx, u32 pasid);
 void ioasid_pasid_free_all(struct ioasid_ctx *ctx);
+int ioasid_quota_take(uid_t uid, struct ioasid_explain *why);
+void ioasid_quota_give(uid_t uid);
 int ioasid_cmd_pasid_alloc(struct ioasid_command *cmd);
 int ioasid_cmd_pasid_free(struct ioasid_command *cmd);
 

@@ -5,9 +5,9 @@
  * process'. Nothing here may pin memory, or let a process give away the memory
  * of another one.
  */
+#include <linux/cred.h>
 #include <linux/iommu.h>
 #include <linux/sched/mm.h>
-#include "compat/iopf.h"
 #include "ioasid_private.h"
 
 /**
@@ -19,13 +19,35 @@
 void ioasid_mm_init(struct ioasid_space *space)
 {
 	space->mm = current->mm;
+	space->mm_uid = INVALID_UID_NR;
 	mmgrab(space->mm);
 }
 
 void ioasid_mm_destroy(struct ioasid_space *space)
 {
-	if (space->mm)
-		mmdrop(space->mm);
+	if (!space->mm)
+		return;
+	if (space->mm_uid != INVALID_UID_NR)
+		ioasid_quota_give(space->mm_uid);
+	mmdrop(space->mm);
+}
+
+/*
+ * The first bind gives the process a PASID, which it keeps as long as its
+ * mm_struct lives, and we keep that. ctx->lock is held.
+ */
+static int ioasid_mm_charge(struct ioasid_space *space,
+			    struct ioasid_explain *why)
+{
+	uid_t uid = from_kuid(&init_user_ns, current_uid());
+	int rc;
+
+	if (space->mm_uid != INVALID_UID_NR)
+		return 0;
+	rc = ioasid_quota_take(uid, why);
+	if (!rc)
+		space->mm_uid = uid;
+	return rc;
 }
 
 static int ioasid_explain_bind(struct device *dev, int rc,
@@ -58,7 +80,7 @@ static int ioasid_explain_bind(struct device *dev, int rc,
  * Whoever has the context could attach a device of his own: only the process
  * itself may let a device at its memory.
  *
- * Return: 0, -EPERM for another process, -ENODEV or -EOPNOTSUPP where the
+ * Return: 0, -EPERM for another process, -EDQUOT, -ENOMEM, -ENODEV or -EOPNOTSUPP where the
  * device or IOMMU cannot, -ENOSPC, -EBUSY, what the IOMMU driver returns.
  */
 int ioasid_mm_bind(struct ioasid_space *space, struct ioasid_link *link,
@@ -72,14 +94,12 @@ int ioasid_mm_bind(struct ioasid_space *space, struct ioasid_link *link,
 		return ioasid_fail(why, -EPERM, IOASID_REASON_OWNER,
 				   "space %u is the address space of another process",
 				   space->id);
-	rc = compat_sva_enable(dev);
+	rc = ioasid_mm_charge(space, why);
 	if (rc)
-		return ioasid_explain_bind(dev, rc, why);
+		return rc;
 	sva = iommu_sva_bind_device(dev, space->mm);
-	if (IS_ERR(sva)) {
-		compat_sva_disable(dev);
+	if (IS_ERR(sva))
 		return ioasid_explain_bind(dev, PTR_ERR(sva), why);
-	}
 	link->sva = sva;
 	*pasid = iommu_sva_get_pasid(sva);
 	return 0;
@@ -95,5 +115,4 @@ void ioasid_mm_unbind(struct ioasid_link *link)
 {
 	iommu_sva_unbind_device(link->sva);
 	link->sva = NULL;
-	compat_sva_disable(link->idev->dev);
 }

@@ -42,19 +42,19 @@ struct ioasid_pasid {
 	uid_t uid;
 };
 
-static int ioasid_quota_charge(struct ioasid_ctx *ctx, uid_t uid,
-			       struct ioasid_explain *why)
+/**
+ * ioasid_quota_take() - a user has a PASID more
+ * @uid: the user
+ * @why: the reason if it fails
+ *
+ * Return: 0, -EDQUOT, -ENOMEM.
+ */
+int ioasid_quota_take(uid_t uid, struct ioasid_explain *why)
 {
 	u32 limit = READ_ONCE(ioasid_pasids_per_user);
 	unsigned long has;
 	int rc = 0;
 
-	if (ctx->nr_pasids >= READ_ONCE(ioasid_pasids_per_context)) {
-		why->value = ctx->nr_pasids;
-		return ioasid_fail(why, -EDQUOT, IOASID_REASON_LIMIT,
-				   "this context has %u PASIDs, and may not have more",
-				   ctx->nr_pasids);
-	}
 	mutex_lock(&ioasid_pasid_lock);
 	has = xa_to_value(xa_load(&ioasid_pasid_users, uid) ?: xa_mk_value(0));
 	if (has >= limit)
@@ -69,7 +69,11 @@ static int ioasid_quota_charge(struct ioasid_ctx *ctx, uid_t uid,
 	return rc;
 }
 
-static void ioasid_quota_uncharge(uid_t uid)
+/**
+ * ioasid_quota_give() - a user has a PASID less
+ * @uid: the user; ioasid_quota_take() has succeeded for it
+ */
+void ioasid_quota_give(uid_t uid)
 {
 	unsigned long has;
 
@@ -82,6 +86,17 @@ static void ioasid_quota_uncharge(uid_t uid)
 	else
 		xa_erase(&ioasid_pasid_users, uid);
 	mutex_unlock(&ioasid_pasid_lock);
+}
+
+static int ioasid_quota_charge(struct ioasid_ctx *ctx, uid_t uid,
+			       struct ioasid_explain *why)
+{
+	if (ctx->nr_pasids < READ_ONCE(ioasid_pasids_per_context))
+		return ioasid_quota_take(uid, why);
+	why->value = ctx->nr_pasids;
+	return ioasid_fail(why, -EDQUOT, IOASID_REASON_LIMIT,
+			   "this context has %u PASIDs, and may not have more",
+			   ctx->nr_pasids);
 }
 
 #ifdef CONFIG_PCI_PASID
@@ -129,7 +144,7 @@ static void ioasid_pasid_forget(struct ioasid_ctx *ctx, struct ioasid_pasid *p)
 {
 	xa_erase(&ctx->pasids, p->pasid);
 	ctx->nr_pasids--;
-	ioasid_quota_uncharge(p->uid);
+	ioasid_quota_give(p->uid);
 	kfree(p);
 }
 
@@ -188,7 +203,7 @@ static struct ioasid_pasid *ioasid_pasid_new(struct ioasid_ctx *ctx,
 	ctx->nr_pasids++;
 	return p;
 uncharge:
-	ioasid_quota_uncharge(p->uid);
+	ioasid_quota_give(p->uid);
 free:
 	kfree(p);
 	return ERR_PTR(rc);
@@ -272,7 +287,7 @@ int ioasid_pasid_take(struct ioasid_device *idev, struct ioasid_space *space,
 	/* What is replaced keeps its PASID */
 	link = req->replace && req->vpasid ?
 	       ioasid_device_link(idev, req->vpasid) : NULL;
-	if (link && req->pasid == IOASID_PASID_ANY)
+	if (link && !link->sva && req->pasid == IOASID_PASID_ANY)
 		req->pasid = link->att->pasid;
 	rc = ioasid_pasid_find(idev, req, why);
 	if (rc)

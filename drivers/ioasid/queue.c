@@ -123,40 +123,74 @@ static int ioasid_queue_respond(struct ioasid_queue *q,
 	return 0;
 }
 
+/* The user can write there at any time: each field is read once */
+static struct ioasid_fault_response ioasid_queue_response(struct ioasid_queue *q,
+							  u32 i)
+{
+	const struct ioasid_fault_response *r = &q->responses[i & (q->depth - 1)];
+
+	return (struct ioasid_fault_response) {
+		.cookie = READ_ONCE(r->cookie),
+		.code = READ_ONCE(r->code),
+		.__reserved = READ_ONCE(r->__reserved),
+	};
+}
+
+/* Some of the responses up to @end, so that page requests need not wait for all */
+static void ioasid_queue_ring_some(struct ioasid_queue *q, u32 end,
+				   struct ioasid_fault_doorbell *arg)
+{
+	struct ioasid_fault_response r;
+	u32 n;
+	int rc;
+
+	for (n = 0; n < IOASID_WRITE_BATCH && q->response_tail != end; n++) {
+		r = ioasid_queue_response(q, q->response_tail++);
+		rc = ioasid_queue_respond(q, &r);
+		if (!rc) {
+			arg->done++;
+			continue;
+		}
+		/* The others are not to blame: go on */
+		if (!arg->failed++) {
+			arg->first_cookie = r.cookie;
+			arg->first_error = -rc;
+		}
+	}
+	smp_store_release(&q->ring->response_tail, q->response_tail);
+}
+
 /* Takes what the user has put into the ring of responses */
 static long ioasid_queue_doorbell(struct ioasid_queue *q,
 				  struct ioasid_fault_doorbell __user *uarg)
 {
 	struct ioasid_fault_doorbell arg = { .size = sizeof(arg) };
-	struct ioasid_fault_response r;
 	u32 end, size;
-	int rc;
+	bool more;
 
 	if (get_user(size, &uarg->size))
 		return -EFAULT;
 	if (size < sizeof(arg))
 		return -EINVAL;
-	mutex_lock(&q->lock);
+	/* An answer that cannot be written is found before the deed */
+	if (copy_to_user(uarg, &arg, sizeof(arg)))
+		return -EFAULT;
 	end = smp_load_acquire(&q->ring->response_head);
-	if (end - q->response_tail > q->depth) {
+	do {
+		mutex_lock(&q->lock);
+		/* Another thread can have rung meanwhile, and gone further */
+		if (end - q->response_tail > q->depth) {
+			mutex_unlock(&q->lock);
+			if (arg.done || arg.failed)
+				break;
+			return -EINVAL;
+		}
+		ioasid_queue_ring_some(q, end, &arg);
+		more = q->response_tail != end;
+		ioasid_queue_tell_lost(q);
 		mutex_unlock(&q->lock);
-		return -EINVAL;
-	}
-	while (q->response_tail != end) {
-		r = q->responses[q->response_tail++ & (q->depth - 1)];
-		rc = ioasid_queue_respond(q, &r);
-		if (!rc) {
-			arg.done++;
-			continue;
-		}
-		/* The others are not to blame: go on */
-		if (!arg.failed++) {
-			arg.first_cookie = r.cookie;
-			arg.first_error = -rc;
-		}
-	}
-	smp_store_release(&q->ring->response_tail, q->response_tail);
-	mutex_unlock(&q->lock);
+		cond_resched();
+	} while (more);
 	return copy_to_user(uarg, &arg, sizeof(arg)) ? -EFAULT : 0;
 }
 
@@ -188,6 +222,14 @@ static ssize_t ioasid_queue_take(struct ioasid_queue *q, char __user *buf,
 	return n * sizeof(*q->records);
 }
 
+/* There is room again for the record that says what was lost */
+static void ioasid_queue_say_lost(struct ioasid_queue *q)
+{
+	mutex_lock(&q->lock);
+	ioasid_queue_tell_lost(q);
+	mutex_unlock(&q->lock);
+}
+
 static ssize_t ioasid_queue_read(struct file *file, char __user *buf,
 				 size_t count, loff_t *pos)
 {
@@ -202,6 +244,8 @@ static ssize_t ioasid_queue_read(struct file *file, char __user *buf,
 			return -ERESTARTSYS;
 		rc = ioasid_queue_take(q, buf, max);
 		mutex_unlock(&q->read_lock);
+		if (rc > 0)
+			ioasid_queue_say_lost(q);
 		if (rc)
 			return rc;
 		if (file->f_flags & O_NONBLOCK)
@@ -224,6 +268,7 @@ static u32 ioasid_queue_respond_some(struct ioasid_queue *q,
 		if (*rc)
 			break;
 	}
+	ioasid_queue_tell_lost(q);
 	mutex_unlock(&q->lock);
 	return i;
 }
@@ -335,12 +380,13 @@ static int ioasid_queue_release(struct inode *inode, struct file *file)
 	struct ioasid_ctx *ctx = q->ctx;
 	struct ioasid_pending *p, *next;
 
-	xa_erase(&ctx->queues, q->id);
+	/* Before it is gone from the table: a detach looks for its groups there */
 	mutex_lock(&q->lock);
 	q->dead = true;
 	list_for_each_entry_safe(p, next, &q->pending, node)
 		ioasid_pending_answer(q, p, IOASID_FAULT_INVALID);
 	mutex_unlock(&q->lock);
+	xa_erase(&ctx->queues, q->id);
 	cancel_delayed_work_sync(&q->work);
 	ioasid_queue_put(q);
 	ioasid_ctx_put(ctx);
@@ -454,8 +500,8 @@ static int ioasid_queue_install(struct ioasid_command *cmd,
 	file = anon_inode_getfile("[ioasid-fault]", &ioasid_queue_fops, q,
 				  O_CLOEXEC | O_RDWR);
 	if (IS_ERR(file)) {
-		rc = ioasid_fail(cmd->why, PTR_ERR(file),
-				 IOASID_REASON_NO_MEMORY, "no memory for a file");
+		rc = ioasid_fail(cmd->why, PTR_ERR(file), IOASID_REASON_LIMIT,
+				 "no file is left, or no memory for one");
 		goto put_fd;
 	}
 	q->ctx = cmd->ctx;

@@ -48,10 +48,10 @@ struct ioasid_pending {
  * @max_pending: groups that may wait
  * @max_per_pasid: groups of one device and PASID that may wait
  * @lost: groups refused since the last LOST record
- * @deadline: in jiffies, 0 for none
+ * @deadline: in jiffies
  * @work: answers what has waited too long
  * @wait: readers
- * @eventfd: signalled when the ring is no longer empty, or NULL
+ * @eventfd: signalled when there are new records, or NULL
  */
 struct ioasid_queue {
 	struct kref ref;
@@ -91,6 +91,7 @@ u64 ioasid_pending_cookie(struct ioasid_queue *q, struct ioasid_pending *p);
 /* fault.c; the lock is held */
 void ioasid_pending_answer(struct ioasid_queue *q, struct ioasid_pending *p,
 			   u32 code);
+bool ioasid_queue_tell_lost(struct ioasid_queue *q);
 void ioasid_pending_expired(struct ioasid_queue *q, struct ioasid_pending *p);
 
 #endif /* __IOASID_QUEUE_H */

@@ -191,12 +191,16 @@ static int ioasid_check_alloc(struct ioasid_command *cmd)
 {
 	struct ioasid_alloc *arg = cmd->arg;
 
-	if (arg->kind != IOASID_KIND_MAPPED && arg->kind != IOASID_KIND_MM) {
+	if (arg->kind != IOASID_KIND_MAPPED &&
+	    (arg->kind != IOASID_KIND_MM || !IS_ENABLED(CONFIG_IOMMU_SVA))) {
 		cmd->why->value = arg->kind;
 		return ioasid_fail(cmd->why, -EOPNOTSUPP, IOASID_REASON_KIND,
 				   "%u is not a kind of space that this kernel has",
 				   arg->kind);
 	}
+	if (arg->flags & IOASID_ALLOC_FAULTS && !IS_ENABLED(CONFIG_IOMMU_IOPF))
+		return ioasid_fail(cmd->why, -EOPNOTSUPP, IOASID_REASON_NO_PRI,
+				   "this kernel is built without page requests (CONFIG_IOMMU_IOPF)");
 	if (arg->flags & IOASID_ALLOC_FAULTS && arg->kind == IOASID_KIND_MM)
 		return ioasid_fail(cmd->why, -EINVAL, IOASID_REASON_KIND,
 				   "the kernel answers the page requests of a process");

@@ -35,21 +35,12 @@ static inline void compat_iopf_disable(struct device *dev)
  */
 static inline int compat_sva_enable(struct device *dev)
 {
-	int rc = compat_iopf_enable(dev);
-
-	/* A device without page requests can do with memory that is there */
-	if (rc && rc != -ENODEV)
-		return rc;
-	rc = iommu_dev_enable_feature(dev, IOMMU_DEV_FEAT_SVA);
-	if (rc)
-		compat_iopf_disable(dev);
-	return rc;
+	return iommu_dev_enable_feature(dev, IOMMU_DEV_FEAT_SVA);
 }
 
 static inline void compat_sva_disable(struct device *dev)
 {
 	iommu_dev_disable_feature(dev, IOMMU_DEV_FEAT_SVA);
-	compat_iopf_disable(dev);
 }
 #else
 static inline int compat_iopf_enable(struct device *dev)

@@ -614,9 +614,18 @@ struct ioasid_option {
  *
  * Replacing is not free of interruption on every IOMMU: DMA in flight may be
  * refused for a moment. What is replaced is named by @vpasid, or @pasid if that
- * is 0. EBUSY while the device is being reset, or while a sibling (a device of
- * the same group) uses another space with the same PASID; EPERM for a PASID of
- * somebody else; EOPNOTSUPP for a PASID where device or IOMMU have none.
+ * is 0.
+ *
+ * ENOENT without such a device or space; EBUSY if it is attached, while it is
+ * being reset, or while a sibling (a device of the same group) uses another
+ * space with the same PASID; EPERM for a PASID, or the memory of a process, of
+ * somebody else; EINVAL where @pasid, @vpasid and the kind of space do not go
+ * together; EOPNOTSUPP for a PASID where device or IOMMU have none, and where
+ * the kernel cannot replace; ERANGE for a PASID that is too wide, or a mapping
+ * that the IOMMU cannot address; EADDRINUSE for a mapping that the device
+ * reserves; EDQUOT and ENOSPC without a PASID; ENODEV without page requests or
+ * SVA where they are needed; ENOMEM; EINTR when killed; what the IOMMU driver
+ * says.
  */
 struct ioasid_device_attach {
 	__u32 size;
@@ -659,7 +668,8 @@ struct ioasid_device_detach {
  * @last: the largest that will do, or 0 for any
  * @pasids: address of an array of @nr __u32; out: the PASIDs
  *
- * All or none. EDQUOT beyond the quota of this context or of the user
+ * All or none. EINVAL for no PASID or a range that is none, E2BIG for too many,
+ * EDQUOT beyond the quota of this context or of the user
  * (parameters pasids_per_context and pasids_per_user of the module), ENOSPC
  * where none is left, EOPNOTSUPP for a device without PASIDs.
  */
@@ -684,7 +694,7 @@ struct ioasid_pasid_alloc {
  * @pasids: address of an array of @nr __u32
  *
  * All or none. ENOENT for one that was not allocated by this context, EBUSY for
- * one that is attached.
+ * one that is attached, EINVAL for none, E2BIG for too many.
  */
 struct ioasid_pasid_free {
 	__u32 size;
@@ -841,7 +851,8 @@ struct vfio_device_detach {
  *
  * All memory is taken now: a page request never waits for memory. What does not
  * fit, or is beyond a limit, is answered with IOASID_FAULT_INVALID, and counted
- * in a record IOASID_FAULT_LOST.
+ * in a record IOASID_FAULT_LOST. EINVAL for a number out of its range or a file
+ * that is no eventfd, EBADF for one that is not open, EMFILE, ENFILE, ENOMEM.
  */
 struct ioasid_fault_queue {
 	__u32 size;
@@ -869,8 +880,10 @@ struct ioasid_fault_queue {
  * @queue_id: the queue, or 0 for none: page requests are refused
  * @__reserved: 0
  *
- * At any time. What waits in the old queue is answered there. EINVAL for a
- * space without IOASID_ALLOC_FAULTS.
+ * At any time. What waits in the old queue is answered there. Devices of a group
+ * that share an attachment share its binding; replacing a space drops it. ENOENT
+ * without such a space, device, attachment or queue; EINVAL for both or none of
+ * space and device, and for a space without IOASID_ALLOC_FAULTS.
  */
 struct ioasid_fault_bind {
 	__u32 size;
