@@ -598,6 +598,30 @@ TEST_F(fault, ring_wraps)
 	close(efd);
 }
 
+static int close_and_detach_child(void *arg)
+{
+	FIXTURE_DATA(fault) *self = arg;
+
+	t_queue_close(&self->q);
+	t_sleep_ms(150);
+	T_CHECK(!t_detach_pasid(self->fd, self->dev_id, self->pasid));
+	return 0;
+}
+
+TEST_F(fault, close_and_detach)
+{
+	struct ioasid_fault_record r;
+	int slot = begin(self, AT);
+	pid_t pid;
+
+	NEXT(&r);
+	pid = t_fork(close_and_detach_child, self);
+	t_sleep_ms(70);
+	t_queue_close(&self->q);
+	EXPECT_EQ(0, t_wait(pid));
+	EXPECT_NE(0, ended(self, slot));
+}
+
 TEST_F(fault, queue_arguments)
 {
 	static const u32 depths[] = { 1, 8, 15, 17, 100, 131072, 0x80000000 };

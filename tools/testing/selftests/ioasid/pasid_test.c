@@ -4,6 +4,8 @@
  * their own beside the RID, and the address space of a process. Whether DMA
  * goes where it should is asked of the device, never of the kernel.
  */
+#include <errno.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -267,6 +269,37 @@ TEST_F(pasid, replace)
 	EXPECT_EQ(0, reads(&self->dev, p, AT, 1));
 	ASSERT_OK(t_free(self->fd, self->other));
 	ASSERT_OK(t_detach_pasid(self->fd, self->dev_id, p));
+}
+
+/* A PASID through another context must not take the RID away */
+TEST_F(pasid, other_context)
+{
+	int fd = t_open();
+	struct vfio_device_attach arg = {
+		.argsz = sizeof(arg), .ioasid_fd = fd, .device_fd = self->dev.vfio.device,
+		.pasid = IOASID_PASID_ANY,
+	};
+	u32 id;
+
+	ASSERT_FD(fd);
+	ASSERT_OK(t_alloc(fd, &id));
+	arg.ioasid = id;
+	EXPECT_EQ(0, reads(&self->dev, 0, AT, 1));
+	EXPECT_EQ(-1, ioctl(self->dev.vfio.container, VFIO_DEVICE_ATTACH, &arg));
+	EXPECT_EQ(EBUSY, errno);
+	EXPECT_EQ(0, reads(&self->dev, 0, AT, 1));
+	close(fd);
+}
+
+/* Two names for what is replaced must agree */
+TEST_F(pasid, replace_mismatch)
+{
+	u32 p = IOASID_PASID_ANY, q;
+
+	ASSERT_OK(t_attach_pasid(self->fd, self->dev_id, self->other, &p, 0x777, 0));
+	ASSERT_OK(t_pasid_alloc(self->fd, self->dev_id, 1, 0, 0, &q));
+	EXPECT_EQ(-EINVAL, t_attach_pasid(self->fd, self->dev_id, self->rid, &q, 0x777,
+					  IOASID_ATTACH_REPLACE));
 }
 
 /* Closing takes everything with it, and the next user finds nothing */
