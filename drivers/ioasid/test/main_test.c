@@ -27,13 +27,15 @@ struct raw {
  * struct known - what the kernel tells of a command
  * @nr: its number
  * @cmd: the ioctl
- * @size: of its struct
+ * @size: of its struct when it was first published
+ * @now: of its struct
  * @flags: that it knows
  */
 struct known {
 	u32 nr;
 	unsigned int cmd;
 	u32 size;
+	u32 now;
 	u32 flags;
 };
 
@@ -63,6 +65,25 @@ static int try_header(struct itest *it, unsigned int cmd, u32 size, u32 flags)
 	return rc;
 }
 
+/* A struct that is too large is refused by saying how large it is */
+static u32 ask_size(struct itest *it, unsigned int cmd)
+{
+	u32 size = 0;
+	u8 one = 1;
+	char *at;
+	int rc;
+
+	put_header(it, ITEST_ARG, PAGE_SIZE, 0);
+	itest_put_user(it->test, ITEST_ARG + PAGE_SIZE - 1, &one, 1);
+	rc = itest_ioctl(it, cmd, ITEST_ARG);
+	itest_get_user(it->test, &it->ext, ITEST_EXT, sizeof(it->ext));
+	ITEST_EXPECT_ERR(it, rc, -E2BIG, IOASID_REASON_SIZE);
+	at = strstr(it->ext.msg, "knows ");
+	KUNIT_ASSERT_NOT_NULL(it->test, at);
+	KUNIT_ASSERT_EQ(it->test, sscanf(at, "knows %u bytes", &size), 1);
+	return size;
+}
+
 /* The kernel says how large its struct must be, and which flags are unknown */
 static bool ask(struct itest *it, u32 nr, struct known *k)
 {
@@ -76,6 +97,7 @@ static bool ask(struct itest *it, u32 nr, struct known *k)
 	ITEST_EXPECT_ERR(it, try_header(it, k->cmd, k->size, U32_MAX),
 			 -EOPNOTSUPP, IOASID_REASON_FLAGS);
 	k->flags = ~(u32)it->ext.value;
+	k->now = ask_size(it, k->cmd);
 	return true;
 }
 
@@ -105,7 +127,8 @@ static struct itest *open_all(struct kunit *test, struct known **all, u32 *nr)
 static void published_sizes(struct kunit *test)
 {
 	static const u32 size[] = {
-		sizeof(struct ioasid_info), sizeof(struct ioasid_device_info),
+		sizeof(struct ioasid_info),
+		offsetof(struct ioasid_device_info, nr_pasids),
 		sizeof(struct ioasid_alloc), sizeof(struct ioasid_free),
 		sizeof(struct ioasid_space_info), sizeof(struct ioasid_map),
 		sizeof(struct ioasid_unmap), sizeof(struct ioasid_copy),
@@ -114,12 +137,17 @@ static void published_sizes(struct kunit *test)
 		sizeof(struct ioasid_device_attach),
 		sizeof(struct ioasid_device_detach),
 		sizeof(struct ioasid_dirty_set), sizeof(struct ioasid_dirty_get),
+		sizeof(struct ioasid_pasid_alloc),
+		sizeof(struct ioasid_pasid_free),
+		sizeof(struct ioasid_fault_queue),
+		sizeof(struct ioasid_fault_bind),
 	};
 	struct known *k;
 	u32 nr, i;
 
 	open_all(test, &k, &nr);
-	for (i = 0; i < ARRAY_SIZE(size); i++) {
+	KUNIT_ASSERT_EQ(test, nr, ARRAY_SIZE(size));
+	for (i = 0; i < nr; i++) {
 		KUNIT_EXPECT_EQ(test, k[i].nr, i);
 		KUNIT_EXPECT_EQ(test, k[i].size, size[i]);
 	}
@@ -184,8 +212,8 @@ static void too_large(struct kunit *test)
 	for (i = 0; i < nr; i++) {
 		rc = try_header(it, k[i].cmd, k[i].size, 0);
 		code = it->ext.code;
-		for (size = k[i].size + 1; size <= PAGE_SIZE;
-		     size += size < k[i].size + 16 ? 1 : 1021) {
+		for (size = k[i].now + 1; size <= PAGE_SIZE;
+		     size += size < k[i].now + 16 ? 1 : 1021) {
 			KUNIT_EXPECT_EQ(test, try_header(it, k[i].cmd, size, 0),
 					rc);
 			KUNIT_EXPECT_EQ(test, it->ext.code, code);
@@ -290,8 +318,8 @@ static void read_only_struct(struct kunit *test)
 		ITEST_EXPECT_ERR(it, rc, -EFAULT, IOASID_REASON_POINTER);
 		KUNIT_EXPECT_NOT_NULL(test, strstr(it->ext.msg, "write"));
 	}
-	/* All but FREE, MAP, RESERVE, ATTACH, DETACH and the DIRTY ones */
-	KUNIT_EXPECT_EQ(test, read_only, 8U);
+	/* All but FREE, MAP, RESERVE, DETACH, BIND, the DIRTY and PASID ones */
+	KUNIT_EXPECT_EQ(test, read_only, 10U);
 	KUNIT_EXPECT_EQ(test, itest_info(it).nr_spaces, 0U);
 }
 
@@ -313,6 +341,10 @@ union args {
 	struct ioasid_device_detach detach;
 	struct ioasid_dirty_set dirty_set;
 	struct ioasid_dirty_get dirty_get;
+	struct ioasid_pasid_alloc pasid_alloc;
+	struct ioasid_pasid_free pasid_free;
+	struct ioasid_fault_queue fault_queue;
+	struct ioasid_fault_bind fault_bind;
 };
 
 /**
@@ -367,7 +399,37 @@ static const struct bad bads[] = {
 	BAD(DEVICE_INFO, device_info, ENOENT, NO_DEVICE_ID,
 	    .arg.device_info.dev_id = 1),
 	BAD(ALLOC, alloc, EOPNOTSUPP, KIND, .arg.alloc.kind = 0),
-	BAD(ALLOC, alloc, EOPNOTSUPP, KIND, .arg.alloc.kind = 2),
+	BAD(ALLOC, alloc, EOPNOTSUPP, KIND, .arg.alloc.kind = 3),
+	BAD(ALLOC, alloc, EINVAL, KIND, .arg.alloc = {
+	    .kind = IOASID_KIND_MM, .flags = IOASID_ALLOC_FAULTS }),
+	BAD(PASID_ALLOC, pasid_alloc, EINVAL, VALUE, .arg.pasid_alloc.dev_id = 9),
+	BAD(PASID_ALLOC, pasid_alloc, E2BIG, LIMIT, .arg.pasid_alloc.nr = 65537),
+	BAD(PASID_ALLOC, pasid_alloc, EINVAL, VALUE, .arg.pasid_alloc = {
+	    .nr = 1, .first = 2, .last = 1 }),
+	BAD(PASID_ALLOC, pasid_alloc, EFAULT, POINTER, .arg.pasid_alloc = {
+	    .nr = 1, .pasids = ITEST_HOLE }),
+	BAD(PASID_ALLOC, pasid_alloc, ENOENT, NO_DEVICE_ID, .arg.pasid_alloc = {
+	    .dev_id = 9, .nr = 1, .pasids = ITEST_VEC }),
+	BAD(PASID_FREE, pasid_free, EINVAL, VALUE, .arg.pasid_free.nr = 0),
+	BAD(PASID_FREE, pasid_free, E2BIG, LIMIT, .arg.pasid_free.nr = 65537),
+	BAD(PASID_FREE, pasid_free, EOPNOTSUPP, FLAGS, .arg.pasid_free.__reserved = 1),
+	BAD(PASID_FREE, pasid_free, EFAULT, POINTER, .arg.pasid_free = {
+	    .nr = 1, .pasids = ITEST_HOLE }),
+	BAD(FAULT_QUEUE, fault_queue, EINVAL, VALUE, .arg.fault_queue.depth = 15),
+	BAD(FAULT_QUEUE, fault_queue, EOPNOTSUPP, FLAGS, .arg.fault_queue = {
+	    .depth = 16, .__reserved = 1 }),
+	BAD(FAULT_QUEUE, fault_queue, EINVAL, VALUE, .arg.fault_queue = {
+	    .depth = 16, .max_pending = 17 }),
+	BAD(FAULT_QUEUE, fault_queue, EINVAL, VALUE, .arg.fault_queue = {
+	    .depth = 16, .deadline_ms = 60001 }),
+	BAD(FAULT_BIND, fault_bind, EINVAL, VALUE, .arg.fault_bind.ioasid = 0),
+	BAD(FAULT_BIND, fault_bind, EOPNOTSUPP, FLAGS, .arg.fault_bind = {
+	    .ioasid = 1, .__reserved = 1 }),
+	BAD(FAULT_BIND, fault_bind, ENOENT, NO_SPACE_ID, .arg.fault_bind.ioasid = 9),
+	BAD(FAULT_BIND, fault_bind, ENOENT, NO_DEVICE_ID, .arg.fault_bind.dev_id = 9),
+	BAD(FAULT_BIND, fault_bind, EINVAL, KIND, .arg.fault_bind.ioasid = 1),
+	BAD(FAULT_BIND, fault_bind, ENOENT, NO_QUEUE_ID, .arg.fault_bind = {
+	    .ioasid = 1, .queue_id = 9 }),
 	BAD(ALLOC, alloc, EOPNOTSUPP, FLAGS, .arg.alloc = { .kind = 1, .parent = 1 }),
 	BAD(ALLOC, alloc, EOPNOTSUPP, FLAGS, .arg.alloc = { .kind = 1, .data_type = 1 }),
 	BAD(ALLOC, alloc, EOPNOTSUPP, FLAGS, .arg.alloc = { .kind = 1, .data_len = 1 }),
