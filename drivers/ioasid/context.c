@@ -26,6 +26,7 @@ struct ioasid_ctx *ioasid_ctx_create(void)
 	INIT_LIST_HEAD(&ctx->payers);
 	xa_init_flags(&ctx->spaces, XA_FLAGS_ALLOC1 | XA_FLAGS_ACCOUNT);
 	xa_init_flags(&ctx->devices, XA_FLAGS_ALLOC1 | XA_FLAGS_ACCOUNT);
+	INIT_LIST_HEAD(&ctx->device_list);
 	xa_init_flags(&ctx->pasids, XA_FLAGS_ACCOUNT);
 	xa_init_flags(&ctx->queues, XA_FLAGS_ALLOC1 | XA_FLAGS_ACCOUNT);
 	ctx->nr = atomic_inc_return(&ioasid_last_ctx);

@@ -16,9 +16,8 @@ static struct ioasid_device *ioasid_device_find(struct ioasid_ctx *ctx,
 						struct device *dev)
 {
 	struct ioasid_device *idev;
-	unsigned long id;
 
-	xa_for_each(&ctx->devices, id, idev)
+	list_for_each_entry(idev, &ctx->device_list, node)
 		if (idev->dev == dev)
 			return idev;
 	return NULL;
@@ -69,6 +68,7 @@ static int ioasid_device_publish(struct ioasid_ctx *ctx,
 	if (rc)
 		return ioasid_fail(why, rc, IOASID_REASON_NO_MEMORY,
 				   "no memory for a device");
+	list_add_tail(&idev->node, &ctx->device_list);
 	ctx->nr_devices++;
 	return 0;
 }
@@ -121,6 +121,7 @@ static void ioasid_device_destroy(struct ioasid_ctx *ctx,
 				  struct ioasid_device *idev)
 {
 	xa_erase(&ctx->devices, idev->id);
+	list_del(&idev->node);
 	ctx->nr_devices--;
 	ioasid_group_put(idev->group);
 	xa_destroy(&idev->links);

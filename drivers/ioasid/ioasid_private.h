@@ -39,6 +39,7 @@ struct user_struct;
  * @lock: devices, and the order of attach against detach
  * @spaces: ioasid -> struct ioasid_space
  * @devices: dev_id -> struct ioasid_device
+ * @device_list: the same, to look for a device without walking empty slots
  * @account_mode: enum ioasid_account_mode
  * @ledger_lock: @payers, @payer, @account_mode
  * @payers: who has pages pinned through this context
@@ -58,6 +59,7 @@ struct ioasid_ctx {
 	struct mutex lock;
 	struct xarray spaces;
 	struct xarray devices;
+	struct list_head device_list;
 	u32 account_mode;
 	struct mutex ledger_lock;
 	struct list_head payers;
@@ -291,6 +293,7 @@ struct ioasid_attachment {
 
 /**
  * struct ioasid_device - a device known to a context
+ * @node: in ioasid_ctx.device_list
  * @ctx: the context
  * @id: dev_id
  * @dev: the device; the glue keeps it alive until sva_remove_device()
@@ -302,6 +305,7 @@ struct ioasid_attachment {
  * @cookie: the user's number
  */
 struct ioasid_device {
+	struct list_head node;
 	struct ioasid_ctx *ctx;
 	u32 id;
 	struct device *dev;
