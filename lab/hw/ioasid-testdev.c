@@ -278,7 +278,8 @@ static void finish(struct testdev *t, int nr, uint32_t error)
 /* The pages of one group: those that the command still needs, as many as fit */
 static uint32_t missing(struct testdev *t, int nr, uint64_t *page)
 {
-	uint32_t flags = get32(t, nr, TESTDEV_FLAGS), op = get32(t, nr, TESTDEV_OPCODE), nr_pages = 0;
+	uint32_t flags = get32(t, nr, TESTDEV_FLAGS), op = get32(t, nr, TESTDEV_OPCODE);
+	uint32_t nr_pages = 0;
 	struct work *w = &t->work[nr];
 	uint64_t a = w->addr & ~(PAGE - 1), end = w->addr + w->left;
 	struct q_translation *e;
