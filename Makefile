@@ -24,7 +24,7 @@ DKMSDIR	:= $(DESTDIR)/usr/src/ioasid-$(VERSION)
 help:
 	@echo 'make demo           show it at work on a stock kernel in QEMU (needs root)'
 	@echo 'make check          run every test there is (needs root)'
-	@echo 'make bench          compare with VFIO type1, with repeatable numbers (needs root)'
+	@echo 'make bench          compare with VFIO type1 and iommufd, repeatable numbers (needs root)'
 	@echo 'make fuzz           look for programs that break the kernel (SECONDS=300; needs root)'
 	@echo 'make coverage       which lines of the core the tests run through (needs root)'
 	@echo 'make lint           checkpatch, kernel-doc, sparse, shellcheck (needs root)'
