@@ -299,7 +299,8 @@ static uint32_t missing(struct testdev *t, int nr, uint64_t *page)
 static uint32_t request(struct testdev *t, int nr)
 {
 	uint32_t op = get32(t, nr, TESTDEV_OPCODE), pasid = pasid_of(t, nr), i, n, capacity;
-	bool write = op == TESTDEV_OP_REQUEST ? !(get32(t, nr, TESTDEV_FLAGS) & TESTDEV_F_NO_WRITE) :
+	uint32_t flags = get32(t, nr, TESTDEV_FLAGS);
+	bool write = op == TESTDEV_OP_REQUEST ? !(flags & TESTDEV_F_NO_WRITE) :
 		writes(op);
 	bool read = op == TESTDEV_OP_REQUEST || op == TESTDEV_OP_ADD || !write;
 	uint64_t page[TESTDEV_MAX_GROUP];
