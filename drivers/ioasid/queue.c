@@ -52,6 +52,7 @@ void ioasid_queue_publish(struct ioasid_queue *q)
 {
 	/* The records before the index that says that they are there */
 	smp_store_release(&q->published, q->head);
+	/* The same for who has mapped the ring */
 	smp_store_release(&q->ring->head, q->head);
 	wake_up_interruptible(&q->wait);
 	if (q->eventfd)
@@ -157,6 +158,7 @@ static void ioasid_queue_ring_some(struct ioasid_queue *q, u32 end,
 			arg->first_error = -rc;
 		}
 	}
+	/* Read before the user may write there again */
 	smp_store_release(&q->ring->response_tail, q->response_tail);
 }
 
@@ -175,6 +177,7 @@ static long ioasid_queue_doorbell(struct ioasid_queue *q,
 	/* An answer that cannot be written is found before the deed */
 	if (copy_to_user(uarg, &arg, sizeof(arg)))
 		return -EFAULT;
+	/* The responses were written before this index */
 	end = smp_load_acquire(&q->ring->response_head);
 	do {
 		mutex_lock(&q->lock);
@@ -198,6 +201,7 @@ static long ioasid_queue_doorbell(struct ioasid_queue *q,
 
 static bool ioasid_queue_empty(struct ioasid_queue *q)
 {
+	/* Pairs with ioasid_queue_publish() */
 	return smp_load_acquire(&q->published) == READ_ONCE(q->ring->tail);
 }
 
@@ -205,10 +209,11 @@ static bool ioasid_queue_empty(struct ioasid_queue *q)
 static ssize_t ioasid_queue_take(struct ioasid_queue *q, char __user *buf,
 				 size_t max)
 {
-	u32 head = smp_load_acquire(&q->published);
-	u32 tail = READ_ONCE(q->ring->tail);
+	u32 tail = READ_ONCE(q->ring->tail), head;
 	size_t n = 0;
 
+	/* Pairs with ioasid_queue_publish() */
+	head = smp_load_acquire(&q->published);
 	if (head - tail > q->depth)
 		return -EINVAL;
 	for (; n < max && tail != head; tail++, n++)
@@ -218,6 +223,7 @@ static ssize_t ioasid_queue_take(struct ioasid_queue *q, char __user *buf,
 			break;
 	if (!n && tail != head)
 		return -EFAULT;
+	/* Read before ioasid_queue_room() lets it be written again */
 	smp_store_release(&q->ring->tail, tail);
 	return n * sizeof(*q->records);
 }
