@@ -210,12 +210,24 @@ struct itest_domain *itest_domain_new(struct kunit *test)
 	return d;
 }
 
-/* Forgets what is mapped, without a word to anybody */
+/* Unmaps all, by the kernel's own call: a kernel may count what is mapped */
 void itest_domain_empty(struct kunit *test, struct itest_domain *d)
 {
-	mtree_destroy(&d->map);
-	mt_init(&d->map);
-	d->pages = 0;
+	unsigned long at = 0;
+	size_t size;
+
+	while (mt_find(&d->map, &at, ULONG_MAX)) {
+		MA_STATE(mas, &d->map, at - 1, at - 1);
+
+		rcu_read_lock();
+		mas_walk(&mas);
+		rcu_read_unlock();
+		size = (mas.last - mas.index + 1) << PAGE_SHIFT;
+		KUNIT_ASSERT_EQ(test, iommu_unmap(&d->domain,
+						  (u64)mas.index << PAGE_SHIFT,
+						  size), size);
+	}
+	KUNIT_ASSERT_EQ(test, d->pages, 0ULL);
 }
 
 /**
