@@ -463,7 +463,7 @@ static void random_all(struct kunit *test)
 		test_detach_at_end(test, s->unit->endpoints[i]);
 		sim_detach_all(s->unit->endpoints[i]);
 	}
-	for (i = 0; i < RANDOM_ROUNDS; i++) {
+	for (i = 0; i < sim_test_some(RANDOM_ROUNDS); i++) {
 		switch (random_below(s, 8)) {
 		case 0:
 			random_attach(test, s);
@@ -697,7 +697,7 @@ static void nested_random(struct kunit *test)
 	int p;
 
 	sim_test_rnd(test, &n->rnd);
-	for (round = 0; round < RANDOM_ROUNDS; round++) {
+	for (round = 0; round < sim_test_some(RANDOM_ROUNDS); round++) {
 		if (!(prandom_u32_state(&n->rnd) % 3))
 			nest_random_change(test, n);
 		i = NEST_TABLES + prandom_u32_state(&n->rnd) % (NEST_PAGES - NEST_TABLES);

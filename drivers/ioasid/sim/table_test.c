@@ -15,6 +15,10 @@ static unsigned int sim_test_seed;
 module_param(sim_test_seed, uint, 0444);
 MODULE_PARM_DESC(sim_test_seed, "repeats a random KUnit test (0: a new seed)");
 
+static unsigned int sim_test_rounds = 100;
+module_param(sim_test_rounds, uint, 0444);
+MODULE_PARM_DESC(sim_test_rounds, "percent of the random tests' rounds, for slow machines");
+
 /**
  * sim_test_rnd() - where a test's random numbers come from
  * @test: the test, which says the seed
@@ -26,6 +30,17 @@ void sim_test_rnd(struct kunit *test, struct rnd_state *rnd)
 
 	kunit_info(test, "sim_test_seed=%u", seed);
 	prandom_seed_state(rnd, seed);
+}
+
+/**
+ * sim_test_some() - how often a random test does what it does
+ * @all: how often it should
+ *
+ * Return: at least 1.
+ */
+unsigned int sim_test_some(unsigned int all)
+{
+	return DIV_ROUND_UP_ULL((u64)all * (sim_test_rounds ?: 1), 100);
 }
 
 /* --- the model: 2 GiB, one element for each 4 KiB --- */
@@ -229,7 +244,7 @@ static void table_random(struct kunit *test)
 	unsigned int i;
 	u64 iova;
 
-	for (i = 0; i < MODEL_ROUNDS; i++) {
+	for (i = 0; i < sim_test_some(MODEL_ROUNDS); i++) {
 		if (prandom_u32_state(&m->rnd) % 2)
 			model_random_map(test, m);
 		else

@@ -11,6 +11,7 @@
 struct kunit;
 struct page;
 
+unsigned int sim_test_some(unsigned int all);
 void sim_test_rnd(struct kunit *test, struct rnd_state *rnd);
 struct sim_unit *sim_test_start(struct kunit *test, const struct sim_config *cfg);
 void sim_test_stop(void *unit);

@@ -269,7 +269,7 @@ static void random_bills(struct kunit *test)
 	for (i = 0; i < NR_WHO; i++)
 		l->ctx[i] = new_ctx(test);
 	itest_seed(test, &rnd);
-	for (k = 0; k < 4000; k++) {
+	for (k = 0; k < itest_rounds(4000); k++) {
 		struct bill *b = &l->bill[itest_below(&rnd, NR_BILLS)];
 
 		/* Long times with few bills, so that the mode can change */
@@ -360,7 +360,7 @@ static int race(void *data)
 
 	kthread_use_mm(r->p->mm[1]);
 	itest_set_memlock(2 * PAGE_SIZE);
-	for (i = 0; i < 2000; i++) {
+	for (i = 0; i < itest_rounds(2000); i++) {
 		payer = ioasid_payer_get(r->ctx);
 		if (!payer)
 			break;

@@ -24,6 +24,10 @@ static unsigned long test_seed;
 module_param(test_seed, ulong, 0444);
 MODULE_PARM_DESC(test_seed, "seed of the random tests; 0: a new one each time");
 
+static unsigned int test_rounds = 100;
+module_param(test_rounds, uint, 0444);
+MODULE_PARM_DESC(test_rounds, "percent of the random tests' rounds, for slow machines");
+
 /**
  * itest_seed() - start a sequence of random numbers
  * @test: the test; prints the seed
@@ -38,6 +42,17 @@ u64 itest_seed(struct kunit *test, struct rnd_state *rnd)
 	kunit_info(test, "ioasid.test_seed=%llu repeats this", seed);
 	prandom_seed_state(rnd, seed);
 	return seed;
+}
+
+/**
+ * itest_rounds() - how often a random test does what it does
+ * @all: how often it should
+ *
+ * Return: at least 1.
+ */
+u32 itest_rounds(u32 all)
+{
+	return DIV_ROUND_UP_ULL((u64)all * (test_rounds ?: 1), 100);
 }
 
 u32 itest_below(struct rnd_state *rnd, u32 n)

@@ -305,7 +305,7 @@ static void random_places(struct kunit *test)
 	KUNIT_ASSERT_NOT_NULL(test, m);
 	itest_seed(test, &rnd);
 	reserve_around(test, space, m, &rnd);
-	for (i = 0; i < 20000; i++) {
+	for (i = 0; i < itest_rounds(20000); i++) {
 		/* Fuller at times, emptier at others */
 		fill = 2 + (i >> 10) % 6;
 		if (itest_below(&rnd, 8) >= fill)
@@ -363,7 +363,7 @@ static void alignment(struct kunit *test)
 	KUNIT_ASSERT_NOT_NULL(test, pool);
 	itest_seed(test, &rnd);
 	reserve(test, space, edges, ARRAY_SIZE(edges));
-	for (round = 0; round < 4096; round++) {
+	for (round = 0; round < itest_rounds(4096); round++) {
 		u64 length = lengths[itest_below(&rnd, ARRAY_SIZE(lengths))];
 		u64 addr = (u64)prandom_u32_state(&rnd) << PAGE_SHIFT;
 		u64 iova = addr, widest;
@@ -637,7 +637,7 @@ static void usable_ranges(struct kunit *test)
 			       -(u64)(NR_CELLS - i) * PAGE_SIZE;
 	for (i = 0; i < NR_SOURCES; i++)
 		c->page_table[i] = itest_domain_new(test);
-	for (k = 0; k < 3000; k++) {
+	for (k = 0; k < itest_rounds(3000); k++) {
 		i = itest_below(&rnd, NR_SOURCES);
 		room = space->max_usable;
 		switch (itest_below(&rnd, 3)) {

@@ -198,7 +198,7 @@ static void random_runs(struct kunit *test)
 	pool[0] = itest_pages(test, 512, 0);
 	pool[1] = itest_pages(test, 512, 2);
 	pool[2] = itest_pages(test, 1024, 9);
-	for (round = 0; round < 40; round++) {
+	for (round = 0; round < itest_rounds(40); round++) {
 		u32 nr = 1 + itest_below(&rnd, round % 4 ? 100 : 3000);
 
 		page = kunit_kcalloc(test, nr, sizeof(*page), GFP_KERNEL);
@@ -504,7 +504,7 @@ static void random_slices(struct kunit *test)
 
 	KUNIT_ASSERT_NOT_NULL(test, run);
 	itest_seed(test, &rnd);
-	for (i = 0; i < 100; i++) {
+	for (i = 0; i < itest_rounds(100); i++) {
 		u32 nr = random_run_list(&rnd, run, i % 2 ? 16 : 100);
 		struct slice *s = new_slice(test, run, nr);
 
@@ -528,7 +528,9 @@ static void many_runs(struct kunit *test)
 	u32 i, k;
 
 	KUNIT_ASSERT_NOT_NULL(test, run);
-	for (i = 0; i < ARRAY_SIZE(borders); i++) {
+	/* The last ones are what it is about */
+	for (i = ARRAY_SIZE(borders) - itest_rounds(ARRAY_SIZE(borders));
+	     i < ARRAY_SIZE(borders); i++) {
 		struct slice *s;
 
 		for (k = 0; k < borders[i]; k++)

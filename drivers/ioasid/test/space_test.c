@@ -22,7 +22,7 @@ static void random_ids(struct kunit *test)
 	itest_seed(test, &rnd);
 	for (c = 0; c < 2; c++)
 		it[c] = itest_open(test);
-	for (step = 0; step < 3000; step++) {
+	for (step = 0; step < itest_rounds(3000); step++) {
 		struct ioasid_space_info info = {};
 
 		c = itest_below(&rnd, 2);

@@ -45,6 +45,7 @@ struct itest {
 
 /* helpers.c */
 u64 itest_seed(struct kunit *test, struct rnd_state *rnd);
+u32 itest_rounds(u32 all);
 u32 itest_below(struct rnd_state *rnd, u32 n);
 
 void itest_memory(struct kunit *test);
