@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the demo needs besides /dev/ioasid: words on the screen, and drivers for
- * its two devices, which it borrows from the selftests.
+ * What the demos need besides /dev/ioasid: words on the screen, and drivers for
+ * their devices, which they borrow from the selftests.
  */
 #ifndef DEMO_H
 #define DEMO_H
@@ -9,6 +9,7 @@
 #include "../tools/testing/selftests/ioasid/lib/check.h"
 #include "../tools/testing/selftests/ioasid/lib/edu.h"
 #include "../tools/testing/selftests/ioasid/lib/nvme.h"
+#include "../tools/testing/selftests/ioasid/lib/testdev.h"
 #include "../tools/testing/selftests/ioasid/lib/vfio.h"
 
 /* A numbered line of what happens next, and an indented one of what came out */
