@@ -63,6 +63,23 @@ static bool no_pri;
 module_param(no_pri, bool, 0444);
 MODULE_PARM_DESC(no_pri, "the same as credits=0");
 
+/* What only some units lack: bit 0 is the first one */
+static unsigned int no_pasid_units;
+module_param(no_pasid_units, uint, 0444);
+MODULE_PARM_DESC(no_pasid_units, "bitmap of the units without PASIDs");
+
+static unsigned int no_pri_units;
+module_param(no_pri_units, uint, 0444);
+MODULE_PARM_DESC(no_pri_units, "bitmap of the units without page requests");
+
+static unsigned int no_coherency_units;
+module_param(no_coherency_units, uint, 0444);
+MODULE_PARM_DESC(no_coherency_units, "bitmap of the units whose DMA is not said to be coherent");
+
+static unsigned int narrow_units;
+module_param(narrow_units, uint, 0444);
+MODULE_PARM_DESC(narrow_units, "bitmap of the units whose PASIDs have 4 bits only");
+
 DEFINE_MUTEX(sim_mutex);
 static struct sim_unit *sim_units[16];
 static unsigned int sim_plugs;
@@ -149,6 +166,21 @@ static bool sim_params_ok(void)
 	       sim_cfg.addr_bits <= 48;
 }
 
+static struct sim_unit *sim_make_unit(unsigned int id)
+{
+	struct sim_config cfg = sim_cfg;
+
+	if (narrow_units & BIT(id))
+		cfg.pasid_bits = min(cfg.pasid_bits, 4U);
+	if (no_pasid_units & BIT(id))
+		cfg.pasid_bits = 0;
+	if (no_pri_units & BIT(id))
+		cfg.credits = 0;
+	if (no_coherency_units & BIT(id))
+		cfg.no_coherency = true;
+	return sim_unit_create(&cfg, id);
+}
+
 static void sim_destroy_units(unsigned int n)
 {
 	while (n--)
@@ -167,7 +199,7 @@ static int __init sim_init(void)
 		return -EINVAL;
 	sim_debugfs_init();
 	for (i = 0; i < units; i++) {
-		sim_units[i] = sim_unit_create(&sim_cfg, i);
+		sim_units[i] = sim_make_unit(i);
 		if (IS_ERR(sim_units[i])) {
 			rc = PTR_ERR(sim_units[i]);
 			goto destroy;

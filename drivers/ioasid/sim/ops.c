@@ -34,6 +34,9 @@ static int sim_attach_pasid(struct iommu_domain *domain, struct device *dev, u32
 	struct ioasid_sim_dev *sdev = ioasid_sim_dev(dev);
 	struct sim_domain *sim = to_sim_domain(domain);
 
+	/* As VT-d's driver: who handles page requests shall not wait in vain */
+	if (domain->iopf_handler && !sim_has_pri(sdev))
+		return -ENODEV;
 	/* Dirty bits are kept per domain: one that cannot track would lose them */
 	if (sim->dirty && sdev->unit->cfg.no_dirty)
 		return -EINVAL;
