@@ -698,3 +698,87 @@ void ioasid_link_detach(struct ioasid_link *link)
 	if (!awake)
 		pm_runtime_put(idev->dev);
 }
+
+/* The device whose PASIDs have the fewest bits: what it can have, all can */
+static u32 ioasid_narrowest(struct ioasid_device **idevs, u32 nr)
+{
+	u32 i, least = 0;
+
+	for (i = 1; i < nr; i++)
+		if (idevs[i]->dev->iommu->max_pasids <
+		    idevs[least]->dev->iommu->max_pasids)
+			least = i;
+	return least;
+}
+
+static void ioasid_blame(struct ioasid_device **idevs, u32 i,
+			 struct ioasid_explain *why)
+{
+	why->dev_id = idevs[i]->id;
+	why->index = i;
+}
+
+static int ioasid_attach_each(struct ioasid_device **idevs, u32 nr,
+			      struct ioasid_attach_request *req,
+			      struct ioasid_explain *why)
+{
+	struct ioasid_attach_request one;
+	u32 i;
+	int rc;
+
+	for (i = 0; i < nr; i++) {
+		one = *req;
+		rc = ioasid_device_attach(idevs[i], &one, why);
+		if (rc)
+			goto undo;
+		/* The same for all: a process has one PASID */
+		req->number = one.number;
+	}
+	return 0;
+undo:
+	ioasid_blame(idevs, i, why);
+	while (i--)
+		ioasid_link_detach(ioasid_device_link(idevs[i], req->number));
+	return rc;
+}
+
+/**
+ * ioasid_devices_attach() - attach devices to a space, all of them or none
+ * @idevs: devices of one context, whose lock is held
+ * @nr: how many, not 0
+ * @req: the space, the PASID; not to replace; out: @number, the same for all
+ * @why: the reason if it fails, and which device
+ *
+ * IOASID_PASID_ANY is one PASID that all of them can have. The devices can be
+ * behind different IOMMUs: the space then has a page table for each.
+ *
+ * Return: 0 or an error of sva_register_device_to_pasid().
+ */
+int ioasid_devices_attach(struct ioasid_device **idevs, u32 nr,
+			  struct ioasid_attach_request *req,
+			  struct ioasid_explain *why)
+{
+	struct ioasid_ctx *ctx = idevs[0]->ctx;
+	struct ioasid_attach_request held = *req;
+	struct ioasid_space *space;
+	u32 least;
+	int rc;
+
+	space = ioasid_space_get(ctx, req->ioasid, why);
+	if (IS_ERR(space))
+		return PTR_ERR(space);
+	least = ioasid_narrowest(idevs, nr);
+	rc = ioasid_pasid_take(idevs[least], space, &held, why);
+	if (rc) {
+		ioasid_blame(idevs, least, why);
+		goto put;
+	}
+	/* For the address space of a process none is taken */
+	if (held.pasid != IOASID_RID)
+		req->pasid = held.pasid;
+	rc = ioasid_attach_each(idevs, nr, req, why);
+	ioasid_pasid_release(ctx, held.pasid);
+put:
+	ioasid_space_put(space);
+	return rc;
+}

@@ -400,6 +400,76 @@ int sva_unregister_device_from_pasid(struct ioasid_ctx *sva, u32 pasid,
 }
 IOASID_EXPORT(sva_unregister_device_from_pasid);
 
+static int ioasid_check_attach(const struct ioasid_device_attach *arg,
+			       struct ioasid_explain *why)
+{
+	if (arg->__reserved || (arg->devices && !arg->nr_devices))
+		return ioasid_fail(why, -EOPNOTSUPP, IOASID_REASON_FLAGS,
+				   "a field that is not used is not zero");
+	if (!arg->nr_devices)
+		return 0;
+	if (arg->nr_devices > IOASID_MAX_DEVICES) {
+		why->value = arg->nr_devices;
+		return ioasid_fail(why, -E2BIG, IOASID_REASON_LIMIT,
+				   "%u devices: %u at most", arg->nr_devices,
+				   IOASID_MAX_DEVICES);
+	}
+	if (arg->dev_id)
+		return ioasid_fail(why, -EINVAL, IOASID_REASON_VALUE,
+				   "one device by dev_id, or several by devices");
+	if (arg->flags & IOASID_ATTACH_REPLACE)
+		return ioasid_fail(why, -EINVAL, IOASID_REASON_VALUE,
+				   "several devices are attached, not replaced");
+	return 0;
+}
+
+/* The devices of a vector, by their ids; ctx->lock is held */
+static int ioasid_attach_ids(struct ioasid_ctx *ctx, const u32 *ids, u32 nr,
+			     struct ioasid_attach_request *req,
+			     struct ioasid_explain *why)
+{
+	struct ioasid_device **idevs;
+	int rc = -ENOENT;
+	u32 i;
+
+	idevs = kcalloc(nr, sizeof(*idevs), GFP_KERNEL_ACCOUNT);
+	if (!idevs)
+		return ioasid_fail(why, -ENOMEM, IOASID_REASON_NO_MEMORY,
+				   "no memory for %u devices", nr);
+	for (i = 0; i < nr; i++) {
+		idevs[i] = ioasid_device_by_id(ctx, ids[i], why);
+		if (!idevs[i]) {
+			why->index = i;
+			goto free;
+		}
+	}
+	rc = ioasid_devices_attach(idevs, nr, req, why);
+free:
+	kfree(idevs);
+	return rc;
+}
+
+static int ioasid_attach_by_id(struct ioasid_command *cmd, u32 *ids,
+			       struct ioasid_attach_request *req)
+{
+	struct ioasid_device_attach *arg = cmd->arg;
+	struct ioasid_ctx *ctx = cmd->ctx;
+	struct ioasid_device *idev;
+	int rc;
+
+	mutex_lock(&ctx->lock);
+	/* Of several the first one tells the PASID: it is the same for all */
+	idev = ioasid_device_by_id(ctx, ids ? *ids : arg->dev_id, cmd->why);
+	if (ids)
+		rc = ioasid_attach_ids(ctx, ids, arg->nr_devices, req, cmd->why);
+	else
+		rc = idev ? ioasid_device_attach(idev, req, cmd->why) : -ENOENT;
+	if (!rc)
+		arg->pasid = ioasid_device_link(idev, req->number)->att->pasid;
+	mutex_unlock(&ctx->lock);
+	return rc;
+}
+
 int ioasid_cmd_device_attach(struct ioasid_command *cmd)
 {
 	struct ioasid_device_attach *arg = cmd->arg;
@@ -409,17 +479,18 @@ int ioasid_cmd_device_attach(struct ioasid_command *cmd)
 		.vpasid = arg->vpasid,
 		.replace = arg->flags & IOASID_ATTACH_REPLACE,
 	};
-	struct ioasid_ctx *ctx = cmd->ctx;
-	struct ioasid_device *idev;
-	int rc = -ENOENT;
+	u32 *ids = NULL;
+	int rc = ioasid_check_attach(arg, cmd->why);
 
-	mutex_lock(&ctx->lock);
-	idev = ioasid_device_by_id(ctx, arg->dev_id, cmd->why);
-	if (idev)
-		rc = ioasid_device_attach(idev, &req, cmd->why);
-	if (!rc)
-		arg->pasid = ioasid_device_link(idev, req.number)->att->pasid;
-	mutex_unlock(&ctx->lock);
+	if (rc)
+		return rc;
+	if (arg->nr_devices)
+		ids = ioasid_get_ranges(arg->devices, arg->nr_devices,
+					sizeof(*ids), cmd->why);
+	if (IS_ERR(ids))
+		return PTR_ERR(ids);
+	rc = ioasid_attach_by_id(cmd, ids, &req);
+	kvfree(ids);
 	return rc ?: ioasid_respond(cmd, sizeof(*arg));
 }
 

@@ -510,6 +510,9 @@ struct ioasid_link *ioasid_device_link(struct ioasid_device *idev, u32 number);
 int ioasid_device_attach(struct ioasid_device *idev,
 			 struct ioasid_attach_request *req,
 			 struct ioasid_explain *why);
+int ioasid_devices_attach(struct ioasid_device **idevs, u32 nr,
+			  struct ioasid_attach_request *req,
+			  struct ioasid_explain *why);
 void ioasid_link_detach(struct ioasid_link *link);
 
 /* device.c */

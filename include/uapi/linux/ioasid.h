@@ -399,6 +399,7 @@ struct ioasid_space_info {
 };
 
 #define IOASID_MAX_VECTOR	65536
+#define IOASID_MAX_DEVICES	256
 
 /* struct ioasid_map_range.flags, struct ioasid_copy.flags */
 #define IOASID_MAP_READ		(1U << 0)	/* the device may read */
@@ -606,6 +607,14 @@ struct ioasid_option {
  *	IOASID_PASID_ANY; out: the PASID
  * @vpasid: 0, or the number by which the user wants to know the PASID of this
  *	device from now on: DEVICE_DETACH and every record name it
+ * @nr_devices: 0, or how many devices @devices names, at most IOASID_MAX_DEVICES
+ * @__reserved: 0
+ * @devices: with @nr_devices: address of an array of __u32, the devices in the
+ *	place of @dev_id, which is 0 then
+ *
+ * Several devices, behind whatever IOMMUs, are attached with the same PASID, all
+ * or none; the extack says which one was refused. They cannot be replaced
+ * together.
  *
  * A device can be attached with its RID and with many PASIDs at once. A space
  * of kind IOASID_KIND_MM wants IOASID_PASID_ANY: the PASID is that of the
@@ -624,8 +633,8 @@ struct ioasid_option {
  * the kernel cannot replace; ERANGE for a PASID that is too wide, or a mapping
  * that the IOMMU cannot address; EADDRINUSE for a mapping that the device
  * reserves; EDQUOT and ENOSPC without a PASID; ENODEV without page requests or
- * SVA where they are needed; ENOMEM; EINTR when killed; what the IOMMU driver
- * says.
+ * SVA where they are needed; E2BIG for too many devices; EFAULT for an array
+ * that cannot be read; ENOMEM; EINTR when killed; what the IOMMU driver says.
  */
 struct ioasid_device_attach {
 	__u32 size;
@@ -635,6 +644,9 @@ struct ioasid_device_attach {
 	__u32 ioasid;
 	__u32 pasid;
 	__u32 vpasid;
+	__u32 nr_devices;
+	__u32 __reserved;
+	__aligned_u64 devices;
 };
 
 /**

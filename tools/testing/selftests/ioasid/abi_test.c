@@ -94,6 +94,9 @@ COMMAND(option, IOASID_OPTION, .known_flags = IOASID_OPTION_SET, .writes_back = 
 	.reserved = { FIELD(ioasid_option, __reserved) });
 COMMAND(device_attach, IOASID_DEVICE_ATTACH, .known_flags = IOASID_ATTACH_REPLACE,
 	.writes_back = true,
+	.first_size = offsetof(struct ioasid_device_attach, nr_devices),
+	.reserved = { FIELD(ioasid_device_attach, __reserved),
+		      FIELD(ioasid_device_attach, devices) },
 	.space_ids = { FIELD(ioasid_device_attach, ioasid) },
 	.device_id = FIELD(ioasid_device_attach, dev_id));
 COMMAND(device_detach, IOASID_DEVICE_DETACH,

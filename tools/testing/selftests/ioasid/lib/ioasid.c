@@ -426,6 +426,19 @@ int t_attach_pasid(int fd, u32 dev_id, u32 ioasid, u32 *pasid, u32 vpasid, u32 f
 	return ret;
 }
 
+int t_attach_many(int fd, const u32 *dev_ids, u32 nr, u32 ioasid, u32 *pasid, u32 vpasid)
+{
+	struct ioasid_device_attach cmd = {
+		.size = sizeof(cmd), .ioasid = ioasid, .pasid = *pasid, .vpasid = vpasid,
+		.nr_devices = nr, .devices = (uintptr_t)dev_ids,
+	};
+	int ret = t_cmd(fd, IOASID_DEVICE_ATTACH, &cmd);
+
+	if (!ret)
+		*pasid = cmd.pasid;
+	return ret;
+}
+
 int t_detach_pasid(int fd, u32 dev_id, u32 pasid)
 {
 	struct ioasid_device_detach cmd = { .size = sizeof(cmd), .dev_id = dev_id, .pasid = pasid };

@@ -71,6 +71,8 @@ int t_pasid_alloc(int fd, u32 dev_id, u32 nr, u32 first, u32 last, u32 *pasids);
 int t_pasid_free(int fd, u32 nr, const u32 *pasids);
 /* *@pasid is what is asked for, and then what it is; vpasid 0: the same number */
 int t_attach_pasid(int fd, u32 dev_id, u32 ioasid, u32 *pasid, u32 vpasid, u32 flags);
+/* The same for several devices: all of them or none */
+int t_attach_many(int fd, const u32 *dev_ids, u32 nr, u32 ioasid, u32 *pasid, u32 vpasid);
 int t_detach_pasid(int fd, u32 dev_id, u32 pasid);
 int t_alloc_mm(int fd, u32 *ioasid);
 int t_alloc_faults(int fd, u32 *ioasid);
