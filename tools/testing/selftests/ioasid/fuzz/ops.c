@@ -784,6 +784,9 @@ static void op_vfio_other(struct ops *o)
 		o->digest = digest(o);
 }
 
+static void sweep_queues(struct ops *o);
+static void forget_slots(struct ops *o, int which);
+
 /* The only way that a device is no longer known to a context */
 static void op_reopen_device(struct ops *o)
 {
@@ -796,6 +799,8 @@ static void op_reopen_device(struct ops *o)
 	t_vfio_close_device(v);
 	if (t_vfio_reopen_device(v))
 		wrong(o, "a device that was closed cannot be opened again", 0, 0);
+	else
+		forget_slots(o, which);
 	o->known[which] = false;
 	o->digest = digest(o);
 }
@@ -828,7 +833,9 @@ static void op_raw(struct ops *o)
 	for (i = 0; i < 12; i++)
 		words[i] = u8_of(o) & 1 ? harmless(bytes_of(o, 8)) : u8_of(o);
 	judge(o, nr, t_ioctl(o->ctx[c], nr, words));
-	/* Whatever it was, it may have made a space that nobody remembers */
+	/* Whatever it was, it may have made a space or a queue that nobody remembers */
+	if ((nr & 0xff) == _IOC_NR(IOASID_FAULT_QUEUE))
+		sweep_queues(o);
 	if (o->alone)
 		o->digest = digest(o);
 }
@@ -971,6 +978,357 @@ static void op_fail(struct ops *o)
 	o->armed = pwrite(o->nth_fd, text, strlen(text), 0) > 0;
 }
 
+/* --- PASIDs, address spaces of processes, fault queues -------------------------- */
+
+static void remember(volatile u32 *list, int nr, u32 what)
+{
+	int i;
+
+	for (i = 0; i < nr - 1 && list[i]; i++)
+		;
+	if (what)
+		list[i] = what;
+}
+
+/* Mostly one of ours, or one that somebody else may have */
+static u32 pasid_of(struct ops *o, int c)
+{
+	u64 m = u8_of(o);
+
+	if (m < 128)
+		return o->pasids[c][m % OPS_PASIDS];
+	if (m < 192)
+		return m & 31;
+	if (m < 240)
+		return IOASID_PASID_ANY;
+	return m < 248 ? m - 240 : bytes_of(o, 4);
+}
+
+static u32 vpasid_of(struct ops *o)
+{
+	u64 m = u8_of(o);
+
+	if (m < 128)
+		return 0;
+	return m < 248 ? 100 + m % 8 : number(o);
+}
+
+static void op_alloc_kind(struct ops *o)
+{
+	struct ioasid_alloc cmd = { .size = sizeof(cmd), .kind = IOASID_KIND_MAPPED };
+	int c = ctx_of(o);
+	u64 m = u8_of(o);
+
+	if (m & 1)
+		cmd.kind = IOASID_KIND_MM;
+	if (m & 2)
+		cmd.flags = IOASID_ALLOC_FAULTS;
+	if (CALL(o, o->ctx[c], IOASID_ALLOC, &cmd))
+		return;
+	remember(o->ids[c], OPS_IDS, cmd.ioasid);
+	if (o->alone)
+		o->digest = digest(o);
+}
+
+static void op_pasid_alloc(struct ops *o)
+{
+	u32 pasids[VECTOR] = { 0 };
+	struct ioasid_pasid_alloc cmd = { .size = sizeof(cmd) };
+	int c = ctx_of(o);
+	u64 m = u8_of(o);
+	u32 i;
+
+	cmd.dev_id = dev_id_of(o);
+	cmd.nr = m < 250 ? m % (VECTOR + 1) : 250 + number(o) % 1024;
+	if (m & 64) {
+		cmd.first = u8_of(o);
+		cmd.last = m & 128 ? number(o) : cmd.first + u8_of(o) % 8;
+	}
+	cmd.pasids = array(o, pasids, sizeof(pasids));
+	if (CALL(o, o->ctx[c], IOASID_PASID_ALLOC, &cmd))
+		return;
+	if (cmd.nr > VECTOR || cmd.pasids != (uintptr_t)o->mem + MEM_SCRATCH * T_PAGE)
+		return;
+	for (i = 0; i < cmd.nr; i++)
+		remember(o->pasids[c], OPS_PASIDS, ((u32 *)(uintptr_t)cmd.pasids)[i]);
+}
+
+static void op_pasid_free(struct ops *o)
+{
+	u32 pasids[VECTOR] = { 0 };
+	struct ioasid_pasid_free cmd = { .size = sizeof(cmd) };
+	int c = ctx_of(o);
+	u32 i, j;
+
+	cmd.nr = u8_of(o) % (VECTOR + 1);
+	for (i = 0; i < cmd.nr; i++)
+		pasids[i] = pasid_of(o, c);
+	cmd.pasids = array(o, pasids, sizeof(pasids));
+	if (CALL(o, o->ctx[c], IOASID_PASID_FREE, &cmd))
+		return;
+	for (i = 0; i < VECTOR; i++)
+		for (j = 0; j < OPS_PASIDS; j++)
+			if (o->pasids[c][j] == pasids[i])
+				o->pasids[c][j] = 0;
+}
+
+static void op_attach_pasid(struct ops *o)
+{
+	struct ioasid_device_attach cmd = { .size = sizeof(cmd) };
+	int c = ctx_of(o);
+
+	cmd.dev_id = dev_id_of(o);
+	cmd.ioasid = id_of(o, c);
+	cmd.flags = attach_flags_of(o);
+	cmd.pasid = pasid_of(o, c);
+	cmd.vpasid = vpasid_of(o);
+	if (!CALL(o, o->ctx[c], IOASID_DEVICE_ATTACH, &cmd) && u8_of(o) & 1)
+		remember(o->pasids[c], OPS_PASIDS, cmd.vpasid ? cmd.vpasid : cmd.pasid);
+}
+
+static void op_detach_pasid(struct ops *o)
+{
+	struct ioasid_device_detach cmd = { .size = sizeof(cmd) };
+	int c = ctx_of(o);
+
+	cmd.dev_id = dev_id_of(o);
+	cmd.pasid = u8_of(o) & 1 ? pasid_of(o, c) : vpasid_of(o);
+	CALL(o, o->ctx[c], IOASID_DEVICE_DETACH, &cmd);
+}
+
+/* Queues whose number was lost in a struct that hung over the end of memory */
+static void sweep_queues(struct ops *o)
+{
+	char path[40], what[40];
+	int fd, i;
+
+	for (fd = 3; fd < 1024; fd++) {
+		ssize_t len;
+
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+		len = readlink(path, what, sizeof(what) - 1);
+		if (len < 0)
+			continue;
+		what[len] = '\0';
+		if (strcmp(what, "anon_inode:[ioasid-fault]"))
+			continue;
+		for (i = 0; i < OPS_CTX * OPS_QUEUES; i++)
+			if (o->queue[i / OPS_QUEUES][i % OPS_QUEUES].ring &&
+			    o->queue[i / OPS_QUEUES][i % OPS_QUEUES].fd == fd)
+				break;
+		if (i == OPS_CTX * OPS_QUEUES)
+			close(fd);
+	}
+}
+
+static void op_fault_queue(struct ops *o)
+{
+	struct ioasid_fault_queue cmd = { .size = sizeof(cmd), .eventfd = -1 };
+	int c = ctx_of(o);
+	u64 m = u8_of(o);
+	struct t_queue *q = &o->queue[c][m % OPS_QUEUES];
+	void *ring;
+
+	t_queue_close(q);
+	cmd.depth = m < 248 ? 16U << (m >> 1 & 3) : (u32)number(o);
+	m = u8_of(o);
+	cmd.max_pending = m & 1 ? m >> 1 & 15 : 0;
+	cmd.max_per_pasid = m & 32 ? 1 + (m >> 6) : 0;
+	cmd.deadline_ms = m & 128 ? u8_of(o) : 0;
+	if (u8_of(o) > 240)
+		cmd.eventfd = u8_of(o) & 1 ? o->ctx[c] : (int)u8_of(o);
+	if (CALL(o, o->ctx[c], IOASID_FAULT_QUEUE, &cmd))
+		return;
+	ring = cmd.queue_id ? mmap(NULL, cmd.ring_bytes, PROT_READ | PROT_WRITE, MAP_SHARED,
+				   cmd.fd, 0) : MAP_FAILED;
+	if (ring != MAP_FAILED) {
+		fcntl(cmd.fd, F_SETFL, O_NONBLOCK);
+		q->fd = cmd.fd;
+		q->id = cmd.queue_id;
+		q->bytes = cmd.ring_bytes;
+		q->ring = ring;
+		q->records = (void *)((char *)ring + IOASID_FAULT_RECORDS);
+		q->responses = (void *)((char *)ring + q->ring->responses);
+	} else {
+		sweep_queues(o);
+	}
+}
+
+static u32 queue_id_of(struct ops *o, int c)
+{
+	u64 m = u8_of(o);
+
+	if (m < 200)
+		return o->queue[c][m % OPS_QUEUES].id;
+	return m < 248 ? m % 4 : bytes_of(o, 4);
+}
+
+static void op_fault_bind(struct ops *o)
+{
+	struct ioasid_fault_bind cmd = { .size = sizeof(cmd) };
+	int c = ctx_of(o);
+	u64 m = u8_of(o);
+
+	if (m < 144 || m > 250)
+		cmd.ioasid = id_of(o, c);
+	if (m >= 144) {
+		cmd.dev_id = dev_id_of(o);
+		cmd.pasid = m & 1 ? pasid_of(o, c) : vpasid_of(o);
+	}
+	cmd.queue_id = queue_id_of(o, c);
+	CALL(o, o->ctx[c], IOASID_FAULT_BIND, &cmd);
+}
+
+/* An answer, mostly to what has been asked; the ring is ours to write to */
+static struct ioasid_fault_response response_of(struct ops *o, const struct t_queue *q)
+{
+	struct ioasid_fault_response r = { 0 };
+	u64 m = u8_of(o);
+	u32 last = q->ring->head - 1 - (m >> 2) % 8;
+
+	r.code = m & 3;
+	r.cookie = m < 240 ? q->records[last & (q->ring->depth - 1)].cookie : number(o);
+	r.__reserved = m == 255;
+	return r;
+}
+
+static void queue_doorbell(struct ops *o, struct t_queue *q, u64 m)
+{
+	struct ioasid_fault_doorbell bell = { .size = sizeof(bell) };
+	u32 head = q->ring->response_head, i;
+
+	for (i = 0; i < 1 + (m & 7); i++)
+		q->responses[head++ & (q->ring->depth - 1)] = response_of(o, q);
+	q->ring->response_head = m > 240 ? (u32)number(o) : head;
+	if (m & 8)
+		bell.size = u8_of(o);
+	judge(o, IOASID_FAULT_DOORBELL,
+	      t_ioctl(q->fd, IOASID_FAULT_DOORBELL, m & 16 ? (void *)(uintptr_t)addr_of(o) :
+		      &bell));
+}
+
+static void queue_write(struct ops *o, struct t_queue *q, u64 m)
+{
+	struct ioasid_fault_response r[VECTOR];
+	size_t len = (1 + m % VECTOR) * sizeof(*r);
+	u32 i;
+
+	for (i = 0; i < VECTOR; i++)
+		r[i] = response_of(o, q);
+	if (write(q->fd, m & 64 ? (void *)(uintptr_t)addr_of(o) : r, m & 32 ? u8_of(o) : len) < 0)
+		judge(o, 0, -errno);
+}
+
+static void queue_map(struct ops *o, struct t_queue *q, u64 m)
+{
+	size_t len = (1 + m % 8) * T_PAGE;
+	char *at = mmap(NULL, len, m & 64 ? PROT_READ : PROT_READ | PROT_WRITE,
+			m & 128 ? MAP_PRIVATE : MAP_SHARED, q->fd, (m >> 3 & 7) * T_PAGE);
+
+	if (at == MAP_FAILED)
+		return;
+	/* What can be mapped can be read */
+	m = *(volatile char *)(at + len - T_PAGE);
+	munmap(at, len);
+}
+
+static void op_queue(struct ops *o)
+{
+	int c = ctx_of(o);
+	u64 what = u8_of(o), m = u8_of(o);
+	struct t_queue *q = &o->queue[c][what & 1];
+	char *at;
+
+	if (!q->ring)
+		return;
+	switch (what / 2 % 10) {
+	case 0 ... 1:
+		at = m & 128 ? (char *)(uintptr_t)addr_of(o) : o->mem + MEM_SCRATCH * T_PAGE;
+		judge(o, 0, read(q->fd, at, m & 64 ? m & 63 : (m & 31) * 64) < 0 ? -errno : 0);
+		break;
+	case 2 ... 3:
+		queue_write(o, q, m);
+		break;
+	case 4 ... 5:
+		queue_doorbell(o, q, m);
+		break;
+	case 6:
+		q->ring->tail = m < 200 ? q->ring->head : (u32)number(o);
+		break;
+	case 7:
+		queue_map(o, q, m);
+		break;
+	case 8:
+		judge(o, 0, t_ioctl(q->fd, _IO(IOASID_TYPE, m), o->mem + MEM_SCRATCH * T_PAGE));
+		break;
+	case 9:
+		t_queue_close(q);
+		q->id = 0;
+		break;
+	}
+}
+
+/* Those that have ended are free again */
+static void reap_slots(struct ops *o, int which, struct t_sim *sim)
+{
+	int i;
+
+	for (i = 0; i < OPS_SLOTS; i++)
+		if (o->slots[which][i] && !t_sim_wait(sim, o->slots[which][i] - 1, NULL, 0))
+			o->slots[which][i] = 0;
+}
+
+/* The device lost them when it was closed */
+static void forget_slots(struct ops *o, int which)
+{
+	u32 *owner = (u32 *)((char *)o->dev[which]->bar + IOASID_SIM_SPARE);
+	int i;
+
+	for (i = 0; i < OPS_SLOTS && o->dev[which]->sim; i++) {
+		if (o->slots[which][i])
+			owner[o->slots[which][i] - 1] = 0;
+		o->slots[which][i] = 0;
+	}
+}
+
+/* A device that reads, and may ask for the page; nothing in this process is written */
+static void op_request(struct ops *o)
+{
+	struct ioasid_sim_command cmd = { .opcode = IOASID_SIM_OP_READ, .length = 64 };
+	int which, i, c = ctx_of(o), slot;
+	struct t_vfio *v = dev_of(o, &which);
+	struct ioasid_sim_page_request *page;
+	u64 m = u8_of(o);
+	struct t_sim sim;
+
+	if (!v || !v->sim)
+		return;
+	sim = (struct t_sim){
+		.device = v->device, .registers = v->config, .mem = v->bar, .done = -1,
+	};
+	reap_slots(o, which, &sim);
+	for (i = 0; i < OPS_SLOTS && o->slots[which][i]; i++)
+		;
+	if (i == OPS_SLOTS)
+		return;
+	cmd.iova = m & 1 ? addr_of(o) : iova_of(o);
+	cmd.pasid = m & 2 ? 0 : pasid_of(o, c) & IOASID_MAX_PASID;
+	cmd.flags = (cmd.pasid ? IOASID_SIM_CMD_PASID : 0) | (m & 4 ? 0 : IOASID_SIM_CMD_REQUEST);
+	if (m & 8) {
+		page = t_sim_buffer(&sim, 0);
+		page[0] = (struct ioasid_sim_page_request){ .iova = cmd.iova, .flags = m >> 4 & 1 };
+		page[1] = (struct ioasid_sim_page_request){ .iova = cmd.iova + T_PAGE };
+		cmd.opcode = IOASID_SIM_OP_REQUEST;
+		cmd.length = (1 + (m >> 5 & 1)) * sizeof(*page);
+		cmd.flags &= IOASID_SIM_CMD_PASID;
+		cmd.iova = 0;
+	}
+	slot = t_sim_submit(&sim, &cmd);
+	if (slot >= 0 && t_sim_wait(&sim, slot, NULL, o->alone ? 2 : 0))
+		o->slots[which][i] = slot + 1;
+	o->commands++;
+}
+
 typedef void (*op_fn)(struct ops *o);
 
 /* Twice in the list: twice as often. New ones go to the end: the corpus stays what it is */
@@ -979,7 +1337,9 @@ static const op_fn table[] = {
 	op_map, op_unmap, op_unmap_found, op_unmap_found, op_unmap_all, op_copy, op_copy,
 	op_translate, op_dirty, op_device_info, op_attach, op_attach, op_detach, op_vfio_attach,
 	op_vfio_attach, op_vfio_detach, op_vfio_other, op_reopen_device, op_reopen_context, op_raw,
-	op_memory, op_memory, op_file, op_limit, op_fork, op_fail,
+	op_memory, op_memory, op_file, op_limit, op_fork, op_fail, op_alloc_kind, op_pasid_alloc,
+	op_pasid_free, op_attach_pasid, op_attach_pasid, op_detach_pasid, op_fault_queue,
+	op_fault_bind, op_queue, op_queue, op_request, op_request,
 };
 
 /* --- a program and its world -------------------------------------------------- */
@@ -1096,10 +1456,21 @@ int ops_open(struct ops *o)
 	return ret;
 }
 
+static void forget_queues(struct ops *o)
+{
+	int i;
+
+	for (i = 0; i < OPS_CTX * OPS_QUEUES; i++)
+		t_queue_close(&o->queue[i / OPS_QUEUES][i % OPS_QUEUES]);
+	memset(o->queue, 0, sizeof(o->queue));
+	memset(o->pasids, 0, sizeof(o->pasids));
+}
+
 void ops_close(struct ops *o)
 {
 	int c;
 
+	forget_queues(o);
 	for (c = 0; c < OPS_CTX; c++)
 		close(o->ctx[c]);
 	close(o->memfd);
@@ -1132,7 +1503,10 @@ int ops_reset(struct ops *o)
 		o->known[i] = false;
 		t_vfio_close_device(o->dev[i]);
 		ret = t_vfio_reopen_device(o->dev[i]);
+		if (!ret)
+			forget_slots(o, i);
 	}
+	forget_queues(o);
 	for (c = 0; c < OPS_CTX && !ret; c++) {
 		close(o->ctx[c]);
 		o->ctx[c] = t_open();

@@ -2,20 +2,25 @@
 /*
  * Bytes become system calls: the interpreter that the fuzzer, the replay of its
  * corpus and the stress test share. Every byte string is a valid program. A
- * program calls all commands of /dev/ioasid and of a VFIO container, and moves
- * the memory under them, mostly with arguments that make sense and sometimes
- * with ones that do not. The same bytes do the same every time; nothing here
+ * program calls all commands of /dev/ioasid, of a VFIO container and of fault
+ * queues, lets endpoints of ioasid_sim ask for pages, and moves the memory under
+ * them, mostly with arguments that make sense and sometimes with ones that do
+ * not. The same bytes do the same every time; nothing here
  * may depend on addresses or time. With IOASID_OPS_TRACE in the environment it
  * says what it does.
  */
 #ifndef T_OPS_H
 #define T_OPS_H
 
+#include "lib/sim.h"
 #include "lib/vfio.h"
 
 #define OPS_CTX		2
 #define OPS_IDS		8	/* spaces of a context that a program remembers */
 #define OPS_DEVS	2
+#define OPS_PASIDS	8	/* PASIDs of a context that a program remembers */
+#define OPS_QUEUES	2	/* fault queues of a context, likewise */
+#define OPS_SLOTS	8	/* commands that wait in an endpoint of ioasid_sim */
 #define OPS_AT		0x100000000ULL	/* where most programs map */
 #define OPS_WINDOW	256	/* pages there */
 
@@ -50,6 +55,9 @@ struct ops {
 
 	u32 own_ids[OPS_CTX][OPS_IDS];
 	u32 own_dev_id[OPS_DEVS];
+	u32 pasids[OPS_CTX][OPS_PASIDS];
+	struct t_queue queue[OPS_CTX][OPS_QUEUES];
+	int slots[OPS_DEVS][OPS_SLOTS];	/* their numbers plus one, or 0 */
 	const unsigned char *in;
 	size_t left;
 	char *mem;
