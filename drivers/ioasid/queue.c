@@ -474,9 +474,9 @@ static struct ioasid_queue *ioasid_queue_alloc(const struct ioasid_fault_queue *
 	q->deadline = msecs_to_jiffies(arg->deadline_ms ?:
 				       IOASID_FAULT_DEADLINE);
 	q->ring = __vmalloc(ioasid_ring_bytes(q->depth),
-			    GFP_KERNEL_ACCOUNT | __GFP_ZERO);
+			    GFP_KERNEL_ACCOUNT | __GFP_ZERO | __GFP_NOWARN);
 	q->pool = kvcalloc(q->max_pending, sizeof(*q->pool),
-			   GFP_KERNEL_ACCOUNT);
+			   GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 	if (!q->ring || !q->pool) {
 		ioasid_queue_free(q);
 		return NULL;
