@@ -15,7 +15,9 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <poll.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 
@@ -38,6 +40,7 @@ struct state {
 	struct ioasid_device_info device[2];
 	long pins;
 	long vm_pin;
+	int next_fd;
 };
 
 FIXTURE(fault) {
@@ -50,7 +53,10 @@ FIXTURE(fault) {
 	int which;		/* of that kind */
 	char *mem;		/* BIG pages, in no order */
 	int memfd;
-	u64 iova;
+	int event;
+	int queue;		/* fd of a fault queue, or -1 */
+	u32 queue_id;
+	struct ioasid_fault_ring *ring;
 	int nth_fd;
 	bool copies;
 	long pins;
@@ -112,6 +118,8 @@ static void look(fault_t *t, struct state *s)
 	memset(s, 0, sizeof(*s));
 	s->pins = t_pinned_pages();
 	s->vm_pin = t_status_kib(0, "VmPin");
+	s->next_fd = dup(t->memfd);
+	close(s->next_fd);
 	if (t->ctx < 0)
 		return;
 	t_info(t->ctx, &s->info);
@@ -145,6 +153,8 @@ static const char *difference(const struct state *a, const struct state *b)
 		return "a device";
 	if (a->pins != b->pins)
 		return "pinned pages";
+	if (a->next_fd != b->next_fd)
+		return "open files";
 	return a->vm_pin != b->vm_pin ? "VmPin" : NULL;
 }
 
@@ -504,6 +514,205 @@ static void seq_close_device_first(fault_t *t)
 	CLOSE(t, close_ctx(t));
 }
 
+/* --- PASIDs, address spaces of processes, fault queues ------------------------- */
+
+static int pasid_attach(fault_t *t, int space, u32 *pasid, u32 vpasid, u32 flags)
+{
+	return t_attach_pasid(t->ctx, t->dev[0].vfio.dev_id, t->id[space], pasid, vpasid, flags);
+}
+
+static int pasid_detach(fault_t *t, u32 number)
+{
+	return t_detach_pasid(t->ctx, t->dev[0].vfio.dev_id, number);
+}
+
+static int pasid_alloc(fault_t *t, u32 nr, u32 first, u32 *p)
+{
+	return t_pasid_alloc(t->ctx, t->dev[0].vfio.dev_id, nr, first, 0, p);
+}
+
+static void seq_pasid(fault_t *t)
+{
+	u32 p[4], any = IOASID_PASID_ANY;
+
+	CALL(mapped_space, t);
+	FOREIGN(t, dev_open(t, 0));
+	STEP(t, t_vfio_know(&t->dev[0].vfio, t->ctx));
+	STEP(t, pasid_alloc(t, 3, 0, p));
+	/* Those below step aside, and come back */
+	STEP(t, pasid_alloc(t, 1, 9, p + 3));
+	STEP(t, pasid_attach(t, 0, &p[0], 0, 0));
+	STEP(t, pasid_attach(t, 0, &p[3], 0, 0));
+	STEP(t, pasid_attach(t, 0, &any, 77, 0));
+	STEP(t, pasid_attach(t, 1, &p[0], 0, IOASID_ATTACH_REPLACE));
+	UNDO(t, pasid_detach(t, 77));
+	UNDO(t, pasid_detach(t, p[3]));
+	STEP(t, t_pasid_free(t->ctx, 2, p + 2));
+	UNDO(t, pasid_detach(t, p[0]));
+	STEP(t, t_pasid_free(t->ctx, 2, p));
+	CLOSE(t, dev_close(t, 0));
+}
+
+static void seq_close_pasid(fault_t *t)
+{
+	u32 p[2], any = IOASID_PASID_ANY;
+
+	CALL(mapped_space, t);
+	FOREIGN(t, dev_open(t, 0));
+	STEP(t, attach(t, 0, t->id[0], 0));
+	STEP(t, pasid_alloc(t, 2, 0, p));
+	STEP(t, pasid_attach(t, 1, &p[0], 5, 0));
+	STEP(t, pasid_attach(t, 0, &any, 0, 0));
+	CLOSE(t, close_ctx(t));
+	CLOSE(t, dev_close(t, 0));
+}
+
+static void seq_mm(fault_t *t)
+{
+	u32 any = IOASID_PASID_ANY, any2 = IOASID_PASID_ANY;
+
+	STEP(t, open_ctx(t));
+	STEP(t, alloc(t, 0));
+	STEP(t, t_alloc_mm(t->ctx, &t->id[1]));
+	FOREIGN(t, dev_open(t, 0));
+	STEP(t, t_vfio_know(&t->dev[0].vfio, t->ctx));
+	STEP(t, pasid_attach(t, 1, &any, 0, 0));
+	UNDO(t, pasid_detach(t, any));
+	STEP(t, pasid_attach(t, 1, &any2, 5, 0));
+	CLOSE(t, close_ctx(t));
+	CLOSE(t, dev_close(t, 0));
+}
+
+#define RING_BYTES	(3 * T_PAGE)	/* of a queue with 64 records */
+
+static int queue_open(fault_t *t)
+{
+	struct ioasid_fault_queue cmd = { .size = sizeof(cmd), .depth = 64, .eventfd = t->event };
+	int ret = t_cmd(t->ctx, IOASID_FAULT_QUEUE, &cmd);
+
+	if (ret)
+		return ret;
+	t->queue = cmd.fd;
+	t->queue_id = cmd.queue_id;
+	return 0;
+}
+
+static int queue_close(fault_t *t)
+{
+	int ret = close(t->queue);
+
+	t->queue = -1;
+	return ret;
+}
+
+static int queue_map(fault_t *t)
+{
+	void *ring = mmap(NULL, RING_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, t->queue, 0);
+
+	if (ring == MAP_FAILED)
+		return -errno;
+	t->ring = ring;
+	return 0;
+}
+
+/* Or it keeps the queue open */
+static void queue_unmap(fault_t *t)
+{
+	if (t->ring)
+		munmap(t->ring, RING_BYTES);
+	t->ring = NULL;
+}
+
+/* The device asks for a page: its slot */
+static int ask(fault_t *t)
+{
+	struct ioasid_sim_command cmd = {
+		.opcode = IOASID_SIM_OP_READ, .flags = IOASID_SIM_CMD_REQUEST, .iova = AT,
+		.length = 64,
+	};
+
+	return t_sim_submit(&t->dev[0].sim, &cmd);
+}
+
+static int next_record(fault_t *t, struct ioasid_fault_record *r)
+{
+	struct pollfd p = { .fd = t->queue, .events = POLLIN };
+
+	do {
+		int ret = poll(&p, 1, 5000);
+
+		if (ret <= 0)
+			return ret ? -errno : -ETIMEDOUT;
+		if (read(t->queue, r, sizeof(*r)) != sizeof(*r))
+			return -errno;
+	} while (r->type != IOASID_FAULT_REQUEST);
+	return 0;
+}
+
+static int answer(fault_t *t, u64 cookie)
+{
+	struct ioasid_fault_response r = { .cookie = cookie, .code = IOASID_FAULT_INVALID };
+
+	return write(t->queue, &r, sizeof(r)) == sizeof(r) ? 0 : -errno;
+}
+
+/* The memory of the answer is what can fail: then the group is answered all the same */
+static int ring_bell(fault_t *t)
+{
+	struct ioasid_fault_doorbell bell = { .size = sizeof(bell) };
+	int ret = t_ioctl(t->queue, IOASID_FAULT_DOORBELL, &bell);
+
+	return ret || bell.failed ? ret ? ret : -EPROTO : 0;
+}
+
+static void ended(fault_t *t, int slot)
+{
+	if (t_sim_wait(&t->dev[0].sim, slot, NULL, 5000))
+		complain(t, "a page request", slot, "it was never answered");
+}
+
+static void seq_fault(fault_t *t)
+{
+	struct ioasid_fault_response *to;
+	struct ioasid_fault_record r;
+	int slot = -1;
+
+	STEP(t, open_ctx(t));
+	STEP(t, alloc(t, 0));
+	STEP(t, t_alloc_faults(t->ctx, &t->id[1]));
+	FOREIGN(t, dev_open(t, 0));
+	/* Slots whose commands an earlier run has left: the device has forgotten them */
+	memset(t->dev[0].sim.mem + IOASID_SIM_SPARE, 0, IOASID_SIM_SLOTS * sizeof(u32));
+	STEP(t, queue_open(t));
+	FOREIGN(t, queue_map(t));
+	STEP(t, t_fault_bind(t->ctx, t->id[1], 0, 0, t->queue_id));
+	STEP(t, attach(t, 0, t->id[1], 0));
+	STEP(t, t_fault_bind(t->ctx, 0, t->dev[0].vfio.dev_id, IOASID_RID, t->queue_id));
+	FOREIGN(t, slot = ask(t));
+	STEP(t, next_record(t, &r));
+	STEP(t, answer(t, r.cookie));
+	ended(t, slot);
+	FOREIGN(t, slot = ask(t));
+	STEP(t, next_record(t, &r));
+	to = (void *)((char *)t->ring + t->ring->responses);
+	to[0] = (struct ioasid_fault_response){ .cookie = r.cookie, .code = IOASID_FAULT_INVALID };
+	__atomic_store_n(&t->ring->response_head, 1, __ATOMIC_RELEASE);
+	STEP(t, ring_bell(t));
+	ended(t, slot);
+	queue_unmap(t);
+	/* A detach, then a close, answer what waits */
+	FOREIGN(t, slot = ask(t));
+	STEP(t, next_record(t, &r));
+	UNDO(t, t_vfio_detach(&t->dev[0].vfio));
+	ended(t, slot);
+	STEP(t, attach(t, 0, t->id[1], 0));
+	FOREIGN(t, slot = ask(t));
+	STEP(t, next_record(t, &r));
+	CLOSE(t, queue_close(t));
+	ended(t, slot);
+	CLOSE(t, close_ctx(t));
+}
+
 /* --- running them --------------------------------------------------------------- */
 
 static void run(fault_t *t, void (*seq)(fault_t *t))
@@ -517,6 +726,9 @@ static void run(fault_t *t, void (*seq)(fault_t *t))
 	t->retry = false;
 	t->stop = false;
 	seq(t);
+	queue_unmap(t);
+	if (t->queue >= 0)
+		queue_close(t);
 	for (i = t->nr_devs - 1; i >= 0; i--)
 		dev_close(t, i);
 	if (t->ctx >= 0)
@@ -596,6 +808,7 @@ FIXTURE_SETUP(fault)
 {
 	self->md = _metadata;
 	self->ctx = -1;
+	self->queue = -1;
 	self->nth_fd = ops_fail_nth();
 	NEED(self->nth_fd != -ENOENT, "no /proc/self/fail-nth: this kernel has no fault injection");
 	NEED(self->nth_fd >= 0, "no failslab or fail_page_alloc in debugfs");
@@ -609,6 +822,8 @@ FIXTURE_SETUP(fault)
 	self->memfd = memfd_create("fault", MFD_CLOEXEC);
 	ASSERT_LE(0, self->memfd);
 	ASSERT_EQ(0, ftruncate(self->memfd, PAGES * T_PAGE));
+	self->event = eventfd(0, EFD_CLOEXEC);
+	ASSERT_LE(0, self->event);
 	obey_limit();
 	self->pins = t_pinned_pages();
 	self->objects = objects();
@@ -680,6 +895,20 @@ DEVICE_TEST(container, 1)
 DEVICE_TEST(replace, 1)
 DEVICE_TEST(close_mapped, 1)
 DEVICE_TEST(close_device_first, 1)
+
+/* Those that need more of a device */
+#define SIM_TEST(name)								\
+TEST_F_TIMEOUT(fault, name, 240)						\
+{										\
+	NEED(t_on_sim(), "needs ioasid_sim");					\
+	need_devices(_metadata, self, 1);					\
+	sweep(self, seq_##name);						\
+}
+
+SIM_TEST(pasid)
+SIM_TEST(close_pasid)
+SIM_TEST(mm)
+SIM_TEST(fault)
 
 /* How many page tables does a space need behind the two? */
 static int domains(fault_t *t)
