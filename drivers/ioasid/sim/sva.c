@@ -79,6 +79,13 @@ void sim_free_sva(struct iommu_domain *core)
 	mmu_notifier_put(&to_sim_domain(core)->mn);
 }
 
+/* User-Mode Linux: a page of PROT_NONE is "present", and "permitted", too */
+#ifdef CONFIG_UML
+#define sim_pte_readable(pte)	pte_read(pte)
+#else
+#define sim_pte_readable(pte)	true
+#endif
+
 /* An entry of any level, as one of the last level */
 static bool sim_sva_entry(struct mm_struct *mm, u64 addr, pte_t *pte, u64 *size)
 {
@@ -136,7 +143,8 @@ enum ioasid_sim_reason sim_sva_walk(struct sim_domain *domain, u64 addr,
 		return SIM_FAULT_NOT_PRESENT;
 	if (atomic_read(&domain->invalidating))
 		return SIM_BUSY;
-	if (!sim_sva_entry(mm, addr, &pte, &size) || !pte_access_permitted(pte, false))
+	if (!sim_sva_entry(mm, addr, &pte, &size) || !pte_access_permitted(pte, false) ||
+	    !sim_pte_readable(pte))
 		return SIM_FAULT_NOT_PRESENT;
 	out->write = pte_write(pte) && pte_dirty(pte);
 	if ((access & SIM_WRITE) && !out->write)
