@@ -4,7 +4,8 @@
  * fail when they are told, and watch what the core may do with a real one:
  * nothing is mapped twice, nothing is unmapped that is not mapped, nothing is
  * unpinned before it is flushed, no gather and no call reaches over a GiB, no
- * domain is freed while a device uses it. They never translate anything.
+ * domain is freed while a device uses it, no page request is answered
+ * twice. They never translate anything.
  */
 #include <linux/iommu.h>
 #include <linux/lockdep.h>
@@ -288,11 +289,19 @@ void itest_space_del_domain(struct ioasid_space *space, struct itest_domain *d)
  * @fake: the IOMMU
  * @conf: what was asked for
  * @attached: the domain that it uses; NULL if it is blocked
+ * @pasids: PASID -> struct iommu_domain
+ * @asked: number of a group of page requests -> its PASID
+ * @answers: number of a group -> the code of the answer
+ * @nr_asked: how many are in @asked
  */
 struct itest_device {
 	struct itest_iommu *fake;
 	struct itest_device_conf conf;
 	struct itest_domain *attached;
+	struct xarray pasids;
+	struct xarray asked;
+	struct xarray answers;
+	atomic_t nr_asked;
 };
 
 /**
@@ -359,6 +368,8 @@ static int itest_attach_paging(struct iommu_domain *domain, struct device *dev,
 		return k->attach_err;
 	if (container_of(d, struct itest_paging, d)->unit != t->conf.unit)
 		return -EINVAL;
+	if (domain->iopf_handler && !t->conf.pri)
+		return -ENODEV;
 	itest_leave(t);
 	t->attached = d;
 	d->attached++;
@@ -372,8 +383,51 @@ static int itest_attach_blocked(struct iommu_domain *domain, struct device *dev,
 	return 0;
 }
 
+/* A domain counts who uses it, so that it is not freed too early */
+static void itest_count(struct iommu_domain *domain, int n)
+{
+	if (domain && domain->type != IOMMU_DOMAIN_SVA)
+		to_itest_domain(domain)->attached += n;
+}
+
+static int itest_set_pasid(struct iommu_domain *domain, struct device *dev,
+			   ioasid_t pasid, struct iommu_domain *old)
+{
+	struct itest_device *t = itest_device_of(dev);
+	struct itest_iommu_knobs *k = &t->fake->knobs;
+
+	k->nr_attach++;
+	if (k->fail_attach && !--k->fail_attach)
+		return k->attach_err;
+	if (domain->type != IOMMU_DOMAIN_SVA &&
+	    container_of(to_itest_domain(domain), struct itest_paging,
+			 d)->unit != t->conf.unit)
+		return -EINVAL;
+	if (domain->iopf_handler && !t->conf.pri)
+		return -ENODEV;
+	WARN(xa_load(&t->pasids, pasid) != old, "PASID %u has another domain",
+	     pasid);
+	if (xa_err(xa_store(&t->pasids, pasid, domain, GFP_KERNEL)))
+		return -ENOMEM;
+	itest_count(old, -1);
+	itest_count(domain, 1);
+	return 0;
+}
+
+static int itest_block_pasid(struct iommu_domain *domain, struct device *dev,
+			     ioasid_t pasid, struct iommu_domain *old)
+{
+	struct itest_device *t = itest_device_of(dev);
+
+	WARN(xa_erase(&t->pasids, pasid) != old, "PASID %u has another domain",
+	     pasid);
+	itest_count(old, -1);
+	return 0;
+}
+
 static const struct iommu_domain_ops itest_blocked_ops = {
 	.attach_dev = itest_attach_blocked,
+	.set_dev_pasid = itest_block_pasid,
 };
 
 static struct iommu_domain itest_blocked = {
@@ -404,6 +458,7 @@ static bool itest_enforce(struct iommu_domain *domain)
 
 static const struct iommu_domain_ops itest_paging_ops = {
 	.attach_dev = itest_attach_paging,
+	.set_dev_pasid = itest_set_pasid,
 	.map_pages = itest_map_pages_op,
 	.unmap_pages = itest_unmap_pages_op,
 	.iotlb_sync = itest_iotlb_sync,
@@ -432,6 +487,125 @@ static struct iommu_domain *itest_alloc_paging(struct device *dev)
 	atomic_inc(&k->nr_domains);
 	k->last = &p->d;
 	return &p->d.domain;
+}
+
+/* --- the address space of a process, and page requests --- */
+
+/**
+ * struct itest_sva - the domain of a process
+ * @domain: what the IOMMU core sees
+ * @fake: the IOMMU
+ */
+struct itest_sva {
+	struct iommu_domain domain;
+	struct itest_iommu *fake;
+};
+
+static void itest_sva_free(struct iommu_domain *domain)
+{
+	struct itest_sva *sva = container_of(domain, struct itest_sva, domain);
+
+	atomic_dec(&sva->fake->knobs.nr_sva);
+	kfree(sva);
+}
+
+static const struct iommu_domain_ops itest_sva_ops = {
+	.set_dev_pasid = itest_set_pasid,
+	.free = itest_sva_free,
+};
+
+static struct iommu_domain *itest_alloc_sva(struct device *dev,
+					    struct mm_struct *mm)
+{
+	struct itest_iommu *fake = itest_device_of(dev)->fake;
+	struct itest_sva *sva;
+
+	if (fake->knobs.sva_err)
+		return ERR_PTR(fake->knobs.sva_err);
+	sva = kzalloc(sizeof(*sva), GFP_KERNEL);
+	if (!sva)
+		return ERR_PTR(-ENOMEM);
+	sva->fake = fake;
+	sva->domain.type = IOMMU_DOMAIN_SVA;
+	sva->domain.ops = &itest_sva_ops;
+	atomic_inc(&fake->knobs.nr_sva);
+	return &sva->domain;
+}
+
+/* Each group is answered once, with the PASID that it has asked with */
+static void itest_page_response(struct device *dev, struct iopf_fault *evt,
+				struct iommu_page_response *msg)
+{
+	struct itest_device *t = itest_device_of(dev);
+	void *pasid = xa_erase(&t->asked, msg->grpid);
+
+	if (WARN(!pasid, "group %u is answered, and nobody has asked",
+		 msg->grpid))
+		return;
+	WARN(xa_to_value(pasid) != msg->pasid, "group %u: another PASID",
+	     msg->grpid);
+	WARN_ON(xa_err(xa_store(&t->answers, msg->grpid, xa_mk_value(msg->code),
+				GFP_KERNEL)));
+	atomic_dec(&t->nr_asked);
+}
+
+/**
+ * itest_ask() - a device asks for pages
+ * @test: the test
+ * @dev: the device
+ * @pasid: its PASID, or IOASID_RID
+ * @group: number of the group; not one that waits
+ * @addr: the pages
+ * @nr: how many
+ */
+void itest_ask(struct kunit *test, struct device *dev, u32 pasid, u32 group,
+	       const u64 *addr, u32 nr)
+{
+	struct itest_device *t = itest_device_of(dev);
+	struct iopf_fault evt = {
+		.fault.type = IOMMU_FAULT_PAGE_REQ,
+		.fault.prm = {
+			.flags = pasid ? IOMMU_FAULT_PAGE_REQUEST_PASID_VALID |
+					 IOMMU_FAULT_PAGE_RESPONSE_NEEDS_PASID : 0,
+			.pasid = pasid,
+			.grpid = group,
+			.perm = IOMMU_FAULT_PERM_READ,
+		},
+	};
+	u32 i;
+
+	KUNIT_ASSERT_NULL(test, xa_store(&t->asked, group, xa_mk_value(pasid),
+					 GFP_KERNEL));
+	xa_erase(&t->answers, group);
+	atomic_inc(&t->nr_asked);
+	for (i = 0; i < nr; i++) {
+		evt.fault.prm.addr = addr[i];
+		if (i + 1 == nr)
+			evt.fault.prm.flags |= IOMMU_FAULT_PAGE_REQUEST_LAST_PAGE;
+		/* Nobody takes them: the first of them was answered for all */
+		if (iommu_report_device_fault(dev, &evt))
+			break;
+	}
+}
+
+/**
+ * itest_answer() - what a device was told
+ * @dev: the device
+ * @group: number of a group that it has asked with
+ *
+ * Return: enum iommu_page_response_code, or ITEST_WAITS.
+ */
+int itest_answer(struct device *dev, u32 group)
+{
+	void *entry = xa_load(&itest_device_of(dev)->answers, group);
+
+	return entry ? (int)xa_to_value(entry) : ITEST_WAITS;
+}
+
+/* Groups of a device that wait for an answer */
+u32 itest_waiting(struct device *dev)
+{
+	return atomic_read(&itest_device_of(dev)->nr_asked);
 }
 
 static struct iommu_device *itest_probe_device(struct device *dev)
@@ -484,6 +658,8 @@ static const struct iommu_ops itest_iommu_ops = {
 	.default_domain_ops = &itest_paging_ops,
 	.default_domain = &itest_blocked,
 	.blocked_domain = &itest_blocked,
+	.domain_alloc_sva = itest_alloc_sva,
+	.page_response = itest_page_response,
 	.release_domain = &itest_blocked,
 	.owner = THIS_MODULE,
 };
@@ -500,6 +676,8 @@ static void itest_iommu_free(void *data)
 	iommu_device_sysfs_remove(&fake->iommu);
 	fwnode_remove_software_node(fake->fwnode);
 	WARN(atomic_read(&fake->knobs.nr_domains), "a domain has leaked");
+	WARN(atomic_read(&fake->knobs.nr_sva), "a process' domain has leaked");
+	iopf_queue_free(fake->iopf);
 	kfree(fake);
 }
 
@@ -518,6 +696,9 @@ struct itest_iommu *itest_iommu_new(struct kunit *test)
 
 	KUNIT_ASSERT_NOT_NULL(test, fake);
 	fake->knobs.aperture_end = U64_MAX;
+	fake->iommu.max_pasids = 1 << 20;
+	fake->iopf = iopf_queue_alloc("ioasid-test");
+	KUNIT_ASSERT_NOT_NULL(test, fake->iopf);
 	fake->fwnode = fwnode_create_software_node(NULL, NULL);
 	fake->iommu.fwnode = fake->fwnode;
 	KUNIT_ASSERT_FALSE(test, IS_ERR(fake->fwnode));
@@ -532,7 +713,30 @@ struct itest_iommu *itest_iommu_new(struct kunit *test)
 
 static void itest_device_free(void *data)
 {
-	platform_device_unregister(data);
+	struct platform_device *pdev = data;
+	struct itest_device *t = itest_device_of(&pdev->dev);
+
+	if (t->conf.pri)
+		iopf_queue_remove_device(t->fake->iopf, &pdev->dev);
+	WARN(!xa_empty(&t->pasids), "a PASID is attached when the device goes");
+	WARN(!xa_empty(&t->asked), "the device goes and waits for an answer");
+	platform_device_unregister(pdev);
+	xa_destroy(&t->pasids);
+	xa_destroy(&t->asked);
+	xa_destroy(&t->answers);
+}
+
+/* Where the IOMMU core looks for the PASIDs of what is no PCI device */
+static int itest_add_properties(struct platform_device *pdev, u32 pasid_bits)
+{
+	const struct property_entry props[] = {
+		PROPERTY_ENTRY_U32("pasid-num-bits", pasid_bits),
+		{ }
+	};
+
+	return pasid_bits ? device_create_managed_software_node(&pdev->dev,
+								props, NULL) :
+			    0;
 }
 
 /**
@@ -553,6 +757,9 @@ struct device *itest_device_new(struct kunit *test, struct itest_iommu *fake,
 	KUNIT_ASSERT_NOT_NULL(test, t);
 	t->fake = fake;
 	t->conf = *conf;
+	xa_init(&t->pasids);
+	xa_init(&t->asked);
+	xa_init(&t->answers);
 	pdev = platform_device_alloc("ioasid-test", PLATFORM_DEVID_AUTO);
 	KUNIT_ASSERT_NOT_NULL(test, pdev);
 	rc = platform_device_add_data(pdev, &t, sizeof(t));
@@ -565,6 +772,8 @@ struct device *itest_device_new(struct kunit *test, struct itest_iommu *fake,
 	rc = iommu_fwspec_init(&pdev->dev, fake->fwnode);
 	lockdep_on();
 	if (!rc)
+		rc = itest_add_properties(pdev, conf->pasid_bits);
+	if (!rc)
 		rc = platform_device_add(pdev);
 	if (rc)
 		platform_device_put(pdev);
@@ -573,6 +782,9 @@ struct device *itest_device_new(struct kunit *test, struct itest_iommu *fake,
 							pdev), 0);
 	KUNIT_ASSERT_NOT_NULL(test, pdev->dev.iommu_group);
 	fake->pdev[fake->nr++] = pdev;
+	if (conf->pri)
+		KUNIT_ASSERT_EQ(test, iopf_queue_add_device(fake->iopf,
+							    &pdev->dev), 0);
 	return &pdev->dev;
 }
 
@@ -580,4 +792,23 @@ struct device *itest_device_new(struct kunit *test, struct itest_iommu *fake,
 struct itest_domain *itest_device_domain(struct device *dev)
 {
 	return itest_device_of(dev)->attached;
+}
+
+/* The same for a PASID; NULL also for the address space of a process */
+struct itest_domain *itest_device_pasid(struct device *dev, u32 pasid)
+{
+	struct iommu_domain *domain = xa_load(&itest_device_of(dev)->pasids,
+					      pasid);
+
+	return domain && domain->type != IOMMU_DOMAIN_SVA ?
+	       to_itest_domain(domain) : NULL;
+}
+
+/* The process whose memory a PASID of a device reaches, or NULL */
+struct mm_struct *itest_device_mm(struct device *dev, u32 pasid)
+{
+	struct iommu_domain *domain = xa_load(&itest_device_of(dev)->pasids,
+					      pasid);
+
+	return domain && domain->type == IOMMU_DOMAIN_SVA ? domain->mm : NULL;
 }

@@ -257,6 +257,151 @@ struct ioasid_info itest_info(struct itest *it)
 	return info;
 }
 
+/* Makes a device known by way of a glue: its id */
+u32 itest_know(struct itest *it, struct device *dev)
+{
+	static const struct ioasid_attach_params params = {
+		.owner = "test", .unsafe_interrupts = true, .cookie = 0xc00c1e,
+	};
+	struct ioasid_explain why;
+	u32 id = 0;
+
+	ioasid_explain_init(&why);
+	KUNIT_ASSERT_EQ_MSG(it->test, sva_add_device(it->ctx, dev, &params, &id,
+						     &why), 0, "%s", why.msg);
+	return id;
+}
+
+u32 itest_alloc_kind(struct itest *it, u32 kind, u32 flags)
+{
+	struct ioasid_alloc arg = { .kind = kind, .flags = flags };
+
+	KUNIT_ASSERT_EQ(it->test, ITEST_CMD(it, IOASID_ALLOC, &arg), 0);
+	return arg.ioasid;
+}
+
+/* @pasid: in: which one, out: which one it is if it succeeds */
+int itest_attach(struct itest *it, u32 dev_id, u32 id, u32 *pasid, u32 vpasid,
+		 u32 flags)
+{
+	struct ioasid_device_attach arg = {
+		.flags = flags, .dev_id = dev_id, .ioasid = id, .pasid = *pasid,
+		.vpasid = vpasid,
+	};
+	int rc = ITEST_CMD(it, IOASID_DEVICE_ATTACH, &arg);
+
+	if (!rc)
+		*pasid = arg.pasid;
+	return rc;
+}
+
+int itest_detach(struct itest *it, u32 dev_id, u32 number)
+{
+	struct ioasid_device_detach arg = {
+		.dev_id = dev_id, .pasid = number,
+	};
+
+	return ITEST_CMD(it, IOASID_DEVICE_DETACH, &arg);
+}
+
+int itest_pasid_alloc(struct itest *it, u32 dev_id, u32 nr, u32 first, u32 last,
+		      u32 *pasids)
+{
+	struct ioasid_pasid_alloc arg = {
+		.dev_id = dev_id, .nr = nr, .first = first, .last = last,
+		.pasids = ITEST_VEC,
+	};
+	int rc = ITEST_CMD(it, IOASID_PASID_ALLOC, &arg);
+
+	if (!rc)
+		itest_get_user(it->test, pasids, ITEST_VEC,
+			       nr * sizeof(*pasids));
+	return rc;
+}
+
+int itest_pasid_free(struct itest *it, u32 nr, const u32 *pasids)
+{
+	struct ioasid_pasid_free arg = { .nr = nr, .pasids = ITEST_VEC };
+
+	itest_put_user(it->test, ITEST_VEC, pasids, nr * sizeof(*pasids));
+	return ITEST_CMD(it, IOASID_PASID_FREE, &arg);
+}
+
+/* --- fault queues --- */
+
+static void itest_fput(void *file)
+{
+	__fput_sync(file);
+}
+
+/**
+ * itest_queue_open() - make a fault queue
+ * @it: the context
+ * @tq: gets the queue; closed by itest_queue_close(), or when the test ends
+ * @args: what it is to be like
+ */
+void itest_queue_open(struct itest *it, struct itest_queue *tq,
+		      const struct ioasid_fault_queue *args)
+{
+	struct ioasid_fault_queue arg = *args;
+
+	if (!arg.eventfd)
+		arg.eventfd = -1;
+	KUNIT_ASSERT_EQ_MSG(it->test, ITEST_CMD(it, IOASID_FAULT_QUEUE, &arg),
+			    0, "%s", it->ext.msg);
+	tq->file = fget(arg.fd);
+	tq->q = tq->file->private_data;
+	tq->id = arg.queue_id;
+	tq->file->f_flags |= O_NONBLOCK;
+	close_fd(arg.fd);
+	KUNIT_ASSERT_EQ(it->test, kunit_add_action_or_reset(it->test, itest_fput,
+							    tq->file), 0);
+}
+
+void itest_queue_close(struct itest *it, struct itest_queue *tq)
+{
+	kunit_release_action(it->test, itest_fput, tq->file);
+	tq->file = NULL;
+}
+
+ssize_t itest_queue_read(struct itest_queue *tq, u64 uptr, size_t count)
+{
+	loff_t pos = 0;
+
+	return tq->file->f_op->read(tq->file, u64_to_user_ptr(uptr), count,
+				    &pos);
+}
+
+ssize_t itest_queue_write(struct itest_queue *tq, u64 uptr, size_t count)
+{
+	loff_t pos = 0;
+
+	return tq->file->f_op->write(tq->file, u64_to_user_ptr(uptr), count,
+				     &pos);
+}
+
+/* By write(): 0, or why it was not taken */
+int itest_queue_answer(struct itest *it, struct itest_queue *tq, u64 cookie,
+		       u32 code)
+{
+	struct ioasid_fault_response r = { .cookie = cookie, .code = code };
+	ssize_t n;
+
+	itest_put_user(it->test, ITEST_VEC, &r, sizeof(r));
+	n = itest_queue_write(tq, ITEST_VEC, sizeof(r));
+	return n == sizeof(r) ? 0 : n;
+}
+
+int itest_bind(struct itest *it, u32 id, u32 dev_id, u32 number, u32 queue_id)
+{
+	struct ioasid_fault_bind arg = {
+		.ioasid = id, .dev_id = dev_id, .pasid = number,
+		.queue_id = queue_id,
+	};
+
+	return ITEST_CMD(it, IOASID_FAULT_BIND, &arg);
+}
+
 /**
  * itest_set_killed() - make it look as if the test had got SIGKILL, or not
  * @killed: whether
@@ -369,11 +514,6 @@ struct page **itest_pages(struct kunit *test, u32 nr, u32 order)
 			page[i + k] = c->page + k;
 	}
 	return page;
-}
-
-static void itest_fput(void *file)
-{
-	__fput_sync(file);
 }
 
 /**

@@ -69,6 +69,35 @@ int itest_unmap(struct itest *it, u32 id, struct ioasid_unmap_range *r, u32 nr,
 		u64 *bytes);
 int itest_unmap_one(struct itest *it, u32 id, u64 iova, u64 length);
 struct ioasid_info itest_info(struct itest *it);
+u32 itest_know(struct itest *it, struct device *dev);
+u32 itest_alloc_kind(struct itest *it, u32 kind, u32 flags);
+int itest_attach(struct itest *it, u32 dev_id, u32 id, u32 *pasid, u32 vpasid,
+		 u32 flags);
+int itest_detach(struct itest *it, u32 dev_id, u32 number);
+int itest_pasid_alloc(struct itest *it, u32 dev_id, u32 nr, u32 first, u32 last,
+		      u32 *pasids);
+int itest_pasid_free(struct itest *it, u32 nr, const u32 *pasids);
+
+/**
+ * struct itest_queue - an open fault queue
+ * @file: its file
+ * @q: what is behind it
+ * @id: queue_id
+ */
+struct itest_queue {
+	struct file *file;
+	struct ioasid_queue *q;
+	u32 id;
+};
+
+void itest_queue_open(struct itest *it, struct itest_queue *tq,
+		      const struct ioasid_fault_queue *args);
+void itest_queue_close(struct itest *it, struct itest_queue *tq);
+ssize_t itest_queue_read(struct itest_queue *tq, u64 uptr, size_t count);
+ssize_t itest_queue_write(struct itest_queue *tq, u64 uptr, size_t count);
+int itest_queue_answer(struct itest *it, struct itest_queue *tq, u64 cookie,
+		       u32 code);
+int itest_bind(struct itest *it, u32 id, u32 dev_id, u32 number, u32 queue_id);
 
 void itest_set_killed(bool killed);
 void itest_set_memlock(u64 bytes);
@@ -157,6 +186,8 @@ void itest_space_del_domain(struct ioasid_space *space, struct itest_domain *d);
  * @last: the paging domain that was made last
  * @aperture_end: of new domains
  * @enforce: new domains enforce coherency when asked to
+ * @sva_err: errno of binding to a process, 0 to allow it
+ * @nr_sva: domains of processes that exist
  */
 struct itest_iommu_knobs {
 	int fail_alloc;
@@ -169,6 +200,8 @@ struct itest_iommu_knobs {
 	struct itest_domain *last;
 	u64 aperture_end;
 	bool enforce;
+	int sva_err;
+	atomic_t nr_sva;
 };
 
 /**
@@ -177,6 +210,8 @@ struct itest_iommu_knobs {
  * @group: devices with the same number share a group
  * @no_coherency: DMA is not cache coherent
  * @enforce: IOMMU_CAP_ENFORCE_CACHE_COHERENCY
+ * @pasid_bits: width of its PASIDs; 0: none
+ * @pri: it can ask for pages
  * @resv: reserved region; up to four, the first with a length of 0 ends them
  */
 struct itest_device_conf {
@@ -184,6 +219,8 @@ struct itest_device_conf {
 	u32 group;
 	bool no_coherency;
 	bool enforce;
+	u32 pasid_bits;
+	bool pri;
 	struct itest_resv {
 		u64 start;
 		u64 length;
@@ -199,6 +236,7 @@ struct itest_device_conf {
  * @nr: number of @pdev
  * @knobs: what it refuses and counts
  * @group: of each number of a group
+ * @iopf: devices that can ask for pages
  */
 struct itest_iommu {
 	struct iommu_device iommu;
@@ -207,11 +245,21 @@ struct itest_iommu {
 	u32 nr;
 	struct itest_iommu_knobs knobs;
 	struct iommu_group *group[ITEST_MAX_DEVICES];
+	struct iopf_queue *iopf;
 };
 
 struct itest_iommu *itest_iommu_new(struct kunit *test);
 struct device *itest_device_new(struct kunit *test, struct itest_iommu *fake,
 				const struct itest_device_conf *conf);
 struct itest_domain *itest_device_domain(struct device *dev);
+struct itest_domain *itest_device_pasid(struct device *dev, u32 pasid);
+struct mm_struct *itest_device_mm(struct device *dev, u32 pasid);
+
+#define ITEST_WAITS	(-1)	/* not answered yet */
+
+void itest_ask(struct kunit *test, struct device *dev, u32 pasid, u32 group,
+	       const u64 *addr, u32 nr);
+int itest_answer(struct device *dev, u32 group);
+u32 itest_waiting(struct device *dev);
 
 #endif /* __IOASID_TEST_H */
