@@ -154,7 +154,9 @@ static int sim_refuse(struct sim_op *op, u64 iova, enum ioasid_sim_reason reason
 	struct ioasid_sim_fault fault;
 
 	sim_log(op, iova, reason, &fault);
-	sim_tell_domain(op, iova);
+	/* Of an answer that is no the device knows, and the IOMMU does not */
+	if (reason != SIM_FAULT_ANSWER)
+		sim_tell_domain(op, iova);
 	down_read(&sdev->ops_sem);
 	if (sdev->ops && sdev->ops->fault)
 		sdev->ops->fault(sdev->ops_data, &fault);

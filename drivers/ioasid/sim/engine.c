@@ -199,6 +199,17 @@ static int sim_run_request(struct sim_slot *slot)
 	return rc == IOMMU_PAGE_RESP_SUCCESS ? 0 : -EIO;
 }
 
+static int sim_run_requests(struct sim_slot *slot)
+{
+	u32 nr = slot->cmd.length / 4096, good;
+	int rc;
+
+	rc = ioasid_sim_requests(slot->ep->sdev, slot->cmd.pasid, slot->cmd.iova, nr,
+				 &good);
+	slot->result = good;
+	return rc ?: READ_ONCE(slot->ep->drain) ? -ECANCELED : 0;
+}
+
 /* The slot that waits for @group is told, unless it was told before */
 static void sim_answered(void *data, u32 group, u32 code)
 {
@@ -252,6 +263,10 @@ static const struct sim_op sim_ops[] = {
 		.unit = sizeof(struct ioasid_sim_page_request),
 		.max = IOASID_SIM_MAX_PAGES * sizeof(struct ioasid_sim_page_request),
 		.run = sim_run_request,
+	},
+	[IOASID_SIM_OP_REQUESTS] = {
+		.uses = SIM_IOVA, .flags = IOASID_SIM_CMD_PASID,
+		.unit = 4096, .max = IOASID_SIM_MAX_LENGTH, .run = sim_run_requests,
 	},
 };
 
@@ -478,16 +493,19 @@ static void sim_cancel_waiting(struct sim_endpoint *ep)
  * Ends all commands. One that was on its way to the IOMMU when that was reset
  * can raise a page request just after it: hence again and again.
  */
-static void sim_drain(struct sim_endpoint *ep)
+static int sim_drain(struct sim_endpoint *ep)
 {
+	int rc;
+
 	WRITE_ONCE(ep->drain, true);
 	do {
-		ioasid_sim_reset(ep->sdev);
+		rc = ioasid_sim_reset(ep->sdev);
 		sim_cancel_waiting(ep);
 	} while (!wait_event_timeout(ep->idle, sim_is_idle(ep), msecs_to_jiffies(10)));
 	/* They have ended, but may still be about to say so */
 	flush_workqueue(ep->wq);
 	WRITE_ONCE(ep->drain, false);
+	return rc;
 }
 
 /**
@@ -496,12 +514,17 @@ static void sim_drain(struct sim_endpoint *ep)
  *
  * Commands that run or wait end as IOASID_SIM_CANCELED. The completions stay,
  * since somebody may wait for them, and so do the tables of the IOMMU.
+ *
+ * Return: 0, or -ENOMEM: no page requests until the next reset.
  */
-void sim_engine_reset(struct sim_endpoint *ep)
+int sim_engine_reset(struct sim_endpoint *ep)
 {
+	int rc;
+
 	lockdep_assert_held(&ep->lock);
-	sim_drain(ep);
+	rc = sim_drain(ep);
 	memset(ep->memory + IOASID_SIM_BUFFER, 0, IOASID_SIM_BUFFER_BYTES);
+	return rc;
 }
 
 /**

@@ -85,7 +85,7 @@ struct sim_endpoint {
 int sim_engine_open(struct sim_endpoint *ep);
 void sim_engine_close(struct sim_endpoint *ep);
 int sim_engine_ring(struct sim_endpoint *ep, const u32 *slots, u32 nr);
-void sim_engine_reset(struct sim_endpoint *ep);
+int sim_engine_reset(struct sim_endpoint *ep);
 u32 sim_engine_running(struct sim_endpoint *ep);
 
 void sim_irq_signal(struct sim_endpoint *ep, u32 index);

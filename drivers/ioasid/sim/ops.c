@@ -143,11 +143,8 @@ static void sim_probe_finalize(struct device *dev)
 {
 	struct ioasid_sim_dev *sdev = ioasid_sim_dev(dev);
 
-	if (!sim_has_pri(sdev) || iopf_queue_add_device(sdev->unit->iopf, dev))
-		return;
-	spin_lock(&sdev->pr_lock);
-	sdev->iopf_added = true;
-	spin_unlock(&sdev->pr_lock);
+	if (sim_has_pri(sdev))
+		sim_prq_enable(sdev);
 }
 
 static void sim_release_device(struct device *dev)

@@ -15,6 +15,18 @@
 #define SIM_GROUP_IDS		XA_LIMIT(0, 511)
 
 /**
+ * struct sim_burst - many groups of one command
+ * @left: those that are not answered, and one until all are raised
+ * @good: those that were answered with success
+ * @done: when there is none left
+ */
+struct sim_burst {
+	atomic_t left;
+	atomic_t good;
+	struct completion done;
+};
+
+/**
  * struct sim_group - page requests that are answered together
  * @node: in the unit's ring, until it is delivered
  * @sdev: who asks
@@ -23,6 +35,7 @@
  * @pasid: PASID, or IOASID_SIM_RID
  * @wait: somebody waits for @done; otherwise the endpoint's driver is told
  * @overflowed: the unit's queue was full
+ * @burst: whoever raises many and waits for all, or NULL
  * @result: the answer, or -ECANCELED
  * @done: completed with @result
  * @nr: number of @pages
@@ -36,6 +49,7 @@ struct sim_group {
 	u32 pasid;
 	bool wait;
 	bool overflowed;
+	struct sim_burst *burst;
 	int result;
 	struct completion done;
 	u32 nr;
@@ -96,6 +110,12 @@ static void sim_group_tell(struct sim_group *group, int result)
 	up_read(&sdev->ops_sem);
 }
 
+static void sim_burst_put(struct sim_burst *burst)
+{
+	if (atomic_dec_and_test(&burst->left))
+		complete(&burst->done);
+}
+
 static void sim_group_finish(struct sim_group *group, int result)
 {
 	struct ioasid_sim_dev *sdev = group->sdev;
@@ -104,7 +124,11 @@ static void sim_group_finish(struct sim_group *group, int result)
 	if (result == IOMMU_PAGE_RESP_FAILURE)
 		WRITE_ONCE(sdev->pr_off, true);
 	wake_up_all(&sdev->credit_wait);
-	if (group->wait) {
+	if (group->burst) {
+		if (result == IOMMU_PAGE_RESP_SUCCESS && !group->overflowed)
+			atomic_inc(&group->burst->good);
+		sim_burst_put(group->burst);
+	} else if (group->wait) {
 		group->result = result;
 		complete(&group->done);
 	} else if (result >= 0) {
@@ -285,6 +309,53 @@ int ioasid_sim_request(struct ioasid_sim_dev *sdev, u32 pasid,
 }
 SIM_EXPORT(ioasid_sim_request);
 
+/* One of many; waits until there are credits */
+static int sim_burst_raise(struct ioasid_sim_dev *sdev, u32 pasid, u64 addr,
+			   struct sim_burst *burst, unsigned int generation)
+{
+	struct ioasid_sim_page page = { .addr = addr };
+	struct sim_group *group;
+	int rc;
+
+	do {
+		wait_event(sdev->credit_wait, sim_may_raise(sdev, generation));
+		group = sim_group_alloc(sdev, pasid, &page, 1);
+		if (!group)
+			return -ENOMEM;
+		group->burst = burst;
+		atomic_inc(&burst->left);
+		rc = sim_requests_taken(sdev, pasid) ?
+		     sim_group_raise(group, generation) : -EIO;
+		if (rc) {
+			atomic_dec(&burst->left);
+			sim_group_drop(group);
+		}
+	} while (rc == -EBUSY);
+	return rc;
+}
+
+int ioasid_sim_requests(struct ioasid_sim_dev *sdev, u32 pasid, u64 addr, u32 nr,
+			u32 *good)
+{
+	unsigned int generation = READ_ONCE(sdev->generation);
+	struct sim_burst burst = { .left = ATOMIC_INIT(1) };
+	int rc = sim_has_pri(sdev) ? 0 : -EOPNOTSUPP;
+	u32 i;
+
+	init_completion(&burst.done);
+	for (i = 0; i < nr && !rc; i++) {
+		rc = sim_burst_raise(sdev, pasid, addr + i * SIM_PAGE_SIZE,
+				     &burst, generation);
+		cond_resched();
+	}
+	sim_burst_put(&burst);
+	/* Each is answered, or dropped by a reset: nothing of it stays behind */
+	wait_for_completion(&burst.done);
+	*good = atomic_read(&burst.good);
+	return rc;
+}
+SIM_EXPORT(ioasid_sim_requests);
+
 /* --- the driver's side --- */
 
 static void sim_report(struct sim_group *group, u32 i)
@@ -405,21 +476,57 @@ void sim_prq_drain(struct ioasid_sim_dev *sdev, u32 pasid)
 {
 	mutex_lock(&sdev->unit->prq_mutex);
 	sim_ring_remove(sdev, &pasid, IOMMU_PAGE_RESP_INVALID);
-	mutex_unlock(&sdev->unit->prq_mutex);
 	if (sdev->iopf_added)
 		iopf_queue_flush_dev(&sdev->pdev.dev);
+	mutex_unlock(&sdev->unit->prq_mutex);
+}
+
+static void sim_iopf_set_added(struct ioasid_sim_dev *sdev, bool added)
+{
+	spin_lock(&sdev->pr_lock);
+	sdev->iopf_added = added;
+	spin_unlock(&sdev->pr_lock);
+}
+
+/**
+ * sim_prq_enable() - let the core take page requests of an endpoint
+ * @sdev: endpoint
+ *
+ * Return: 0, or -ENOMEM.
+ */
+int sim_prq_enable(struct ioasid_sim_dev *sdev)
+{
+	int rc = iopf_queue_add_device(sdev->unit->iopf, &sdev->pdev.dev);
+
+	if (!rc)
+		sim_iopf_set_added(sdev, true);
+	return rc;
+}
+
+/* The core ends what it holds; who took a group from it must look for himself */
+static void sim_prq_disable(struct ioasid_sim_dev *sdev)
+{
+	if (!sdev->iopf_added)
+		return;
+	sim_iopf_set_added(sdev, false);
+	iopf_queue_flush_dev(&sdev->pdev.dev);
+	iopf_queue_remove_device(sdev->unit->iopf, &sdev->pdev.dev);
 }
 
 /**
  * sim_prq_cancel() - forget all requests of an endpoint
  * @sdev: endpoint, whose generation has changed
+ * @again: it may raise new ones
  *
  * May sleep.
+ *
+ * Return: 0, or -ENOMEM: it may not.
  */
-void sim_prq_cancel(struct ioasid_sim_dev *sdev)
+int sim_prq_cancel(struct ioasid_sim_dev *sdev, bool again)
 {
 	struct sim_group *group;
 	unsigned long id;
+	int rc = 0;
 
 	mutex_lock(&sdev->unit->prq_mutex);
 	/* Whoever saw the old generation has raised its request by now */
@@ -432,8 +539,12 @@ void sim_prq_cancel(struct ioasid_sim_dev *sdev)
 		if (group)
 			sim_group_finish(group, -ECANCELED);
 	}
+	sim_prq_disable(sdev);
+	if (again && sim_has_pri(sdev))
+		rc = sim_prq_enable(sdev);
 	mutex_unlock(&sdev->unit->prq_mutex);
 	wake_up_all(&sdev->credit_wait);
+	return rc;
 }
 
 /**

@@ -241,15 +241,36 @@ int ioasid_sim_request(struct ioasid_sim_dev *sdev, u32 pasid,
 		       const struct ioasid_sim_page *pages, u32 nr, u32 *group);
 
 /**
+ * ioasid_sim_requests() - ask for many pages, each in a group of its own
+ * @sdev: endpoint
+ * @pasid: PASID, or IOASID_SIM_RID
+ * @addr: the first page
+ * @nr: how many
+ * @good: out: those that were answered with success
+ *
+ * One after the other, as soon as there are credits. Returns when all are
+ * answered; no ->answered() comes. May sleep.
+ *
+ * Return: 0; -EOPNOTSUPP: no page requests; -EIO: the attached domain takes none,
+ * or an answer was a failure; -ECANCELED: a reset or removal came in between;
+ * -ENOMEM. After an error the rest was not asked for.
+ */
+int ioasid_sim_requests(struct ioasid_sim_dev *sdev, u32 pasid, u64 addr, u32 nr,
+			u32 *good);
+
+/**
  * ioasid_sim_reset() - what a function-level reset does
  * @sdev: endpoint
  *
  * Drops the outstanding page requests (whoever waits gets -ECANCELED, no
  * ->answered() comes), makes every DMA that has begun fail at its next page,
  * waits for the pages that are being accessed, empties the device TLB. The
- * attached domains stay. May sleep.
+ * attached domains stay. The core forgets the device's requests, as it does when
+ * it resets a PCI device. May sleep.
+ *
+ * Return: 0, or -ENOMEM: no page requests any more until the next reset.
  */
-void ioasid_sim_reset(struct ioasid_sim_dev *sdev);
+int ioasid_sim_reset(struct ioasid_sim_dev *sdev);
 
 /**
  * ioasid_sim_get_stats() - read the counters

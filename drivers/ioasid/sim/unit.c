@@ -42,10 +42,10 @@ static void sim_new_generation(struct ioasid_sim_dev *sdev)
 	write_unlock_irqrestore(&sdev->unit->lock, flags);
 }
 
-void ioasid_sim_reset(struct ioasid_sim_dev *sdev)
+int ioasid_sim_reset(struct ioasid_sim_dev *sdev)
 {
 	sim_new_generation(sdev);
-	sim_prq_cancel(sdev);
+	return sim_prq_cancel(sdev, true);
 }
 SIM_EXPORT(ioasid_sim_reset);
 
@@ -57,19 +57,9 @@ SIM_EXPORT(ioasid_sim_reset);
  */
 void sim_endpoint_quiesce(struct ioasid_sim_dev *sdev)
 {
-	bool added;
-
-	spin_lock(&sdev->pr_lock);
-	added = sdev->iopf_added;
-	sdev->iopf_added = false;
-	spin_unlock(&sdev->pr_lock);
 	sim_new_generation(sdev);
-	sim_prq_cancel(sdev);
+	sim_prq_cancel(sdev, false);
 	sim_detach_all(sdev);
-	if (!added)
-		return;
-	iopf_queue_flush_dev(&sdev->pdev.dev);
-	iopf_queue_remove_device(sdev->unit->iopf, &sdev->pdev.dev);
 }
 
 void ioasid_sim_set_ops(struct ioasid_sim_dev *sdev,

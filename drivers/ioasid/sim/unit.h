@@ -487,7 +487,8 @@ void sim_prq_destroy(struct sim_unit *unit);
 int sim_request_wait(struct ioasid_sim_dev *sdev, u32 pasid, u64 addr,
 		     u32 access, unsigned int generation);
 void sim_prq_drain(struct ioasid_sim_dev *sdev, u32 pasid);
-void sim_prq_cancel(struct ioasid_sim_dev *sdev);
+int sim_prq_cancel(struct ioasid_sim_dev *sdev, bool again);
+int sim_prq_enable(struct ioasid_sim_dev *sdev);
 void sim_page_response(struct device *dev, struct iopf_fault *evt,
 		       struct iommu_page_response *msg);
 

@@ -304,10 +304,12 @@ static int sim_mmap(struct vfio_device *vdev, struct vm_area_struct *vma)
 
 static long sim_ioctl_reset(struct sim_endpoint *ep)
 {
+	int rc;
+
 	mutex_lock(&ep->lock);
-	sim_engine_reset(ep);
+	rc = sim_engine_reset(ep);
 	mutex_unlock(&ep->lock);
-	return 0;
+	return rc;
 }
 
 static long sim_ioctl(struct vfio_device *vdev, unsigned int cmd, unsigned long arg)

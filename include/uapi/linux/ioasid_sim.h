@@ -120,6 +120,10 @@ enum ioasid_sim_stat {
  *	requests; the buffer has struct ioasid_sim_page_request at @buffer, @length bytes
  *	of them. Ends when the group is answered; the result is the code of the
  *	answer: 0 success, 1 invalid, 2 failure.
+ * @IOASID_SIM_OP_REQUESTS: asks the IOMMU for @length bytes at @iova, page by page
+ *	(4096 bytes) in ascending order, each in a group of its own, and does not
+ *	wait for an answer before it goes on. Ends when all are answered; the
+ *	result is how many were answered with success.
  */
 enum ioasid_sim_opcode {
 	IOASID_SIM_OP_NOP,
@@ -130,6 +134,7 @@ enum ioasid_sim_opcode {
 	IOASID_SIM_OP_CRC32,
 	IOASID_SIM_OP_ADD,
 	IOASID_SIM_OP_REQUEST,
+	IOASID_SIM_OP_REQUESTS,
 };
 
 /*
@@ -244,7 +249,8 @@ enum ioasid_sim_status {
  * @status: enum ioasid_sim_status
  * @tag: of the command
  * @bad_iova: the access that was refused, 0 if there was none
- * @result: of IOASID_SIM_OP_CRC32, IOASID_SIM_OP_ADD and IOASID_SIM_OP_REQUEST
+ * @result: of IOASID_SIM_OP_CRC32, IOASID_SIM_OP_ADD, IOASID_SIM_OP_REQUEST and
+ *	IOASID_SIM_OP_REQUESTS
  */
 struct ioasid_sim_completion {
 	__u32 state;

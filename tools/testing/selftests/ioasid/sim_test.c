@@ -329,7 +329,7 @@ static const struct {
 	u32 want;
 	struct ioasid_sim_command cmd;
 } bad[] = {
-	{ IOASID_SIM_BAD_OPCODE, { .opcode = IOASID_SIM_OP_REQUEST + 1 } },
+	{ IOASID_SIM_BAD_OPCODE, { .opcode = IOASID_SIM_OP_REQUESTS + 1 } },
 	{ IOASID_SIM_BAD_OPCODE, { .opcode = ~0u } },
 	BAD(FLAGS, NOP, .flags = IOASID_SIM_CMD_REQUEST),
 	BAD(FLAGS, READ, .iova = AT, .length = 1, .flags = 8),
@@ -351,6 +351,8 @@ static const struct {
 	BAD(LENGTH, ADD, .iova = AT, .length = 16),
 	BAD(LENGTH, REQUEST, .length = 15),
 	BAD(LENGTH, REQUEST, .length = 16 * (IOASID_SIM_MAX_PAGES + 1)),
+	BAD(LENGTH, REQUESTS, .iova = AT),
+	BAD(LENGTH, REQUESTS, .iova = AT, .length = T_PAGE - 1),
 	BAD(BUFFER, READ, .iova = AT, .length = 1, .buffer = IOASID_SIM_BUFFER_BYTES),
 	BAD(BUFFER, READ, .iova = AT, .length = 2, .buffer = IOASID_SIM_BUFFER_BYTES - 1),
 	BAD(BUFFER, WRITE, .iova = AT, .length = 1, .buffer = ~0ULL),
@@ -359,6 +361,7 @@ static const struct {
 	BAD(ADDRESS, READ, .iova = ~0ULL, .length = 2),
 	BAD(ADDRESS, COPY, .iova = AT, .to = -4ULL, .length = 5),
 	BAD(ADDRESS, ADD, .iova = AT + 4, .length = 8),
+	BAD(ADDRESS, REQUESTS, .iova = AT + 8, .length = T_PAGE),
 	BAD(FIELD, NOP, .iova = AT),
 	BAD(FIELD, READ, .iova = AT, .length = 1, .to = 1),
 	BAD(FIELD, READ, .iova = AT, .length = 1, .value = 1),
