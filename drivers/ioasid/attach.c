@@ -167,7 +167,8 @@ static int ioasid_find_domain(struct ioasid_space *space,
 	rc = ioasid_attach_domain(att, d, old, dev);
 	if (rc) {
 		ioasid_mapped_drain(space, d);
-		ioasid_domain_free(d);
+		/* Freed with it */
+		att->domain = d;
 		return ioasid_explain_attach(space, dev, rc, why);
 	}
 	list_add_tail(&d->link, &space->domains);
@@ -258,7 +259,6 @@ static int ioasid_space_attach(struct ioasid_space *space,
 	if (rc)
 		return rc;
 	kref_get(&space->ref);
-	att->space = space;
 	list_add_tail(&att->space_link, &space->attachments);
 	space->nr_devices++;
 	ioasid_iova_update(space);
@@ -271,6 +271,7 @@ static void ioasid_space_detach(struct ioasid_attachment *att)
 	struct ioasid_space *space = att->space;
 	struct ioasid_domain *d = att->domain;
 
+	att->domain = NULL;
 	down_write(&space->rwsem);
 	list_del(&att->space_link);
 	space->nr_devices--;
@@ -282,14 +283,12 @@ static void ioasid_space_detach(struct ioasid_attachment *att)
 		list_del(&d->link);
 		space->nr_domains--;
 		ioasid_mapped_drain(space, d);
-		ioasid_domain_free(d);
+		/* Freed with it */
+		att->domain = d;
 	}
 	ioasid_iova_update(space);
 	up_write(&space->rwsem);
-	if (space->faults)
-		ioasid_attachment_bury(att);
-	else
-		kfree(att);
+	ioasid_attachment_bury(att);
 	ioasid_space_put(space);
 }
 
@@ -332,6 +331,7 @@ static void ioasid_link_publish(struct ioasid_link *link,
 {
 	link->att = att;
 	list_add_tail_rcu(&link->node, &att->links);
+	ioasid_refused_begin(link);
 	xa_store(&link->idev->links, link->number, link, GFP_KERNEL);
 }
 
@@ -377,6 +377,7 @@ static int ioasid_attachment_create(struct ioasid_space *space,
 	if (!att)
 		return -ENOMEM;
 	att->pasid = pasid;
+	att->space = space;
 	INIT_LIST_HEAD(&att->links);
 	/* So that storing it cannot fail; what is replaced is there already */
 	rc = xa_reserve(&g->table, pasid, GFP_KERNEL_ACCOUNT);
@@ -397,7 +398,8 @@ static int ioasid_attachment_create(struct ioasid_space *space,
 release:
 	xa_release(&g->table, pasid);
 free:
-	kfree(att);
+	/* Some kernels (6.12) show it to page requests before they attach */
+	ioasid_attachment_bury(att);
 	return rc;
 }
 
@@ -495,8 +497,10 @@ static int ioasid_link_move(struct ioasid_link *link,
 	rc = ioasid_fault_enable(link->idev, space, why);
 	if (rc)
 		return rc;
+	ioasid_fault_leave(link);
 	rc = ioasid_attachment_create(space, link, old->pasid, old, why);
 	if (rc) {
+		WRITE_ONCE(link->leaving, false);
 		ioasid_fault_disable(link->idev, space);
 		return rc;
 	}
@@ -580,6 +584,7 @@ static int ioasid_attach_locked(struct ioasid_space *space,
 		return ioasid_fail(why, -ENOMEM, IOASID_REASON_NO_MEMORY,
 				   "no memory for an attachment");
 	link->idev = idev;
+	ioasid_refused_init(link);
 	rc = ioasid_attach_new(space, link, req, why);
 	if (rc) {
 		kfree(link);
@@ -659,6 +664,7 @@ static void ioasid_link_end(struct ioasid_link *link)
 	struct ioasid_space *space = att->space;
 	bool last = list_is_singular(&att->links);
 
+	ioasid_fault_leave(link);
 	list_del_rcu(&link->node);
 	if (last)
 		ioasid_attachment_end(att, link);

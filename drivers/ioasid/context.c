@@ -252,11 +252,11 @@ int ioasid_cmd_get_info(struct ioasid_command *cmd)
 
 	ioasid_explain_init(&gone);
 	info->caps = IOASID_CAP_MAPPED | IOASID_CAP_FILE | IOASID_CAP_REPLACE |
-		     IOASID_CAP_PASID;
+		     IOASID_CAP_PASID | IOASID_CAP_REFUSED;
 	if (IS_ENABLED(CONFIG_IOMMU_SVA))
 		info->caps |= IOASID_CAP_MM;
 	if (IS_ENABLED(CONFIG_IOMMU_IOPF))
-		info->caps |= IOASID_CAP_FAULT;
+		info->caps |= IOASID_CAP_FAULT | IOASID_CAP_POLICY;
 	info->max_vector = IOASID_MAX_VECTOR;
 	info->page_size = PAGE_SIZE;
 	info->nr_mappings = 0;

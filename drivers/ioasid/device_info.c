@@ -86,6 +86,7 @@ static u32 ioasid_device_caps(struct ioasid_device *idev)
 		caps |= IOASID_DEVICE_ISOLATED_MSI;
 	if (ioasid_device_link(idev, IOASID_RID))
 		caps |= IOASID_DEVICE_ATTACHED;
+	caps |= ioasid_fault_caps(dev);
 	iommu_group_for_each_dev(group, &devices, ioasid_count_device);
 	if (devices == 1)
 		caps |= IOASID_DEVICE_SINGLETON;

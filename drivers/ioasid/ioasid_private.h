@@ -23,6 +23,8 @@
 #include <linux/rbtree.h>
 #include <linux/refcount.h>
 #include <linux/rwsem.h>
+#include <linux/spinlock.h>
+#include <linux/workqueue.h>
 #include <linux/xarray.h>
 #include "compat/compat.h"
 
@@ -50,6 +52,7 @@ struct user_struct;
  * @pasids: PASID -> struct ioasid_pasid
  * @nr_pasids: PASIDs
  * @queues: queue_id -> struct ioasid_queue
+ * @nr_records: records that its queues have room for
  * @opener: process that opened the device, for people
  * @debugfs: its directory
  */
@@ -70,6 +73,7 @@ struct ioasid_ctx {
 	struct xarray pasids;
 	u32 nr_pasids;
 	struct xarray queues;
+	atomic_t nr_records;
 	pid_t opener;
 	struct dentry *debugfs;
 };
@@ -177,12 +181,16 @@ struct ioasid_pages {
  * @domain: what the IOMMU core knows
  * @users: attachments
  * @enforced: DMA is forced to be coherent
+ * @refused_lock: @listeners, and what they have heard; taken in interrupts
+ * @listeners: struct ioasid_refused of the devices that use it
  */
 struct ioasid_domain {
 	struct list_head link;
 	struct iommu_domain *domain;
 	u32 users;
 	bool enforced;
+	spinlock_t refused_lock;
+	struct list_head listeners;
 };
 
 /**
@@ -196,6 +204,8 @@ struct ioasid_domain {
  * @mm_uid: who pays for the PASID of @mm, or INVALID_UID_NR
  * @faults: devices may send page requests
  * @queue: where they go, or NULL; changes under ioasid_ctx.lock
+ * @policy: enum ioasid_fault_policy; changes with @queue
+ * @heard: a queue is, or was, bound to it or to an attachment
  * @label: name for people
  * @rwsem: see the top of this file
  * @dead: freed; commands that still hold a reference get ENOENT
@@ -225,6 +235,8 @@ struct ioasid_space {
 	uid_t mm_uid;
 	bool faults;
 	struct ioasid_queue __rcu *queue;
+	u32 policy;
+	bool heard;
 	char label[sizeof_field(struct ioasid_alloc, label)];
 	struct rw_semaphore rwsem;
 	bool dead;
@@ -267,7 +279,8 @@ struct ioasid_group {
  * @links: struct ioasid_link: the devices of the group that share it
  * @group: the group
  * @space: the space; referenced
- * @domain: the page table of it that the group uses; NULL for an mm space
+ * @domain: the page table of it that the group uses; NULL for an mm space. Once
+ *	buried: what is freed with it, or NULL
  * @pasid: PASID or IOASID_RID
  * @queue: where its page requests go before the space's, or NULL
  * @ended: detached: its page requests are refused
@@ -317,6 +330,28 @@ struct ioasid_device {
 	u64 cookie;
 };
 
+#define IOASID_REFUSED	8
+
+/**
+ * struct ioasid_refused - DMA of a device that was refused, on its way to a queue
+ * @node: in ioasid_domain.listeners
+ * @work: takes what is here to the queue
+ * @nr: number of @entries
+ * @missed: refusals since then, for which there was no entry
+ * @entries: address and IOASID_FAULT_*; of several refusals in a row the first
+ */
+struct ioasid_refused {
+	struct list_head node;
+	struct work_struct work;
+	u32 nr;
+	u32 missed;
+	struct {
+		u64 addr;
+		u32 flags;
+		bool several;
+	} entries[IOASID_REFUSED];
+};
+
 /**
  * struct ioasid_link - an attachment of one device
  * @node: in ioasid_attachment.links
@@ -326,6 +361,9 @@ struct ioasid_device {
  * @iopf: it counts in ioasid_device.nr_iopf
  * @number: by what the user knows it: virtual PASID, PASID or IOASID_RID
  * @nr_pending: groups of page requests that wait for the user
+ * @param: where the last of these came from; only compared
+ * @leaving: being detached: all that waits is answered, not dropped
+ * @refused: for a mapped space: what the IOMMU has refused
  */
 struct ioasid_link {
 	struct list_head node;
@@ -335,6 +373,9 @@ struct ioasid_link {
 	bool iopf;
 	u32 number;
 	atomic_t nr_pending;
+	const void *param;
+	bool leaving;
+	struct ioasid_refused refused;
 };
 
 /**
@@ -459,11 +500,20 @@ void ioasid_flush(struct iommu_domain *domain,
 /* fault.c */
 void ioasid_fault_prepare(struct ioasid_space *space,
 			  struct iommu_domain *domain);
+void ioasid_fault_leave(struct ioasid_link *link);
 void ioasid_fault_cut(struct ioasid_link *link);
 void ioasid_fault_unbind(struct ioasid_space *space);
+bool ioasid_space_hears(struct ioasid_space *space);
 void ioasid_attachment_bury(struct ioasid_attachment *att);
 void ioasid_fault_teardown(void);
 int ioasid_cmd_fault_bind(struct ioasid_command *cmd);
+
+/* refused.c */
+u32 ioasid_fault_caps(struct device *dev);
+void ioasid_refused_prepare(struct ioasid_domain *d);
+void ioasid_refused_init(struct ioasid_link *link);
+void ioasid_refused_begin(struct ioasid_link *link);
+void ioasid_refused_end(struct ioasid_link *link);
 
 /* queue.c */
 struct ioasid_queue *ioasid_queue_try(struct ioasid_ctx *ctx, u32 id);

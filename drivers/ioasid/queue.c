@@ -11,6 +11,7 @@
 #include <linux/fs.h>
 #include <linux/log2.h>
 #include <linux/mm.h>
+#include <linux/moduleparam.h>
 #include <linux/nospec.h>
 #include <linux/poll.h>
 #include <linux/slab.h>
@@ -20,6 +21,15 @@
 
 /* Responses that write() takes at a time; on the stack */
 #define IOASID_WRITE_BATCH	32
+
+/* How often to look for groups that a reset has left behind, in a second */
+#define IOASID_SWEEPS		10
+
+static uint ioasid_records_per_context = 4 * IOASID_FAULT_MAX_DEPTH;
+module_param_named(fault_records_per_context, ioasid_records_per_context, uint,
+		   0644);
+MODULE_PARM_DESC(fault_records_per_context,
+		 "records that all fault queues of a context may have room for");
 
 /* --- the ring ----------------------------------------------------------- */
 
@@ -60,7 +70,7 @@ void ioasid_queue_publish(struct ioasid_queue *q)
 }
 
 /**
- * ioasid_queue_arm() - see to it that the oldest group is answered in time
+ * ioasid_queue_arm() - see to it that what waits is looked after
  * @q: the queue
  */
 void ioasid_queue_arm(struct ioasid_queue *q)
@@ -72,18 +82,23 @@ void ioasid_queue_arm(struct ioasid_queue *q)
 	if (!p || !q->deadline || q->dead)
 		return;
 	left = p->expires - jiffies;
-	schedule_delayed_work(&q->work, max(left, 0L));
+	schedule_delayed_work(&q->work, clamp(left, 0L, (long)HZ / IOASID_SWEEPS));
 }
 
 static void ioasid_queue_work(struct work_struct *work)
 {
 	struct ioasid_queue *q = container_of(to_delayed_work(work),
 					      struct ioasid_queue, work);
-	struct ioasid_pending *p, *next;
+	struct ioasid_pending *p;
+	u32 n;
 
 	mutex_lock(&q->lock);
-	list_for_each_entry_safe(p, next, &q->pending, node) {
-		if (time_before(jiffies, p->expires))
+	ioasid_queue_sweep(q);
+	/* A few at a time: page requests wait for the lock. The rest is next */
+	for (n = 0; n < IOASID_WRITE_BATCH; n++) {
+		p = list_first_entry_or_null(&q->pending, struct ioasid_pending,
+					     node);
+		if (!p || time_before(jiffies, p->expires))
 			break;
 		ioasid_pending_expired(q, p);
 	}
@@ -120,8 +135,7 @@ static int ioasid_queue_respond(struct ioasid_queue *q,
 	p = ioasid_pending_find(q, r->cookie);
 	if (!p)
 		return -ENOENT;
-	ioasid_pending_answer(q, p, r->code);
-	return 0;
+	return ioasid_pending_answer(q, p, r->code) ? 0 : -ENOENT;
 }
 
 /* The user can write there at any time: each field is read once */
@@ -361,6 +375,7 @@ static int ioasid_queue_mmap(struct file *file, struct vm_area_struct *vma)
 
 static void ioasid_queue_free(struct ioasid_queue *q)
 {
+	atomic_sub(q->depth, &q->ctx->nr_records);
 	if (q->eventfd)
 		eventfd_ctx_put(q->eventfd);
 	vfree(q->ring);
@@ -379,19 +394,33 @@ void ioasid_queue_put(struct ioasid_queue *q)
 		kref_put(&q->ref, ioasid_queue_last);
 }
 
+/* False if nothing waits any more, and nothing will */
+static bool ioasid_queue_end_some(struct ioasid_queue *q)
+{
+	struct ioasid_pending *p;
+	bool more;
+	u32 n;
+
+	mutex_lock(&q->lock);
+	q->dead = true;
+	for (n = 0; n < IOASID_WRITE_BATCH && !list_empty(&q->pending); n++) {
+		p = list_first_entry(&q->pending, struct ioasid_pending, node);
+		ioasid_pending_answer(q, p, IOASID_FAULT_INVALID);
+	}
+	more = !list_empty(&q->pending);
+	mutex_unlock(&q->lock);
+	return more;
+}
+
 /* Whoever waits is answered; who comes later is refused at once */
 static int ioasid_queue_release(struct inode *inode, struct file *file)
 {
 	struct ioasid_queue *q = file->private_data;
 	struct ioasid_ctx *ctx = q->ctx;
-	struct ioasid_pending *p, *next;
 
 	/* Before it is gone from the table: a detach looks for its groups there */
-	mutex_lock(&q->lock);
-	q->dead = true;
-	list_for_each_entry_safe(p, next, &q->pending, node)
-		ioasid_pending_answer(q, p, IOASID_FAULT_INVALID);
-	mutex_unlock(&q->lock);
+	while (ioasid_queue_end_some(q))
+		cond_resched();
 	xa_erase(&ctx->queues, q->id);
 	cancel_delayed_work_sync(&q->work);
 	ioasid_queue_put(q);
@@ -454,13 +483,33 @@ static int ioasid_queue_set_eventfd(struct ioasid_queue *q, s32 fd,
 	return 0;
 }
 
-static struct ioasid_queue *ioasid_queue_alloc(const struct ioasid_fault_queue *arg)
+/* Reserved before it is allocated; given back by ioasid_queue_free() */
+static int ioasid_queue_charge(struct ioasid_ctx *ctx, u32 depth,
+			       struct ioasid_explain *why)
+{
+	u32 limit = READ_ONCE(ioasid_records_per_context);
+	u32 has = atomic_add_return(depth, &ctx->nr_records);
+
+	if (has <= limit)
+		return 0;
+	atomic_sub(depth, &ctx->nr_records);
+	why->value = limit;
+	return ioasid_fail(why, -EDQUOT, IOASID_REASON_LIMIT,
+			   "the fault queues of this context would have %u records: %u at most",
+			   has, limit);
+}
+
+static struct ioasid_queue *ioasid_queue_alloc(struct ioasid_ctx *ctx,
+					       const struct ioasid_fault_queue *arg)
 {
 	struct ioasid_queue *q = kzalloc(sizeof(*q), GFP_KERNEL_ACCOUNT);
 	u32 i;
 
-	if (!q)
+	if (!q) {
+		atomic_sub(arg->depth, &ctx->nr_records);
 		return NULL;
+	}
+	q->ctx = ctx;
 	kref_init(&q->ref);
 	mutex_init(&q->lock);
 	mutex_init(&q->read_lock);
@@ -510,7 +559,6 @@ static int ioasid_queue_install(struct ioasid_command *cmd,
 				 "no file is left, or no memory for one");
 		goto put_fd;
 	}
-	q->ctx = cmd->ctx;
 	kref_get(&q->ctx->ref);
 	rc = xa_alloc(&q->ctx->queues, &q->id, q, XA_LIMIT(1, S32_MAX),
 		      GFP_KERNEL_ACCOUNT);
@@ -543,9 +591,11 @@ int ioasid_cmd_fault_queue(struct ioasid_command *cmd)
 	struct ioasid_queue *q;
 	int rc = ioasid_check_queue(arg, cmd->why);
 
+	if (!rc)
+		rc = ioasid_queue_charge(cmd->ctx, arg->depth, cmd->why);
 	if (rc)
 		return rc;
-	q = ioasid_queue_alloc(arg);
+	q = ioasid_queue_alloc(cmd->ctx, arg);
 	if (!q)
 		return ioasid_fail(cmd->why, -ENOMEM, IOASID_REASON_NO_MEMORY,
 				   "no memory for a fault queue");

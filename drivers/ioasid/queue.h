@@ -30,7 +30,7 @@ struct ioasid_pending {
  * struct ioasid_queue - a fault queue
  * @ref: the file, and each space and attachment that it is bound to
  * @rcu: to be found without a lock
- * @ctx: the context; referenced
+ * @ctx: the context; referenced by the file
  * @id: queue_id
  * @lock: all below; the only lock on the way of a page request
  * @read_lock: read()
@@ -48,6 +48,7 @@ struct ioasid_pending {
  * @max_pending: groups that may wait
  * @max_per_pasid: groups of one device and PASID that may wait
  * @lost: groups refused since the last LOST record
+ * @missed: records of news that were not made since then
  * @deadline: in jiffies
  * @work: answers what has waited too long
  * @wait: readers
@@ -74,6 +75,7 @@ struct ioasid_queue {
 	u32 max_pending;
 	u32 max_per_pasid;
 	u32 lost;
+	u32 missed;
 	unsigned long deadline;
 	struct delayed_work work;
 	wait_queue_head_t wait;
@@ -89,9 +91,15 @@ void ioasid_queue_arm(struct ioasid_queue *q);
 u64 ioasid_pending_cookie(struct ioasid_queue *q, struct ioasid_pending *p);
 
 /* fault.c; the lock is held */
-void ioasid_pending_answer(struct ioasid_queue *q, struct ioasid_pending *p,
+bool ioasid_pending_answer(struct ioasid_queue *q, struct ioasid_pending *p,
 			   u32 code);
+void ioasid_queue_sweep(struct ioasid_queue *q);
 bool ioasid_queue_tell_lost(struct ioasid_queue *q);
 void ioasid_pending_expired(struct ioasid_queue *q, struct ioasid_pending *p);
+
+/* fault.c; no lock is held */
+void ioasid_fault_news(struct ioasid_link *link,
+		       const struct ioasid_fault_record *record, bool several);
+u32 ioasid_fault_mapped(struct ioasid_space *space, u64 addr);
 
 #endif /* __IOASID_QUEUE_H */

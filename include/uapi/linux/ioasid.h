@@ -190,6 +190,8 @@ struct ioasid_extack {
 #define IOASID_CAP_PASID	(1ULL << 4)	/* PASIDs can be allocated and attached */
 #define IOASID_CAP_MM		(1ULL << 5)	/* spaces can be that of a process */
 #define IOASID_CAP_FAULT	(1ULL << 6)	/* page requests can be answered */
+#define IOASID_CAP_POLICY	(1ULL << 7)	/* a space has a policy for page requests */
+#define IOASID_CAP_REFUSED	(1ULL << 8)	/* refused DMA is told, of some devices */
 
 enum ioasid_account_mode {
 	IOASID_ACCOUNT_USER = 0,
@@ -248,6 +250,9 @@ struct ioasid_iova_range {
 #define IOASID_DEVICE_ATS		(1U << 6) /* address translation service enabled */
 #define IOASID_DEVICE_ATTACHED		(1U << 7) /* its RID is attached to a space */
 #define IOASID_DEVICE_SINGLETON		(1U << 8) /* alone in its group */
+#define IOASID_DEVICE_REFUSED		(1U << 9) /* refused DMA of its RID is told */
+#define IOASID_DEVICE_REFUSED_PASID	(1U << 10) /* and that of its PASIDs */
+#define IOASID_DEVICE_RESETS		(1U << 11) /* what a reset has dropped is told */
 
 /**
  * struct ioasid_device_info - IOASID_DEVICE_INFO: one device
@@ -316,7 +321,7 @@ enum ioasid_kind {
  * @size: sizeof(struct ioasid_alloc)
  * @flags: IOASID_ALLOC_FAULTS, for IOASID_KIND_MAPPED: only devices with page
  *	requests can be attached then. They are refused as long as no fault
- *	queue is bound
+ *	queue is bound, unless the policy is IOASID_FAULT_KERNEL
  * @extack: 0, or the address of a struct ioasid_extack
  * @kind: enum ioasid_kind
  * @parent: 0
@@ -864,7 +869,9 @@ struct vfio_device_detach {
  * All memory is taken now: a page request never waits for memory. What does not
  * fit, or is beyond a limit, is answered with IOASID_FAULT_INVALID, and counted
  * in a record IOASID_FAULT_LOST. EINVAL for a number out of its range or a file
- * that is no eventfd, EBADF for one that is not open, EMFILE, ENFILE, ENOMEM.
+ * that is no eventfd, EBADF for one that is not open, EDQUOT beyond the records
+ * that all queues of a context may have (parameter fault_records_per_context of
+ * the module), EMFILE, ENFILE, ENOMEM.
  */
 struct ioasid_fault_queue {
 	__u32 size;
@@ -889,13 +896,17 @@ struct ioasid_fault_queue {
  * @ioasid: a space, for all that is attached to it; or 0
  * @dev_id: a device, for one attachment of it, before its space's; or 0
  * @pasid: with @dev_id: IOASID_RID, or the number by which the user knows it
- * @queue_id: the queue, or 0 for none: page requests are refused
+ * @queue_id: the queue, or 0 for none
+ * @policy: with @ioasid: enum ioasid_fault_policy, for page requests of
+ *	attachments without a queue of their own
  * @__reserved: 0
  *
  * At any time. What waits in the old queue is answered there. Devices of a group
- * that share an attachment share its binding; replacing a space drops it. ENOENT
- * without such a space, device, attachment or queue; EINVAL for both or none of
- * space and device, and for a space without IOASID_ALLOC_FAULTS.
+ * that share an attachment share its binding; replacing a space drops it. A space
+ * without IOASID_ALLOC_FAULTS gets records of everything but page requests.
+ * ENOENT without such a space, device, attachment or queue; EINVAL for both or
+ * none of space and device, an unknown policy, one for an attachment or for a
+ * space without IOASID_ALLOC_FAULTS, and for the address space of a process.
  */
 struct ioasid_fault_bind {
 	__u32 size;
@@ -905,7 +916,25 @@ struct ioasid_fault_bind {
 	__u32 dev_id;
 	__u32 pasid;
 	__u32 queue_id;
-	__aligned_u64 __reserved;
+	__u32 policy;
+	__u32 __reserved;
+};
+
+/**
+ * enum ioasid_fault_policy - who answers the page requests for a space
+ * @IOASID_FAULT_FORWARD: whoever has the queue; without a queue: nobody may ask
+ * @IOASID_FAULT_REFUSE: nobody may ask: IOASID_FAULT_INVALID at once
+ * @IOASID_FAULT_KERNEL: the kernel, at once: IOASID_FAULT_SUCCESS if all pages of
+ *	the group are mapped and may be accessed like that, otherwise
+ *	IOASID_FAULT_INVALID. The address space of a process has always had its
+ *	own: what the process may access is there.
+ *
+ * The last two make no record; a queue gets the others.
+ */
+enum ioasid_fault_policy {
+	IOASID_FAULT_FORWARD = 0,
+	IOASID_FAULT_REFUSE = 1,
+	IOASID_FAULT_KERNEL = 2,
 };
 
 /**
@@ -929,15 +958,37 @@ struct ioasid_fault_ring {
 /**
  * enum ioasid_fault_type - what a record tells
  * @IOASID_FAULT_REQUEST: a page of a group of page requests, which wants an answer
- * @IOASID_FAULT_LOST: groups were refused because the queue, or a limit, was full
+ * @IOASID_FAULT_LOST: groups were refused, or records of other types were not
+ *	made, because the queue, or a limit, was full
  * @IOASID_FAULT_DETACHED: a device was detached; what waited was answered
  * @IOASID_FAULT_TIMEOUT: a group was answered because the deadline had passed
+ * @IOASID_FAULT_UNRECOVERABLE: DMA was refused by the IOMMU; there is nothing to
+ *	answer. Only from devices with IOASID_DEVICE_REFUSED
+ * @IOASID_FAULT_RESET: a device was reset; what waited is dropped, since it does
+ *	not wait any more. Only from devices with IOASID_DEVICE_RESETS
  */
 enum ioasid_fault_type {
 	IOASID_FAULT_REQUEST = 1,
 	IOASID_FAULT_LOST = 2,
 	IOASID_FAULT_DETACHED = 3,
 	IOASID_FAULT_TIMEOUT = 4,
+	IOASID_FAULT_UNRECOVERABLE = 5,
+	IOASID_FAULT_RESET = 6,
+};
+
+/**
+ * enum ioasid_fault_reason - why DMA was refused
+ * @IOASID_FAULT_UNKNOWN: the IOMMU does not say, and it would be allowed now
+ * @IOASID_FAULT_NOT_MAPPED: nothing is mapped there
+ * @IOASID_FAULT_PERMISSION: what is mapped there forbids it
+ *
+ * By what the space has when the record is made, a moment later: IOMMU drivers
+ * tell no reason.
+ */
+enum ioasid_fault_reason {
+	IOASID_FAULT_UNKNOWN = 0,
+	IOASID_FAULT_NOT_MAPPED = 1,
+	IOASID_FAULT_PERMISSION = 2,
 };
 
 /* struct ioasid_fault_record.flags */
@@ -952,13 +1003,19 @@ enum ioasid_fault_type {
  * @type: enum ioasid_fault_type
  * @flags: IOASID_FAULT_READ...
  * @cookie: REQUEST: names the group in the answer; TIMEOUT: the group
- * @addr: REQUEST: address in the space
+ * @addr: REQUEST, UNRECOVERABLE: address in the space
  * @device_cookie: the user's number of the device
  * @dev_id: the device
- * @pasid: the PASID as the user knows it, or IOASID_RID
+ * @pasid: the PASID as the user knows it, or IOASID_RID; UNRECOVERABLE:
+ *	IOASID_PASID_ANY if the device uses the space by several, since IOMMU
+ *	drivers do not say by which
  * @ioasid: the space
  * @group: REQUEST: the device's number of the group
- * @nr: REQUEST: records of the group; LOST, DETACHED: groups
+ * @nr: REQUEST: records of the group; LOST, DETACHED, RESET: groups;
+ *	UNRECOVERABLE: refusals, this one and those just before it that came too
+ *	fast
+ * @reason: UNRECOVERABLE: enum ioasid_fault_reason
+ * @missed: LOST: records of other types than REQUEST that were not made
  * @__reserved: 0
  */
 struct ioasid_fault_record {
@@ -972,7 +1029,9 @@ struct ioasid_fault_record {
 	__u32 ioasid;
 	__u32 group;
 	__u32 nr;
-	__u32 __reserved[3];
+	__u32 reason;
+	__u32 missed;
+	__u32 __reserved;
 };
 
 /**

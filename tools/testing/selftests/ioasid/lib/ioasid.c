@@ -516,6 +516,15 @@ int t_fault_bind(int fd, u32 ioasid, u32 dev_id, u32 pasid, u32 queue_id)
 	return t_cmd(fd, IOASID_FAULT_BIND, &cmd);
 }
 
+int t_fault_policy(int fd, u32 ioasid, u32 queue_id, u32 policy)
+{
+	struct ioasid_fault_bind cmd = {
+		.size = sizeof(cmd), .ioasid = ioasid, .queue_id = queue_id, .policy = policy,
+	};
+
+	return t_cmd(fd, IOASID_FAULT_BIND, &cmd);
+}
+
 int t_queue_next(struct t_queue *q, struct ioasid_fault_record *record, int ms)
 {
 	struct pollfd p = { .fd = q->fd, .events = POLLIN };

@@ -90,6 +90,7 @@ struct t_queue {
 int t_queue_open(struct t_queue *q, int fd, const struct ioasid_fault_queue *args);
 void t_queue_close(struct t_queue *q);
 int t_fault_bind(int fd, u32 ioasid, u32 dev_id, u32 pasid, u32 queue_id);
+int t_fault_policy(int fd, u32 ioasid, u32 queue_id, u32 policy);
 /* The next record, through the ring; -ETIMEDOUT after @ms */
 int t_queue_next(struct t_queue *q, struct ioasid_fault_record *record, int ms);
 /* One answer by write(): 0 or a negative errno */
