@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What the IOMMU refuses is told if, and only if, the kernel says that it is:
+ * on any device and any IOMMU. Where it is not, the device's DMA is refused
+ * all the same.
+ */
+#include <errno.h>
+#include <unistd.h>
+
+#include "harness.h"
+
+#define AT	0x40000000ULL
+#define LEN	(4 * T_PAGE)
+
+FIXTURE(refused) {
+	int fd;
+	struct t_dma dev;
+	u32 id;
+	u32 caps;
+	struct t_queue q;
+	char *mem;
+};
+
+FIXTURE_VARIANT(refused) {
+	enum t_pci_kind kind;
+};
+
+FIXTURE_VARIANT_ADD(refused, edu) { .kind = T_EDU };
+FIXTURE_VARIANT_ADD(refused, nvme) { .kind = T_NVME };
+
+FIXTURE_SETUP(refused)
+{
+	struct ioasid_device_info info = { .flags = 0 };
+
+	NEED_DMA(&self->dev, variant->kind, 0);
+	self->fd = t_open();
+	ASSERT_FD(self->fd);
+	ASSERT_OK(t_alloc(self->fd, &self->id));
+	ASSERT_OK(t_dma_up(&self->dev, self->fd, self->id));
+	ASSERT_OK(t_device_info(self->fd, self->dev.vfio.dev_id, &info));
+	self->caps = info.caps;
+	ASSERT_OK(t_queue_open(&self->q, self->fd, NULL));
+	ASSERT_OK(t_fault_bind(self->fd, self->id, 0, 0, self->q.id));
+	self->mem = t_memory(T_ANON, LEN);
+	ASSERT_NE(NULL, self->mem);
+	t_fill(self->mem, LEN, 1);
+	ASSERT_OK(t_map_at(self->fd, self->id, self->mem, LEN, IOASID_MAP_READ, AT));
+}
+
+FIXTURE_TEARDOWN(refused)
+{
+	t_queue_close(&self->q);
+	t_dma_close(&self->dev);
+	close(self->fd);
+}
+
+/* The next record that is about @page; others are of DMA that the device does itself */
+static int about(FIXTURE_DATA(refused) *self, u64 page, struct ioasid_fault_record *r)
+{
+	int ret;
+
+	do {
+		ret = t_queue_next(&self->q, r, 2000);
+	} while (!ret && (r->addr & ~(T_PAGE - 1)) != page);
+	return ret;
+}
+
+/* A device that is told of its own refusals may need more than one go */
+TEST_F(refused, told_as_promised)
+{
+	bool told = self->caps & IOASID_DEVICE_REFUSED;
+	struct ioasid_fault_record r;
+
+	TH_LOG("refused DMA is %stold here", told ? "" : "not ");
+	EXPECT_EQ(1, t_dma_reads(&self->dev, AT, self->mem));
+	t_dma_impatient(&self->dev, true);
+	EXPECT_NE(1, t_dma_reads(&self->dev, AT + LEN, self->mem));
+	if (!told) {
+		EXPECT_EQ(-ETIMEDOUT, about(self, AT + LEN, &r));
+		return;
+	}
+	ASSERT_EQ(0, about(self, AT + LEN, &r));
+	EXPECT_EQ(IOASID_FAULT_UNRECOVERABLE, r.type);
+	EXPECT_EQ(IOASID_FAULT_READ, r.flags);
+	EXPECT_EQ(IOASID_FAULT_NOT_MAPPED, r.reason);
+	EXPECT_EQ(self->dev.vfio.dev_id, r.dev_id);
+	EXPECT_EQ(IOASID_RID, r.pasid);
+	EXPECT_EQ(self->id, r.ioasid);
+	EXPECT_LE(1, r.nr);
+	EXPECT_NE(1, t_dma_writes(&self->dev, AT + T_PAGE, self->mem + T_PAGE));
+	ASSERT_EQ(0, about(self, AT + T_PAGE, &r));
+	EXPECT_EQ(IOASID_FAULT_UNRECOVERABLE, r.type);
+	EXPECT_EQ(IOASID_FAULT_WRITE, r.flags);
+	EXPECT_EQ(IOASID_FAULT_PERMISSION, r.reason);
+	EXPECT_EQ(-1, t_differs(self->mem, LEN, 1));
+}
+
+TEST_HARNESS_MAIN
