@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "qemu.h"
+#include "hw.h"
 #include "testdev_hw.h"
 
 #define ATC_ENTRIES	256
@@ -715,20 +715,20 @@ static struct q_pci_class *pci_class(struct q_class *klass)
 }
 
 /* Is a device that we know described as we think? */
-static void check_layout(void)
+struct q_pci_class *hw_pci_class(struct q_class *klass)
 {
 	struct q_class *edu = object_class_by_name("edu");
 
 	if (!edu || pci_class(edu)->vendor != 0x1234 || pci_class(edu)->device != 0x11e8 ||
 	    pci_class(edu)->class != 0x00ff)
 		refuse("PCI devices are described in another way");
+	return pci_class(klass);
 }
 
 static void class_init(struct q_class *klass, const void *data)
 {
-	struct q_pci_class *c = pci_class(klass);
+	struct q_pci_class *c = hw_pci_class(klass);
 
-	check_layout();
 	c->realize = realize;
 	c->exit = unplug;
 	c->config_read = config_read;
@@ -756,6 +756,7 @@ static void add_type(void)
 	if (v->number->major != 11 || v->number->minor != 1)
 		refuse("another version");
 	type_register_static(&type);
+	type_register_static(&southbridge_type);
 }
 
 __attribute__((constructor)) static void loaded(void)

@@ -53,9 +53,16 @@ def device_args(opt, run_dir):
         args += ["-device", "pcie-root-port,id=rt%d,chassis=%d,slot=%d,addr=0x%x"
                  % (i, 20 + i, 20 + i, 0x18 + i),
                  "-device", "ioasid-testdev,id=testdev%d,bus=rt%d" % (i, i)]
+    if opt.iommu == "amd":
+        args += ["-device", "ioasid-southbridge,addr=0x14"]
     for d in opt.device:
         args += ["-device", d]
     return args
+
+
+def needs_hw(opt):
+    """Has the machine a device that QEMU itself has not? See lab/hw."""
+    return opt.testdev or opt.iommu == "amd"
 
 
 def qemu_args(opt, run_dir, fds):
@@ -73,11 +80,11 @@ def qemu_args(opt, run_dir, fds):
     else:
         args += ["-accel", accel, "-cpu", cpu, "-smp", str(opt.smp)]
     iommu, kernel_args = IOMMU[opt.iommu]
-    if opt.testdev:
+    if needs_hw(opt):
         # For the emulator only: a shell would miss the functions that it needs.
         args = ["env", "LD_PRELOAD=/build/ioasid-testdev.so"] + args
-        if opt.iommu == "fsts":
-            iommu += ",device-iotlb=on,svm=on,pasid-bits=20"
+    if opt.testdev and opt.iommu == "fsts":
+        iommu += ",device-iotlb=on,svm=on,pasid-bits=20"
     if iommu:
         args += ["-device", iommu]
     args += device_args(opt, run_dir)
