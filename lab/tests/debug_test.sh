@@ -35,12 +35,12 @@ echo "TAP version 13"
 echo "1..9"
 mkdir -p "$BUILD/bad"
 cp -u "$LAB/tests/bad/"* "$BUILD/bad"
-check "the module builds" "$LAB/kernel" debug -- make -s -C /linux O=/obj ARCH=x86_64 \
-	M=/build/bad modules > "$tmp/err" 2>&1
+builds() { "$LAB/kernel" debug -- make -s -C /linux O=/obj ARCH=x86_64 M=/build/bad modules > "$tmp/err" 2>&1; }
+check "the module builds" builds
 
-# lockdep last, since its first report is its last one.
+# lockdep first: it ends with its own first report, and with the first of KASAN.
 # shellcheck disable=SC2016 # for the shell of the machine
-vm --module "$BUILD/bad/ioasid_bad.ko" --keep "$tmp/run" -- 'for w in kasan leak pagealloc atomic lockdep; do
+vm --module "$BUILD/bad/ioasid_bad.ko" --keep "$tmp/run" -- 'for w in lockdep kasan leak pagealloc atomic; do
 	modprobe ioasid_bad what=$w || echo "$w failed"
 	rmmod ioasid_bad
 done'
