@@ -603,16 +603,28 @@ void ioasid_attachment_bury(struct ioasid_attachment *att)
 			      (IOASID_GRAVE_SECONDS + 1) * HZ);
 }
 
-void ioasid_fault_teardown(void)
+/**
+ * ioasid_graves_empty() - free all that is buried, at once
+ *
+ * Nobody may be on his way to it, and nothing is buried meanwhile.
+ */
+void ioasid_graves_empty(void)
 {
 	struct ioasid_attachment *att, *next;
 
 	cancel_delayed_work_sync(&ioasid_graves_work);
+	list_for_each_entry_safe(att, next, &ioasid_graves, space_link) {
+		list_del(&att->space_link);
+		ioasid_attachment_free(att);
+	}
+}
+
+void ioasid_fault_teardown(void)
+{
 	/* The IOMMU core can still be on its way to a handle, and to our code */
 	if (!list_empty(&ioasid_graves))
 		msleep(IOASID_GRAVE_SECONDS * MSEC_PER_SEC);
-	list_for_each_entry_safe(att, next, &ioasid_graves, space_link)
-		ioasid_attachment_free(att);
+	ioasid_graves_empty();
 }
 
 /* --- binding ------------------------------------------------------------------- */

@@ -505,6 +505,7 @@ void ioasid_fault_cut(struct ioasid_link *link);
 void ioasid_fault_unbind(struct ioasid_space *space);
 bool ioasid_space_hears(struct ioasid_space *space);
 void ioasid_attachment_bury(struct ioasid_attachment *att);
+void ioasid_graves_empty(void);
 void ioasid_fault_teardown(void);
 int ioasid_cmd_fault_bind(struct ioasid_command *cmd);
 

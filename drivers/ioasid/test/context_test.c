@@ -448,7 +448,7 @@ static void info_and_option(struct kunit *test)
 	info = itest_info(it);
 	KUNIT_EXPECT_EQ(test, info.caps, IOASID_CAP_MAPPED | IOASID_CAP_FILE |
 			IOASID_CAP_REPLACE | IOASID_CAP_PASID | IOASID_CAP_MM |
-			IOASID_CAP_FAULT);
+			IOASID_CAP_FAULT | IOASID_CAP_POLICY | IOASID_CAP_REFUSED);
 	KUNIT_EXPECT_EQ(test, info.max_vector, (u32)IOASID_MAX_VECTOR);
 	KUNIT_EXPECT_EQ(test, info.page_size, (u32)PAGE_SIZE);
 	KUNIT_EXPECT_EQ(test, info.account_mode, (u32)IOASID_ACCOUNT_USER);

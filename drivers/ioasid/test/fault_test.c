@@ -708,6 +708,7 @@ static void mixed_group(struct kunit *test)
 static void bad_bindings(struct kunit *test)
 {
 	static const struct itest_device_conf no_pri = { .group = 1 };
+	struct ioasid_fault_bind policy = { .policy = IOASID_FAULT_REFUSE };
 	struct ioasid_fault_bind arg = { .__reserved = 1 };
 	u32 plain, dev_id, rid = IOASID_RID;
 	struct device *dev;
@@ -715,8 +716,9 @@ static void bad_bindings(struct kunit *test)
 
 	new_one(test, &o, &plain_args);
 	plain = itest_alloc_space(o.it);
-	ITEST_EXPECT_ERR(o.it, itest_bind(o.it, plain, 0, 0, o.tq.id), -EINVAL,
-			 IOASID_REASON_KIND);
+	policy.ioasid = plain;
+	ITEST_EXPECT_ERR(o.it, ITEST_CMD(o.it, IOASID_FAULT_BIND, &policy),
+			 -EINVAL, IOASID_REASON_KIND);
 	ITEST_EXPECT_ERR(o.it, itest_bind(o.it, 0, 0, 0, o.tq.id), -EINVAL,
 			 IOASID_REASON_VALUE);
 	ITEST_EXPECT_ERR(o.it, itest_bind(o.it, o.space, o.dev_id, 0, o.tq.id),
@@ -736,8 +738,10 @@ static void bad_bindings(struct kunit *test)
 	ITEST_EXPECT_ERR(o.it, itest_attach(o.it, dev_id, o.space, &rid, 0, 0),
 			 -ENODEV, IOASID_REASON_NO_PRI);
 	KUNIT_EXPECT_EQ(test, itest_attach(o.it, dev_id, plain, &rid, 0, 0), 0);
-	ITEST_EXPECT_ERR(o.it, itest_bind(o.it, 0, dev_id, 0, o.tq.id), -EINVAL,
-			 IOASID_REASON_KIND);
+	/* It has other things to tell than page requests */
+	KUNIT_EXPECT_EQ(test, itest_bind(o.it, 0, dev_id, 0, o.tq.id), 0);
+	KUNIT_EXPECT_EQ(test, kref_read(&o.tq.q->ref), 3U);
+	KUNIT_EXPECT_EQ(test, itest_bind(o.it, 0, dev_id, 0, 0), 0);
 	/* None of it is held by a binding that failed */
 	KUNIT_EXPECT_EQ(test, kref_read(&o.tq.q->ref), 2U);
 	sva_remove_device(o.it->ctx, dev);

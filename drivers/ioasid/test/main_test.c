@@ -428,7 +428,12 @@ static const struct bad bads[] = {
 	    .ioasid = 1, .__reserved = 1 }),
 	BAD(FAULT_BIND, fault_bind, ENOENT, NO_SPACE_ID, .arg.fault_bind.ioasid = 9),
 	BAD(FAULT_BIND, fault_bind, ENOENT, NO_DEVICE_ID, .arg.fault_bind.dev_id = 9),
-	BAD(FAULT_BIND, fault_bind, EINVAL, KIND, .arg.fault_bind.ioasid = 1),
+	BAD(FAULT_BIND, fault_bind, EINVAL, KIND, .arg.fault_bind = {
+		.ioasid = 1, .policy = IOASID_FAULT_REFUSE }),
+	BAD(FAULT_BIND, fault_bind, EINVAL, VALUE, .arg.fault_bind = {
+		.ioasid = 1, .policy = IOASID_FAULT_KERNEL + 1 }),
+	BAD(FAULT_BIND, fault_bind, EINVAL, VALUE, .arg.fault_bind = {
+		.dev_id = 1, .policy = IOASID_FAULT_REFUSE }),
 	BAD(FAULT_BIND, fault_bind, ENOENT, NO_QUEUE_ID, .arg.fault_bind = {
 	    .ioasid = 1, .queue_id = 9 }),
 	BAD(ALLOC, alloc, EOPNOTSUPP, FLAGS, .arg.alloc = { .kind = 1, .parent = 1 }),
