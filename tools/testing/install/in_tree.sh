@@ -42,6 +42,10 @@ menu_line()
 
 mkdir -p "$tree/drivers/ioasid" "$tree/drivers/vfio/ioasid"
 cp -R "$src/drivers/ioasid/." "$tree/drivers/ioasid/"
+[ ! -d "$src/samples/driver" ] || {
+	mkdir -p "$tree/drivers/ioasid/sample"
+	cp -R "$src/samples/driver/." "$tree/drivers/ioasid/sample/"
+}
 cp -R "$src/vfio_glue/." "$tree/drivers/vfio/ioasid/"
 cp "$src"/include/linux/*.h "$tree/include/linux/"
 cp "$src"/include/uapi/linux/*.h "$tree/include/uapi/linux/"
