@@ -6,11 +6,13 @@
  * whose DMA must not get through. Needs units of ioasid_sim that differ:
  *
  *	units=6 no_share=1 no_pasid_units=2 no_pri_units=4 narrow_units=8
+ *	no_coherency_units=16
  */
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "harness.h"
+#include "lib/host.h"
 
 #define AT	0x100000000ULL
 #define LEN	(16 * T_PAGE)
@@ -26,6 +28,8 @@ enum {
 	SAME,		/* another device of the unit of GOOD */
 	NR,
 };
+
+#define NOT_COHERENT	8
 
 /* Each unit has two devices of that sort, see t_sim_find() */
 static const int place[NR] = {
@@ -54,7 +58,7 @@ FIXTURE_SETUP(units)
 
 	NEED(t_on_sim() && is_param("units", "6") && is_param("no_pasid_units", "2") &&
 	     is_param("no_pri_units", "4") && is_param("narrow_units", "8") &&
-	     is_param("no_share", "Y"), WAYS);
+	     is_param("no_coherency_units", "16") && is_param("no_share", "Y"), WAYS);
 	self->fd = t_open();
 	ASSERT_FD(self->fd);
 	ASSERT_OK(t_alloc(self->fd, &self->space));
@@ -317,6 +321,26 @@ TEST_F(units, process)
 	EXPECT_OK(t_detach_pasid(self->fd, ids[1], 0x77));
 	EXPECT_EQ(-EFAULT, reads(&self->dev[SAME], p, (uintptr_t)self->mem, 0));
 	EXPECT_EQ(0, reads(&self->dev[GOOD2], p, (uintptr_t)self->mem, IOASID_SIM_CMD_REQUEST));
+}
+
+/* VFIO does not take it at all; a driver's glue is told by the core */
+TEST_F(units, not_coherent)
+{
+	u32 p = IOASID_PASID_ANY, mm;
+	struct t_host h;
+
+	ASSERT_TRUE(t_host_load());
+	ASSERT_EQ(0, t_host_open(&h, t_device(T_EDU, NOT_COHERENT)));
+	EXPECT_FAIL(EINVAL, COHERENCY, t_host_attach(h.fd, self->fd, self->space, &p, 0, 0));
+	ASSERT_OK(t_alloc_mm(self->fd, &mm));
+	EXPECT_FAIL(EINVAL, COHERENCY, t_host_attach(h.fd, self->fd, mm, &p, 0, 0));
+	EXPECT_EQ(0, t_host_close(&h));
+	/* The same of page requests, which a process needs on this IOMMU */
+	ASSERT_EQ(0, t_host_open(&h, t_device(T_NVME, place[NO_PRI])));
+	p = IOASID_PASID_ANY;
+	EXPECT_EQ(-EOPNOTSUPP, t_host_attach(h.fd, self->fd, mm, &p, 0, 0));
+	EXPECT_EQ(IOASID_REASON_NO_SVA, t_why.code);
+	EXPECT_EQ(0, t_host_close(&h));
 }
 
 TEST_HARNESS_MAIN
