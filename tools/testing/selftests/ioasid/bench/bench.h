@@ -74,11 +74,13 @@ void device_copy(struct t_vfio *v, u64 from, u64 to);
 bool iommufd_available(const char *name);
 int iommufd_open(u32 *ioas);
 int iommufd_device(const char *name);
-int iommufd_bind(int device, int iommufd);
+int iommufd_bind(int device, int iommufd, u32 *dev_id);
 int iommufd_attach(int device, u32 ioas);
 int iommufd_detach(int device);
 int iommufd_map(int iommufd, u32 ioas, u64 iova, void *addr, u64 length);
 int iommufd_unmap(int iommufd, u32 ioas, u64 iova, u64 length);
+int iommufd_attach_pasid(int device, u32 pt, u32 pasid);
+int iommufd_detach_pasid(int device, u32 pasid);
 
 /* --- sides -------------------------------------------------------------- */
 
@@ -116,10 +118,13 @@ struct bed {
 	struct t_vfio vfio;
 	int ctx;	/* of /dev/ioasid or /dev/iommu */
 	u32 ioasid;	/* or the id of the IOAS */
+	u32 iommufd_dev;
 };
 
 /* @attach: whether the device joins the space at once; type1 knows nothing else */
 void bed_open(struct bed *bed, const struct side *side, bool attach);
+/* The same with a device that is not the first one */
+void bed_open_on(struct bed *bed, const struct side *side, const char *name, bool attach);
 void bed_attach(struct bed *bed);
 void bed_close(struct bed *bed);
 void bed_map(struct bed *bed, u64 iova, void *addr, u64 length);
@@ -129,6 +134,16 @@ void bed_map_pieces(struct bed *bed, const struct piece *p, u32 nr);
 void bed_unmap_pieces(struct bed *bed, const struct piece *p, u32 nr);
 /* The device copies a page of mapped memory to another one; dies if it does not */
 void bed_check_dma(struct bed *bed, struct memory *m, u64 iova);
+
+/* A page table of the bed's IOAS that PASIDs can use: those that iommufd makes cannot */
+u32 iommufd_pasid_pt(struct bed *bed);
+/*
+ * Attaches the bed's device to a page table of its IOAS whose page requests come
+ * to the file that is returned; takes their cookies, at least one; answers them
+ */
+int iommufd_attach_faults(struct bed *bed);
+u32 iommufd_fault_take(int fd, u64 *cookies, u32 max);
+void iommufd_fault_answer(int fd, const u64 *cookies, u32 nr);
 
 /* --- rows --------------------------------------------------------------- */
 
@@ -159,6 +174,8 @@ void join_and_leave(struct bed *bed, const char *name, struct steps *s);
 #define FOREIGN		"ioasid-foreign"
 /* Whether a device will do ("1") whose interrupts are not isolated, as of a machine without any */
 void allow_unsafe(const struct side *side, const char *yes);
+/* The same for an endpoint of ioasid_sim */
+void allow_endpoint(const struct side *side, bool yes);
 
 typedef void measure_fn(struct bench *b, const struct side *side);
 
@@ -168,6 +185,12 @@ struct measure {
 	enum layout layout;
 	bool mm;	/* also with OURS_MM */
 };
+
+/* Of their own files: page requests; PASIDs and the memory of processes */
+measure_fn measure_faults, measure_pasids;
+/* The first call makes what is needed, and each does it once */
+void profile_pasids(const struct side *side);
+void profile_faults(const struct side *side, bool ring);
 
 extern const struct measure measures[];
 extern const unsigned int nr_measures;

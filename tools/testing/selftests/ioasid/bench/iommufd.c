@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/iommufd.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -71,11 +72,14 @@ int iommufd_device(const char *name)
 	return fd;
 }
 
-int iommufd_bind(int device, int iommufd)
+int iommufd_bind(int device, int iommufd, u32 *dev_id)
 {
 	struct vfio_device_bind_iommufd bind = { .argsz = sizeof(bind), .iommufd = iommufd };
+	int ret = t_ioctl(device, VFIO_DEVICE_BIND_IOMMUFD, &bind);
 
-	return t_ioctl(device, VFIO_DEVICE_BIND_IOMMUFD, &bind);
+	if (dev_id)
+		*dev_id = bind.out_devid;
+	return ret;
 }
 
 int iommufd_attach(int device, u32 ioas)
@@ -117,4 +121,95 @@ int iommufd_unmap(int iommufd, u32 ioas, u64 iova, u64 length)
 	};
 
 	return t_ioctl(iommufd, IOMMU_IOAS_UNMAP, &unmap);
+}
+
+/* --- PASIDs --------------------------------------------------------------- */
+
+/* As of Linux 6.15; older headers end before the PASID, and have no flags for it */
+struct pasid_pt {
+	u32 argsz;
+	u32 flags;
+	u32 pt_id;
+	u32 pasid;
+};
+
+#define WITH_PASID	(1 << 0)
+#ifndef IOMMU_HWPT_ALLOC_PASID
+#define IOMMU_HWPT_ALLOC_PASID	(1 << 3)
+#endif
+
+u32 iommufd_pasid_pt(struct bed *bed)
+{
+	struct iommu_hwpt_alloc hwpt = {
+		.size = sizeof(hwpt), .flags = IOMMU_HWPT_ALLOC_PASID,
+		.dev_id = bed->iommufd_dev, .pt_id = bed->ioasid,
+	};
+
+	MUST(t_ioctl(bed->ctx, IOMMU_HWPT_ALLOC, &hwpt));
+	return hwpt.out_hwpt_id;
+}
+
+int iommufd_attach_pasid(int device, u32 pt, u32 pasid)
+{
+	struct pasid_pt attach = {
+		.argsz = sizeof(attach), .flags = WITH_PASID, .pt_id = pt, .pasid = pasid,
+	};
+
+	return t_ioctl(device, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &attach);
+}
+
+int iommufd_detach_pasid(int device, u32 pasid)
+{
+	/* argsz, flags, pasid */
+	u32 detach[3] = { sizeof(detach), WITH_PASID, pasid };
+
+	return t_ioctl(device, VFIO_DEVICE_DETACH_IOMMUFD_PT, detach);
+}
+
+/* --- page requests ---------------------------------------------------------- */
+
+int iommufd_attach_faults(struct bed *bed)
+{
+	struct iommu_fault_alloc queue = { .size = sizeof(queue) };
+	struct iommu_hwpt_alloc hwpt = {
+		.size = sizeof(hwpt), .flags = IOMMU_HWPT_FAULT_ID_VALID,
+		.dev_id = bed->iommufd_dev, .pt_id = bed->ioasid,
+	};
+
+	MUST(t_ioctl(bed->ctx, IOMMU_FAULT_QUEUE_ALLOC, &queue));
+	hwpt.fault_id = queue.out_fault_id;
+	MUST(t_ioctl(bed->ctx, IOMMU_HWPT_ALLOC, &hwpt));
+	MUST(iommufd_attach(bed->vfio.device, hwpt.out_hwpt_id));
+	return queue.out_fault_fd;
+}
+
+u32 iommufd_fault_take(int fd, u64 *cookies, u32 max)
+{
+	struct iommu_hwpt_pgfault r[64];
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	ssize_t len;
+	u32 n;
+
+	if (max > 64)
+		max = 64;
+	/* Its read() does not wait */
+	if (poll(&p, 1, 10000) != 1)
+		return 0;
+	len = read(fd, r, max * sizeof(r[0]));
+	if (len < 0)
+		bench_die("reading iommufd's records: %s", strerror(errno));
+	for (n = 0; n < len / sizeof(r[0]); n++)
+		cookies[n] = r[n].cookie;
+	return n;
+}
+
+void iommufd_fault_answer(int fd, const u64 *cookies, u32 nr)
+{
+	struct iommu_hwpt_page_response r[64] = { 0 };
+	u32 i;
+
+	for (i = 0; i < nr; i++)
+		r[i].cookie = cookies[i];
+	if (write(fd, r, nr * sizeof(r[0])) != (ssize_t)(nr * sizeof(r[0])))
+		bench_die("writing iommufd's answers: %s", strerror(errno));
 }

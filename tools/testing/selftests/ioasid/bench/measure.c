@@ -226,7 +226,7 @@ static void join_by_iommufd(struct bed *bed, const char *name, struct steps *s)
 	int device = iommufd_device(name);
 	u64 t = t_now_ns();
 
-	MUST(iommufd_bind(device, bed->ctx));
+	MUST(iommufd_bind(device, bed->ctx, NULL));
 	s->claim = lap(&t);
 	MUST(iommufd_attach(device, bed->ioasid));
 	s->attach = lap(&t);
@@ -584,6 +584,8 @@ const struct measure measures[] = {
 	{ "close-huge", close_huge, HUGE, false },
 	{ "kill-shuf", kill_shuf, SHUFFLED, false },
 	{ "kill-huge", kill_huge, HUGE, false },
+	{ "faults", measure_faults, SEQUENTIAL, false },
+	{ "pasids", measure_pasids, SEQUENTIAL, false },
 };
 
 const unsigned int nr_measures = sizeof(measures) / sizeof(*measures);

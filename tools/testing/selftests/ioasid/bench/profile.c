@@ -103,6 +103,25 @@ static void prof_close(struct bench *b, struct bed *bed, struct memory *m)
 	bed_open(bed, side, true);
 }
 
+/* These have a bed of their own, which stays; type1 has no such thing */
+static void prof_pasid(struct bench *b, struct bed *bed, struct memory *m)
+{
+	if (bed->side->kind != VIA_TYPE1)
+		profile_pasids(bed->side);
+}
+
+static void prof_fault(struct bench *b, struct bed *bed, struct memory *m)
+{
+	if (bed->side->kind != VIA_TYPE1)
+		profile_faults(bed->side, true);
+}
+
+static void prof_fault_read(struct bench *b, struct bed *bed, struct memory *m)
+{
+	if (bed->side->kind != VIA_TYPE1)
+		profile_faults(bed->side, false);
+}
+
 static const struct {
 	const char *name;
 	enum layout layout;
@@ -120,6 +139,9 @@ static const struct {
 	{ "foreign-8m-shuf", SHUFFLED, prof_foreign },
 	{ "first-attach-8m-shuf", SHUFFLED, prof_first },
 	{ "close-8m-shuf", SHUFFLED, prof_close },
+	{ "pasid", SEQUENTIAL, prof_pasid },
+	{ "fault-ring", SEQUENTIAL, prof_fault },
+	{ "fault-rw", SEQUENTIAL, prof_fault_read },
 };
 
 #define NR_PROFILES (sizeof(profiles) / sizeof(*profiles))

@@ -58,8 +58,11 @@ static void open_container(struct bed *bed, const char *name)
 
 void bed_open(struct bed *bed, const struct side *side, bool attach)
 {
-	const char *name = device_name(0);
+	bed_open_on(bed, side, device_name(0), attach);
+}
 
+void bed_open_on(struct bed *bed, const struct side *side, const char *name, bool attach)
+{
 	memset(bed, 0, sizeof(*bed));
 	bed->side = side;
 	bed->ctx = -1;
@@ -68,13 +71,14 @@ void bed_open(struct bed *bed, const struct side *side, bool attach)
 	if (side->kind == VIA_IOMMUFD) {
 		bed->ctx = iommufd_open(&bed->ioasid);
 		bed->vfio.device = iommufd_device(name);
-		MUST(iommufd_bind(bed->vfio.device, bed->ctx));
+		MUST(iommufd_bind(bed->vfio.device, bed->ctx, &bed->iommufd_dev));
 	} else {
 		if (side->kind == VIA_IOASID)
 			open_context(bed);
 		open_container(bed, name);
 	}
-	device_start(&bed->vfio, name);
+	if (strcmp(name, FOREIGN))
+		device_start(&bed->vfio, name);
 	if (attach)
 		bed_attach(bed);
 }

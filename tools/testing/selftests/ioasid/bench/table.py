@@ -21,6 +21,7 @@ PEERS, OURS, OURS_MM = ("type1", "iommufd"), "ioasid", "ioasid-mm"
 MAP, UNMAP = 1.4, 2
 CLOSE = KILL = UNMAP
 ATTACH, LEAVE = MAP, None
+FAULT = 2
 # Name: what it is; the target beside type1 alone; the target beside both.
 ROWS = {
     "map-64k-own": ("map a buffer of 64 KiB, touched in order", 2, MAP),
@@ -68,7 +69,28 @@ ROWS = {
     "kill-256m-huge": ("SIGKILL with 256 MiB in huge pages, less nothing mapped", 15, KILL),
     "kill-256m-shuf-whole": ("SIGKILL with 256 MiB scattered", None, None),
     "kill-256m-huge-whole": ("SIGKILL with 256 MiB in huge pages", None, None),
+    "fault-ring-1": ("a page request and its answer, one at a time, ring", None, 1),
+    "fault-rw-1": ("the same by read() and write()", None, None),
+    "fault-refused-1": ("a page request that nobody is told of", None, None),
+    "fault-ring-32": ("32 page requests and their answers, ring, each", None, FAULT),
+    "fault-rw-32": ("the same by read() and write()", None, None),
+    "fault-refused-32": ("32 page requests that nobody is told of, each", None, None),
+    "fault-bare-ring-1": ("one page request, of a device that costs nothing, ring", None, 1),
+    "fault-bare-rw-1": ("the same by read() and write()", None, None),
+    "fault-bare-refused-1": ("such a page request that nobody is told of", None, None),
+    "fault-bare-ring-32": ("32 page requests of that device, ring, each", None, FAULT),
+    "fault-bare-rw-32": ("the same by read() and write()", None, None),
+    "fault-bare-refused-32": ("32 such page requests that nobody is told of, each", None, None),
+    "fault-memory": ("memory of a fault queue for each group that can wait", None, None),
+    "pasid-attach": ("take a PASID and attach it, 500 to one space", None, None),
+    "pasid-detach": ("detach it and give it back", None, None),
+    "pasid-alloc": ("take 500 PASIDs in one call, each", None, None),
+    "pasid-free": ("give them back in one call, each", None, None),
+    "mm-attach": ("the memory of a process for a device", None, None),
+    "mm-detach": ("take it away", None, None),
 }
+# What type1 knows nothing of
+NO_TYPE1 = ("fault-", "pasid-", "mm-")
 # Not a ratio but a bound, in the row's unit.
 AT_MOST = {"slab-4k": 128}
 
@@ -91,7 +113,7 @@ def rows_of(values):
                  for s, samples in values[base].items()}
         peers = {p: sides[p][0] for p in PEERS if p in sides}
         for side in (OURS, OURS_MM):
-            if side in sides and peers:
+            if side in sides:
                 ours, unit = sides[side]
                 yield {"name": base + ("-mm" if side == OURS_MM else ""), "base": base,
                        "unit": unit, "ours": ours, "peers": peers}
@@ -102,7 +124,7 @@ def ratio(row, value):
 
 
 def best(row):
-    return ratio(row, min(row["peers"].values()))
+    return ratio(row, min(row["peers"].values())) if row["peers"] else None
 
 
 def judge(row, alone):
@@ -149,7 +171,8 @@ def write_json(path, rows, bed):
     except FileNotFoundError:
         flat = []
     flat += [{"name": r["name"], "bed": bed, "unit": r["unit"], "ours": r["ours"], "peer": p,
-              "peer_value": v, "ratio": ratio(r, v)} for r in rows for p, v in r["peers"].items()]
+              "peer_value": v, "ratio": ratio(r, v) if v is not None else None}
+             for r in rows for p, v in (r["peers"] or {None: None}).items()]
     with open(path, "w") as f:
         f.write("[\n" + ",\n".join(json.dumps(r) for r in flat) + "\n]\n")
 
@@ -172,7 +195,10 @@ def main():
     if not rows:
         sys.exit("table.py: no rows")
     peers = [p for p in PEERS if any(p in r["peers"] for r in rows)]
-    if set(opt.peers.split(",")) != set(peers):
+    wanted = set(opt.peers.split(","))
+    if all(r["name"].startswith(NO_TYPE1) for r in rows):
+        wanted.discard("type1")
+    if wanted != set(peers):
         sys.exit("table.py: there are rows of %s, not of %s" % (",".join(peers), opt.peers))
     below = print_table(rows, notes, peers)
     if not opt.real_time:

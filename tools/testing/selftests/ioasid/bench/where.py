@@ -91,7 +91,12 @@ def follow(log, addrs, names, wanted):
 
 
 # A system call is what the first of these in its tree says; others are left out.
-KINDS = (("ioasid_cmd_map", "map"), ("ioasid_cmd_unmap", "unmap"),
+KINDS = (("iommu_report_device_fault", "request"),
+         ("ioasid_queue_ioctl", "answer"), ("ioasid_queue_write", "answer"),
+         ("iommufd_fault_fops_write", "answer"), ("ioasid_queue_read", "read"),
+         ("iommufd_fault_fops_read", "read"),
+         ("ioasid_cmd_device_attach", "attach"), ("ioasid_cmd_device_detach", "detach"),
+         ("ioasid_cmd_map", "map"), ("ioasid_cmd_unmap", "unmap"),
          ("iommufd_ioas_map", "map"), ("iommufd_ioas_unmap", "unmap"),
          ("vfio_remove_dma", "unmap"), ("vfio_pin_pages_remote", "map"),
          ("ioasid_vfio_attach", "attach"), ("ioasid_vfio_detach", "detach"),

@@ -4,6 +4,10 @@
  * kernel's own generic page table code, and one device behind it that VFIO can
  * own. It never does DMA. With it a container or a space that has a PCI device
  * needs a second, foreign domain, which no machine of the lab has by itself.
+ *
+ * A write of a number to the device makes it send so many page requests, at once
+ * and in the context of the writer, so that they cost next to nothing themselves;
+ * a read tells how many have been answered since the module was loaded.
  */
 #include <linux/dma-mapping.h>
 #include <linux/generic_pt/iommu.h>
@@ -13,10 +17,12 @@
 #include <linux/property.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
+#include <linux/uaccess.h>
 #include <linux/vfio.h>
 #include "iommu_pages.h"
 
-#define NAME	"ioasid-foreign"
+#define NAME		"ioasid-foreign"
+#define MAX_REQUESTS	512
 
 struct foreign_domain {
 	union {
@@ -35,6 +41,8 @@ struct foreign_device {
 static struct iommu_device foreign_iommu;
 static struct fwnode_handle *foreign_fwnode;
 static struct platform_device *foreign_pdev;
+static struct iopf_queue *foreign_iopf;
+static atomic64_t foreign_answers;
 
 static bool foreign_capable(struct device *dev, enum iommu_cap cap)
 {
@@ -104,6 +112,13 @@ static struct iommu_domain *foreign_alloc(struct device *dev)
 	return &d->domain;
 }
 
+static struct iommu_domain *
+foreign_alloc_flags(struct device *dev, u32 flags,
+		    const struct iommu_user_data *user_data)
+{
+	return flags || user_data ? ERR_PTR(-EOPNOTSUPP) : foreign_alloc(dev);
+}
+
 static const struct iommu_domain_ops foreign_fixed_ops = {
 	.attach_dev = foreign_attach,
 };
@@ -123,13 +138,33 @@ static int foreign_default(struct device *dev)
 	return IOMMU_DOMAIN_IDENTITY;
 }
 
+static void foreign_probe_finalize(struct device *dev)
+{
+	if (iopf_queue_add_device(foreign_iopf, dev))
+		dev_err(dev, "no page requests\n");
+}
+
+static void foreign_release(struct device *dev)
+{
+	iopf_queue_remove_device(foreign_iopf, dev);
+}
+
+static void foreign_answer(struct device *dev, struct iopf_fault *evt,
+			   struct iommu_page_response *msg)
+{
+	atomic64_inc(&foreign_answers);
+}
+
 static const struct iommu_ops foreign_ops = {
 	.owner = THIS_MODULE,
 	.capable = foreign_capable,
 	.probe_device = foreign_probe,
+	.probe_finalize = foreign_probe_finalize,
+	.release_device = foreign_release,
+	.page_response = foreign_answer,
 	.device_group = generic_device_group,
 	.def_domain_type = foreign_default,
-	.domain_alloc_paging = foreign_alloc,
+	.domain_alloc_paging_flags = foreign_alloc_flags,
 	.identity_domain = &foreign_identity,
 	.blocked_domain = &foreign_blocked,
 };
@@ -139,9 +174,52 @@ static int foreign_open(struct vfio_device *vdev)
 	return 0;
 }
 
+static void foreign_request(struct device *dev, u32 i)
+{
+	struct iopf_fault evt = {
+		.fault.type = IOMMU_FAULT_PAGE_REQ,
+		.fault.prm = {
+			.flags = IOMMU_FAULT_PAGE_REQUEST_LAST_PAGE,
+			.grpid = i,
+			.perm = IOMMU_FAULT_PERM_READ,
+			.addr = SZ_4G + (u64)i * SZ_4K,
+		},
+	};
+
+	iommu_report_device_fault(dev, &evt);
+}
+
+static ssize_t foreign_write(struct vfio_device *vdev, const char __user *buf,
+			     size_t count, loff_t *pos)
+{
+	u32 nr, i;
+
+	if (count != sizeof(nr))
+		return -EINVAL;
+	if (copy_from_user(&nr, buf, sizeof(nr)))
+		return -EFAULT;
+	if (nr > MAX_REQUESTS)
+		return -EINVAL;
+	for (i = 0; i < nr; i++)
+		foreign_request(vdev->dev, i);
+	return count;
+}
+
+static ssize_t foreign_read(struct vfio_device *vdev, char __user *buf,
+			    size_t count, loff_t *pos)
+{
+	u64 answers = atomic64_read(&foreign_answers);
+
+	if (count != sizeof(answers))
+		return -EINVAL;
+	return copy_to_user(buf, &answers, sizeof(answers)) ? -EFAULT : count;
+}
+
 static const struct vfio_device_ops foreign_vfio_ops = {
 	.name = NAME,
 	.open_device = foreign_open,
+	.read = foreign_read,
+	.write = foreign_write,
 	/* NULL where the kernel has no iommufd */
 	.bind_iommufd = vfio_iommufd_physical_bind,
 	.unbind_iommufd = vfio_iommufd_physical_unbind,
@@ -228,10 +306,14 @@ static int foreign_add_device(void)
 
 static int __init foreign_init(void)
 {
-	int rc = foreign_add_iommu();
+	int rc;
 
+	foreign_iopf = iopf_queue_alloc(NAME);
+	if (!foreign_iopf)
+		return -ENOMEM;
+	rc = foreign_add_iommu();
 	if (rc)
-		return rc;
+		goto free_iopf;
 	rc = foreign_add_device();
 	if (rc)
 		goto remove_iommu;
@@ -241,6 +323,8 @@ static int __init foreign_init(void)
 	platform_device_unregister(foreign_pdev);
 remove_iommu:
 	foreign_remove_iommu();
+free_iopf:
+	iopf_queue_free(foreign_iopf);
 	return rc;
 }
 
@@ -249,6 +333,7 @@ static void __exit foreign_exit(void)
 	platform_driver_unregister(&foreign_driver);
 	platform_device_unregister(foreign_pdev);
 	foreign_remove_iommu();
+	iopf_queue_free(foreign_iopf);
 }
 
 module_init(foreign_init);
