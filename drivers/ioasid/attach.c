@@ -242,17 +242,38 @@ static void ioasid_sva_disable(struct ioasid_link *link)
 		ioasid_iopf_put(idev);
 }
 
+/*
+ * Does another attachment keep the same IOVA from use? Many PASIDs of a group can
+ * be in one space; working out the usable ranges goes through all of them.
+ */
+static bool ioasid_space_reserves(struct ioasid_space *space,
+				  const struct ioasid_attachment *att)
+{
+	struct ioasid_attachment *other;
+
+	list_for_each_entry(other, &space->attachments, space_link)
+		if (other->group == att->group &&
+		    other->nr_reserved == att->nr_reserved &&
+		    !memcmp(other->reserved, att->reserved,
+			    array_size(att->nr_reserved,
+				       sizeof(att->reserved[0]))))
+			return true;
+	return false;
+}
+
 /* Makes @att the space's; the group's lock and the space are held */
 static int ioasid_space_attach(struct ioasid_space *space,
 			       struct ioasid_attachment *att,
 			       struct ioasid_attachment *old,
 			       struct device *dev, struct ioasid_explain *why)
 {
-	int rc = ioasid_check_collision(space, att, dev, why);
+	bool known = ioasid_space_reserves(space, att);
+	u32 nr_domains = space->nr_domains;
+	int rc = known ? 0 : ioasid_check_collision(space, att, dev, why);
 
 	if (rc)
 		return rc;
-	if (ioasid_iova_make_room(space, att->nr_reserved))
+	if (!known && ioasid_iova_make_room(space, att->nr_reserved))
 		return ioasid_fail(why, -ENOMEM, IOASID_REASON_NO_MEMORY,
 				   "no memory for the usable ranges");
 	rc = ioasid_find_domain(space, att, old, dev, why);
@@ -261,7 +282,8 @@ static int ioasid_space_attach(struct ioasid_space *space,
 	kref_get(&space->ref);
 	list_add_tail(&att->space_link, &space->attachments);
 	space->nr_devices++;
-	ioasid_iova_update(space);
+	if (!known || space->nr_domains != nr_domains)
+		ioasid_iova_update(space);
 	return 0;
 }
 
@@ -270,11 +292,13 @@ static void ioasid_space_detach(struct ioasid_attachment *att)
 {
 	struct ioasid_space *space = att->space;
 	struct ioasid_domain *d = att->domain;
+	bool known;
 
 	att->domain = NULL;
 	down_write(&space->rwsem);
 	list_del(&att->space_link);
 	space->nr_devices--;
+	known = ioasid_space_reserves(space, att);
 	if (d && !--d->users) {
 		/*
 		 * No device can reach the page table any more, and detaching
@@ -285,8 +309,10 @@ static void ioasid_space_detach(struct ioasid_attachment *att)
 		ioasid_mapped_drain(space, d);
 		/* Freed with it */
 		att->domain = d;
+		known = false;
 	}
-	ioasid_iova_update(space);
+	if (!known)
+		ioasid_iova_update(space);
 	up_write(&space->rwsem);
 	ioasid_attachment_bury(att);
 	ioasid_space_put(space);
