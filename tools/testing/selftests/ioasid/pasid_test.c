@@ -355,6 +355,7 @@ FIXTURE_SETUP(mm)
 	self->pins = t_pinned_pages();
 	self->pasid = IOASID_PASID_ANY;
 	ret = t_attach_pasid(self->fd, self->dev_id, self->id, &self->pasid, 0, 0);
+	NEED(!t_mm_refused(ret), "needs a kernel that shares a process' memory");
 	ASSERT_EQ(0, ret) TH_LOG("%s", t_explain());
 }
 

@@ -14,7 +14,6 @@
 #include <pthread.h>
 #include <sys/mman.h>
 #include <sys/swap.h>
-#include <sys/utsname.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -183,14 +182,6 @@ static int first_changed(const char *mem, u32 nr, u32 seed)
 	return -1;
 }
 
-/* Debian's 6.12 shares no memory of processes on x86; 7.x must */
-static bool old_kernel(void)
-{
-	struct utsname os;
-
-	return dev.real && !uname(&os) && !strncmp(os.release, "6.12.", 5);
-}
-
 FIXTURE(sva) {
 	int fd;
 	u32 dev_id;
@@ -212,8 +203,7 @@ FIXTURE_SETUP(sva)
 	ASSERT_OK(t_alloc_mm(self->fd, &self->id));
 	dev.pasid = IOASID_PASID_ANY;
 	ret = t_attach_pasid(self->fd, self->dev_id, self->id, &dev.pasid, 0, 0);
-	NEED(ret != -EOPNOTSUPP || t_why.code != IOASID_REASON_NO_SVA || !old_kernel(),
-	     "needs a kernel that shares a process' memory");
+	NEED(!t_mm_refused(ret), "needs a kernel that shares a process' memory");
 	ASSERT_EQ(0, ret) TH_LOG("%s", t_explain());
 }
 

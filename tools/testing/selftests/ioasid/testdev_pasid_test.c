@@ -64,8 +64,7 @@ static bool old_kernel(void)
 	*(pasid) = IOASID_PASID_ANY;							\
 	ASSERT_OK(t_alloc_mm(self->fd, id));						\
 	__ret = t_attach_pasid(self->fd, self->dev_id, *(id), pasid, 0, 0);		\
-	NEED(__ret != -EOPNOTSUPP || t_why.code != IOASID_REASON_NO_SVA ||		\
-	     !old_kernel(), "needs a kernel that shares a process' memory");		\
+	NEED(!t_mm_refused(__ret), "needs a kernel that shares a process' memory");	\
 	ASSERT_EQ(0, __ret) TH_LOG("%s", t_explain());					\
 } while (0)
 

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "ioasid.h"
@@ -454,6 +455,14 @@ int t_alloc_mm(int fd, u32 *ioasid)
 	if (!ret)
 		*ioasid = cmd.ioasid;
 	return ret;
+}
+
+bool t_mm_refused(int ret)
+{
+	struct utsname os;
+
+	return ret == -EOPNOTSUPP && t_why.code == IOASID_REASON_NO_SVA && !uname(&os) &&
+	       !strncmp(os.release, "6.12.", 5);
 }
 
 int t_alloc_faults(int fd, u32 *ioasid)

@@ -75,6 +75,8 @@ int t_attach_pasid(int fd, u32 dev_id, u32 ioasid, u32 *pasid, u32 vpasid, u32 f
 int t_attach_many(int fd, const u32 *dev_ids, u32 nr, u32 ioasid, u32 *pasid, u32 vpasid);
 int t_detach_pasid(int fd, u32 dev_id, u32 pasid);
 int t_alloc_mm(int fd, u32 *ioasid);
+/* Is @ret what Linux 6.12 says, whose x86 code lets no device at a process' memory? */
+bool t_mm_refused(int ret);
 int t_alloc_faults(int fd, u32 *ioasid);
 
 /* A fault queue with its ring mapped; zero fields of @args take the defaults */
