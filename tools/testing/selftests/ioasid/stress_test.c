@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Everything at once: processes and threads run random commands on contexts
- * that they share and on their own, while devices do DMA, change spaces, are
- * reset and closed, processes are killed in the middle of it, and somebody
+ * that they share and on their own, while devices do DMA, ask for pages, change
+ * spaces, by RID and PASID, are reset and closed, processes are killed in the middle of it, and somebody
  * reads debugfs. At the end of each round everybody is gone and so must be
  * everything: no page pinned, no context left, and memory that no space maps
  * any more is as its owner left it, whatever the devices did.
@@ -44,6 +44,8 @@ struct shared {
 	u64 refused;	/* DMA that did not reach its page */
 	u64 dmas;
 	u64 reads;
+	u64 asked;	/* commands of a device that may ask for pages */
+	u64 answers;
 };
 
 struct stress {
@@ -416,6 +418,302 @@ static void canary(struct stress *s, u64 seed)
 		canary_close(&c);
 }
 
+/* --- PASIDs and page requests on a device of one's own, by a program that may die ---- */
+
+#define ASK_PAGES	32
+#define ASK_SLOTS	16
+#define ASK_NUMBERS	4
+#define ASK_BYTES	64
+
+struct asker {
+	struct stress *s;
+	u64 rng;
+	u64 answer_rng;
+	struct t_dma dev;
+	u32 dev_id;
+	int ctx;
+	u32 space[2];			/* with page requests */
+	u32 mm;				/* the address space of this process */
+	u32 mm_pasid;			/* 0: not attached */
+	u32 pasid[ASK_NUMBERS];		/* attached once, perhaps still; IOASID_RID too */
+	char *mem;			/* what devices read, everywhere */
+	pthread_mutex_t lock;		/* @q: who closes it, and who answers */
+	struct t_queue q;
+	bool stop;
+	int slot[ASK_SLOTS];		/* number plus one; 0: free */
+	int page[ASK_SLOTS];
+};
+
+static void ask_answer(struct asker *a, const struct ioasid_fault_record *r)
+{
+	u64 how = next(&a->answer_rng), page = (r->addr - OPS_AT) / T_PAGE;
+
+	if (r->type != IOASID_FAULT_REQUEST || !(r->flags & IOASID_FAULT_LAST))
+		return;
+	if (page < ASK_PAGES && how % 8)
+		t_map_at(a->ctx, r->ioasid, a->mem + page * T_PAGE, T_PAGE, T_RW,
+			 r->addr & ~(T_PAGE - 1));
+	/* Some are left to the deadline, some are answered twice */
+	if (how / 8 % 16)
+		t_queue_answer(&a->q, r->cookie, how / 128 % 8 ? IOASID_FAULT_SUCCESS :
+			       how / 1024 % 3);
+	if (!(how / 4096 % 16))
+		t_queue_answer(&a->q, r->cookie, IOASID_FAULT_INVALID);
+	add(&a->s->sh->answers, 1);
+}
+
+static void *ask_reader(void *arg)
+{
+	struct ioasid_fault_record r[8];
+	struct asker *a = arg;
+
+	while (!__atomic_load_n(&a->stop, __ATOMIC_RELAXED)) {
+		ssize_t n = -1, i;
+
+		pthread_mutex_lock(&a->lock);
+		if (a->q.ring)
+			n = read(a->q.fd, r, sizeof(r));
+		for (i = 0; i < n / (ssize_t)sizeof(*r); i++)
+			ask_answer(a, &r[i]);
+		pthread_mutex_unlock(&a->lock);
+		if (n <= 0)
+			usleep(200);
+	}
+	return NULL;
+}
+
+static void ask_queue(struct asker *a)
+{
+	struct ioasid_fault_queue args = {
+		.depth = 16U << next(&a->rng) % 3, .eventfd = -1,
+		.deadline_ms = 20 + next(&a->rng) % 300,
+		.max_per_pasid = next(&a->rng) % 8,
+	};
+	u32 i;
+
+	pthread_mutex_lock(&a->lock);
+	t_queue_close(&a->q);
+	if (t_queue_open(&a->q, a->ctx, &args))
+		fail(a->s, "FAULT_QUEUE: %s", t_explain());
+	else
+		fcntl(a->q.fd, F_SETFL, O_NONBLOCK);
+	pthread_mutex_unlock(&a->lock);
+	for (i = 0; i < 2; i++)
+		t_fault_bind(a->ctx, a->space[i], 0, 0, a->q.id);
+}
+
+/* By RID or PASID, attached or not */
+static void ask_begin(struct asker *a)
+{
+	struct ioasid_sim_command cmd = {
+		.opcode = IOASID_SIM_OP_READ, .length = ASK_BYTES,
+		.flags = IOASID_SIM_CMD_REQUEST,
+	};
+	int i, slot;
+
+	for (i = 0; i < ASK_SLOTS && a->slot[i]; i++)
+		;
+	if (i == ASK_SLOTS)
+		return;
+	a->page[i] = next(&a->rng) % ASK_PAGES;
+	cmd.pasid = next(&a->rng) % 8 ? a->pasid[next(&a->rng) % ASK_NUMBERS] :
+					next(&a->rng) % 12;
+	cmd.iova = OPS_AT + a->page[i] * T_PAGE;
+	cmd.buffer = (1 + i) * T_PAGE;
+	if (cmd.pasid)
+		cmd.flags |= IOASID_SIM_CMD_PASID;
+	/* The numbers of a process' memory are not those of a space */
+	if (cmd.pasid && cmd.pasid == a->mm_pasid)
+		cmd.iova = (uintptr_t)a->mem + a->page[i] * T_PAGE;
+	slot = t_sim_submit(&a->dev.sim, &cmd);
+	if (slot >= 0)
+		a->slot[i] = slot + 1;
+}
+
+/* What came back is what is there: whatever answer it took */
+static void ask_end(struct asker *a, int i, unsigned int ms)
+{
+	struct ioasid_sim_completion c;
+
+	if (!a->slot[i] || t_sim_wait(&a->dev.sim, a->slot[i] - 1, &c, ms))
+		return;
+	a->slot[i] = 0;
+	add(&a->s->sh->asked, 1);
+	if (c.status == IOASID_SIM_OK &&
+	    memcmp(t_sim_buffer(&a->dev.sim, (1 + i) * T_PAGE), a->mem + a->page[i] * T_PAGE,
+		   ASK_BYTES))
+		fail(a->s, "a device read something else than what is at page %d", a->page[i]);
+}
+
+static void ask_attach(struct asker *a)
+{
+	u64 how = next(&a->rng);
+	u32 pasid = how & 1 ? IOASID_PASID_ANY : how / 2 % 12;
+	u32 vpasid = how / 32 % 4 ? 0 : 100 + how / 128 % ASK_NUMBERS;
+
+	if (!(how / 8192 % 4))
+		pasid = IOASID_RID;
+	if (!t_attach_pasid(a->ctx, a->dev_id, a->space[how / 1024 & 1], &pasid, vpasid,
+			    how / 2048 & 1 ? IOASID_ATTACH_REPLACE : 0))
+		a->pasid[how / 32768 % ASK_NUMBERS] = pasid;
+}
+
+static void ask_detach(struct asker *a)
+{
+	u64 how = next(&a->rng);
+	u32 number = how & 1 ? how / 2 % 12 : 100 + how / 2 % ASK_NUMBERS;
+
+	if (number == a->mm_pasid)
+		a->mm_pasid = 0;
+	t_detach_pasid(a->ctx, a->dev_id, number);
+}
+
+static void ask_mm(struct asker *a)
+{
+	u32 pasid = IOASID_PASID_ANY;
+
+	if (a->mm_pasid) {
+		t_detach_pasid(a->ctx, a->dev_id, a->mm_pasid);
+		a->mm_pasid = 0;
+	} else if (!t_attach_pasid(a->ctx, a->dev_id, a->mm, &pasid, 0, 0)) {
+		a->mm_pasid = pasid;
+		a->pasid[0] = pasid;
+	}
+}
+
+static void ask_pool(struct asker *a)
+{
+	u32 p[4], nr = 1 + next(&a->rng) % 4, i;
+
+	if (next(&a->rng) & 1)
+		t_pasid_alloc(a->ctx, a->dev_id, nr, next(&a->rng) % 8, 0, p);
+	for (i = 0; i < 3; i++)
+		p[i] = 1 + next(&a->rng) % 12;
+	t_pasid_free(a->ctx, 1 + next(&a->rng) % 3, p);
+}
+
+static void ask_step(struct asker *a)
+{
+	int i;
+
+	for (i = 0; i < ASK_SLOTS; i++)
+		ask_end(a, i, 0);
+	switch (next(&a->rng) % 32) {
+	case 0 ... 3:
+		ask_attach(a);
+		break;
+	case 4 ... 5:
+		ask_detach(a);
+		break;
+	case 7:
+		ask_mm(a);
+		break;
+	case 8:
+		ask_pool(a);
+		break;
+	case 9:
+		if (!(next(&a->rng) % 4))
+			ask_queue(a);
+		break;
+	case 10:
+		t_fault_bind(a->ctx, a->space[next(&a->rng) & 1], 0, 0,
+			     next(&a->rng) % 4 ? a->q.id : 0);
+		break;
+	case 11:
+		t_unmap_all(a->ctx, a->space[next(&a->rng) & 1]);
+		break;
+	case 12:
+		if (!(next(&a->rng) % 4))
+			t_vfio_reset(&a->dev.vfio);
+		break;
+	case 13:
+		usleep(next(&a->rng) % 1000);
+		break;
+	default:
+		ask_begin(a);
+	}
+}
+
+static int ask_open(struct asker *a)
+{
+	int ret = t_dma_open(&a->dev, T_NVME, 0, VFIO_IOASID_IOMMU);
+
+	a->ctx = ret ? -1 : t_open();
+	if (a->ctx < 0)
+		return ret ? ret : a->ctx;
+	a->mem = t_memory(T_ANON, ASK_PAGES * T_PAGE);
+	t_fill(a->mem, ASK_PAGES * T_PAGE, a->rng);
+	ret = t_alloc_faults(a->ctx, &a->space[0]);
+	ret = ret ? ret : t_alloc_faults(a->ctx, &a->space[1]);
+	ret = ret ? ret : t_alloc_mm(a->ctx, &a->mm);
+	ret = ret ? ret : t_vfio_know(&a->dev.vfio, a->ctx);
+	a->dev_id = a->dev.vfio.dev_id;
+	return ret;
+}
+
+/* Whatever is asked ends: answered, by the deadline, or because something else ends */
+static void ask_close(struct asker *a, pthread_t reader)
+{
+	bool late = false;
+	int i;
+
+	for (i = 0; i < ASK_SLOTS; i++) {
+		ask_end(a, i, 20000);
+		late |= a->slot[i];
+	}
+	if (late)
+		fail(a->s, "a page request was never answered");
+	__atomic_store_n(&a->stop, true, __ATOMIC_RELAXED);
+	pthread_join(reader, NULL);
+	if (next(&a->rng) & 1)
+		t_queue_close(&a->q);
+	if (next(&a->rng) & 1)
+		t_dma_close(&a->dev);
+}
+
+static void ask_session(struct stress *s, u64 seed)
+{
+	struct asker a = { .s = s, .rng = seed | 1, .answer_rng = seed | 2 };
+	pthread_t reader;
+	int steps, ret;
+
+	pthread_mutex_init(&a.lock, NULL);
+	ret = ask_open(&a);
+	if (ret) {
+		fail(s, "a device that asks: %d, %s, %s", ret, t_vfio_step, t_explain());
+		return;
+	}
+	ask_queue(&a);
+	if (pthread_create(&reader, NULL, ask_reader, &a))
+		_exit(1);
+	for (steps = 500 + next(&a.rng) % 2000; steps && !stopped(s); steps--)
+		ask_step(&a);
+	ask_close(&a, reader);
+}
+
+static void asker(struct stress *s, u64 seed)
+{
+	while (!stopped(s)) {
+		u64 mine = next(&seed);
+		pid_t pid = fork();
+
+		if (!pid) {
+			prctl(PR_SET_PDEATHSIG, SIGKILL);
+			ask_session(s, mine);
+			_exit(0);
+		}
+		if (pid < 0)
+			continue;
+		/* In the middle of it, or not at all */
+		if (next(&seed) & 1) {
+			usleep(next(&seed) % 300000);
+			kill(pid, SIGKILL);
+			add(&s->sh->kills, 1);
+		}
+		waitpid(pid, NULL, 0);
+	}
+}
+
 /* --- contexts that come and go, and who looks on -------------------------------------------- */
 
 static void opener(struct stress *s, u64 seed)
@@ -569,6 +867,8 @@ static void check_context(struct stress *s, int ctx)
 		if (t_space_info(ctx, id, &space))
 			continue;
 		nr++;
+		if (space.kind == IOASID_KIND_MM)
+			continue;
 		mapped += space.mapped;
 		mappings += space.nr_mappings;
 		if (t_unmap_all(ctx, id) != (long long)space.mapped)
@@ -623,6 +923,8 @@ static void begin_round(struct stress *s)
 		start(s, "dma", dma);
 		start(s, "canary", canary);
 	}
+	if (s->devices && t_on_sim() && t_device(T_NVME, 0))
+		start(s, "asker", asker);
 }
 
 static void end_round(struct stress *s, long pins)
@@ -692,6 +994,7 @@ FIXTURE_TEARDOWN(stress)
 TEST_F_TIMEOUT(stress, everything, 1200)
 {
 	struct stress *s = &self->s;
+	u64 asked = 0, answers = 0;
 	int round = 0;
 
 	s->seed |= 1ULL << 40;
@@ -703,11 +1006,12 @@ TEST_F_TIMEOUT(stress, everything, 1200)
 		begin_round(s);
 		t_sleep_ms(ROUND_MS);
 		end_round(s, self->pins);
-		TH_LOG("round %d: %llu programs' commands (%llu succeeded), %llu kills, %llu DMAs (%llu refused), %llu canaries, %llu files read",
+		TH_LOG("round %d: %llu programs' commands (%llu succeeded), %llu kills, %llu DMAs (%llu refused), %llu canaries, %llu files read, %llu commands that may ask, %llu answers",
 		       round, (unsigned long long)s->sh->commands,
 		       (unsigned long long)s->sh->succeeded, (unsigned long long)s->sh->kills,
 		       (unsigned long long)s->sh->dmas, (unsigned long long)s->sh->refused,
-		       (unsigned long long)s->sh->canaries, (unsigned long long)s->sh->reads);
+		       (unsigned long long)s->sh->canaries, (unsigned long long)s->sh->reads,
+		       (unsigned long long)s->sh->asked, (unsigned long long)s->sh->answers);
 		ASSERT_EQ(0, s->sh->failed)
 			TH_LOG("round %d, seed %llu: %s", round, (unsigned long long)seed,
 			       s->sh->why);
@@ -716,8 +1020,14 @@ TEST_F_TIMEOUT(stress, everything, 1200)
 		EXPECT_LT(0, s->sh->kills);
 		if (s->devices)
 			EXPECT_LT(0, s->sh->dmas);
+		asked += s->sh->asked;
+		answers += s->sh->answers;
 		round++;
 	} while (t_now_ns() < self->end);
+	if (s->devices && t_on_sim() && t_device(T_NVME, 0)) {
+		EXPECT_LT(0, asked);
+		EXPECT_LT(0, answers);
+	}
 }
 
 TEST_HARNESS_MAIN
