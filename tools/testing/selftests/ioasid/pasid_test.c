@@ -107,6 +107,37 @@ TEST_F(pasid, alloc_and_free)
 	EXPECT_EQ(0, info.nr_pasids);
 }
 
+/* What the device reserves is out of the space as long as one of its PASIDs is in it */
+TEST_F(pasid, usable_ranges)
+{
+	struct ioasid_iova_range without[16], with[16], now[16];
+	u32 id, p[3];
+	int i, nr, nr_with;
+
+	ASSERT_OK(t_alloc(self->fd, &id));
+	nr = t_space_ranges(self->fd, id, without, 16);
+	for (i = 0; i < 3; i++) {
+		p[i] = IOASID_PASID_ANY;
+		ASSERT_OK(t_attach_pasid(self->fd, self->dev_id, id, &p[i], 0, 0));
+		if (!i)
+			nr_with = t_space_ranges(self->fd, id, with, 16);
+		ASSERT_EQ(nr_with, t_space_ranges(self->fd, id, now, 16));
+		EXPECT_EQ(0, memcmp(with, now, nr_with * sizeof(now[0])));
+	}
+	/* The window of interrupt messages, among others */
+	EXPECT_LT(nr, nr_with);
+	for (i = 0; i < 2; i++) {
+		ASSERT_OK(t_detach_pasid(self->fd, self->dev_id, p[i]));
+		ASSERT_EQ(nr_with, t_space_ranges(self->fd, id, now, 16));
+		EXPECT_EQ(0, memcmp(with, now, nr_with * sizeof(now[0])));
+		EXPECT_FAIL(ERANGE, UNUSABLE,
+			    t_map_at(self->fd, id, self->mem, T_PAGE, T_RW, with[0].last + 1));
+	}
+	ASSERT_OK(t_detach_pasid(self->fd, self->dev_id, p[2]));
+	ASSERT_EQ(nr, t_space_ranges(self->fd, id, now, 16));
+	EXPECT_EQ(0, memcmp(without, now, nr * sizeof(now[0])));
+}
+
 TEST_F(pasid, range)
 {
 	u32 p[4], q;
