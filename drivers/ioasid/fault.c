@@ -40,6 +40,23 @@ static struct ioasid_fault_record ioasid_record(struct ioasid_link *link,
 	};
 }
 
+static bool ioasid_queue_put_lost(struct ioasid_queue *q)
+{
+	struct ioasid_fault_record record = {
+		.type = IOASID_FAULT_LOST,
+		.nr = q->lost,
+		.missed = q->missed,
+	};
+
+	if (!ioasid_queue_room(q))
+		return false;
+	ioasid_queue_put_record(q, &record);
+	q->lost = 0;
+	q->missed = 0;
+	ioasid_queue_publish(q);
+	return true;
+}
+
 /**
  * ioasid_queue_tell_lost() - say what was refused or left out, if anything was
  * @q: the queue; its lock is held
@@ -48,21 +65,8 @@ static struct ioasid_fault_record ioasid_record(struct ioasid_link *link,
  */
 bool ioasid_queue_tell_lost(struct ioasid_queue *q)
 {
-	struct ioasid_fault_record record = {
-		.type = IOASID_FAULT_LOST,
-		.nr = q->lost,
-		.missed = q->missed,
-	};
-
-	if (!q->lost && !q->missed)
-		return true;
-	if (!ioasid_queue_room(q))
-		return false;
-	ioasid_queue_put_record(q, &record);
-	q->lost = 0;
-	q->missed = 0;
-	ioasid_queue_publish(q);
-	return true;
+	/* Apart from the record, which every page request would clear on its stack */
+	return likely(!q->lost && !q->missed) || ioasid_queue_put_lost(q);
 }
 
 /*

@@ -64,7 +64,9 @@ void ioasid_queue_publish(struct ioasid_queue *q)
 	smp_store_release(&q->published, q->head);
 	/* The same for who has mapped the ring */
 	smp_store_release(&q->ring->head, q->head);
-	wake_up_interruptible(&q->wait);
+	/* Pairs with poll_wait(): a user who finds the ring full never sleeps */
+	if (wq_has_sleeper(&q->wait))
+		wake_up_interruptible(&q->wait);
 	if (q->eventfd)
 		eventfd_signal(q->eventfd);
 }
