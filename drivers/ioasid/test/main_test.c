@@ -135,7 +135,7 @@ static void published_sizes(struct kunit *test)
 		sizeof(struct ioasid_unmap), sizeof(struct ioasid_copy),
 		sizeof(struct ioasid_reserve), sizeof(struct ioasid_translate),
 		sizeof(struct ioasid_option),
-		sizeof(struct ioasid_device_attach),
+		offsetofend(struct ioasid_device_attach, vpasid),
 		sizeof(struct ioasid_device_detach),
 		sizeof(struct ioasid_dirty_set), sizeof(struct ioasid_dirty_get),
 		sizeof(struct ioasid_pasid_alloc),
