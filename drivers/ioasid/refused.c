@@ -25,14 +25,17 @@ struct ioasid_teller {
 	bool resets;
 };
 
-/* What was seen to happen; the kernel has no way to ask a driver */
+/* By their sources, since the kernel has no way to ask a driver */
 static const struct ioasid_teller ioasid_tellers[] = {
 	{
 		.name = "ioasid-sim",
 		.caps = IOASID_DEVICE_REFUSED | IOASID_DEVICE_REFUSED_PASID |
 			IOASID_DEVICE_RESETS,
 	},
-	/* AMD: with the page table of the RID, whatever the PASID was */
+	/*
+	 * AMD: with the page table of the RID, whatever the PASID was. Not what
+	 * the IOMMU marks as an interrupt, as QEMU's does with everything.
+	 */
 	{ .name = "ivhd", .caps = IOASID_DEVICE_REFUSED },
 	/* VT-d only writes refusals to the kernel log */
 	{ .name = "dmar", .resets = true },

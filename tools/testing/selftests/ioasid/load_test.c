@@ -179,7 +179,7 @@ static u64 storm(FIXTURE_DATA(load) *self, u32 total, u32 (*take)(FIXTURE_DATA(l
 	return want;
 }
 
-TEST_F(load, in_order)
+TEST_F_TIMEOUT(load, in_order, 120)
 {
 	u64 start = t_now_ns(), want = storm(self, wanted(100000), pump), ms;
 	struct ioasid_fault_record none;
@@ -197,7 +197,7 @@ TEST_F(load, in_order)
 	EXPECT_EQ(0, t_sim_stat(&self->dev.sim, IOASID_SIM_STAT_OUTSTANDING));
 }
 
-TEST_F(load, in_order_by_read)
+TEST_F_TIMEOUT(load, in_order_by_read, 120)
 {
 	u64 want = storm(self, wanted(100000) / 10, pump_slowly);
 
@@ -209,7 +209,7 @@ TEST_F(load, in_order_by_read)
  * The queue changes all the time: each request is in one of them, and only there.
  * Order holds within a queue.
  */
-TEST_F(load, rebound_meanwhile)
+TEST_F_TIMEOUT(load, rebound_meanwhile, 120)
 {
 	struct ioasid_fault_queue args = { .depth = 256, .eventfd = -1 };
 	u32 pages = wanted(4000) / 16 + 1, i, rounds = 0;
@@ -248,7 +248,7 @@ TEST_F(load, rebound_meanwhile)
  * The neighbour behind the same IOMMU asks without end, and nobody answers: its
  * queue is full all the time. The others must not notice.
  */
-TEST_F(load, noisy_neighbour)
+TEST_F_TIMEOUT(load, noisy_neighbour, 120)
 {
 	struct ioasid_fault_queue args = { .depth = 16, .deadline_ms = 50, .eventfd = -1 };
 	struct ioasid_sim_command cmd = {

@@ -5,6 +5,9 @@
  * all the same.
  */
 #include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "harness.h"
@@ -54,6 +57,36 @@ FIXTURE_TEARDOWN(refused)
 	close(self->fd);
 }
 
+/* What has been added to the kernel log */
+static int log_from_now(void)
+{
+	int log = open("/dev/kmsg", O_RDONLY | O_NONBLOCK);
+
+	if (log >= 0)
+		lseek(log, 0, SEEK_END);
+	return log;
+}
+
+/*
+ * QEMU's AMD IOMMU (11.1) writes every refused DMA into its log as if it were an
+ * interrupt, at address 0. The driver reports no interrupts: it says so in the
+ * kernel log, with the flags that it has found. Hardware sets no such flag.
+ */
+static bool taken_for_interrupt(int log)
+{
+	char line[1024], *flags;
+	ssize_t n;
+
+	while ((n = read(log, line, sizeof(line) - 1)) > 0 || errno == EPIPE) {
+		line[n > 0 ? n : 0] = '\0';
+		flags = strstr(line, "flags=0x");
+		if (strstr(line, "IO_PAGE_FAULT") && flags &&
+		    strtoul(flags + strlen("flags="), NULL, 16) & 8)
+			return true;
+	}
+	return false;
+}
+
 /* The next record that is about @page; others are of DMA that the device does itself */
 static int about(FIXTURE_DATA(refused) *self, u64 page, struct ioasid_fault_record *r)
 {
@@ -70,6 +103,7 @@ TEST_F(refused, told_as_promised)
 {
 	bool told = self->caps & IOASID_DEVICE_REFUSED;
 	struct ioasid_fault_record r;
+	int log = log_from_now(), ret;
 
 	TH_LOG("refused DMA is %stold here", told ? "" : "not ");
 	EXPECT_EQ(1, t_dma_reads(&self->dev, AT, self->mem));
@@ -79,7 +113,11 @@ TEST_F(refused, told_as_promised)
 		EXPECT_EQ(-ETIMEDOUT, about(self, AT + LEN, &r));
 		return;
 	}
-	ASSERT_EQ(0, about(self, AT + LEN, &r));
+	ret = about(self, AT + LEN, &r);
+	NEED(!ret || !taken_for_interrupt(log),
+	     "needs an IOMMU that does not take refused DMA for interrupts");
+	ASSERT_EQ(0, ret);
+	close(log);
 	EXPECT_EQ(IOASID_FAULT_UNRECOVERABLE, r.type);
 	EXPECT_EQ(IOASID_FAULT_READ, r.flags);
 	EXPECT_EQ(IOASID_FAULT_NOT_MAPPED, r.reason);
