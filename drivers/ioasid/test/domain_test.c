@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Page tables for devices: what is made of a group's reserved regions, that a new
+ * page table has all that is mapped, or does not exist, and what a device can be
+ * told of its IOVA before it is attached. Nothing here is attached.
+ */
+#include <linux/mman.h>
+#include <linux/sizes.h>
+#include "test.h"
+
+#define RW	(IOASID_MAP_READ | IOASID_MAP_WRITE)
+
+static const struct itest_device_conf plain = { .pasid_bits = 8, .pri = true };
+
+/**
+ * struct setup - a device, known to a context, and a space of it
+ * @it: the context
+ * @fake: the IOMMU
+ * @dev: the device
+ * @idev: what the context knows of it
+ * @space: the space; referenced until end_setup()
+ * @id: its id
+ */
+struct setup {
+	struct itest *it;
+	struct itest_iommu *fake;
+	struct device *dev;
+	struct ioasid_device *idev;
+	struct ioasid_space *space;
+	u32 id;
+};
+
+static void new_setup(struct kunit *test, struct setup *s,
+		      const struct itest_device_conf *conf, u32 flags)
+{
+	struct ioasid_explain why;
+	u32 dev_id;
+
+	itest_memory(test);
+	s->fake = itest_iommu_new(test);
+	s->dev = itest_device_new(test, s->fake, conf);
+	s->it = itest_open(test);
+	dev_id = itest_know(s->it, s->dev);
+	s->id = itest_alloc_kind(s->it, IOASID_KIND_MAPPED, flags);
+	ioasid_explain_init(&why);
+	s->idev = ioasid_device_by_id(s->it->ctx, dev_id, &why);
+	s->space = ioasid_space_get(s->it->ctx, s->id, &why);
+	KUNIT_ASSERT_NOT_NULL(test, s->idev);
+	KUNIT_ASSERT_FALSE(test, IS_ERR(s->space));
+}
+
+static void end_setup(struct setup *s)
+{
+	ioasid_space_put(s->space);
+	sva_remove_device(s->it->ctx, s->dev);
+}
+
+static struct ioasid_domain *create(struct setup *s, struct ioasid_explain *why)
+{
+	struct ioasid_domain *d;
+
+	ioasid_explain_init(why);
+	down_write(&s->space->rwsem);
+	d = ioasid_domain_create(s->space, s->dev, why);
+	up_write(&s->space->rwsem);
+	return d;
+}
+
+static void drop(struct setup *s, struct ioasid_domain *d)
+{
+	down_write(&s->space->rwsem);
+	ioasid_mapped_drain(s->space, d);
+	up_write(&s->space->rwsem);
+	ioasid_domain_free(d);
+}
+
+/* Whole pages, sorted or not; without those that are only for the firmware */
+static void reserved_regions(struct kunit *test)
+{
+	static const struct itest_device_conf conf = { .resv = {
+		{ 0xfee00000, SZ_1M, IOMMU_RESV_MSI },
+		{ SZ_4M, SZ_1M, IOMMU_RESV_DIRECT_RELAXABLE },
+		{ SZ_1M + 0xfff, 2, IOMMU_RESV_RESERVED },
+		{ SZ_8M, 1, IOMMU_RESV_RESERVED },
+	} };
+	struct ioasid_iova_range want[] = {
+		{ 0xfee00000, 0xfeefffff }, { SZ_1M, SZ_1M + SZ_8K - 1 },
+		{ SZ_8M, SZ_8M + SZ_4K - 1 },
+	};
+	struct ioasid_attachment *att;
+	struct ioasid_explain why;
+	struct setup s;
+	u32 i, k, found = 0;
+
+	new_setup(test, &s, &conf, 0);
+	ioasid_explain_init(&why);
+	att = ioasid_attachment_alloc(s.idev->group, &why);
+	KUNIT_ASSERT_NOT_NULL(test, att);
+	KUNIT_EXPECT_EQ(test, att->nr_reserved, (u32)ARRAY_SIZE(want));
+	KUNIT_EXPECT_PTR_EQ(test, att->group, s.idev->group);
+	for (i = 0; i < ARRAY_SIZE(want); i++)
+		for (k = 0; k < att->nr_reserved; k++)
+			found += !memcmp(&want[i], &att->reserved[k],
+					 sizeof(want[i]));
+	KUNIT_EXPECT_EQ(test, found, (u32)ARRAY_SIZE(want));
+	kfree(att);
+	end_setup(&s);
+}
+
+/* All that is mapped is in it, or it does not exist */
+static void filled_or_none(struct kunit *test)
+{
+	struct ioasid_explain why;
+	struct ioasid_domain *d;
+	struct setup s;
+	u32 i;
+
+	new_setup(test, &s, &plain, 0);
+	for (i = 0; i < 3; i++)
+		KUNIT_ASSERT_EQ(test, itest_map_one(s.it, s.id, i * SZ_1G,
+						    ITEST_MEM, SZ_16K, RW), 0);
+	s.fake->knobs.fail_alloc = -ENOSPC;
+	d = create(&s, &why);
+	KUNIT_EXPECT_EQ(test, PTR_ERR(d), (long)-ENOSPC);
+	KUNIT_EXPECT_EQ(test, why.code, (u32)IOASID_REASON_IOMMU);
+	s.fake->knobs.fail_alloc = 0;
+	for (i = 1; i <= 3; i++) {
+		s.fake->knobs.fail_map = i;
+		d = create(&s, &why);
+		KUNIT_EXPECT_EQ(test, PTR_ERR(d), (long)-EIO);
+		KUNIT_EXPECT_EQ(test, why.code, (u32)IOASID_REASON_IOMMU);
+		KUNIT_EXPECT_EQ(test, atomic_read(&s.fake->knobs.nr_domains), 0);
+	}
+	s.fake->knobs.fail_map = 0;
+	d = create(&s, &why);
+	KUNIT_ASSERT_FALSE(test, IS_ERR(d));
+	KUNIT_EXPECT_EQ(test, to_itest_domain(d->domain)->pages, 12ULL);
+	KUNIT_EXPECT_EQ(test, d->users, 0U);
+	/* In no list: the space does not know it yet */
+	KUNIT_EXPECT_EQ(test, s.space->nr_domains, 0U);
+	drop(&s, d);
+	KUNIT_EXPECT_EQ(test, atomic_read(&s.fake->knobs.nr_domains), 0);
+	end_setup(&s);
+}
+
+/* Page requests go to us only where the space wants them */
+static void takes_faults(struct kunit *test)
+{
+	struct ioasid_explain why;
+	struct ioasid_domain *d;
+	struct setup s;
+	u32 other;
+
+	new_setup(test, &s, &plain, IOASID_ALLOC_FAULTS);
+	d = create(&s, &why);
+	KUNIT_ASSERT_FALSE(test, IS_ERR(d));
+	KUNIT_EXPECT_NOT_NULL(test, d->domain->iopf_handler);
+	drop(&s, d);
+	ioasid_space_put(s.space);
+	other = itest_alloc_space(s.it);
+	s.space = ioasid_space_get(s.it->ctx, other, &why);
+	KUNIT_ASSERT_FALSE(test, IS_ERR(s.space));
+	d = create(&s, &why);
+	KUNIT_ASSERT_FALSE(test, IS_ERR(d));
+	KUNIT_EXPECT_NULL(test, d->domain->iopf_handler);
+	drop(&s, d);
+	end_setup(&s);
+}
+
+/* A fresh domain says yes to anything: only a device that can is believed */
+static void enforced_where_it_can_be(struct kunit *test)
+{
+	struct ioasid_explain why;
+	struct ioasid_domain *d;
+	struct device *strict;
+	struct setup s;
+
+	new_setup(test, &s, &plain, 0);
+	s.fake->knobs.enforce = true;
+	d = create(&s, &why);
+	KUNIT_ASSERT_FALSE(test, IS_ERR(d));
+	KUNIT_EXPECT_FALSE(test, d->enforced);
+	KUNIT_EXPECT_TRUE(test, ioasid_domain_suits(d, s.dev));
+	strict = itest_device_new(test, s.fake, &(struct itest_device_conf) {
+		.group = 1, .enforce = true });
+	KUNIT_EXPECT_FALSE(test, ioasid_domain_suits(d, strict));
+	drop(&s, d);
+	ioasid_explain_init(&why);
+	down_write(&s.space->rwsem);
+	d = ioasid_domain_create(s.space, strict, &why);
+	up_write(&s.space->rwsem);
+	KUNIT_ASSERT_FALSE(test, IS_ERR(d));
+	KUNIT_EXPECT_TRUE(test, d->enforced);
+	KUNIT_EXPECT_TRUE(test, ioasid_domain_suits(d, strict));
+	KUNIT_EXPECT_TRUE(test, ioasid_domain_suits(d, s.dev));
+	drop(&s, d);
+	end_setup(&s);
+}
+
+/* Before it is attached and after: the same ranges, and nothing is left of asking */
+static void ranges_of_a_group(struct kunit *test)
+{
+	static const struct itest_device_conf conf = { .resv = {
+		{ SZ_1M, SZ_64K, IOMMU_RESV_RESERVED },
+	} };
+	static const struct ioasid_iova_range want[] = {
+		{ 0, SZ_1M - 1 }, { SZ_1M + SZ_64K, SZ_4G - 1 },
+	};
+	struct ioasid_iova_range *got;
+	struct ioasid_explain why;
+	u32 rid = IOASID_RID, nr = 0, i;
+	struct setup s;
+
+	new_setup(test, &s, &conf, 0);
+	s.fake->knobs.aperture_end = SZ_4G - 1;
+	for (i = 0; i < 2; i++) {
+		ioasid_explain_init(&why);
+		got = ioasid_group_ranges(s.idev, &nr, &why);
+		KUNIT_ASSERT_FALSE(test, IS_ERR(got));
+		KUNIT_ASSERT_EQ(test, nr, (u32)ARRAY_SIZE(want));
+		KUNIT_EXPECT_MEMEQ(test, got, want, sizeof(want));
+		kvfree(got);
+		KUNIT_EXPECT_EQ(test, atomic_read(&s.fake->knobs.nr_domains), (int)i);
+		if (!i)
+			KUNIT_ASSERT_EQ(test, itest_attach(s.it, s.idev->id, s.id,
+							   &rid, 0, 0), 0);
+	}
+	KUNIT_EXPECT_EQ(test, itest_detach(s.it, s.idev->id, IOASID_RID), 0);
+	s.fake->knobs.fail_alloc = -ENODEV;
+	ioasid_explain_init(&why);
+	got = ioasid_group_ranges(s.idev, &nr, &why);
+	KUNIT_EXPECT_EQ(test, PTR_ERR(got), (long)-ENODEV);
+	KUNIT_EXPECT_EQ(test, why.code, (u32)IOASID_REASON_IOMMU);
+	end_setup(&s);
+}
+
+static struct kunit_case ioasid_domain_cases[] = {
+	KUNIT_CASE(reserved_regions),
+	KUNIT_CASE(filled_or_none),
+	KUNIT_CASE(takes_faults),
+	KUNIT_CASE(enforced_where_it_can_be),
+	KUNIT_CASE(ranges_of_a_group),
+	{}
+};
+
+static struct kunit_suite ioasid_domain_suite = {
+	.name = "ioasid_domain",
+	.test_cases = ioasid_domain_cases,
+};
+kunit_test_suite(ioasid_domain_suite);

@@ -1,0 +1,309 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The address space of a process as a space: who may let a device at it, what it
+ * costs, what is refused and why, and that nothing of it is left. That devices
+ * reach the memory is for the selftests.
+ */
+#include <linux/cred.h>
+#include <linux/kthread.h>
+#include <linux/sched/mm.h>
+#include "test.h"
+
+static const struct itest_device_conf confs[] = {
+	{ .group = 0, .pasid_bits = 8, .pri = true },
+	{ .group = 1, .pasid_bits = 8, .pri = true },
+	{ .group = 2 },
+};
+
+/**
+ * struct mine - a context with a space that is the process'
+ * @it: the context
+ * @fake: the IOMMU
+ * @dev: devices
+ * @id: their ids
+ * @mm: the space
+ */
+struct mine {
+	struct itest *it;
+	struct itest_iommu *fake;
+	struct device *dev[ARRAY_SIZE(confs)];
+	u32 id[ARRAY_SIZE(confs)];
+	u32 mm;
+};
+
+static void new_mine(struct kunit *test, struct mine *m)
+{
+	u32 i;
+
+	itest_memory(test);
+	m->fake = itest_iommu_new(test);
+	for (i = 0; i < ARRAY_SIZE(confs); i++)
+		m->dev[i] = itest_device_new(test, m->fake, &confs[i]);
+	m->it = itest_open(test);
+	for (i = 0; i < ARRAY_SIZE(confs); i++)
+		m->id[i] = itest_know(m->it, m->dev[i]);
+	m->mm = itest_alloc_kind(m->it, IOASID_KIND_MM, 0);
+}
+
+static void end_mine(struct mine *m)
+{
+	u32 i;
+
+	for (i = 0; i < ARRAY_SIZE(confs); i++)
+		sva_remove_device(m->it->ctx, m->dev[i]);
+	KUNIT_EXPECT_EQ(m->it->test, atomic_read(&m->fake->knobs.nr_sva), 0);
+}
+
+static int attach(struct mine *m, u32 i, u32 *pasid, u32 vpasid)
+{
+	*pasid = IOASID_PASID_ANY;
+	return itest_attach(m->it, m->id[i], m->mm, pasid, vpasid, 0);
+}
+
+/* One PASID for all devices; beside a space that is ours, and a RID */
+static void one_pasid_everywhere(struct kunit *test)
+{
+	u32 p, q, other, rid = IOASID_RID, any = IOASID_PASID_ANY;
+	struct ioasid_space_info info = {};
+	struct mine m;
+
+	new_mine(test, &m);
+	KUNIT_ASSERT_EQ(test, attach(&m, 0, &p, 0), 0);
+	KUNIT_ASSERT_EQ(test, attach(&m, 1, &q, 0), 0);
+	KUNIT_EXPECT_EQ(test, p, q);
+	KUNIT_EXPECT_PTR_EQ(test, itest_device_mm(m.dev[0], p), current->mm);
+	KUNIT_EXPECT_PTR_EQ(test, itest_device_mm(m.dev[1], p), current->mm);
+	/* It is the process', not one of the context */
+	KUNIT_EXPECT_EQ(test, itest_info(m.it).nr_pasids, 0U);
+	info.ioasid = m.mm;
+	KUNIT_ASSERT_EQ(test, ITEST_CMD(m.it, IOASID_SPACE_INFO, &info), 0);
+	KUNIT_EXPECT_EQ(test, info.kind, (u32)IOASID_KIND_MM);
+	KUNIT_EXPECT_EQ(test, info.nr_attachments, 2U);
+	KUNIT_EXPECT_EQ(test, info.nr_domains, 0U);
+	other = itest_alloc_space(m.it);
+	KUNIT_EXPECT_EQ(test, itest_attach(m.it, m.id[0], other, &rid, 0, 0), 0);
+	KUNIT_EXPECT_EQ(test, itest_attach(m.it, m.id[0], other, &any, 0, 0), 0);
+	KUNIT_EXPECT_NE(test, any, p);
+	/* Nobody can take it for another space, nor give it back */
+	q = p;
+	ITEST_EXPECT_ERR(m.it, itest_attach(m.it, m.id[1], other, &q, 0, 0),
+			 -EPERM, IOASID_REASON_NO_PASID_ID);
+	ITEST_EXPECT_ERR(m.it, itest_pasid_free(m.it, 1, &p), -ENOENT,
+			 IOASID_REASON_NO_PASID_ID);
+	ITEST_EXPECT_ERR(m.it, itest_free_space(m.it, m.mm), -EBUSY,
+			 IOASID_REASON_IN_USE);
+	KUNIT_EXPECT_EQ(test, itest_detach(m.it, m.id[0], p), 0);
+	KUNIT_EXPECT_NULL(test, itest_device_mm(m.dev[0], p));
+	KUNIT_EXPECT_PTR_EQ(test, itest_device_mm(m.dev[1], p), current->mm);
+	/* A number of one's own, and again: it keeps its PASID */
+	KUNIT_EXPECT_EQ(test, attach(&m, 0, &q, 99), 0);
+	KUNIT_EXPECT_EQ(test, q, p);
+	KUNIT_EXPECT_EQ(test, itest_detach(m.it, m.id[0], p), -ENOENT);
+	KUNIT_EXPECT_EQ(test, itest_detach(m.it, m.id[0], 99), 0);
+	end_mine(&m);
+	KUNIT_EXPECT_EQ(test, itest_free_space(m.it, m.mm), 0);
+}
+
+/* What a mapped space can and this one cannot; what the IOMMU refuses */
+static void refusals(struct kunit *test)
+{
+	static const struct {
+		int err;
+		int want;
+		u32 code;
+	} sva[] = {
+		{ -ENODEV, -ENODEV, IOASID_REASON_NO_SVA },
+		{ -EOPNOTSUPP, -EOPNOTSUPP, IOASID_REASON_NO_SVA },
+		{ -ENOSPC, -ENOSPC, IOASID_REASON_LIMIT },
+		{ -EBUSY, -EBUSY, IOASID_REASON_RESET },
+		{ -EIO, -EIO, IOASID_REASON_IOMMU },
+	};
+	struct ioasid_alloc arg = {
+		.kind = IOASID_KIND_MM, .flags = IOASID_ALLOC_FAULTS,
+	};
+	u32 p, i, other, n;
+	struct mine m;
+
+	new_mine(test, &m);
+	ITEST_EXPECT_ERR(m.it, ITEST_CMD(m.it, IOASID_ALLOC, &arg), -EINVAL,
+			 IOASID_REASON_KIND);
+	ITEST_EXPECT_ERR(m.it, itest_map_one(m.it, m.mm, 0, ITEST_MEM, PAGE_SIZE,
+					     IOASID_MAP_READ), -EINVAL,
+			 IOASID_REASON_KIND);
+	ITEST_EXPECT_ERR(m.it, attach(&m, 2, &p, 0), -EOPNOTSUPP,
+			 IOASID_REASON_NO_PASID);
+	for (i = 0; i < ARRAY_SIZE(sva); i++) {
+		m.fake->knobs.sva_err = sva[i].err;
+		ITEST_EXPECT_ERR(m.it, attach(&m, 0, &p, 0), sva[i].want,
+				 sva[i].code);
+	}
+	m.fake->knobs.sva_err = 0;
+	m.fake->knobs.fail_attach = 1;
+	m.fake->knobs.attach_err = -EIO;
+	ITEST_EXPECT_ERR(m.it, attach(&m, 0, &p, 0), -EIO, IOASID_REASON_IOMMU);
+	KUNIT_EXPECT_EQ(test, atomic_read(&m.fake->knobs.nr_sva), 0);
+	KUNIT_ASSERT_EQ(test, attach(&m, 0, &p, 7), 0);
+	/* Twice; and under a number that is in use */
+	ITEST_EXPECT_ERR(m.it, attach(&m, 0, &n, 7), -EBUSY,
+			 IOASID_REASON_ATTACHED);
+	/* Moved to or from another space: not at once */
+	other = itest_alloc_space(m.it);
+	n = IOASID_PASID_ANY;
+	ITEST_EXPECT_ERR(m.it, itest_attach(m.it, m.id[0], other, &n, 7,
+					    IOASID_ATTACH_REPLACE), -EOPNOTSUPP,
+			 IOASID_REASON_KIND);
+	KUNIT_EXPECT_PTR_EQ(test, itest_device_mm(m.dev[0], p), current->mm);
+	KUNIT_EXPECT_EQ(test, itest_info(m.it).nr_pasids, 0U);
+	end_mine(&m);
+}
+
+/**
+ * struct stranger - somebody else with the same open file
+ * @m: what he has got hold of
+ * @mm: his own memory
+ * @rc: what he was told
+ * @code: and why
+ * @done: he has ended
+ */
+struct stranger {
+	struct mine *m;
+	struct mm_struct *mm;
+	int rc;
+	u32 code;
+	struct completion done;
+};
+
+static int strange(void *data)
+{
+	struct stranger *s = data;
+	struct ioasid_attach_params params = {
+		.ioasid = s->m->mm, .owner = "test", .unsafe_interrupts = true,
+	};
+	struct ioasid_explain why;
+
+	kthread_use_mm(s->mm);
+	ioasid_explain_init(&why);
+	s->rc = PTR_ERR_OR_ZERO(sva_register_device_to_pasid(s->m->it->ctx,
+							     IOASID_PASID_ANY,
+							     s->m->dev[0],
+							     &params, &why));
+	s->code = why.code;
+	kthread_unuse_mm(s->mm);
+	complete(&s->done);
+	return 0;
+}
+
+static void strange_try(struct kunit *test, struct stranger *s)
+{
+	struct task_struct *t;
+
+	init_completion(&s->done);
+	t = kthread_run(strange, s, "ioasid-test");
+	KUNIT_ASSERT_FALSE(test, IS_ERR(t));
+	wait_for_completion(&s->done);
+}
+
+/* The file is no key to the memory of who has made the space */
+static void only_the_process_itself(struct kunit *test)
+{
+	struct stranger s = {};
+	struct mine m;
+
+	new_mine(test, &m);
+	s.m = &m;
+	s.mm = mm_alloc();
+	KUNIT_ASSERT_NOT_NULL(test, s.mm);
+	strange_try(test, &s);
+	KUNIT_EXPECT_EQ(test, s.rc, -EPERM);
+	KUNIT_EXPECT_EQ(test, s.code, (u32)IOASID_REASON_OWNER);
+	KUNIT_EXPECT_EQ(test, atomic_read(&m.fake->knobs.nr_sva), 0);
+	mmput(s.mm);
+	/* A thread of the same memory is the process */
+	s.mm = current->mm;
+	strange_try(test, &s);
+	KUNIT_EXPECT_EQ(test, s.rc, 0);
+	end_mine(&m);
+}
+
+/* The space keeps the mm_struct, for the PASID, and nothing of its memory */
+static void holds_no_memory(struct kunit *test)
+{
+	int users, count;
+	struct mine m;
+	u32 p;
+
+	new_mine(test, &m);
+	users = atomic_read(&current->mm->mm_users);
+	count = atomic_read(&current->mm->mm_count);
+	KUNIT_ASSERT_EQ(test, attach(&m, 0, &p, 0), 0);
+	KUNIT_EXPECT_EQ(test, atomic_read(&current->mm->mm_users), users);
+	KUNIT_EXPECT_EQ(test, itest_info(m.it).pinned, 0ULL);
+	end_mine(&m);
+	KUNIT_EXPECT_EQ(test, itest_free_space(m.it, m.mm), 0);
+	rcu_barrier();
+	KUNIT_EXPECT_EQ(test, atomic_read(&current->mm->mm_count), count - 1);
+}
+
+/* Its PASID counts once, for the user who has bound it, until the space goes */
+static void counts_once(struct kunit *test)
+{
+	u32 *got = kunit_kcalloc(test, 1024, sizeof(*got), GFP_KERNEL), i, p;
+	static const struct itest_device_conf wide = {
+		.group = 3, .pasid_bits = 16,
+	};
+	struct itest *it[4];
+	struct device *dev;
+	const struct cred *old;
+	struct cred *cred;
+	struct mine m;
+	u32 id[4];
+
+	KUNIT_ASSERT_NOT_NULL(test, got);
+	new_mine(test, &m);
+	dev = itest_device_new(test, m.fake, &wide);
+	cred = prepare_creds();
+	KUNIT_ASSERT_NOT_NULL(test, cred);
+	cred->uid = KUIDT_INIT(4321);
+	old = override_creds(cred);
+	/* Three contexts full, the fourth but for one; none that is narrow is taken */
+	for (i = 0; i < 4; i++) {
+		it[i] = itest_open(test);
+		id[i] = itest_know(it[i], dev);
+		KUNIT_ASSERT_EQ(test, itest_pasid_alloc(it[i], id[i], 1024 - i / 3,
+							256, 0, got), 0);
+	}
+	KUNIT_EXPECT_EQ(test, attach(&m, 0, &p, 0), 0);
+	KUNIT_EXPECT_EQ(test, itest_detach(m.it, m.id[0], p), 0);
+	KUNIT_EXPECT_EQ(test, attach(&m, 1, &p, 0), 0);
+	ITEST_EXPECT_ERR(it[3], itest_pasid_alloc(it[3], id[3], 1, 256, 0, got),
+			 -EDQUOT, IOASID_REASON_LIMIT);
+	end_mine(&m);
+	KUNIT_EXPECT_EQ(test, itest_free_space(m.it, m.mm), 0);
+	rcu_barrier();
+	KUNIT_EXPECT_EQ(test, itest_pasid_alloc(it[3], id[3], 1, 256, 0, got),
+			0);
+	/* And now there is none for it */
+	m.id[0] = itest_know(m.it, m.dev[0]);
+	m.mm = itest_alloc_kind(m.it, IOASID_KIND_MM, 0);
+	ITEST_EXPECT_ERR(m.it, attach(&m, 0, &p, 0), -EDQUOT,
+			 IOASID_REASON_LIMIT);
+	itest_restore_cred(old);
+	sva_remove_device(m.it->ctx, m.dev[0]);
+	for (i = 0; i < 4; i++)
+		sva_remove_device(it[i]->ctx, dev);
+}
+
+static struct kunit_case ioasid_mm_cases[] = {
+	KUNIT_CASE(one_pasid_everywhere),
+	KUNIT_CASE(refusals),
+	KUNIT_CASE(only_the_process_itself),
+	KUNIT_CASE(holds_no_memory),
+	KUNIT_CASE(counts_once),
+	{}
+};
+
+static struct kunit_suite ioasid_mm_suite = {
+	.name = "ioasid_mm",
+	.test_cases = ioasid_mm_cases,
+};
+kunit_test_suite(ioasid_mm_suite);
