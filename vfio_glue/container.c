@@ -95,6 +95,30 @@ ioasid_vfio_find_device(struct ioasid_vfio_container *container,
 	return found;
 }
 
+/**
+ * ioasid_vfio_is_ours() - is a device open in a container of this backend?
+ * @vdev: the device; an open file keeps it open
+ *
+ * Return: true if it is.
+ */
+bool ioasid_vfio_is_ours(const struct vfio_device *vdev)
+{
+	struct ioasid_vfio_container *container;
+	bool found = false;
+	unsigned long id;
+
+	xa_for_each(&ioasid_vfio_containers, id, container) {
+		container = ioasid_vfio_container_get((void *)id);
+		if (!container)
+			continue;
+		found = ioasid_vfio_find_device(container, vdev);
+		ioasid_vfio_container_put(container);
+		if (found)
+			break;
+	}
+	return found;
+}
+
 static void *ioasid_vfio_open(unsigned long arg)
 {
 	struct ioasid_vfio_container *container;
@@ -234,11 +258,16 @@ static const struct ioasid_vfio_backend ioasid_vfio_backend = {
 
 static int __init ioasid_vfio_module_init(void)
 {
-	return vfio_register_iommu_driver(&ioasid_vfio_backend.ops);
+	int rc = vfio_register_iommu_driver(&ioasid_vfio_backend.ops);
+
+	if (!rc)
+		ioasid_register_resolver(&ioasid_vfio_resolver);
+	return rc;
 }
 
 static void __exit ioasid_vfio_module_exit(void)
 {
+	ioasid_unregister_resolver(&ioasid_vfio_resolver);
 	vfio_unregister_iommu_driver(&ioasid_vfio_backend.ops);
 	WARN_ON(!xa_empty(&ioasid_vfio_containers));
 	xa_destroy(&ioasid_vfio_containers);

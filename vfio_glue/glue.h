@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What container.c and attach.c know of each other.
+ * What container.c, attach.c and resolve.c know of each other.
  *
  * Locks, outermost first:
  *   VFIO's group and container locks
@@ -57,6 +57,10 @@ void ioasid_vfio_container_put(struct ioasid_vfio_container *container);
 struct ioasid_vfio_device *
 ioasid_vfio_find_device(struct ioasid_vfio_container *container,
 			const struct vfio_device *vdev);
+bool ioasid_vfio_is_ours(const struct vfio_device *vdev);
+
+/* resolve.c */
+extern struct ioasid_resolver ioasid_vfio_resolver;
 
 /* attach.c */
 long ioasid_vfio_attach(void *iommu_data, unsigned long arg);

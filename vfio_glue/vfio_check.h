@@ -43,6 +43,7 @@
 	CHECK(vfio_iommu_driver_ops, group_iommu_domain)		\
 	CHECK(vfio_device_file, device)					\
 	CHECK(vfio_device_file, group)					\
+	CHECK(vfio_device_file, access_granted)				\
 	CHECK_ENUM(VFIO_IOMMU)						\
 	CHECK_ENUM(VFIO_EMULATED_IOMMU)					\
 	CHECK_ENUM(VFIO_NO_IOMMU)

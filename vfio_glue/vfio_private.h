@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What a VFIO container backend needs of VFIO and no public header has. In a
+ * What a VFIO container backend, and who looks at a device file, needs of VFIO and
+ * no public header has. In a
  * kernel tree the real header is used; out of it the build compares what is
  * declared here with the type information (BTF) of the kernel's vfio.ko, see
  * check.sh. Nothing else may be taken from VFIO's insides.
@@ -74,10 +75,12 @@ struct vfio_iommu_driver_ops {
  * struct vfio_device_file - the head of what a device fd's private_data is
  * @device: the device
  * @group: the group that it was opened through; NULL for a device node
+ * @access_granted: the device is open, and this file may be used
  */
 struct vfio_device_file {
 	struct vfio_device *device;
 	struct vfio_group *group;
+	u8 access_granted;
 };
 
 int vfio_register_iommu_driver(const struct vfio_iommu_driver_ops *ops);

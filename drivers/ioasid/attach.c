@@ -51,6 +51,7 @@ struct ioasid_group *ioasid_group_get(struct iommu_group *group)
 	g->users = 1;
 	g->group = group;
 	mutex_init(&g->lock);
+	INIT_LIST_HEAD(&g->devices);
 	xa_init_flags(&g->table, XA_FLAGS_ACCOUNT);
 	list_add(&g->link, &ioasid_groups);
 unlock:

@@ -78,11 +78,12 @@ void ioasid_ctx_put(struct ioasid_ctx *ctx)
  * ioasid_ctx_close() - the file is gone
  * @ctx: the context
  *
- * Memory that no attached device can reach is unpinned at once; the rest goes
- * with the last device.
+ * Devices that are known by a file are detached. Memory that no attached device
+ * can reach is unpinned at once; the rest goes with the last device.
  */
 void ioasid_ctx_close(struct ioasid_ctx *ctx)
 {
+	ioasid_held_close(ctx);
 	ioasid_ctx_free_spaces(ctx);
 	ioasid_ctx_put(ctx);
 }
@@ -257,6 +258,8 @@ int ioasid_cmd_get_info(struct ioasid_command *cmd)
 		info->caps |= IOASID_CAP_MM;
 	if (IS_ENABLED(CONFIG_IOMMU_IOPF))
 		info->caps |= IOASID_CAP_FAULT | IOASID_CAP_POLICY;
+	if (ioasid_resolver_exists())
+		info->caps |= IOASID_CAP_DEVICE_FD;
 	info->max_vector = IOASID_MAX_VECTOR;
 	info->page_size = PAGE_SIZE;
 	info->nr_mappings = 0;

@@ -5,6 +5,7 @@
  * -> IOMMU core; nothing here may be used by a glue module.
  *
  * Locks, outermost first:
+ *   ioasid_claim.lock     a glue's: opening, closing and resetting a device
  *   ioasid_ctx.lock       devices of a context and their attachments
  *   ioasid_group.lock     attachments of one IOMMU group, over all contexts
  *   ioasid_space.rwsem    read: map, unmap; write: domains and usable ranges
@@ -262,7 +263,8 @@ struct ioasid_space {
  * @link: in the list of all
  * @users: devices known, in whatever context
  * @group: IOMMU group; referenced
- * @lock: @table, and the links of its attachments
+ * @lock: @devices, @table, and the links of its attachments
+ * @devices: struct ioasid_device, in whatever context
  * @table: PASID or IOASID_RID -> struct ioasid_attachment
  */
 struct ioasid_group {
@@ -270,6 +272,7 @@ struct ioasid_group {
 	u32 users;
 	struct iommu_group *group;
 	struct mutex lock;
+	struct list_head devices;
 	struct xarray table;
 };
 
@@ -305,11 +308,28 @@ struct ioasid_attachment {
 };
 
 /**
+ * struct ioasid_hold - a file by which a device is known
+ * @file: referenced, or NULL: a glue makes it known
+ * @resolver: whose file it is; its module is referenced
+ * @claim: what the resolver said
+ * @stay: the device stays known when it is attached to nothing
+ */
+struct ioasid_hold {
+	struct file *file;
+	struct ioasid_resolver *resolver;
+	struct ioasid_claim claim;
+	bool stay;
+};
+
+/**
  * struct ioasid_device - a device known to a context
  * @node: in ioasid_ctx.device_list
+ * @group_node: in ioasid_group.devices
  * @ctx: the context
  * @id: dev_id
- * @dev: the device; the glue keeps it alive until sva_remove_device()
+ * @dev: the device; the glue keeps it alive until sva_remove_device(), or the
+ *	file in @hold does
+ * @hold: the file by which it is known
  * @group: its group
  * @links: PASID as the user knows it, or IOASID_RID -> struct ioasid_link
  * @nr_iopf: links that need page requests
@@ -319,9 +339,11 @@ struct ioasid_attachment {
  */
 struct ioasid_device {
 	struct list_head node;
+	struct list_head group_node;
 	struct ioasid_ctx *ctx;
 	u32 id;
 	struct device *dev;
+	struct ioasid_hold hold;
 	struct ioasid_group *group;
 	struct xarray links;
 	u32 nr_iopf;
@@ -569,9 +591,31 @@ void ioasid_link_detach(struct ioasid_link *link);
 /* device.c */
 struct ioasid_device *ioasid_device_by_id(struct ioasid_ctx *ctx, u32 id,
 					  struct ioasid_explain *why);
+int ioasid_device_add(struct ioasid_ctx *ctx, struct device *dev,
+		      const struct ioasid_attach_params *params,
+		      const struct ioasid_hold *hold, u32 *dev_id,
+		      struct ioasid_explain *why);
+struct ioasid_attachment *
+ioasid_device_register(struct ioasid_ctx *ctx, u32 pasid, struct device *dev,
+		       const struct ioasid_attach_params *params, bool replace,
+		       const struct ioasid_hold *hold,
+		       struct ioasid_explain *why);
+int ioasid_device_unregister(struct ioasid_ctx *ctx, u32 pasid,
+			     struct device *dev, struct ioasid_explain *why);
+bool ioasid_device_held(struct ioasid_ctx *ctx, struct ioasid_hold *hold);
+int ioasid_device_forget(struct ioasid_ctx *ctx, struct device *dev,
+			 struct ioasid_explain *why);
 int ioasid_cmd_device_attach(struct ioasid_command *cmd);
 int ioasid_cmd_device_detach(struct ioasid_command *cmd);
 void ioasid_device_show(struct seq_file *m, struct ioasid_ctx *ctx);
+
+/* device_fd.c */
+bool ioasid_resolver_exists(void);
+void ioasid_hold_copy(struct ioasid_hold *to, const struct ioasid_hold *from);
+void ioasid_hold_put(struct ioasid_hold *hold);
+int ioasid_attach_by_fd(struct ioasid_command *cmd);
+int ioasid_detach_by_fd(struct ioasid_command *cmd);
+void ioasid_held_close(struct ioasid_ctx *ctx);
 
 /* device_info.c */
 int ioasid_cmd_device_info(struct ioasid_command *cmd);

@@ -90,10 +90,11 @@ static const struct ioasid_op ioasid_ops[] = {
 	OP(IOASID_OPTION, ioasid_cmd_option, struct ioasid_option, value,
 	   IOASID_OPTION_SET, true),
 	OP(IOASID_DEVICE_ATTACH, ioasid_cmd_device_attach,
-	   struct ioasid_device_attach, vpasid, IOASID_ATTACH_REPLACE,
-	   true),
+	   struct ioasid_device_attach, vpasid, IOASID_ATTACH_REPLACE |
+	   IOASID_ATTACH_FD | IOASID_ATTACH_KNOW, true),
 	OP(IOASID_DEVICE_DETACH, ioasid_cmd_device_detach,
-	   struct ioasid_device_detach, pasid, 0, false),
+	   struct ioasid_device_detach, pasid, IOASID_DETACH_FD |
+	   IOASID_DETACH_FORGET, false),
 	OP(IOASID_DIRTY_SET, ioasid_cmd_dirty_set, struct ioasid_dirty_set,
 	   __reserved, IOASID_DIRTY_ENABLE, false),
 	OP(IOASID_DIRTY_GET, ioasid_cmd_dirty_get, struct ioasid_dirty_get,

@@ -12,15 +12,24 @@
  * detaches whatever is still attached, and must have returned before the
  * owner gives up the device's IOMMU group. The reference on the context, not
  * the user's fd, keeps the DMA of attached devices alive.
+ *
+ * A framework whose devices are files needs less: with a struct ioasid_resolver
+ * the core finds the device behind a file that the user gives to
+ * IOASID_DEVICE_ATTACH, and keeps that file open as long as the device is
+ * attached. The glue has nothing to undo then.
  */
 #ifndef _LINUX_IOASID_H
 #define _LINUX_IOASID_H
 
 #include <linux/device.h>
+#include <linux/list.h>
 #include <linux/types.h>
 #include <uapi/linux/ioasid.h>
 
+struct file;
 struct ioasid_ctx;
+struct module;
+struct mutex;
 struct ioasid_attachment;
 
 /**
@@ -112,5 +121,47 @@ int sva_replace_device_pasid(struct ioasid_ctx *sva, u32 pasid,
 int sva_unregister_device_from_pasid(struct ioasid_ctx *sva, u32 pasid,
 				     struct device *dev,
 				     struct ioasid_explain *why);
+
+/**
+ * struct ioasid_claim - what an open file says of a device
+ * @dev: the device
+ * @lock: serialises opening, closing and resetting the device; or NULL. The core
+ *	takes it before any lock of its own, and holds it while it attaches and
+ *	detaches
+ * @rid_taken: its owner has attached its RID, and goes on using it
+ * @unsafe_interrupts: as in struct ioasid_attach_params
+ *
+ * All of it stays true while the file is open: the device and its driver are
+ * there, the device is open, the owner owns the DMA of its group.
+ */
+struct ioasid_claim {
+	struct device *dev;
+	struct mutex *lock;
+	bool rid_taken;
+	bool unsafe_interrupts;
+};
+
+/**
+ * struct ioasid_resolver - finds the device behind a file of a framework
+ * @owner: name of the framework that owns the devices, at most 15 characters
+ * @module: cannot be unloaded while a device is known by one of its files
+ * @resolve: looks at @file and fills in @claim. Returns 0; -ENOTTY for a file of
+ *	another framework: the next resolver is asked; or another error, with the
+ *	reason in @why, for a file of its own that names no device, or proves no
+ *	right to use it. Called with a lock of the core held, and must not call it
+ * @link: the core's
+ *
+ * Whoever has such a file controls the device: the core asks for nothing else.
+ */
+struct ioasid_resolver {
+	const char *owner;
+	struct module *module;
+	int (*resolve)(struct file *file, struct ioasid_claim *claim,
+		       struct ioasid_explain *why);
+	struct list_head link;
+};
+
+void ioasid_register_resolver(struct ioasid_resolver *resolver);
+void ioasid_unregister_resolver(struct ioasid_resolver *resolver);
 
 #endif /* _LINUX_IOASID_H */

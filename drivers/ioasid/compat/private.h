@@ -22,6 +22,9 @@ void iommu_detach_group_handle(struct iommu_domain *domain,
 int iommu_replace_group_handle(struct iommu_group *group,
 			       struct iommu_domain *new_domain,
 			       struct iommu_attach_handle *handle);
+struct iommu_attach_handle *iommu_attach_handle_get(struct iommu_group *group,
+						    ioasid_t pasid,
+						    unsigned int type);
 int iommu_replace_device_pasid(struct iommu_domain *domain, struct device *dev,
 			       ioasid_t pasid,
 			       struct iommu_attach_handle *handle);

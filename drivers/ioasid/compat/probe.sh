@@ -114,7 +114,7 @@ fi
 # differ, the compiler finds conflicting types.
 check_private()
 {
-	funcs=$(sed -n 's/^.*\(iommu_[a-z_]*_handle\)(.*$/\1/p' "$here/private.h")
+	funcs=$(sed -n 's/^.*\(iommu_[a-z_]*_handle[a-z_]*\)(.*$/\1/p' "$here/private.h")
 	funcs="$funcs $(exported | sed 's/.*SYMBOL_//')"
 	vmlinux=$(btf_vmlinux "$objtree" "$release")
 	if [ -z "$vmlinux" ] || ! command -v pfunct > /dev/null; then

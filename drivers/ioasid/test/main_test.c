@@ -136,7 +136,7 @@ static void published_sizes(struct kunit *test)
 		sizeof(struct ioasid_reserve), sizeof(struct ioasid_translate),
 		sizeof(struct ioasid_option),
 		offsetofend(struct ioasid_device_attach, vpasid),
-		sizeof(struct ioasid_device_detach),
+		offsetofend(struct ioasid_device_detach, pasid),
 		sizeof(struct ioasid_dirty_set), sizeof(struct ioasid_dirty_get),
 		sizeof(struct ioasid_pasid_alloc),
 		sizeof(struct ioasid_pasid_free),

@@ -192,6 +192,7 @@ struct ioasid_extack {
 #define IOASID_CAP_FAULT	(1ULL << 6)	/* page requests can be answered */
 #define IOASID_CAP_POLICY	(1ULL << 7)	/* a space has a policy for page requests */
 #define IOASID_CAP_REFUSED	(1ULL << 8)	/* refused DMA is told, of some devices */
+#define IOASID_CAP_DEVICE_FD	(1ULL << 9)	/* a device can be named by its file */
 
 enum ioasid_account_mode {
 	IOASID_ACCOUNT_USER = 0,
@@ -598,28 +599,40 @@ struct ioasid_option {
 	__aligned_u64 value;
 };
 
-/* struct ioasid_device_attach.flags, struct vfio_device_attach.flags */
+/* struct ioasid_device_attach.flags; the first also of struct vfio_device_attach */
 #define IOASID_ATTACH_REPLACE	(1U << 0)	/* leave the present space for @ioasid */
+#define IOASID_ATTACH_FD	(1U << 1)	/* @device_fd names the device */
+#define IOASID_ATTACH_KNOW	(1U << 8)	/* only make the device known */
 
 /**
  * struct ioasid_device_attach - IOASID_DEVICE_ATTACH: give a device a space
  * @size: sizeof(struct ioasid_device_attach)
- * @flags: IOASID_ATTACH_REPLACE
+ * @flags: IOASID_ATTACH_REPLACE; IOASID_ATTACH_FD; with that and without a
+ *	space and a PASID, IOASID_ATTACH_KNOW
  * @extack: 0, or the address of a struct ioasid_extack
- * @dev_id: a device that a glue has made known to this context
+ * @dev_id: a device that is known to this context; out with IOASID_ATTACH_FD
  * @ioasid: the space
  * @pasid: IOASID_RID, a PASID that this context has allocated, or
  *	IOASID_PASID_ANY; out: the PASID
  * @vpasid: 0, or the number by which the user wants to know the PASID of this
  *	device from now on: DEVICE_DETACH and every record name it
  * @nr_devices: 0, or how many devices @devices names, at most IOASID_MAX_DEVICES
- * @__reserved: 0
+ * @device_fd: with IOASID_ATTACH_FD, an open device of VFIO that the caller may
+ *	use (one of a device node must be bound to an iommufd), else 0
  * @devices: with @nr_devices: address of an array of __u32, the devices in the
  *	place of @dev_id, which is 0 then
+ * @cookie: with IOASID_ATTACH_FD, any number; DEVICE_INFO gives it back
  *
  * Several devices, behind whatever IOMMUs, are attached with the same PASID, all
  * or none; the extack says which one was refused. They cannot be replaced
  * together.
+ *
+ * By IOASID_ATTACH_FD the device becomes known to this context, and its file
+ * stays open here, whoever closes it elsewhere, until the device is detached
+ * from all, or the context is closed: that detaches it. With IOASID_ATTACH_KNOW
+ * it stays until DEVICE_DETACH with IOASID_DETACH_FORGET. Of a device that the
+ * context knows by its container (VFIO_DEVICE_ATTACH) no file is kept: it is the
+ * same as naming it by @dev_id. A device is known to one context at a time.
  *
  * A device can be attached with its RID and with many PASIDs at once. A space
  * of kind IOASID_KIND_MM wants IOASID_PASID_ANY: the PASID is that of the
@@ -639,7 +652,11 @@ struct ioasid_option {
  * that the IOMMU cannot address; EADDRINUSE for a mapping that the device
  * reserves; EDQUOT and ENOSPC without a PASID; ENODEV without page requests or
  * SVA where they are needed; E2BIG for too many devices; EFAULT for an array
- * that cannot be read; ENOMEM; EINTR when killed; what the IOMMU driver says.
+ * that cannot be read; ENOMEM; EINTR when killed; what the IOMMU driver says. With IOASID_ATTACH_FD also EBADF if @device_fd is not open; EINVAL if it
+ * is something else, or a flag does not go with it; EPERM for a device that
+ * is not bound yet, or whose interrupts are not isolated; ENODEV without an
+ * IOMMU; EBUSY where the owner (VFIO type1, iommufd) uses the RID or the PASID
+ * itself, or another context knows the device.
  */
 struct ioasid_device_attach {
 	__u32 size;
@@ -650,20 +667,31 @@ struct ioasid_device_attach {
 	__u32 pasid;
 	__u32 vpasid;
 	__u32 nr_devices;
-	__u32 __reserved;
+	__s32 device_fd;
 	__aligned_u64 devices;
+	__aligned_u64 cookie;
 };
+
+/* struct ioasid_device_detach.flags */
+#define IOASID_DETACH_FD	(1U << 1)	/* @device_fd names the device */
+#define IOASID_DETACH_FORGET	(1U << 8)	/* detach it from all, and forget it */
 
 /**
  * struct ioasid_device_detach - IOASID_DEVICE_DETACH: take a device's space away
  * @size: sizeof(struct ioasid_device_detach)
- * @flags: 0
+ * @flags: IOASID_DETACH_FD, IOASID_DETACH_FORGET
  * @extack: 0, or the address of a struct ioasid_extack
- * @dev_id: the device
- * @pasid: IOASID_RID, or the number by which the user knows the PASID
+ * @dev_id: the device; 0 with IOASID_DETACH_FD
+ * @pasid: IOASID_RID, or the number by which the user knows the PASID; 0 with
+ *	IOASID_DETACH_FORGET
+ * @device_fd: with IOASID_DETACH_FD, an open file of the device, else 0
+ * @__reserved: 0
  *
  * Its DMA is blocked once the last device of its group has been detached: the
- * devices of a group share their page table.
+ * devices of a group share their page table. A device that became known by
+ * IOASID_ATTACH_FD, and not by IOASID_ATTACH_KNOW, is forgotten when it is
+ * attached to nothing any more. IOASID_DETACH_FORGET: EBUSY for a device that
+ * its container has made known: it stays until it is closed.
  */
 struct ioasid_device_detach {
 	__u32 size;
@@ -671,6 +699,8 @@ struct ioasid_device_detach {
 	__aligned_u64 extack;
 	__u32 dev_id;
 	__u32 pasid;
+	__s32 device_fd;
+	__u32 __reserved;
 };
 
 /**
@@ -769,8 +799,8 @@ struct ioasid_dirty_get {
 	__aligned_u64 bitmap;
 };
 
-/* struct vfio_device_attach.flags, besides IOASID_ATTACH_* */
-#define VFIO_DEVICE_ATTACH_KNOW	(1U << 8)	/* only make the device known */
+/* struct vfio_device_attach.flags, besides IOASID_ATTACH_REPLACE */
+#define VFIO_DEVICE_ATTACH_KNOW	IOASID_ATTACH_KNOW
 
 /**
  * struct vfio_device_attach - VFIO_DEVICE_ATTACH: on a container, attach an open device

@@ -92,14 +92,20 @@ COMMAND(translate, IOASID_TRANSLATE, .known_flags = IOASID_TRANSLATE_PHYS, .writ
 	.space_ids = { FIELD(ioasid_translate, ioasid) });
 COMMAND(option, IOASID_OPTION, .known_flags = IOASID_OPTION_SET, .writes_back = true,
 	.reserved = { FIELD(ioasid_option, __reserved) });
-COMMAND(device_attach, IOASID_DEVICE_ATTACH, .known_flags = IOASID_ATTACH_REPLACE,
-	.writes_back = true,
+/* What names a device by its file is refused as long as no flag says so */
+COMMAND(device_attach, IOASID_DEVICE_ATTACH, .writes_back = true,
+	.known_flags = IOASID_ATTACH_REPLACE | IOASID_ATTACH_FD | IOASID_ATTACH_KNOW,
 	.first_size = offsetof(struct ioasid_device_attach, nr_devices),
-	.reserved = { FIELD(ioasid_device_attach, __reserved),
-		      FIELD(ioasid_device_attach, devices) },
+	.reserved = { FIELD(ioasid_device_attach, device_fd),
+		      FIELD(ioasid_device_attach, devices),
+		      FIELD(ioasid_device_attach, cookie) },
 	.space_ids = { FIELD(ioasid_device_attach, ioasid) },
 	.device_id = FIELD(ioasid_device_attach, dev_id));
 COMMAND(device_detach, IOASID_DEVICE_DETACH,
+	.known_flags = IOASID_DETACH_FD | IOASID_DETACH_FORGET,
+	.first_size = offsetof(struct ioasid_device_detach, device_fd),
+	.reserved = { FIELD(ioasid_device_detach, device_fd),
+		      FIELD(ioasid_device_detach, __reserved) },
 	.device_id = FIELD(ioasid_device_detach, dev_id));
 COMMAND(dirty_set, IOASID_DIRTY_SET, .known_flags = IOASID_DIRTY_ENABLE,
 	.reserved = { FIELD(ioasid_dirty_set, __reserved) });

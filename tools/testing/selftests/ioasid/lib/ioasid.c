@@ -447,6 +447,54 @@ int t_detach_pasid(int fd, u32 dev_id, u32 pasid)
 	return t_cmd(fd, IOASID_DEVICE_DETACH, &cmd);
 }
 
+int t_attach_fd(int fd, int device, u32 ioasid, u32 *pasid, u32 vpasid, u32 flags, u32 *dev_id)
+{
+	struct ioasid_device_attach cmd = {
+		.size = sizeof(cmd), .flags = flags | IOASID_ATTACH_FD, .ioasid = ioasid,
+		.pasid = *pasid, .vpasid = vpasid, .device_fd = device, .cookie = device,
+	};
+	int ret = t_cmd(fd, IOASID_DEVICE_ATTACH, &cmd);
+
+	if (ret)
+		return ret;
+	*pasid = cmd.pasid;
+	if (dev_id)
+		*dev_id = cmd.dev_id;
+	return 0;
+}
+
+int t_know_fd(int fd, int device, u32 *dev_id)
+{
+	u32 rid = IOASID_RID;
+
+	return t_attach_fd(fd, device, 0, &rid, 0, IOASID_ATTACH_KNOW, dev_id);
+}
+
+static int detach(int fd, u32 flags, u32 dev_id, int device, u32 pasid)
+{
+	struct ioasid_device_detach cmd = {
+		.size = sizeof(cmd), .flags = flags, .dev_id = dev_id, .device_fd = device,
+		.pasid = pasid,
+	};
+
+	return t_cmd(fd, IOASID_DEVICE_DETACH, &cmd);
+}
+
+int t_detach_fd(int fd, int device, u32 pasid)
+{
+	return detach(fd, IOASID_DETACH_FD, 0, device, pasid);
+}
+
+int t_forget_fd(int fd, int device)
+{
+	return detach(fd, IOASID_DETACH_FD | IOASID_DETACH_FORGET, 0, device, 0);
+}
+
+int t_forget(int fd, u32 dev_id)
+{
+	return detach(fd, IOASID_DETACH_FORGET, dev_id, 0, 0);
+}
+
 int t_alloc_mm(int fd, u32 *ioasid)
 {
 	struct ioasid_alloc cmd = { .size = sizeof(cmd), .kind = IOASID_KIND_MM };

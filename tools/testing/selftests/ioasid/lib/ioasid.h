@@ -74,6 +74,13 @@ int t_attach_pasid(int fd, u32 dev_id, u32 ioasid, u32 *pasid, u32 vpasid, u32 f
 /* The same for several devices: all of them or none */
 int t_attach_many(int fd, const u32 *dev_ids, u32 nr, u32 ioasid, u32 *pasid, u32 vpasid);
 int t_detach_pasid(int fd, u32 dev_id, u32 pasid);
+/* The same by an open device; *@dev_id is its id, @dev_id may be NULL */
+int t_attach_fd(int fd, int device, u32 ioasid, u32 *pasid, u32 vpasid, u32 flags, u32 *dev_id);
+/* Only makes it known, until t_forget() or t_forget_fd() */
+int t_know_fd(int fd, int device, u32 *dev_id);
+int t_detach_fd(int fd, int device, u32 pasid);
+int t_forget_fd(int fd, int device);
+int t_forget(int fd, u32 dev_id);
 int t_alloc_mm(int fd, u32 *ioasid);
 /* Is @ret what Linux 6.12 says, whose x86 code lets no device at a process' memory? */
 bool t_mm_refused(int ret);

@@ -94,7 +94,7 @@ const char *t_sim_find(enum t_pci_kind kind, int nth)
 
 void t_sim_allow(bool allow)
 {
-	static const char *const modules[] = { "ioasid_vfio", "vfio_iommu_type1" };
+	static const char *const modules[] = { "ioasid_vfio", "vfio_iommu_type1", "iommufd" };
 	char path[PATH_MAX];
 	size_t i;
 

@@ -2,8 +2,10 @@
 /*
  * VFIO through its container interface. See vfio.h.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -65,7 +67,7 @@ static int map_bar(struct t_vfio *v)
 	return 0;
 }
 
-static int open_device(struct t_vfio *v)
+static int find_regions(struct t_vfio *v)
 {
 	struct vfio_region_info config = {
 		.argsz = sizeof(config),
@@ -73,14 +75,67 @@ static int open_device(struct t_vfio *v)
 	};
 	int ret;
 
-	v->device = ioctl(v->group, VFIO_GROUP_GET_DEVICE_FD, v->addr);
-	if (v->device < 0)
-		return fail("VFIO_GROUP_GET_DEVICE_FD");
 	if (ioctl(v->device, VFIO_DEVICE_GET_REGION_INFO, &config))
 		return fail("VFIO_DEVICE_GET_REGION_INFO of what is read");
 	v->config = config.offset;
 	ret = map_bar(v);
 	return ret ? ret : t_vfio_bus_master(v, true);
+}
+
+static int open_device(struct t_vfio *v)
+{
+	v->device = ioctl(v->group, VFIO_GROUP_GET_DEVICE_FD, v->addr);
+	return v->device < 0 ? fail("VFIO_GROUP_GET_DEVICE_FD") : find_regions(v);
+}
+
+/* Where its device node is, as a number; -1 on a kernel without */
+static int node_number(const struct t_vfio *v)
+{
+	struct dirent *entry;
+	char path[PATH_MAX];
+	int nr = -1;
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "/sys/bus/%s/devices/%s/vfio-dev",
+		 v->sim ? "platform" : "pci", v->addr);
+	dir = opendir(path);
+	while (dir && nr < 0 && (entry = readdir(dir)))
+		sscanf(entry->d_name, "vfio%d", &nr);
+	if (dir)
+		closedir(dir);
+	return nr;
+}
+
+int t_vfio_open_node(const struct t_vfio *v)
+{
+	char path[64];
+	int fd;
+
+	snprintf(path, sizeof(path), "/dev/vfio/devices/vfio%d", node_number(v));
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+/* In the place of a container there is an iommufd, in which nothing is made */
+static int open_bound(struct t_vfio *v, int iommufd)
+{
+	struct vfio_device_bind_iommufd bind = { .argsz = sizeof(bind), .iommufd = iommufd };
+	int ret;
+
+	v->container = iommufd;
+	if (iommufd < 0)
+		return -EOPNOTSUPP;
+	t_vfio_step = "binding to VFIO";
+	ret = t_device_to_vfio(v->addr);
+	if (ret)
+		return ret;
+	t_vfio_step = "opening the device node";
+	v->device = t_vfio_open_node(v);
+	if (v->device < 0)
+		return access("/dev/vfio/devices", F_OK) ? -EOPNOTSUPP : v->device;
+	if (ioctl(v->device, VFIO_DEVICE_BIND_IOMMUFD, &bind))
+		return fail("VFIO_DEVICE_BIND_IOMMUFD");
+	return find_regions(v);
 }
 
 static void clear(struct t_vfio *v, const char *addr)
@@ -105,6 +160,8 @@ int t_vfio_open(struct t_vfio *v, const char *addr, unsigned long iommu)
 	int ret;
 
 	clear(v, addr);
+	if (iommu == T_VFIO_NODE)
+		return finish(v, open_bound(v, open("/dev/iommu", O_RDWR | O_CLOEXEC)));
 	v->container = open("/dev/vfio/vfio", O_RDWR | O_CLOEXEC);
 	if (v->container < 0)
 		return fail("opening /dev/vfio/vfio");

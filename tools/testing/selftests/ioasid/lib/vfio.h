@@ -30,6 +30,12 @@ struct t_vfio {
 
 extern const char *t_vfio_step;
 
+/*
+ * Not a type of container: the device's own node, bound to an iommufd (which is
+ * then in t_vfio.container) in which nothing is made. -EOPNOTSUPP without iommufd.
+ */
+#define T_VFIO_NODE		0UL
+
 /* A container of that type of its own; VFIO_IOASID_IOMMU or VFIO_TYPE1v2_IOMMU */
 int t_vfio_open(struct t_vfio *v, const char *addr, unsigned long iommu);
 /* Another device of the same group, sharing its container and group */
@@ -37,6 +43,8 @@ int t_vfio_open_sibling(struct t_vfio *v, const struct t_vfio *first, const char
 /* Another group in the same container */
 int t_vfio_open_in(struct t_vfio *v, const char *addr, const struct t_vfio *first);
 void t_vfio_close(struct t_vfio *v);
+/* Its device node once more, not bound to anything: a file, or a negative errno */
+int t_vfio_open_node(const struct t_vfio *v);
 /* Only BAR mapping and device fd; the group and container stay */
 void t_vfio_close_device(struct t_vfio *v);
 /* Opens the device again after t_vfio_close_device() */
