@@ -74,12 +74,14 @@ ROWS = {
     "fault-refused-1": ("a page request that nobody is told of", None, None),
     "fault-ring-32": ("32 page requests and their answers, ring, each", None, FAULT),
     "fault-rw-32": ("the same by read() and write()", None, None),
+    "fault-batch": ("ours, ring, 32 at once; the peer one at a time", None, FAULT),
     "fault-refused-32": ("32 page requests that nobody is told of, each", None, None),
     "fault-bare-ring-1": ("one page request, of a device that costs nothing, ring", None, 1),
     "fault-bare-rw-1": ("the same by read() and write()", None, None),
     "fault-bare-refused-1": ("such a page request that nobody is told of", None, None),
     "fault-bare-ring-32": ("32 page requests of that device, ring, each", None, FAULT),
     "fault-bare-rw-32": ("the same by read() and write()", None, None),
+    "fault-bare-batch": ("ours, ring, 32 at once; the peer one at a time", None, FAULT),
     "fault-bare-refused-32": ("32 such page requests that nobody is told of, each", None, None),
     "fault-memory": ("memory of a fault queue for each group that can wait", None, None),
     "pasid-attach": ("take a PASID and attach it, 500 to one space", None, None),
@@ -88,6 +90,11 @@ ROWS = {
     "pasid-free": ("give them back in one call, each", None, None),
     "mm-attach": ("the memory of a process for a device", None, None),
     "mm-detach": ("take it away", None, None),
+}
+# Rows of which ours is one row and the peers' another
+DERIVED = {
+    "fault-batch": ("fault-ring-32", "fault-rw-1"),
+    "fault-bare-batch": ("fault-bare-ring-32", "fault-bare-rw-1"),
 }
 # What type1 knows nothing of
 NO_TYPE1 = ("fault-", "pasid-", "mm-")
@@ -106,8 +113,16 @@ def read(lines, values, notes):
             notes[word[1]] = line.split(None, 2)[2].strip()
 
 
+def derive(values):
+    for name, (ours, peers) in DERIVED.items():
+        if OURS in values.get(ours, {}) and peers in values:
+            values[name] = {s: v for s, v in values[peers].items() if s in PEERS}
+            values[name][OURS] = values[ours][OURS]
+
+
 def rows_of(values):
     """Each: name, base (the name in ROWS), unit, ours, peers {name: value}."""
+    derive(values)
     for base in [n for n in ROWS if n in values]:
         sides = {s: (statistics.median(v for v, _ in samples), samples[0][1])
                  for s, samples in values[base].items()}
