@@ -636,6 +636,145 @@ TEST_F(contexts, equal_virtual_pasids)
 	EXPECT_EQ(REFUSED, reads(&self->e[1], &w[1], (void *)AT, 2));
 }
 
+#define PER_USER	"/sys/module/ioasid/parameters/pasids_per_user"
+
+static int alloc_as_other(void *arg)
+{
+	FIXTURE_DATA(contexts) *self = arg;
+	u32 p;
+
+	T_CHECK(!t_pasid_alloc(self->fd[0], vfio(&self->e[0])->dev_id, 1, 0, 0, &p));
+	T_CHECK(!t_pasid_free(self->fd[0], 1, &p));
+	return 0;
+}
+
+/* All contexts of a user have one quota, and the PASID of a process counts, too */
+TEST_F(contexts, quota_of_a_user)
+{
+	u32 id[] = { vfio(&self->e[0])->dev_id, vfio(&self->e[1])->dev_id };
+	u32 p[4], q = IOASID_PASID_ANY, mm;
+	char before[32];
+
+	ASSERT_LT(0, t_read_file(PER_USER, before, sizeof(before)));
+	ASSERT_EQ(0, t_write_file(PER_USER, "3"));
+	EXPECT_OK(t_pasid_alloc(self->fd[0], id[0], 2, 0, 0, p));
+	EXPECT_FAIL(EDQUOT, LIMIT, t_pasid_alloc(self->fd[1], id[1], 2, 0, 0, p + 2));
+	EXPECT_OK(t_pasid_alloc(self->fd[1], id[1], 1, 0, 0, p + 2));
+	EXPECT_FAIL(EDQUOT, LIMIT, t_pasid_alloc(self->fd[0], id[0], 1, 0, 0, p + 3));
+	EXPECT_FAIL(EDQUOT, LIMIT, t_attach_pasid(self->fd[0], id[0], self->space[0], &q, 0, 0));
+	EXPECT_EQ(0, t_child_as(T_NOBODY, alloc_as_other, self));
+	if (!old_kernel()) {
+		ASSERT_OK(t_alloc_mm(self->fd[0], &mm));
+		EXPECT_FAIL(EDQUOT, LIMIT, t_attach_pasid(self->fd[0], id[0], mm, &q, 0, 0));
+		EXPECT_OK(t_pasid_free(self->fd[1], 1, p + 2));
+		EXPECT_OK(t_attach_pasid(self->fd[0], id[0], mm, &q, 0, 0));
+		EXPECT_FAIL(EDQUOT, LIMIT, t_pasid_alloc(self->fd[1], id[1], 1, 0, 0, p + 2));
+		EXPECT_OK(t_detach_pasid(self->fd[0], id[0], q));
+		EXPECT_OK(t_free(self->fd[0], mm));
+		EXPECT_OK(t_pasid_alloc(self->fd[1], id[1], 1, 0, 0, p + 2));
+	}
+	/* What a context that ends had is free */
+	close(self->fd[1]);
+	end_close(&self->e[1]);
+	EXPECT_OK(t_pasid_alloc(self->fd[0], id[0], 1, 0, 0, p + 3));
+	EXPECT_EQ(0, t_write_file(PER_USER, before));
+	ASSERT_EQ(0, end_vfio(&self->e[1], 1));
+	self->fd[1] = t_open();
+}
+
+/* --- devices that the IOMMU cannot tell from each other ------------------------------- */
+
+FIXTURE(siblings) {
+	int fd;
+	struct end e[2];
+	u32 id[2];
+	u32 space[2];
+	char *mem[2];
+	u32 p;
+};
+
+FIXTURE_SETUP(siblings)
+{
+	int i;
+
+	NEED(t_on_sim(), "needs siblings with PASIDs (ioasid_sim)");
+	self->fd = t_open();
+	ASSERT_FD(self->fd);
+	ASSERT_EQ(0, t_dma_open(&self->e[0].sim, T_SIBLING, 0, VFIO_IOASID_IOMMU));
+	ASSERT_EQ(0, t_dma_open_in(&self->e[1].sim, T_SIBLING, 1, &self->e[0].sim.vfio));
+	for (i = 0; i < 2; i++) {
+		ASSERT_OK(t_vfio_know(vfio(&self->e[i]), self->fd));
+		self->id[i] = vfio(&self->e[i])->dev_id;
+		ASSERT_OK(t_alloc(self->fd, &self->space[i]));
+		self->mem[i] = t_memory(T_ANON, LEN);
+		t_fill(self->mem[i], LEN, 1 + i);
+		ASSERT_OK(t_map_at(self->fd, self->space[i], self->mem[i], LEN, T_RW, AT));
+	}
+	ASSERT_OK(t_pasid_alloc(self->fd, self->id[0], 1, 0, 0, &self->p));
+}
+
+FIXTURE_TEARDOWN(siblings)
+{
+	t_dma_close(&self->e[1].sim);
+	t_dma_close(&self->e[0].sim);
+	close(self->fd);
+}
+
+static int sibling_reads(FIXTURE_DATA(siblings) *self, int which, u32 pasid, u32 seed)
+{
+	struct way w = { .pasid = pasid };
+
+	return reads(&self->e[which], &w, (void *)AT, seed);
+}
+
+/* With one PASID a group has one space, and has it until its last device leaves */
+TEST_F(siblings, one_pasid)
+{
+	u32 q = self->p, r = IOASID_PASID_ANY;
+
+	ASSERT_OK(t_attach_pasid(self->fd, self->id[0], self->space[0], &q, 0, 0));
+	EXPECT_EQ(0, sibling_reads(self, 0, self->p, 1));
+	EXPECT_EQ(0, sibling_reads(self, 1, self->p, 1));
+	EXPECT_FAIL(EBUSY, SIBLING,
+		    t_attach_pasid(self->fd, self->id[1], self->space[1], &q, 0, 0));
+	ASSERT_OK(t_attach_pasid(self->fd, self->id[1], self->space[0], &q, 0x77, 0));
+	EXPECT_FAIL(EBUSY, SIBLING, t_attach_pasid(self->fd, self->id[0], self->space[1], &q, 0,
+						   IOASID_ATTACH_REPLACE));
+	EXPECT_EQ(0, sibling_reads(self, 0, self->p, 1));
+	/* Another one beside it */
+	ASSERT_OK(t_attach_pasid(self->fd, self->id[1], self->space[1], &r, 0, 0));
+	EXPECT_EQ(0, sibling_reads(self, 1, r, 2));
+	ASSERT_OK(t_detach_pasid(self->fd, self->id[0], self->p));
+	EXPECT_EQ(0, sibling_reads(self, 1, self->p, 1));
+	EXPECT_FAIL(EBUSY, IN_USE, t_pasid_free(self->fd, 1, &self->p));
+	ASSERT_OK(t_detach_pasid(self->fd, self->id[1], 0x77));
+	EXPECT_EQ(REFUSED, sibling_reads(self, 0, self->p, 1));
+	EXPECT_EQ(REFUSED, sibling_reads(self, 1, self->p, 1));
+	EXPECT_EQ(0, sibling_reads(self, 1, r, 2));
+	EXPECT_OK(t_pasid_free(self->fd, 1, &self->p));
+}
+
+/* Both of them in a vector that fails: none is left */
+TEST_F(siblings, vector)
+{
+	u32 ids[] = { self->id[0], self->id[1], self->id[0] }, q = self->p;
+
+	EXPECT_FAIL(EBUSY, ATTACHED, t_attach_many(self->fd, ids, 3, self->space[0], &q, 0));
+	EXPECT_EQ(2, t_why.index);
+	EXPECT_EQ(REFUSED, sibling_reads(self, 0, self->p, 1));
+	EXPECT_OK(t_free(self->fd, self->space[0]));
+	ASSERT_OK(t_attach_many(self->fd, ids, 2, self->space[1], &q, 0));
+	EXPECT_EQ(0, sibling_reads(self, 0, self->p, 2));
+	/* One was there before, and stays when the vector fails */
+	EXPECT_OK(t_detach_pasid(self->fd, self->id[1], self->p));
+	ids[0] = self->id[1];
+	ids[1] = self->id[0];
+	EXPECT_FAIL(EBUSY, ATTACHED, t_attach_many(self->fd, ids, 2, self->space[1], &q, 0));
+	EXPECT_EQ(0, sibling_reads(self, 0, self->p, 2));
+	EXPECT_OK(t_detach_pasid(self->fd, self->id[0], self->p));
+	EXPECT_EQ(REFUSED, sibling_reads(self, 1, self->p, 2));
+}
+
 /* --- one is killed ------------------------------------------------------------------------ */
 
 /* What the programs tell the test, in memory that all share */
