@@ -874,11 +874,7 @@ static void cut_off(struct __test_metadata *_metadata, FIXTURE_DATA(sva) *self, 
 	EXPECT_EQ(0, dev_reads(mem, 33));
 	EXPECT_EQ(0, dev_writes(mem + T_PAGE, 36));
 	ASSERT_TRUE(say(t.to_child));
-	if (end == EXEC) {
-		EXPECT_TRUE(hear(t.to_parent));
-	} else {
-		ASSERT_EQ(pid, waitpid(pid, &status, 0));
-	}
+	ASSERT_TRUE(end == EXEC ? hear(t.to_parent) : waitpid(pid, &status, 0) == pid);
 	EXPECT_EQ(REFUSED, dev_reads_as(false, mem, 33));
 	status = dev_reads(mem, 33);
 	EXPECT_TRUE(status == DENIED || status == REFUSED) TH_LOG("%d", status);

@@ -43,6 +43,9 @@ static int move_to(const struct t_host *h, const char *driver)
 	snprintf(file, sizeof(file), "devices/%s/driver/unbind", h->name);
 	if (!ret)
 		ret = write_sysfs(h, file, h->name);
+	/* It may have none */
+	if (ret == -ENOENT)
+		ret = 0;
 	if (!ret)
 		ret = write_sysfs(h, "drivers_probe", h->name);
 	return ret;
