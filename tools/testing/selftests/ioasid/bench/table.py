@@ -93,8 +93,8 @@ ROWS = {
 }
 # Rows of which ours is one row and the peers' another
 DERIVED = {
-    "fault-batch": ("fault-ring-32", "fault-rw-1"),
-    "fault-bare-batch": ("fault-bare-ring-32", "fault-bare-rw-1"),
+    "fault-batch": ("fault-ring-32", "fault-ring-1"),
+    "fault-bare-batch": ("fault-bare-ring-32", "fault-bare-ring-1"),
 }
 # What type1 knows nothing of
 NO_TYPE1 = ("fault-", "pasid-", "mm-")
