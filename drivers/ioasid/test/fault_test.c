@@ -381,6 +381,7 @@ static void random_doorbell(struct model *m, struct rnd_state *rnd)
 		answered(m, g, IOMMU_PAGE_RESP_SUCCESS);
 		done++;
 	}
+	/* Pairs with ioasid_queue_doorbell() */
 	smp_store_release(&queue->ring->response_head, head);
 	itest_put_user(test, ITEST_ARG, &bell, sizeof(bell));
 	KUNIT_ASSERT_EQ(test, m->tq[q].file->f_op->unlocked_ioctl(
@@ -624,7 +625,7 @@ static void deadline(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, itest_queue_answer(o.it, &o.tq, r[1].cookie,
 						 IOASID_FAULT_SUCCESS), 0);
 	for (i = 0; i < 1000 && itest_waiting(o.dev); i++)
-		msleep(10);
+		msleep(20);
 	KUNIT_EXPECT_GE(test, jiffies - start, msecs_to_jiffies(200));
 	KUNIT_EXPECT_EQ(test, itest_waiting(o.dev), 0U);
 	KUNIT_EXPECT_EQ(test, itest_answer(o.dev, 0), IOMMU_PAGE_RESP_INVALID);
@@ -635,7 +636,7 @@ static void deadline(struct kunit *test)
 
 		/* The answer is there before the record that says so */
 		for (n = 0; n < 1000 && !next_record(&o, &t); n++)
-			msleep(10);
+			msleep(20);
 		KUNIT_EXPECT_EQ(test, t.type, (u32)IOASID_FAULT_TIMEOUT);
 		KUNIT_EXPECT_EQ(test, t.cookie, r[i].cookie);
 		KUNIT_EXPECT_EQ(test, itest_queue_answer(o.it, &o.tq, t.cookie, 0),

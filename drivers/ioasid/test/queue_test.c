@@ -115,12 +115,14 @@ static void take_some(struct kunit *test, struct ring *r, struct rnd_state *rnd)
 {
 	struct ioasid_fault_ring *ring = r->tq.q->ring;
 	const struct ioasid_fault_record *records = r->tq.q->records;
-	u32 head = smp_load_acquire(&ring->head), tail = ring->tail;
-	u32 nr = itest_below(rnd, 4);
+	u32 nr = itest_below(rnd, 4), tail = ring->tail, head;
 
+	/* Pairs with ioasid_queue_publish() */
+	head = smp_load_acquire(&ring->head);
 	KUNIT_ASSERT_EQ(test, head - tail, (u32)(r->shown - r->taken));
 	for (; nr && tail != head; nr--, tail++)
 		check_record(test, r, &records[tail % DEPTH]);
+	/* Pairs with ioasid_queue_room() */
 	smp_store_release(&ring->tail, tail);
 }
 
