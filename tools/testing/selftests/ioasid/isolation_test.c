@@ -809,8 +809,10 @@ static void program(struct report *r, int me)
 	MUST(t_vfio_attach(vfio(&e), fd, space, 0));
 	MUST(t_map_at(fd, space, mem, LEN, T_RW, AT));
 	MUST(t_attach_pasid(fd, vfio(&e)->dev_id, space, &p, 0x42, 0));
-	MUST(t_alloc_mm(fd, &mm));
-	MUST(t_attach_pasid(fd, vfio(&e)->dev_id, mm, &q, 0x43, 0));
+	if (!old_kernel()) {
+		MUST(t_alloc_mm(fd, &mm));
+		MUST(t_attach_pasid(fd, vfio(&e)->dev_id, mm, &q, 0x43, 0));
+	}
 	mapped.pasid = p;
 	ours.pasid = q;
 	r->pasid[me] = p;
@@ -819,11 +821,13 @@ static void program(struct report *r, int me)
 		t_fill(own, T_PAGE, i + 1);
 		MUST(reads(&e, &rid, (void *)AT, i));
 		MUST(reads(&e, &mapped, (void *)AT, i));
-		MUST(reads(&e, &ours, own, i + 1));
 		MUST(writes(&e, &mapped, (void *)(AT + T_PAGE), i + 2));
-		MUST(writes(&e, &ours, own + T_PAGE, i + 3));
 		MUST(t_differs(mem + T_PAGE, T_PAGE, i + 2) >= 0);
-		MUST(t_differs(own + T_PAGE, T_PAGE, i + 3) >= 0);
+		if (!old_kernel()) {
+			MUST(reads(&e, &ours, own, i + 1));
+			MUST(writes(&e, &ours, own + T_PAGE, i + 3));
+			MUST(t_differs(own + T_PAGE, T_PAGE, i + 3) >= 0);
+		}
 		r->rounds[me]++;
 	}
 }
@@ -877,10 +881,10 @@ TEST(one_is_killed)
 	pid_t pid[3];
 	int i;
 
-	NEED_TWO();
+	NEED(on_real() || t_on_sim(), "needs two ioasid-testdev, or ioasid_sim");
 	ASSERT_NE(MAP_FAILED, r);
 	/* Two real devices are enough for two programs */
-	with_host = !on_real();
+	with_host = !on_real() && !old_kernel();
 	if (with_host) {
 		ASSERT_TRUE(t_host_load());
 		ASSERT_EQ(0, end_host(&h, HOST_NTH));
