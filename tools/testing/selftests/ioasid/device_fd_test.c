@@ -401,7 +401,10 @@ static void close_one(FIXTURE_DATA(device_fd) *self, int which)
 	*fd[which] = -1;
 }
 
-/* Context, device, group, and container or iommufd, in every order */
+/*
+ * Context, device, group, and container or iommufd, in every order; a PCI device is
+ * reset each time, so that there each is the first and the last in its turn.
+ */
 TEST_F_TIMEOUT(device_fd, every_order_of_closing, 120)
 {
 	char addr[T_PCI_ADDR];
@@ -415,7 +418,7 @@ TEST_F_TIMEOUT(device_fd, every_order_of_closing, 120)
 			order[i] = n >> 2 * i & 3;
 		for (i = 0, j = 0; i < 4; i++)
 			j |= 1 << order[i];
-		if (j != 15)
+		if (j != 15 || (!t_on_sim() && order[1] != (order[0] + 1) % 4))
 			continue;
 		ASSERT_OK(attach_any(self, variant->iommu, self->fd, self->id, &dev_id));
 		for (i = 0; i < 4; i++)
