@@ -275,6 +275,8 @@ void itest_space_del_domain(struct ioasid_space *space, struct itest_domain *d)
 	list_for_each_entry_safe(own, next, &space->domains, link) {
 		if (own->domain != &d->domain)
 			continue;
+		/* As the core does: the pages go later than the page table */
+		ioasid_mapped_drain(space, own);
 		list_del(&own->link);
 		space->nr_domains--;
 		kfree(own);

@@ -264,9 +264,7 @@ TEST_F(device_fd, pasid_beside_rid)
 		ASSERT_OK(attach_rid(self, 0, &dev_id));
 	}
 	ASSERT_OK(t_attach_fd(self->fd, self->dev.vfio.device, other, &pasid, 0x55, 0, &again));
-	if (!IS_TYPE1) {
-		EXPECT_EQ(dev_id, again);
-	}
+	EXPECT_EQ(IS_TYPE1 ? again : dev_id, again);
 	EXPECT_NE(0x55, pasid);
 	EXPECT_EQ(0, reads(&self->dev, 0, AT, 1));
 	EXPECT_EQ(0, reads(&self->dev, pasid, AT, 2));

@@ -710,9 +710,9 @@ TEST_F(fault, queue_arguments)
 	/* A space without page requests has other things to tell */
 	ASSERT_OK(t_alloc(self->fd, &plain));
 	EXPECT_OK(t_fault_bind(self->fd, plain, 0, 0, self->q.id));
-	if (!t_alloc_mm(self->fd, &plain)) {
-		EXPECT_FAIL(EINVAL, KIND, t_fault_bind(self->fd, plain, 0, 0, self->q.id));
-	}
+	if (t_alloc_mm(self->fd, &plain))
+		return;		/* Needs a kernel with SVA */
+	EXPECT_FAIL(EINVAL, KIND, t_fault_bind(self->fd, plain, 0, 0, self->q.id));
 }
 
 /* The queue outlives the context's file, and the device goes on */
