@@ -682,7 +682,8 @@ TEST_F(sim, unmap_under_load)
 	char *big = t_memory(T_ANON, BIG);
 	u32 round, i, refused = 0;
 
-	for (round = 0; round < 3; round++) {
+	/* More where the device is slower to begin than we are to unmap */
+	for (round = 0; round < 3 || (!refused && round < 100); round++) {
 		MAP(BIG_AT, big, BIG, R | W);
 		ASSERT_EQ(0, begin_long(self->sim, 32, 0));
 		t_sleep_ms(5);
