@@ -219,6 +219,18 @@ static int ioasid_vfio_change_context(struct ioasid_vfio_command *cmd,
 	u32 dev_id;
 	int rc;
 
+	/*
+	 * The context may know it by its file, with attachments. The core takes
+	 * that over if it succeeds, and leaves all as it was if it does not.
+	 */
+	if (!device->sva) {
+		rc = ioasid_vfio_attach_known(cmd, arg, sva, params);
+		if (rc)
+			return rc;
+		device->sva = sva;
+		device->dev_id = cmd->why.dev_id;
+		return 0;
+	}
 	rc = sva_add_device(sva, device->vdev->dev, params, &dev_id, &cmd->why);
 	if (rc)
 		return rc;

@@ -570,6 +570,11 @@ TEST_F(device_fd, container_and_file)
 	ASSERT_OK(t_map_at(self->fd, self->id, self->mem, LEN, T_RW, AT));
 	ASSERT_OK(t_dma_map_own(&self->dev, self->fd, self->id));
 	ASSERT_OK(attach_rid(self, 0, &dev_id));
+	/* Or it fails to, and all is as it was */
+	EXPECT_FAIL(ENOENT, NO_SPACE_ID, t_vfio_attach(&self->dev.vfio, self->fd, 4711, 0));
+	EXPECT_EQ(1, nr_devices(self->fd));
+	ASSERT_OK(t_dma_start(&self->dev));
+	EXPECT_EQ(1, t_dma_reads(&self->dev, AT, self->mem));
 	ASSERT_OK(t_vfio_know(&self->dev.vfio, self->fd));
 	EXPECT_EQ(dev_id, self->dev.vfio.dev_id);
 	ASSERT_OK(t_dma_start(&self->dev));
