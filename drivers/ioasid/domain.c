@@ -101,7 +101,7 @@ struct ioasid_domain *ioasid_domain_create(struct ioasid_space *space,
 		d->enforced =
 			d->domain->ops->enforce_cache_coherency(d->domain);
 	ioasid_fault_prepare(space, d->domain);
-	ioasid_refused_prepare(d);
+	ioasid_refused_prepare(d, dev);
 	rc = ioasid_mapped_fill(space, d, why);
 	if (rc) {
 		ioasid_domain_free(d);

@@ -339,6 +339,18 @@ static bool ioasid_fault_enqueue(struct ioasid_queue *q,
 	return true;
 }
 
+/* The space's iova_lock is held */
+static u32 ioasid_fault_mapped_locked(struct ioasid_space *space, u64 addr)
+{
+	struct ioasid_area *area = ioasid_iova_first(space, addr, addr);
+	u32 can;
+
+	if (!area || area->state != IOASID_AREA_READY)
+		return 0;
+	can = area->prot & IOASID_MAP_READ ? IOASID_FAULT_READ : 0;
+	return can | (area->prot & IOASID_MAP_WRITE ? IOASID_FAULT_WRITE : 0);
+}
+
 /**
  * ioasid_fault_mapped() - what a space lets a device do at an address now
  * @space: a mapped space
@@ -348,15 +360,10 @@ static bool ioasid_fault_enqueue(struct ioasid_queue *q,
  */
 u32 ioasid_fault_mapped(struct ioasid_space *space, u64 addr)
 {
-	struct ioasid_area *area;
-	u32 can = 0;
+	u32 can;
 
 	mutex_lock(&space->iova_lock);
-	area = ioasid_iova_first(space, addr, addr);
-	if (area && area->state == IOASID_AREA_READY) {
-		can = area->prot & IOASID_MAP_READ ? IOASID_FAULT_READ : 0;
-		can |= area->prot & IOASID_MAP_WRITE ? IOASID_FAULT_WRITE : 0;
-	}
+	can = ioasid_fault_mapped_locked(space, addr);
 	mutex_unlock(&space->iova_lock);
 	return can;
 }
@@ -365,17 +372,25 @@ u32 ioasid_fault_mapped(struct ioasid_space *space, u64 addr)
 static enum iommu_page_response_code
 ioasid_fault_resolve(struct ioasid_space *space, struct iopf_group *group)
 {
+	enum iommu_page_response_code code = IOMMU_PAGE_RESP_SUCCESS;
 	const u32 asked = IOASID_FAULT_READ | IOASID_FAULT_WRITE;
 	struct iopf_fault *iopf;
 
+	/*
+	 * The page requests of all devices of the IOMMU would wait for whoever
+	 * is changing this space: let the device try, and ask, again.
+	 */
+	if (!mutex_trylock(&space->iova_lock))
+		return code;
 	list_for_each_entry(iopf, &group->faults, list) {
 		struct iommu_fault_page_request *prm = &iopf->fault.prm;
-		u32 can = ioasid_fault_mapped(space, prm->addr);
+		u32 can = ioasid_fault_mapped_locked(space, prm->addr);
 
 		if (!can || (ioasid_fault_flags(prm) & asked & ~can))
-			return IOMMU_PAGE_RESP_INVALID;
+			code = IOMMU_PAGE_RESP_INVALID;
 	}
-	return IOMMU_PAGE_RESP_SUCCESS;
+	mutex_unlock(&space->iova_lock);
+	return code;
 }
 
 static bool ioasid_fault_hold(struct ioasid_queue *q, struct ioasid_link *link,
@@ -592,7 +607,8 @@ static void ioasid_graves_dig(struct work_struct *work)
 void ioasid_attachment_bury(struct ioasid_attachment *att)
 {
 	ioasid_queue_put(rcu_access_pointer(att->queue));
-	if (!ioasid_space_hears(att->space)) {
+	if (!ioasid_space_hears(att->space) &&
+	    !(att->domain && att->domain->told_late)) {
 		ioasid_attachment_free(att);
 		return;
 	}

@@ -182,6 +182,7 @@ struct ioasid_pages {
  * @domain: what the IOMMU core knows
  * @users: attachments
  * @enforced: DMA is forced to be coherent
+ * @told_late: the IOMMU driver may still tell of refused DMA after a detach
  * @refused_lock: @listeners, and what they have heard; taken in interrupts
  * @listeners: struct ioasid_refused of the devices that use it
  */
@@ -190,6 +191,7 @@ struct ioasid_domain {
 	struct iommu_domain *domain;
 	u32 users;
 	bool enforced;
+	bool told_late;
 	spinlock_t refused_lock;
 	struct list_head listeners;
 };
@@ -533,7 +535,7 @@ int ioasid_cmd_fault_bind(struct ioasid_command *cmd);
 
 /* refused.c */
 u32 ioasid_fault_caps(struct device *dev);
-void ioasid_refused_prepare(struct ioasid_domain *d);
+void ioasid_refused_prepare(struct ioasid_domain *d, struct device *dev);
 void ioasid_refused_init(struct ioasid_link *link);
 void ioasid_refused_begin(struct ioasid_link *link);
 void ioasid_refused_end(struct ioasid_link *link);

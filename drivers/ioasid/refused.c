@@ -16,12 +16,14 @@
  * struct ioasid_teller - an IOMMU driver that tells more than page requests
  * @name: how the names of its IOMMUs in sysfs begin
  * @caps: IOASID_DEVICE_*
+ * @late: it follows the pointer to the page table without a lock
  * @resets: it forgets page requests when the kernel resets a PCI device, where
  *	the kernel lets it know
  */
 struct ioasid_teller {
 	const char *name;
 	u32 caps;
+	bool late;
 	bool resets;
 };
 
@@ -36,10 +38,24 @@ static const struct ioasid_teller ioasid_tellers[] = {
 	 * AMD: with the page table of the RID, whatever the PASID was. Not what
 	 * the IOMMU marks as an interrupt, as QEMU's does with everything.
 	 */
-	{ .name = "ivhd", .caps = IOASID_DEVICE_REFUSED },
+	{ .name = "ivhd", .caps = IOASID_DEVICE_REFUSED, .late = true },
 	/* VT-d only writes refusals to the kernel log */
 	{ .name = "dmar", .resets = true },
 };
+
+static const struct ioasid_teller *ioasid_teller_of(struct device *dev)
+{
+	const struct device *iommu = dev->iommu->iommu_dev->dev;
+	const struct ioasid_teller *t;
+	size_t i;
+
+	for (i = 0; iommu && i < ARRAY_SIZE(ioasid_tellers); i++) {
+		t = &ioasid_tellers[i];
+		if (!strncmp(dev_name(iommu), t->name, strlen(t->name)))
+			return t;
+	}
+	return NULL;
+}
 
 /**
  * ioasid_fault_caps() - what is told of the faults of a device
@@ -49,18 +65,12 @@ static const struct ioasid_teller ioasid_tellers[] = {
  */
 u32 ioasid_fault_caps(struct device *dev)
 {
-	const struct device *iommu = dev->iommu->iommu_dev->dev;
-	const struct ioasid_teller *t;
-	size_t i;
+	const struct ioasid_teller *t = ioasid_teller_of(dev);
 
-	for (i = 0; iommu && i < ARRAY_SIZE(ioasid_tellers); i++) {
-		t = &ioasid_tellers[i];
-		if (strncmp(dev_name(iommu), t->name, strlen(t->name)))
-			continue;
-		return t->caps | (t->resets && compat_reset_is_told(dev) ?
-				  IOASID_DEVICE_RESETS : 0);
-	}
-	return 0;
+	if (!t)
+		return 0;
+	return t->caps | (t->resets && compat_reset_is_told(dev) ?
+			  IOASID_DEVICE_RESETS : 0);
 }
 
 /* --- the first half: in the IOMMU driver's context ----------------------------- */
@@ -121,11 +131,17 @@ static int ioasid_refused_handler(struct iommu_domain *domain,
 /**
  * ioasid_refused_prepare() - let a new page table hear of refused DMA
  * @d: the page table, not attached yet
+ * @dev: the device that it is made for
  */
-void ioasid_refused_prepare(struct ioasid_domain *d)
+void ioasid_refused_prepare(struct ioasid_domain *d, struct device *dev)
 {
+	const struct ioasid_teller *t = ioasid_teller_of(dev);
+
 	spin_lock_init(&d->refused_lock);
 	INIT_LIST_HEAD(&d->listeners);
+	if (!t || !(t->caps & IOASID_DEVICE_REFUSED))
+		return;
+	d->told_late = t->late;
 	iommu_set_fault_handler(d->domain, ioasid_refused_handler, d);
 }
 

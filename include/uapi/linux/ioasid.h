@@ -955,7 +955,8 @@ struct ioasid_fault_bind {
  * @IOASID_FAULT_FORWARD: whoever has the queue; without a queue: nobody may ask
  * @IOASID_FAULT_REFUSE: nobody may ask: IOASID_FAULT_INVALID at once
  * @IOASID_FAULT_KERNEL: the kernel, at once: IOASID_FAULT_SUCCESS if all pages of
- *	the group are mapped and may be accessed like that, otherwise
+ *	the group are mapped and may be accessed like that, or while the space is
+ *	being changed, so that the device asks again; otherwise
  *	IOASID_FAULT_INVALID. The address space of a process has always had its
  *	own: what the process may access is there.
  *
