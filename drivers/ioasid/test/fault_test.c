@@ -89,6 +89,7 @@ struct expected {
  * @nr_records: how many
  * @pending: groups that wait in a queue
  * @lost: groups that were refused and not told of yet
+ * @missed: other records that had no room, and not told of yet
  * @group: all groups there ever were
  * @nr_groups: how many
  * @first: all before it are answered
@@ -110,6 +111,7 @@ struct model {
 	u32 nr_records[NR_QUEUES];
 	u32 pending[NR_QUEUES];
 	u32 lost[NR_QUEUES];
+	u32 missed[NR_QUEUES];
 	struct asked group[NR_GROUPS];
 	u32 nr_groups;
 	u32 first;
@@ -186,19 +188,25 @@ static void expect(struct model *m, int q, u32 type, u32 l, u32 group, u32 page,
 
 static bool tell_lost(struct model *m, int q)
 {
-	if (!m->lost[q])
+	if (!m->lost[q] && !m->missed[q])
 		return true;
 	if (!room(m, q))
 		return false;
 	expect(m, q, IOASID_FAULT_LOST, 0, 0, 0, m->lost[q]);
 	m->lost[q] = 0;
+	m->missed[q] = 0;
 	return true;
 }
 
 static void tell_detached(struct model *m, int q, u32 l, u32 nr)
 {
-	if (tell_lost(m, q) && room(m, q))
-		expect(m, q, IOASID_FAULT_DETACHED, l, 0, 0, nr);
+	/* What is said of those that had no room must find some itself */
+	if (room(m, q) <= (m->lost[q] || m->missed[q])) {
+		m->missed[q]++;
+		return;
+	}
+	tell_lost(m, q);
+	expect(m, q, IOASID_FAULT_DETACHED, l, 0, 0, nr);
 }
 
 static bool fits(struct model *m, int q, u32 l, u32 nr)
@@ -473,6 +481,7 @@ static void random_close(struct model *m, struct rnd_state *rnd)
 			m->told += m->record[q][i].nr;
 	m->told += m->lost[q];
 	m->lost[q] = 0;
+	m->missed[q] = 0;
 	m->nr_records[q] = 0;
 	itest_queue_close(m->it, &m->tq[q]);
 	itest_queue_open(m->it, &m->tq[q], &queue_args[q]);
@@ -489,6 +498,7 @@ static void check_model(struct model *m)
 		KUNIT_ASSERT_EQ(test, m->tq[i].q->published -
 				m->tq[i].q->ring->tail, m->nr_records[i]);
 		KUNIT_ASSERT_EQ(test, m->tq[i].q->lost, m->lost[i]);
+		KUNIT_ASSERT_EQ(test, m->tq[i].q->missed, m->missed[i]);
 		waiting += m->pending[i];
 	}
 	KUNIT_ASSERT_EQ(test, itest_waiting(m->dev[0]) +
