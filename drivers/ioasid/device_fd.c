@@ -132,23 +132,44 @@ static int ioasid_hold_lock(struct ioasid_hold *hold,
 			   "killed while waiting for the device");
 }
 
-static void ioasid_hold_unlock(struct ioasid_hold *hold)
+/* The device behind a user's fd, which does not close until ioasid_hold_end() */
+static int ioasid_hold_begin(struct ioasid_hold *hold, int fd,
+			     struct ioasid_explain *why)
+{
+	int rc = ioasid_hold_get(hold, fd, why);
+
+	if (rc)
+		return rc;
+	rc = ioasid_hold_lock(hold, why);
+	if (rc)
+		ioasid_hold_put(hold);
+	return rc;
+}
+
+static void ioasid_hold_end(struct ioasid_hold *hold)
 {
 	if (hold->claim.lock)
 		mutex_unlock(hold->claim.lock);
+	ioasid_hold_put(hold);
+}
+
+/* A field that is not there must not be taken for fd 0 */
+static int ioasid_check_fd_size(struct ioasid_command *cmd, size_t size)
+{
+	if (cmd->usize >= size)
+		return 0;
+	cmd->why->value = size;
+	return ioasid_fail(cmd->why, -EINVAL, IOASID_REASON_SIZE,
+			   "a struct of %u bytes has no device_fd", cmd->usize);
 }
 
 static int ioasid_check_attach_fd(struct ioasid_command *cmd)
 {
 	struct ioasid_device_attach *arg = cmd->arg;
+	int rc = ioasid_check_fd_size(cmd, sizeof(*arg));
 
-	/* A field that is not there must not be taken for fd 0 */
-	if (cmd->usize < sizeof(*arg)) {
-		cmd->why->value = sizeof(*arg);
-		return ioasid_fail(cmd->why, -EINVAL, IOASID_REASON_SIZE,
-				   "a struct of %u bytes has no device_fd",
-				   cmd->usize);
-	}
+	if (rc)
+		return rc;
 	if (!(arg->flags & IOASID_ATTACH_KNOW))
 		return 0;
 	if (arg->flags & IOASID_ATTACH_REPLACE)
@@ -204,28 +225,21 @@ int ioasid_attach_by_fd(struct ioasid_command *cmd)
 	int rc = ioasid_check_attach_fd(cmd);
 
 	if (!rc)
-		rc = ioasid_hold_get(&hold, arg->device_fd, cmd->why);
+		rc = ioasid_hold_begin(&hold, arg->device_fd, cmd->why);
 	if (rc)
 		return rc;
-	rc = ioasid_hold_lock(&hold, cmd->why);
-	if (!rc) {
-		rc = ioasid_attach_held(cmd, &hold);
-		ioasid_hold_unlock(&hold);
-	}
-	ioasid_hold_put(&hold);
+	rc = ioasid_attach_held(cmd, &hold);
+	ioasid_hold_end(&hold);
 	return rc ?: ioasid_respond(cmd, sizeof(*arg));
 }
 
 static int ioasid_check_detach_fd(struct ioasid_command *cmd)
 {
 	struct ioasid_device_detach *arg = cmd->arg;
+	int rc = ioasid_check_fd_size(cmd, sizeof(*arg));
 
-	if (cmd->usize < sizeof(*arg)) {
-		cmd->why->value = sizeof(*arg);
-		return ioasid_fail(cmd->why, -EINVAL, IOASID_REASON_SIZE,
-				   "a struct of %u bytes has no device_fd",
-				   cmd->usize);
-	}
+	if (rc)
+		return rc;
 	if (arg->__reserved)
 		return ioasid_fail(cmd->why, -EOPNOTSUPP, IOASID_REASON_FLAGS,
 				   "a reserved field is not zero");
@@ -249,21 +263,15 @@ int ioasid_detach_by_fd(struct ioasid_command *cmd)
 	int rc = ioasid_check_detach_fd(cmd);
 
 	if (!rc)
-		rc = ioasid_hold_get(&hold, arg->device_fd, cmd->why);
+		rc = ioasid_hold_begin(&hold, arg->device_fd, cmd->why);
 	if (rc)
 		return rc;
-	rc = ioasid_hold_lock(&hold, cmd->why);
-	if (!rc) {
-		if (arg->flags & IOASID_DETACH_FORGET)
-			rc = ioasid_device_forget(cmd->ctx, hold.claim.dev,
-						  cmd->why);
-		else
-			rc = ioasid_device_unregister(cmd->ctx, arg->pasid,
-						      hold.claim.dev,
-						      cmd->why);
-		ioasid_hold_unlock(&hold);
-	}
-	ioasid_hold_put(&hold);
+	if (arg->flags & IOASID_DETACH_FORGET)
+		rc = ioasid_device_forget(cmd->ctx, hold.claim.dev, cmd->why);
+	else
+		rc = ioasid_device_unregister(cmd->ctx, arg->pasid,
+					      hold.claim.dev, cmd->why);
+	ioasid_hold_end(&hold);
 	return rc;
 }
 
@@ -283,7 +291,6 @@ void ioasid_held_close(struct ioasid_ctx *ctx)
 		if (hold.claim.lock)
 			mutex_lock(hold.claim.lock);
 		ioasid_device_forget(ctx, hold.claim.dev, &why);
-		ioasid_hold_unlock(&hold);
-		ioasid_hold_put(&hold);
+		ioasid_hold_end(&hold);
 	}
 }
