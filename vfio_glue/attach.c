@@ -207,6 +207,26 @@ static int ioasid_vfio_attach_known(struct ioasid_vfio_command *cmd,
 }
 
 /*
+ * No context knows the device by its container. This one may know it by its
+ * file, with attachments: the core takes that over if it succeeds, and leaves
+ * all as it was if it does not.
+ */
+static int ioasid_vfio_enter_context(struct ioasid_vfio_command *cmd,
+				     const struct vfio_device_attach *arg,
+				     struct ioasid_ctx *sva,
+				     const struct ioasid_attach_params *params)
+{
+	struct ioasid_vfio_device *device = cmd->device;
+	int rc = ioasid_vfio_attach_known(cmd, arg, sva, params);
+
+	if (rc)
+		return rc;
+	device->sva = sva;
+	device->dev_id = cmd->why.dev_id;
+	return 0;
+}
+
+/*
  * A device that is attached nowhere can change its context. That it is
  * attached is for the core to find out: the user can attach it by its id.
  */
@@ -219,25 +239,13 @@ static int ioasid_vfio_change_context(struct ioasid_vfio_command *cmd,
 	u32 dev_id;
 	int rc;
 
-	/*
-	 * The context may know it by its file, with attachments. The core takes
-	 * that over if it succeeds, and leaves all as it was if it does not.
-	 */
-	if (!device->sva) {
-		rc = ioasid_vfio_attach_known(cmd, arg, sva, params);
-		if (rc)
-			return rc;
-		device->sva = sva;
-		device->dev_id = cmd->why.dev_id;
-		return 0;
-	}
 	rc = sva_add_device(sva, device->vdev->dev, params, &dev_id, &cmd->why);
 	if (rc)
 		return rc;
 	if (!(arg->flags & VFIO_DEVICE_ATTACH_KNOW))
 		rc = ioasid_vfio_attach_known(cmd, arg, sva, params);
 	/* By another PASID it can still be attached through the old one */
-	if (!rc && device->sva)
+	if (!rc)
 		rc = sva_forget_device(device->sva, device->vdev->dev,
 				       &cmd->why);
 	if (rc) {
@@ -266,7 +274,10 @@ static int ioasid_vfio_attach_device(struct ioasid_vfio_command *cmd,
 	};
 	int rc;
 
-	if (cmd->device->sva != sva) {
+	if (!cmd->device->sva) {
+		rc = ioasid_vfio_enter_context(cmd, arg, sva, &params);
+		*keep = !rc;
+	} else if (cmd->device->sva != sva) {
 		rc = ioasid_vfio_change_context(cmd, arg, sva, &params);
 		*keep = !rc;
 	} else {
