@@ -15,7 +15,6 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/utsname.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -178,16 +177,9 @@ static int writes(struct end *e, const struct way *w, const void *at, u32 seed)
 }
 
 /* Linux 6.12 lets no device on x86 at a process' memory, and replaces no PASID */
-static bool old_kernel(void)
-{
-	struct utsname os;
-
-	return !uname(&os) && !strncmp(os.release, "6.12.", 5);
-}
-
 #define NEED_TWO() do {									\
 	NEED(on_real() || t_on_sim(), "needs two ioasid-testdev, or ioasid_sim");	\
-	NEED(!old_kernel(), "needs a kernel that shares a process' memory");		\
+	NEED(!t_old_kernel(), "needs a kernel that shares a process' memory");		\
 } while (0)
 
 /* The device of the host is the last one; VFIO has the others */
@@ -626,7 +618,7 @@ TEST_F(contexts, equal_virtual_pasids)
 	EXPECT_EQ(0, reads(&self->e[1], &w[1], (void *)AT, 2));
 	ASSERT_OK(t_alloc(self->fd[0], &other));
 	q = IOASID_PASID_ANY;
-	if (!old_kernel())
+	if (!t_old_kernel())
 		ASSERT_OK(t_attach_pasid(self->fd[0], vfio(&self->e[0])->dev_id, other, &q, 0x42,
 					 IOASID_ATTACH_REPLACE));
 	EXPECT_EQ(0, reads(&self->e[1], &w[1], (void *)AT, 2));
@@ -663,7 +655,7 @@ TEST_F(contexts, quota_of_a_user)
 	EXPECT_FAIL(EDQUOT, LIMIT, t_pasid_alloc(self->fd[0], id[0], 1, 0, 0, p + 3));
 	EXPECT_FAIL(EDQUOT, LIMIT, t_attach_pasid(self->fd[0], id[0], self->space[0], &q, 0, 0));
 	EXPECT_EQ(0, t_child_as(T_NOBODY, alloc_as_other, self));
-	if (!old_kernel()) {
+	if (!t_old_kernel()) {
 		ASSERT_OK(t_alloc_mm(self->fd[0], &mm));
 		EXPECT_FAIL(EDQUOT, LIMIT, t_attach_pasid(self->fd[0], id[0], mm, &q, 0, 0));
 		EXPECT_OK(t_pasid_free(self->fd[1], 1, p + 2));
@@ -809,7 +801,7 @@ static void program(struct report *r, int me)
 	MUST(t_vfio_attach(vfio(&e), fd, space, 0));
 	MUST(t_map_at(fd, space, mem, LEN, T_RW, AT));
 	MUST(t_attach_pasid(fd, vfio(&e)->dev_id, space, &p, 0x42, 0));
-	if (!old_kernel()) {
+	if (!t_old_kernel()) {
 		MUST(t_alloc_mm(fd, &mm));
 		MUST(t_attach_pasid(fd, vfio(&e)->dev_id, mm, &q, 0x43, 0));
 	}
@@ -823,7 +815,7 @@ static void program(struct report *r, int me)
 		MUST(reads(&e, &mapped, (void *)AT, i));
 		MUST(writes(&e, &mapped, (void *)(AT + T_PAGE), i + 2));
 		MUST(t_differs(mem + T_PAGE, T_PAGE, i + 2) >= 0);
-		if (!old_kernel()) {
+		if (!t_old_kernel()) {
 			MUST(reads(&e, &ours, own, i + 1));
 			MUST(writes(&e, &ours, own + T_PAGE, i + 3));
 			MUST(t_differs(own + T_PAGE, T_PAGE, i + 3) >= 0);
@@ -884,7 +876,7 @@ TEST(one_is_killed)
 	NEED(on_real() || t_on_sim(), "needs two ioasid-testdev, or ioasid_sim");
 	ASSERT_NE(MAP_FAILED, r);
 	/* Two real devices are enough for two programs */
-	with_host = !on_real() && !old_kernel();
+	with_host = !on_real() && !t_old_kernel();
 	if (with_host) {
 		ASSERT_TRUE(t_host_load());
 		ASSERT_EQ(0, end_host(&h, HOST_NTH));

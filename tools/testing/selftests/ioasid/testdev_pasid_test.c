@@ -6,7 +6,6 @@
  */
 #include <signal.h>
 #include <sys/mman.h>
-#include <sys/utsname.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -49,14 +48,6 @@ FIXTURE_SETUP(testdev_pasid)
 	ASSERT_OK(t_map_at(self->fd, self->rid, self->mem, LEN, T_RW, AT));
 }
 
-/* Debian's 6.12 shares no memory of processes on x86; 7.3 must */
-static bool old_kernel(void)
-{
-	struct utsname os;
-
-	return !uname(&os) && !strncmp(os.release, "6.12.", 5);
-}
-
 /* Attach a new mm space */
 #define NEED_PROCESS(id, pasid) do {							\
 	int __ret;									\
@@ -67,6 +58,17 @@ static bool old_kernel(void)
 	NEED(!t_mm_refused(__ret), "needs a kernel that shares a process' memory");	\
 	ASSERT_EQ(0, __ret) TH_LOG("%s", t_explain());					\
 } while (0)
+
+/* A space with nothing in it, whose page requests come to self->q */
+static void attach_to_queue(struct __test_metadata *_metadata,
+			    FIXTURE_DATA(testdev_pasid) *self, u32 *id, u32 *pasid)
+{
+	*pasid = IOASID_PASID_ANY;
+	ASSERT_OK(t_alloc_faults(self->fd, id));
+	ASSERT_OK(t_attach_pasid(self->fd, self->dev_id, *id, pasid, 0, 0));
+	ASSERT_OK(t_queue_open(&self->q, self->fd, NULL));
+	ASSERT_OK(t_fault_bind(self->fd, *id, 0, 0, self->q.id));
+}
 
 FIXTURE_TEARDOWN(testdev_pasid)
 {
@@ -130,7 +132,7 @@ TEST_F(testdev_pasid, replace)
 	EXPECT_EQ(0, t_testdev_reads(&self->dev, pasid, TESTDEV_F_ATS, AT, 1));
 	same = pasid;
 	ret = t_attach_pasid(self->fd, self->dev_id, two, &same, 0, IOASID_ATTACH_REPLACE);
-	if (ret == -EOPNOTSUPP && old_kernel()) {
+	if (ret == -EOPNOTSUPP && t_old_kernel()) {
 		/* Linux 6.12's driver: then nothing has changed */
 		EXPECT_EQ(IOASID_REASON_IOMMU, t_why.code);
 		EXPECT_EQ(0, t_testdev_reads(&self->dev, pasid, 0, AT, 1));
@@ -195,12 +197,9 @@ TEST_F(testdev_pasid, page_request)
 		.flags = TESTDEV_F_ATS | TESTDEV_F_PRI | TESTDEV_F_GROUP,
 	};
 	struct ioasid_fault_record r;
-	u32 id, pasid = IOASID_PASID_ANY, i;
+	u32 id, pasid, i;
 
-	ASSERT_OK(t_alloc_faults(self->fd, &id));
-	ASSERT_OK(t_attach_pasid(self->fd, self->dev_id, id, &pasid, 0, 0));
-	ASSERT_OK(t_queue_open(&self->q, self->fd, NULL));
-	ASSERT_OK(t_fault_bind(self->fd, id, 0, 0, self->q.id));
+	attach_to_queue(_metadata, self, &id, &pasid);
 	read.pasid = pasid;
 	t_testdev_begin(&self->dev, 7, &read);
 	for (i = 0; i < 3; i++) {
@@ -236,12 +235,9 @@ TEST_F(testdev_pasid, detach_meanwhile)
 		.flags = TESTDEV_F_ATS | TESTDEV_F_PRI,
 	};
 	struct ioasid_fault_record r;
-	u32 id, pasid = IOASID_PASID_ANY;
+	u32 id, pasid;
 
-	ASSERT_OK(t_alloc_faults(self->fd, &id));
-	ASSERT_OK(t_attach_pasid(self->fd, self->dev_id, id, &pasid, 0, 0));
-	ASSERT_OK(t_queue_open(&self->q, self->fd, NULL));
-	ASSERT_OK(t_fault_bind(self->fd, id, 0, 0, self->q.id));
+	attach_to_queue(_metadata, self, &id, &pasid);
 	read.pasid = pasid;
 	t_testdev_begin(&self->dev, 1, &read);
 	ASSERT_EQ(0, t_queue_next(&self->q, &r, 5000));
@@ -336,12 +332,9 @@ TEST_F(testdev_pasid, failure_and_reset)
 		.flags = TESTDEV_F_ATS | TESTDEV_F_PRI,
 	};
 	struct ioasid_fault_record r;
-	u32 id, pasid = IOASID_PASID_ANY;
+	u32 id, pasid;
 
-	ASSERT_OK(t_alloc_faults(self->fd, &id));
-	ASSERT_OK(t_attach_pasid(self->fd, self->dev_id, id, &pasid, 0, 0));
-	ASSERT_OK(t_queue_open(&self->q, self->fd, NULL));
-	ASSERT_OK(t_fault_bind(self->fd, id, 0, 0, self->q.id));
+	attach_to_queue(_metadata, self, &id, &pasid);
 	read.pasid = pasid;
 	t_testdev_begin(&self->dev, 1, &read);
 	ASSERT_EQ(0, t_queue_next(&self->q, &r, 5000));
@@ -367,12 +360,9 @@ TEST_F(testdev_pasid, many_groups)
 		.opcode = TESTDEV_OP_FILL, .length = 8, .flags = TESTDEV_F_ATS | TESTDEV_F_PRI,
 	};
 	struct ioasid_fault_record r[32];
-	u32 id, pasid = IOASID_PASID_ANY, i;
+	u32 id, pasid, i;
 
-	ASSERT_OK(t_alloc_faults(self->fd, &id));
-	ASSERT_OK(t_attach_pasid(self->fd, self->dev_id, id, &pasid, 0, 0));
-	ASSERT_OK(t_queue_open(&self->q, self->fd, NULL));
-	ASSERT_OK(t_fault_bind(self->fd, id, 0, 0, self->q.id));
+	attach_to_queue(_metadata, self, &id, &pasid);
 	fill.pasid = pasid;
 	/* More than the device may have under way: the others wait in it */
 	for (i = 0; i < TESTDEV_SLOTS; i++) {

@@ -505,12 +505,16 @@ int t_alloc_mm(int fd, u32 *ioasid)
 	return ret;
 }
 
-bool t_mm_refused(int ret)
+bool t_old_kernel(void)
 {
 	struct utsname os;
 
-	return ret == -EOPNOTSUPP && t_why.code == IOASID_REASON_NO_SVA && !uname(&os) &&
-	       !strncmp(os.release, "6.12.", 5);
+	return !uname(&os) && !strncmp(os.release, "6.12.", 5);
+}
+
+bool t_mm_refused(int ret)
+{
+	return ret == -EOPNOTSUPP && t_why.code == IOASID_REASON_NO_SVA && t_old_kernel();
 }
 
 int t_alloc_faults(int fd, u32 *ioasid)

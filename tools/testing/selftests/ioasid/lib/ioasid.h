@@ -82,6 +82,8 @@ int t_detach_fd(int fd, int device, u32 pasid);
 int t_forget_fd(int fd, int device);
 int t_forget(int fd, u32 dev_id);
 int t_alloc_mm(int fd, u32 *ioasid);
+/* Linux 6.12, as Debian has it: what it cannot do, 7.x must */
+bool t_old_kernel(void);
 /* Is @ret what Linux 6.12 says, whose x86 code lets no device at a process' memory? */
 bool t_mm_refused(int ret);
 int t_alloc_faults(int fd, u32 *ioasid);
