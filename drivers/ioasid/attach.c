@@ -9,68 +9,8 @@
 #include <linux/iommu.h>
 #include <linux/pm_runtime.h>
 #include <linux/slab.h>
-#include "compat/iopf.h"
 #include "ioasid_private.h"
 #include "trace.h"
-
-static DEFINE_MUTEX(ioasid_groups_lock);
-static LIST_HEAD(ioasid_groups);
-
-static struct ioasid_group *ioasid_group_find(struct iommu_group *group)
-{
-	struct ioasid_group *g;
-
-	list_for_each_entry(g, &ioasid_groups, link)
-		if (g->group == group)
-			return g;
-	return NULL;
-}
-
-/**
- * ioasid_group_get() - the group's table of attachments
- * @group: the group; its reference is taken over
- *
- * Return: the group, to be given back by ioasid_group_put(), or NULL.
- */
-struct ioasid_group *ioasid_group_get(struct iommu_group *group)
-{
-	struct ioasid_group *g;
-
-	mutex_lock(&ioasid_groups_lock);
-	g = ioasid_group_find(group);
-	if (g) {
-		g->users++;
-		iommu_group_put(group);
-		goto unlock;
-	}
-	g = kzalloc(sizeof(*g), GFP_KERNEL_ACCOUNT);
-	if (!g) {
-		iommu_group_put(group);
-		goto unlock;
-	}
-	g->users = 1;
-	g->group = group;
-	mutex_init(&g->lock);
-	INIT_LIST_HEAD(&g->devices);
-	xa_init_flags(&g->table, XA_FLAGS_ACCOUNT);
-	list_add(&g->link, &ioasid_groups);
-unlock:
-	mutex_unlock(&ioasid_groups_lock);
-	return g;
-}
-
-void ioasid_group_put(struct ioasid_group *g)
-{
-	mutex_lock(&ioasid_groups_lock);
-	if (!--g->users) {
-		WARN_ON(!xa_empty(&g->table));
-		xa_destroy(&g->table);
-		list_del(&g->link);
-		iommu_group_put(g->group);
-		kfree(g);
-	}
-	mutex_unlock(&ioasid_groups_lock);
-}
 
 static int ioasid_check_collision(struct ioasid_space *space,
 				  struct ioasid_attachment *att,
@@ -143,6 +83,56 @@ static int ioasid_explain_attach(struct ioasid_space *space,
 			   dev_name(dev), -rc);
 }
 
+/**
+ * ioasid_domain_create() - a page table with all that is mapped in a space
+ * @space: the space
+ * @dev: a device behind the IOMMU that it is for
+ * @why: the reason if it fails
+ *
+ * Context: ioasid_space.rwsem is held for writing.
+ *
+ * Return: the domain, in no list yet, or ERR_PTR of -ENOMEM, what @fill of the
+ * kind returns or the IOMMU driver says.
+ */
+struct ioasid_domain *ioasid_domain_create(struct ioasid_space *space,
+					   struct device *dev,
+					   struct ioasid_explain *why)
+{
+	struct ioasid_domain *d = kzalloc(sizeof(*d), GFP_KERNEL_ACCOUNT);
+	int rc;
+
+	if (!d) {
+		ioasid_fail(why, -ENOMEM, IOASID_REASON_NO_MEMORY,
+			    "no memory for a domain");
+		return ERR_PTR(-ENOMEM);
+	}
+	d->domain = compat_paging_domain_alloc(dev);
+	if (IS_ERR(d->domain)) {
+		rc = PTR_ERR(d->domain);
+		kfree(d);
+		ioasid_fail(why, rc, IOASID_REASON_IOMMU,
+			    "device %s: the IOMMU driver makes no domain (error %d)",
+			    dev_name(dev), -rc);
+		return ERR_PTR(rc);
+	}
+	/*
+	 * Before the first map, since some formats have it in each entry. Only
+	 * where the device can: a fresh domain says yes to anything.
+	 */
+	if (device_iommu_capable(dev, IOMMU_CAP_ENFORCE_CACHE_COHERENCY) &&
+	    d->domain->ops->enforce_cache_coherency)
+		d->enforced =
+			d->domain->ops->enforce_cache_coherency(d->domain);
+	ioasid_fault_prepare(space, d->domain);
+	ioasid_refused_prepare(d, dev);
+	rc = space->ops->fill(space, d, why);
+	if (rc) {
+		ioasid_domain_free(d);
+		return ERR_PTR(rc);
+	}
+	return d;
+}
+
 /* Attaches the group to a domain of the space, an old one or a new one */
 static int ioasid_find_domain(struct ioasid_space *space,
 			      struct ioasid_attachment *att,
@@ -167,7 +157,7 @@ static int ioasid_find_domain(struct ioasid_space *space,
 		return PTR_ERR(d);
 	rc = ioasid_attach_domain(att, d, old, dev);
 	if (rc) {
-		ioasid_mapped_drain(space, d);
+		space->ops->unfill(space, d);
 		/* Freed with it */
 		att->domain = d;
 		return ioasid_explain_attach(space, dev, rc, why);
@@ -178,22 +168,6 @@ attached:
 	d->users++;
 	att->domain = d;
 	return 0;
-}
-
-/* Before the attach, where the IOMMU driver wants to know; ctx->lock is held */
-static int ioasid_iopf_get(struct ioasid_device *idev)
-{
-	int rc = idev->nr_iopf ? 0 : compat_iopf_enable(idev->dev);
-
-	if (!rc)
-		idev->nr_iopf++;
-	return rc;
-}
-
-static void ioasid_iopf_put(struct ioasid_device *idev)
-{
-	if (!--idev->nr_iopf)
-		compat_iopf_disable(idev->dev);
 }
 
 static int ioasid_fault_enable(struct ioasid_device *idev,
@@ -213,33 +187,6 @@ static void ioasid_fault_disable(struct ioasid_device *idev,
 				 struct ioasid_space *space)
 {
 	if (space->faults)
-		ioasid_iopf_put(idev);
-}
-
-/* A device without page requests can do with the memory that is there */
-static int ioasid_sva_enable(struct ioasid_link *link)
-{
-	struct ioasid_device *idev = link->idev;
-	int rc = ioasid_iopf_get(idev);
-
-	link->iopf = !rc;
-	if (rc && rc != -ENODEV)
-		return rc;
-	rc = idev->nr_sva ? 0 : compat_sva_enable(idev->dev);
-	if (!rc)
-		idev->nr_sva++;
-	else if (link->iopf)
-		ioasid_iopf_put(idev);
-	return rc;
-}
-
-static void ioasid_sva_disable(struct ioasid_link *link)
-{
-	struct ioasid_device *idev = link->idev;
-
-	if (!--idev->nr_sva)
-		compat_sva_disable(idev->dev);
-	if (link->iopf)
 		ioasid_iopf_put(idev);
 }
 
@@ -307,7 +254,7 @@ static void ioasid_space_detach(struct ioasid_attachment *att)
 		 */
 		list_del(&d->link);
 		space->nr_domains--;
-		ioasid_mapped_drain(space, d);
+		space->ops->unfill(space, d);
 		/* Freed with it */
 		att->domain = d;
 		known = false;
@@ -324,18 +271,6 @@ static void ioasid_count_device(struct ioasid_space *space, int n)
 	down_write(&space->rwsem);
 	space->nr_devices += n;
 	up_write(&space->rwsem);
-}
-
-/**
- * ioasid_device_link() - what a device is attached to
- * @idev: the device; its context's lock is held
- * @number: IOASID_RID, or a PASID as the user knows it
- *
- * Return: the link or NULL.
- */
-struct ioasid_link *ioasid_device_link(struct ioasid_device *idev, u32 number)
-{
-	return xa_load(&idev->links, number);
 }
 
 /* So that publishing cannot fail */
@@ -430,10 +365,10 @@ free:
 	return rc;
 }
 
-/* A mapped space behind a RID or a PASID; the group's lock is held */
-static int ioasid_attach_mapped(struct ioasid_space *space,
-				struct ioasid_link *link, u32 pasid,
-				struct ioasid_explain *why)
+/* A domain of ours behind a RID or a PASID; the group's lock is held */
+static int ioasid_attach_group(struct ioasid_space *space,
+			       struct ioasid_link *link, u32 pasid,
+			       struct ioasid_explain *why)
 {
 	struct ioasid_group *g = link->idev->group;
 	struct ioasid_attachment *att = xa_load(&g->table, pasid);
@@ -450,13 +385,13 @@ static int ioasid_attach_mapped(struct ioasid_space *space,
 }
 
 /*
- * The process' address space. The IOMMU core keeps its page table and shares it
- * with other users of the process, so that this is no entry of the group's
- * table; its PASID is the process', and known only when it is bound.
+ * A kind that attaches without a domain of ours: the IOMMU core keeps the page
+ * table, so that this is no entry of the group's table. It has a PASID of its own,
+ * which is known only when it is attached.
  */
-static int ioasid_attach_mm(struct ioasid_space *space,
-			    struct ioasid_link *link, u32 vpasid,
-			    struct ioasid_explain *why)
+static int ioasid_attach_foreign(struct ioasid_space *space,
+				 struct ioasid_link *link, u32 vpasid,
+				 struct ioasid_explain *why)
 {
 	struct ioasid_attachment *att = kzalloc(sizeof(*att),
 						GFP_KERNEL_ACCOUNT);
@@ -467,20 +402,13 @@ static int ioasid_attach_mm(struct ioasid_space *space,
 				   "no memory for an attachment");
 	INIT_LIST_HEAD(&att->links);
 	att->group = link->idev->group;
-	rc = ioasid_sva_enable(link);
-	if (rc) {
-		ioasid_fail(why, rc, IOASID_REASON_NO_SVA,
-			    "device %s: it or its IOMMU cannot share the address space of a process",
-			    dev_name(link->idev->dev));
-		goto free;
-	}
-	rc = ioasid_mm_bind(space, link, &att->pasid, why);
+	rc = space->ops->attach(space, link, &att->pasid, why);
 	if (rc)
-		goto disable;
+		goto free;
 	link->number = vpasid ?: att->pasid;
 	rc = ioasid_link_reserve(link, why);
 	if (rc)
-		goto unbind;
+		goto detach;
 	rc = ioasid_space_lock(space, why);
 	if (rc)
 		goto release;
@@ -493,10 +421,8 @@ static int ioasid_attach_mm(struct ioasid_space *space,
 	return 0;
 release:
 	xa_release(&link->idev->links, link->number);
-unbind:
-	ioasid_mm_unbind(link);
-disable:
-	ioasid_sva_disable(link);
+detach:
+	space->ops->detach(link);
 free:
 	kfree(att);
 	return rc;
@@ -513,7 +439,8 @@ static int ioasid_link_move(struct ioasid_link *link,
 
 	if (old->space == space)
 		return 0;
-	if (link->sva || space->kind == IOASID_KIND_MM)
+	if (!ioasid_space_has_domains(old->space) ||
+	    !ioasid_space_has_domains(space))
 		return ioasid_fail(why, -EOPNOTSUPP, IOASID_REASON_KIND,
 				   "device %s: the address space of a process is detached and attached, not replaced",
 				   dev_name(dev));
@@ -565,8 +492,8 @@ static int ioasid_attach_new(struct ioasid_space *space,
 {
 	int rc;
 
-	if (space->kind == IOASID_KIND_MM)
-		return ioasid_attach_mm(space, link, req->vpasid, why);
+	if (!ioasid_space_has_domains(space))
+		return ioasid_attach_foreign(space, link, req->vpasid, why);
 	link->number = req->vpasid ?: req->pasid;
 	rc = ioasid_link_reserve(link, why);
 	if (rc)
@@ -574,7 +501,7 @@ static int ioasid_attach_new(struct ioasid_space *space,
 	rc = ioasid_fault_enable(link->idev, space, why);
 	if (rc)
 		goto release;
-	rc = ioasid_attach_mapped(space, link, req->pasid, why);
+	rc = ioasid_attach_group(space, link, req->pasid, why);
 	if (!rc)
 		return 0;
 	ioasid_fault_disable(link->idev, space);
@@ -591,11 +518,11 @@ static int ioasid_attach_locked(struct ioasid_space *space,
 	struct ioasid_link *link = NULL;
 	int rc;
 
-	/* The number of a process' address space can be known only later */
-	if (space->kind != IOASID_KIND_MM || req->vpasid)
+	/* A PASID that is the space's own is known only later */
+	if (ioasid_space_has_domains(space) || req->vpasid)
 		link = ioasid_device_link(idev, req->number);
-	if (link && req->replace && !link->sva &&
-	    space->kind == IOASID_KIND_MAPPED && req->pasid != link->att->pasid)
+	if (link && req->replace && ioasid_space_has_domains(link->att->space) &&
+	    ioasid_space_has_domains(space) && req->pasid != link->att->pasid)
 		return ioasid_fail(why, -EINVAL, IOASID_REASON_VALUE,
 				   "device %s: number %u is PASID %u, and not %u",
 				   dev_name(idev->dev), req->number,
@@ -641,6 +568,35 @@ static int ioasid_attach_awake(struct ioasid_space *space,
 	return rc;
 }
 
+/*
+ * What is in the way of an attach, and in no table of ours, is a reset or
+ * somebody else's attachment: that one has a handle, but for the RID of VFIO
+ * type1.
+ */
+static int ioasid_explain_busy(struct ioasid_device *idev, u32 asked,
+			       const struct ioasid_attach_request *req,
+			       struct ioasid_explain *why)
+{
+	struct ioasid_group *g = idev->group;
+
+	if (why->code != IOASID_REASON_RESET || xa_load(&g->table, req->pasid))
+		return -EBUSY;
+	if (req->pasid == IOASID_RID && asked != IOASID_RID)
+		return -EBUSY;
+	if (IS_ERR(iommu_attach_handle_get(g->group, req->pasid, 0)) &&
+	    !(req->pasid == IOASID_RID && idev->hold.claim.rid_taken))
+		return -EBUSY;
+	/* Instead of the first reason: more is known here */
+	why->code = IOASID_REASON_NONE;
+	if (req->pasid != IOASID_RID)
+		return ioasid_fail(why, -EBUSY, IOASID_REASON_OWNER,
+				   "device %s: somebody else has attached PASID %u",
+				   dev_name(idev->dev), req->pasid);
+	return ioasid_fail(why, -EBUSY, IOASID_REASON_OWNER,
+			   "device %s: its RID is in use by its owner (VFIO type1 or iommufd); PASIDs are not",
+			   dev_name(idev->dev));
+}
+
 /**
  * ioasid_device_attach() - attach a device to a space of its context
  * @idev: the device; its context's lock is held
@@ -654,6 +610,7 @@ int ioasid_device_attach(struct ioasid_device *idev,
 			 struct ioasid_explain *why)
 {
 	struct ioasid_space *space;
+	u32 asked = req->pasid;
 	int rc;
 
 	why->pasid = req->pasid;
@@ -668,16 +625,15 @@ int ioasid_device_attach(struct ioasid_device *idev,
 		ioasid_pasid_release(idev->ctx, req->pasid);
 	}
 	ioasid_space_put(space);
-	return rc;
+	return rc == -EBUSY ? ioasid_explain_busy(idev, asked, req, why) : rc;
 }
 
 /* The last device of the group has left */
 static void ioasid_attachment_end(struct ioasid_attachment *att,
 				  struct ioasid_link *link)
 {
-	if (link->sva) {
-		ioasid_mm_unbind(link);
-		ioasid_sva_disable(link);
+	if (!ioasid_space_has_domains(att->space)) {
+		att->space->ops->detach(link);
 		return;
 	}
 	ioasid_detach_domain(att, link->idev->dev);

@@ -28,8 +28,7 @@ static void space_show(struct seq_file *m, struct ioasid_space *space)
 	down_read(&space->rwsem);
 	seq_printf(m, "ioasid=%u kind=%s label=%s domains=%u devices=%u mappings=%lld mapped_kib=%llu pinned_kib=%llu\n",
 		   space->id,
-		   space->kind == IOASID_KIND_MM ? "mm" : "mapped",
-		   space->label, space->nr_domains,
+		   space->ops->name, space->label, space->nr_domains,
 		   space->nr_devices, atomic64_read(&space->nr_mappings),
 		   (u64)atomic64_read(&space->mapped) << (PAGE_SHIFT - 10),
 		   (u64)atomic64_read(&space->pinned) << (PAGE_SHIFT - 10));

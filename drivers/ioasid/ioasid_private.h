@@ -21,19 +21,22 @@
 #include <linux/kref.h>
 #include <linux/list.h>
 #include <linux/mutex.h>
-#include <linux/rbtree.h>
 #include <linux/refcount.h>
 #include <linux/rwsem.h>
 #include <linux/spinlock.h>
 #include <linux/workqueue.h>
 #include <linux/xarray.h>
+#include "account.h"
 #include "compat/compat.h"
+#include "pages.h"
 
 struct dentry;
+struct ioasid_domain;
+struct ioasid_link;
 struct ioasid_queue;
+struct ioasid_space;
 struct mm_struct;
 struct seq_file;
-struct user_struct;
 
 /**
  * struct ioasid_ctx - one open of /dev/ioasid
@@ -80,103 +83,6 @@ struct ioasid_ctx {
 };
 
 /**
- * struct ioasid_payer - against whom pinned pages count
- * @link: in ioasid_ctx.payers
- * @ref: pages objects that it pays for, and ioasid_ctx.payer
- * @mode: enum ioasid_account_mode
- * @mm: process; only its counters are used, so mm_count is held, not mm_users
- * @user: user
- */
-struct ioasid_payer {
-	struct list_head link;
-	refcount_t ref;
-	u32 mode;
-	struct mm_struct *mm;
-	struct user_struct *user;
-};
-
-/**
- * struct ioasid_run - physically contiguous pages
- * @pfn: first page frame
- * @first: index of its first page in the struct ioasid_pages
- * @nr: number of pages
- */
-struct ioasid_run {
-	unsigned long pfn;
-	u32 first;
-	u32 nr;
-};
-
-enum ioasid_area_state {
-	IOASID_AREA_PENDING,	/* its place is taken, it is not mapped yet */
-	IOASID_AREA_READY,
-	IOASID_AREA_LEAVING,	/* being unmapped */
-};
-
-/**
- * struct ioasid_area - a mapping: a slice of pinned pages at an IOVA
- * @node: in ioasid_space.areas
- * @first: first IOVA
- * @last: last IOVA
- * @hole: free bytes between the area below and this one
- * @widest: the largest @hole of the subtree whose root it is
- * @pages: the memory
- * @page: index of its first page in @pages
- * @prot: IOASID_MAP_READ, _WRITE
- * @state: enum ioasid_area_state; changes under iova_lock, or while PENDING by
- *	its maker
- *
- * @node to @widest are under iova_lock; @first and @last do not change while
- * the area is in the tree.
- */
-struct ioasid_area {
-	struct rb_node node;
-	u64 first;
-	u64 last;
-	u64 hole;
-	u64 widest;
-	struct ioasid_pages *pages;
-	u32 page;
-	u16 prot;
-	u16 state;
-};
-
-static inline u64 ioasid_area_length(const struct ioasid_area *area)
-{
-	return area->last - area->first + 1;
-}
-
-/**
- * struct ioasid_pages - pinned memory, charged once however often it is mapped
- * @area: its first mapping; most memory has no other
- * @addr: where it was in the memory or file of who mapped it
- * @payer: who is charged
- * @users: areas
- * @nr: number of pages
- * @nr_runs: number of runs; 0 while it is being pinned
- * @writable: pinned for writing
- * @file: from memfd_pin_folios(): one pin for each folio, not for each page
- * @run: the only run, if @nr_runs is 1
- * @runs: the runs otherwise
- *
- * There can be millions: 120 bytes.
- */
-struct ioasid_pages {
-	struct ioasid_area area;
-	u64 addr;
-	struct ioasid_payer *payer;
-	refcount_t users;
-	u32 nr;
-	u32 nr_runs;
-	bool writable;
-	bool file;
-	union {
-		struct ioasid_run run;
-		struct ioasid_run *runs;
-	};
-};
-
-/**
  * struct ioasid_domain - a page table behind a space
  * @link: in ioasid_space.domains
  * @domain: what the IOMMU core knows
@@ -197,12 +103,49 @@ struct ioasid_domain {
 };
 
 /**
+ * struct ioasid_space_ops - what a kind of space does in its own way
+ * @name: of the kind, for people
+ * @no_map: what is said of a space that nothing can be mapped in, or NULL
+ * @no_queue: what is said of a space whose page requests nobody else answers, or
+ *	NULL
+ * @check: can there be such a space? 0, -EOPNOTSUPP or -EINVAL
+ * @init: prepares a new space, which nobody else knows; or NULL
+ * @empty: gives back what it holds: its id is gone, no device is attached and no
+ *	domain is left; or NULL. Can be called again
+ * @destroy: undoes @init; or NULL
+ * @fill: puts what the space has into a domain that no device uses yet; rwsem is
+ *	held for writing
+ * @unfill: before such a domain is freed; rwsem is held for writing
+ * @attach: for a kind whose page table is the IOMMU core's, with a PASID of its
+ *	own: attaches a device, and gives that PASID. NULL for a kind with domains of
+ *	ours, which are attached to a RID or to any PASID
+ * @detach: undoes @attach; cannot fail
+ */
+struct ioasid_space_ops {
+	const char *name;
+	const char *no_map;
+	const char *no_queue;
+	int (*check)(const struct ioasid_space_params *params,
+		     struct ioasid_explain *why);
+	void (*init)(struct ioasid_space *space);
+	void (*empty)(struct ioasid_space *space);
+	void (*destroy)(struct ioasid_space *space);
+	int (*fill)(struct ioasid_space *space, struct ioasid_domain *domain,
+		    struct ioasid_explain *why);
+	void (*unfill)(struct ioasid_space *space, struct ioasid_domain *domain);
+	int (*attach)(struct ioasid_space *space, struct ioasid_link *link,
+		      u32 *pasid, struct ioasid_explain *why);
+	void (*detach)(struct ioasid_link *link);
+};
+
+/**
  * struct ioasid_space - an I/O address space
  * @ref: the id, and commands at work
  * @rcu: to look it up without a lock
  * @ctx: the context; outlives its spaces
  * @id: ioasid
  * @kind: enum ioasid_kind
+ * @ops: what its kind does
  * @mm: the process of an mm space; mm_count is held
  * @mm_uid: who pays for the PASID of @mm, or INVALID_UID_NR
  * @faults: devices may send page requests
@@ -234,6 +177,7 @@ struct ioasid_space {
 	struct ioasid_ctx *ctx;
 	u32 id;
 	u32 kind;
+	const struct ioasid_space_ops *ops;
 	struct mm_struct *mm;
 	uid_t mm_uid;
 	bool faults;
@@ -259,6 +203,12 @@ struct ioasid_space {
 	atomic64_t mapped;
 	atomic64_t pinned;
 };
+
+/* Does it have page tables of ours, or does the IOMMU core keep its only one? */
+static inline bool ioasid_space_has_domains(const struct ioasid_space *space)
+{
+	return !space->ops->attach;
+}
 
 /**
  * struct ioasid_group - the attachments of one IOMMU group
@@ -418,43 +368,34 @@ struct ioasid_attach_request {
 	u32 number;
 };
 
-/**
- * struct ioasid_command - one command on its way
- * @ctx: the context
- * @uptr: the user's struct
- * @usize: its size
- * @arg: the kernel's copy, zero-padded
- * @why: the reason if it fails
- */
-struct ioasid_command {
-	struct ioasid_ctx *ctx;
-	void __user *uptr;
-	u32 usize;
-	void *arg;
-	struct ioasid_explain *why;
-};
-
 /* main.c */
-int ioasid_respond(struct ioasid_command *cmd, size_t size);
 extern const struct file_operations ioasid_fops;
 
 /* context.c */
 struct ioasid_ctx *ioasid_ctx_create(void);
 void ioasid_ctx_close(struct ioasid_ctx *ctx);
 void ioasid_ctx_put(struct ioasid_ctx *ctx);
-int ioasid_cmd_get_info(struct ioasid_command *cmd);
-int ioasid_cmd_option(struct ioasid_command *cmd);
 
-struct ioasid_payer *ioasid_payer_get(struct ioasid_ctx *ctx);
-void ioasid_payer_put(struct ioasid_ctx *ctx, struct ioasid_payer *payer);
-int ioasid_charge(struct ioasid_ctx *ctx, struct ioasid_payer *payer,
-		  unsigned long pages, struct ioasid_explain *why);
-void ioasid_uncharge(struct ioasid_ctx *ctx, struct ioasid_payer *payer,
-		     unsigned long pages);
-
-/* space.c */
+/* ids.c */
 struct ioasid_space *ioasid_space_get(struct ioasid_ctx *ctx, u32 id,
 				      struct ioasid_explain *why);
+struct ioasid_device *ioasid_device_by_id(struct ioasid_ctx *ctx, u32 id,
+					  struct ioasid_explain *why);
+struct ioasid_link *ioasid_device_link(struct ioasid_device *idev, u32 number);
+struct ioasid_queue *ioasid_queue_try(struct ioasid_ctx *ctx, u32 id);
+struct ioasid_queue *ioasid_queue_get(struct ioasid_ctx *ctx, u32 id,
+				      struct ioasid_explain *why);
+
+/* space.c */
+int ioasid_check_no_data(const struct ioasid_space_params *params,
+			 struct ioasid_explain *why);
+struct ioasid_space *ioasid_space_create(struct ioasid_ctx *ctx,
+					 const struct ioasid_space_params *params,
+					 struct ioasid_explain *why);
+void ioasid_space_publish(struct ioasid_space *space);
+void ioasid_space_abort(struct ioasid_space *space);
+int ioasid_space_delete(struct ioasid_ctx *ctx, u32 id,
+			struct ioasid_explain *why);
 void ioasid_space_put(struct ioasid_space *space);
 struct ioasid_space *ioasid_space_scratch(struct ioasid_explain *why);
 struct ioasid_space *ioasid_space_enter(struct ioasid_ctx *ctx, u32 id,
@@ -465,14 +406,30 @@ void ioasid_space_leave(struct ioasid_space *space);
 int ioasid_space_lock(struct ioasid_space *space, struct ioasid_explain *why);
 void ioasid_space_unlock(struct ioasid_space *space);
 bool ioasid_space_release_id(struct ioasid_space *space);
-int ioasid_cmd_alloc(struct ioasid_command *cmd);
-int ioasid_cmd_free(struct ioasid_command *cmd);
-int ioasid_cmd_space_info(struct ioasid_command *cmd);
-int ioasid_cmd_reserve(struct ioasid_command *cmd);
-int ioasid_put_ranges(u64 uptr, u32 room, const struct ioasid_iova_range *ranges,
-		      u32 nr, struct ioasid_explain *why);
-void *ioasid_get_ranges(u64 uptr, u32 nr, size_t size,
-			struct ioasid_explain *why);
+struct ioasid_iova_range *ioasid_space_usable(struct ioasid_space *space,
+					      u32 *nr,
+					      struct ioasid_explain *why);
+int ioasid_space_reserve(struct ioasid_ctx *ctx, u32 id,
+			 struct ioasid_iova_range **ranges, u32 nr,
+			 struct ioasid_explain *why);
+
+/* mapped.c */
+extern const struct ioasid_space_ops ioasid_mapped_ops;
+int ioasid_map_ranges(struct ioasid_ctx *ctx, u32 ioasid,
+		      struct ioasid_map_range *r, u32 nr,
+		      struct ioasid_explain *why);
+int ioasid_unmap_ranges(struct ioasid_ctx *ctx, u32 ioasid,
+			const struct ioasid_unmap_range *r, u32 nr,
+			u64 *unmapped, struct ioasid_explain *why);
+int ioasid_unmap_all(struct ioasid_ctx *ctx, u32 ioasid, u64 *unmapped,
+		     struct ioasid_explain *why);
+int ioasid_copy_range(struct ioasid_ctx *ctx, struct ioasid_copy *arg,
+		      struct ioasid_explain *why);
+int ioasid_translate(struct ioasid_ctx *ctx, struct ioasid_translate *arg,
+		     struct ioasid_explain *why);
+
+/* mm.c */
+extern const struct ioasid_space_ops ioasid_mm_ops;
 
 /* iova.c */
 int ioasid_iova_init(struct ioasid_space *space);
@@ -488,100 +445,40 @@ struct ioasid_area *ioasid_iova_first(struct ioasid_space *space, u64 first,
 struct ioasid_area *ioasid_iova_next(struct ioasid_area *area);
 int ioasid_iova_make_room(struct ioasid_space *space, u32 more);
 void ioasid_iova_update(struct ioasid_space *space);
+int ioasid_iova_reserve(struct ioasid_space *space,
+			struct ioasid_iova_range **ranges, u32 nr,
+			struct ioasid_explain *why);
+u32 ioasid_iova_access_locked(struct ioasid_space *space, u64 addr);
+u32 ioasid_iova_access(struct ioasid_space *space, u64 addr);
 
-/* mapped.c */
-int ioasid_cmd_map(struct ioasid_command *cmd);
-int ioasid_cmd_unmap(struct ioasid_command *cmd);
-int ioasid_cmd_copy(struct ioasid_command *cmd);
-int ioasid_cmd_translate(struct ioasid_command *cmd);
-int ioasid_cmd_dirty_set(struct ioasid_command *cmd);
-int ioasid_cmd_dirty_get(struct ioasid_command *cmd);
-int ioasid_mapped_fill(struct ioasid_space *space, struct ioasid_domain *domain,
-		       struct ioasid_explain *why);
-void ioasid_mapped_drain(struct ioasid_space *space,
-			 struct ioasid_domain *domain);
-void ioasid_mapped_empty(struct ioasid_space *space);
-
-/* pages.c */
-int ioasid_pages_setup(void);
-void ioasid_pages_teardown(void);
-struct ioasid_pages *ioasid_pages_alloc(void);
-int ioasid_pages_pin(struct ioasid_ctx *ctx, struct ioasid_pages *pages, int fd,
-		     struct ioasid_explain *why);
-void ioasid_pages_put(struct ioasid_ctx *ctx, struct ioasid_pages *pages);
-struct ioasid_area *ioasid_area_alloc(struct ioasid_pages *pages);
-void ioasid_area_free(struct ioasid_ctx *ctx, struct ioasid_area *area);
-int ioasid_area_map(struct iommu_domain *domain, const struct ioasid_area *area,
+/* domain.c */
+void ioasid_domain_free(struct ioasid_domain *domain);
+bool ioasid_domain_suits(struct ioasid_domain *d, struct device *dev);
+void ioasid_unmap_areas(struct ioasid_space *space, struct ioasid_area **area,
+			u32 nr);
+int ioasid_map_area(struct ioasid_space *space, struct ioasid_area *area,
 		    struct ioasid_explain *why);
-bool ioasid_area_unmap(struct iommu_domain *domain,
-		       const struct ioasid_area *area,
-		       struct iommu_iotlb_gather *gather);
-void ioasid_flush(struct iommu_domain *domain,
-		  struct iommu_iotlb_gather *gather);
+int ioasid_domain_fill(struct ioasid_space *space, struct ioasid_domain *domain,
+		       struct ioasid_explain *why);
+void ioasid_domain_unfill(struct ioasid_space *space,
+			  struct ioasid_domain *domain);
 
-#define INVALID_UID_NR	((uid_t)-1)
+/* group.c */
+struct ioasid_group *ioasid_group_get(struct iommu_group *group);
+void ioasid_group_put(struct ioasid_group *g);
 
-/* fault.c */
-void ioasid_fault_prepare(struct ioasid_space *space,
-			  struct iommu_domain *domain);
-void ioasid_fault_leave(struct ioasid_link *link);
-void ioasid_fault_cut(struct ioasid_link *link);
-void ioasid_fault_unbind(struct ioasid_space *space);
+/* attachment.c */
+struct ioasid_attachment *ioasid_attachment_alloc(struct ioasid_group *g,
+						  struct ioasid_explain *why);
 bool ioasid_space_hears(struct ioasid_space *space);
 void ioasid_attachment_bury(struct ioasid_attachment *att);
 void ioasid_graves_empty(void);
-void ioasid_fault_teardown(void);
-int ioasid_cmd_fault_bind(struct ioasid_command *cmd);
+void ioasid_graves_teardown(void);
 
-/* refused.c */
-u32 ioasid_fault_caps(struct device *dev);
-void ioasid_refused_prepare(struct ioasid_domain *d, struct device *dev);
-void ioasid_refused_init(struct ioasid_link *link);
-void ioasid_refused_begin(struct ioasid_link *link);
-void ioasid_refused_end(struct ioasid_link *link);
-
-/* queue.c */
-struct ioasid_queue *ioasid_queue_try(struct ioasid_ctx *ctx, u32 id);
-struct ioasid_queue *ioasid_queue_get(struct ioasid_ctx *ctx, u32 id,
-				      struct ioasid_explain *why);
-void ioasid_queue_put(struct ioasid_queue *q);
-int ioasid_cmd_fault_queue(struct ioasid_command *cmd);
-
-/* mm.c */
-void ioasid_mm_init(struct ioasid_space *space);
-void ioasid_mm_destroy(struct ioasid_space *space);
-int ioasid_mm_bind(struct ioasid_space *space, struct ioasid_link *link,
-		   u32 *pasid, struct ioasid_explain *why);
-void ioasid_mm_unbind(struct ioasid_link *link);
-
-/* pasid.c */
-int ioasid_pasid_take(struct ioasid_device *idev, struct ioasid_space *space,
-		      struct ioasid_attach_request *req,
-		      struct ioasid_explain *why);
-void ioasid_pasid_hold(struct ioasid_ctx *ctx, u32 pasid);
-void ioasid_pasid_release(struct ioasid_ctx *ctx, u32 pasid);
-void ioasid_pasid_free_all(struct ioasid_ctx *ctx);
-int ioasid_quota_take(uid_t uid, struct ioasid_explain *why);
-void ioasid_quota_give(uid_t uid);
-int ioasid_cmd_pasid_alloc(struct ioasid_command *cmd);
-int ioasid_cmd_pasid_free(struct ioasid_command *cmd);
-
-/* domain.c */
-struct ioasid_attachment *ioasid_attachment_alloc(struct ioasid_group *g,
-						  struct ioasid_explain *why);
+/* attach.c */
 struct ioasid_domain *ioasid_domain_create(struct ioasid_space *space,
 					   struct device *dev,
 					   struct ioasid_explain *why);
-void ioasid_domain_free(struct ioasid_domain *domain);
-bool ioasid_domain_suits(struct ioasid_domain *d, struct device *dev);
-struct ioasid_iova_range *ioasid_group_ranges(struct ioasid_device *idev,
-					      u32 *nr,
-					      struct ioasid_explain *why);
-
-/* attach.c */
-struct ioasid_group *ioasid_group_get(struct iommu_group *group);
-void ioasid_group_put(struct ioasid_group *g);
-struct ioasid_link *ioasid_device_link(struct ioasid_device *idev, u32 number);
 int ioasid_device_attach(struct ioasid_device *idev,
 			 struct ioasid_attach_request *req,
 			 struct ioasid_explain *why);
@@ -591,12 +488,18 @@ int ioasid_devices_attach(struct ioasid_device **idevs, u32 nr,
 void ioasid_link_detach(struct ioasid_link *link);
 
 /* device.c */
-struct ioasid_device *ioasid_device_by_id(struct ioasid_ctx *ctx, u32 id,
-					  struct ioasid_explain *why);
 int ioasid_device_add(struct ioasid_ctx *ctx, struct device *dev,
 		      const struct ioasid_attach_params *params,
 		      const struct ioasid_hold *hold, u32 *dev_id,
 		      struct ioasid_explain *why);
+int ioasid_device_forget_idle(struct ioasid_ctx *ctx, struct device *dev,
+			      struct ioasid_explain *why);
+int ioasid_device_forget(struct ioasid_ctx *ctx, struct device *dev,
+			 struct ioasid_explain *why);
+int ioasid_forget_by_id(struct ioasid_ctx *ctx, u32 dev_id,
+			struct ioasid_explain *why);
+void ioasid_device_remove(struct ioasid_ctx *ctx, struct device *dev);
+void ioasid_held_close(struct ioasid_ctx *ctx);
 struct ioasid_attachment *
 ioasid_device_register(struct ioasid_ctx *ctx, u32 pasid, struct device *dev,
 		       const struct ioasid_attach_params *params, bool replace,
@@ -604,23 +507,59 @@ ioasid_device_register(struct ioasid_ctx *ctx, u32 pasid, struct device *dev,
 		       struct ioasid_explain *why);
 int ioasid_device_unregister(struct ioasid_ctx *ctx, u32 pasid,
 			     struct device *dev, struct ioasid_explain *why);
-bool ioasid_device_held(struct ioasid_ctx *ctx, struct ioasid_hold *hold);
-int ioasid_device_forget(struct ioasid_ctx *ctx, struct device *dev,
+int ioasid_attach_by_id(struct ioasid_ctx *ctx, u32 dev_id,
+			struct ioasid_attach_request *req,
+			struct ioasid_explain *why);
+int ioasid_attach_by_ids(struct ioasid_ctx *ctx, const u32 *ids, u32 nr,
+			 struct ioasid_attach_request *req,
 			 struct ioasid_explain *why);
-int ioasid_cmd_device_attach(struct ioasid_command *cmd);
-int ioasid_cmd_device_detach(struct ioasid_command *cmd);
+int ioasid_detach_by_id(struct ioasid_ctx *ctx, u32 dev_id, u32 pasid,
+			struct ioasid_explain *why);
 void ioasid_device_show(struct seq_file *m, struct ioasid_ctx *ctx);
 
 /* device_fd.c */
 bool ioasid_resolver_exists(void);
+int ioasid_hold_begin(struct ioasid_hold *hold, int fd,
+		      struct ioasid_explain *why);
+void ioasid_hold_end(struct ioasid_hold *hold);
 void ioasid_hold_copy(struct ioasid_hold *to, const struct ioasid_hold *from);
 void ioasid_hold_put(struct ioasid_hold *hold);
-int ioasid_attach_by_fd(struct ioasid_command *cmd);
-int ioasid_detach_by_fd(struct ioasid_command *cmd);
-void ioasid_held_close(struct ioasid_ctx *ctx);
 
-/* device_info.c */
-int ioasid_cmd_device_info(struct ioasid_command *cmd);
+/* pasid.c */
+int ioasid_pasid_take(struct ioasid_device *idev, struct ioasid_space *space,
+		      struct ioasid_attach_request *req,
+		      struct ioasid_explain *why);
+void ioasid_pasid_hold(struct ioasid_ctx *ctx, u32 pasid);
+void ioasid_pasid_release(struct ioasid_ctx *ctx, u32 pasid);
+void ioasid_pasid_free_all(struct ioasid_ctx *ctx);
+int ioasid_pasids_alloc(struct ioasid_ctx *ctx, u32 dev_id, u32 first, u32 last,
+			u32 *pasids, u32 nr, struct ioasid_explain *why);
+void ioasid_pasids_drop(struct ioasid_ctx *ctx, const u32 *pasids, u32 nr);
+int ioasid_pasids_free(struct ioasid_ctx *ctx, const u32 *pasids, u32 nr,
+		       struct ioasid_explain *why);
+
+/* fault.c */
+int ioasid_iopf_get(struct ioasid_device *idev);
+void ioasid_iopf_put(struct ioasid_device *idev);
+void ioasid_fault_prepare(struct ioasid_space *space,
+			  struct iommu_domain *domain);
+void ioasid_fault_leave(struct ioasid_link *link);
+void ioasid_fault_cut(struct ioasid_link *link);
+int ioasid_fault_bind_space(struct ioasid_ctx *ctx, u32 ioasid, u32 policy,
+			    struct ioasid_queue *q, struct ioasid_explain *why);
+int ioasid_fault_bind_link(struct ioasid_ctx *ctx, u32 dev_id, u32 pasid,
+			   struct ioasid_queue *q, struct ioasid_explain *why);
+
+/* queue.c */
+void ioasid_queue_put(struct ioasid_queue *q);
+void ioasid_fault_unbind(struct ioasid_space *space);
+
+/* refused.c */
+u32 ioasid_fault_caps(struct device *dev);
+void ioasid_refused_prepare(struct ioasid_domain *d, struct device *dev);
+void ioasid_refused_init(struct ioasid_link *link);
+void ioasid_refused_begin(struct ioasid_link *link);
+void ioasid_refused_end(struct ioasid_link *link);
 
 /* debugfs.c */
 void ioasid_debugfs_setup(void);

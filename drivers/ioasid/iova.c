@@ -485,3 +485,96 @@ void ioasid_iova_update(struct ioasid_space *space)
 		ioasid_usable_cut(space, space->reserved[i].first,
 				  space->reserved[i].last);
 }
+
+/* The space's iova_lock is held */
+u32 ioasid_iova_access_locked(struct ioasid_space *space, u64 addr)
+{
+	struct ioasid_area *area = ioasid_iova_first(space, addr, addr);
+	u32 can;
+
+	if (!area || area->state != IOASID_AREA_READY)
+		return 0;
+	can = area->prot & IOASID_MAP_READ ? IOASID_FAULT_READ : 0;
+	return can | (area->prot & IOASID_MAP_WRITE ? IOASID_FAULT_WRITE : 0);
+}
+
+/**
+ * ioasid_iova_access() - what a space lets a device do at an address now
+ * @space: a mapped space
+ * @addr: the address
+ *
+ * Return: IOASID_FAULT_READ, _WRITE, or 0 if nothing is mapped there.
+ */
+u32 ioasid_iova_access(struct ioasid_space *space, u64 addr)
+{
+	u32 can;
+
+	mutex_lock(&space->iova_lock);
+	can = ioasid_iova_access_locked(space, addr);
+	mutex_unlock(&space->iova_lock);
+	return can;
+}
+
+static int ioasid_check_reserved(struct ioasid_space *space,
+				 const struct ioasid_iova_range *r, u32 nr,
+				 struct ioasid_explain *why)
+{
+	struct ioasid_area *area;
+	u32 i;
+
+	for (i = 0; i < nr; i++) {
+		why->index = i;
+		if (!PAGE_ALIGNED(r[i].first) || !PAGE_ALIGNED(r[i].last + 1))
+			return ioasid_fail(why, -EINVAL,
+					   IOASID_REASON_ALIGNMENT,
+					   "range %u does not begin and end with a page",
+					   i);
+		if (r[i].first > r[i].last ||
+		    (i && r[i].first <= r[i - 1].last))
+			return ioasid_fail(why, -EINVAL, IOASID_REASON_VALUE,
+					   "range %u is empty, or not above the one before",
+					   i);
+		mutex_lock(&space->iova_lock);
+		area = ioasid_iova_first(space, r[i].first, r[i].last);
+		mutex_unlock(&space->iova_lock);
+		/* It stays: the space is locked for writing */
+		if (area) {
+			why->value = area->first;
+			return ioasid_fail(why, -EADDRINUSE,
+					   IOASID_REASON_RESERVED,
+					   "range %u: %#llx-%#llx is mapped", i,
+					   area->first, area->last);
+		}
+	}
+	why->index = IOASID_NO_INDEX;
+	return 0;
+}
+
+/**
+ * ioasid_iova_reserve() - keep ranges from use, instead of those before
+ * @space: the space
+ * @ranges: ascending; exchanged for those before if it succeeds
+ * @nr: how many
+ * @why: the reason if it fails
+ *
+ * Context: ioasid_space.rwsem is held for writing.
+ *
+ * Return: 0, -EINVAL for a range that is none, -EADDRINUSE if something is
+ * mapped in one, -ENOMEM.
+ */
+int ioasid_iova_reserve(struct ioasid_space *space,
+			struct ioasid_iova_range **ranges, u32 nr,
+			struct ioasid_explain *why)
+{
+	int rc = ioasid_check_reserved(space, *ranges, nr, why);
+
+	if (rc)
+		return rc;
+	if (ioasid_iova_make_room(space, nr))
+		return ioasid_fail(why, -ENOMEM, IOASID_REASON_NO_MEMORY,
+				   "no memory for the usable ranges");
+	swap(space->reserved, *ranges);
+	space->nr_reserved = nr;
+	ioasid_iova_update(space);
+	return 0;
+}

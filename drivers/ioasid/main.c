@@ -3,11 +3,12 @@
  * The char device and the table of its commands: the one place where sizes,
  * flags and tails are checked. It must know nothing of what a command does.
  */
+#include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/miscdevice.h>
 #include <linux/module.h>
 #include <linux/uaccess.h>
-#include "ioasid_private.h"
+#include "cmd/cmd.h"
 #include "trace.h"
 
 struct ioasid_header {
@@ -108,22 +109,6 @@ static const struct ioasid_op ioasid_ops[] = {
 	OP(IOASID_FAULT_BIND, ioasid_cmd_fault_bind,
 	   struct ioasid_fault_bind, __reserved, 0, false),
 };
-
-/**
- * ioasid_respond() - write a command's struct back
- * @cmd: the command
- * @size: size of the struct
- *
- * Return: 0 or -EFAULT. The dispatcher has tried to write before the command
- * ran, so only a caller that unmaps its own memory meanwhile sees that.
- */
-int ioasid_respond(struct ioasid_command *cmd, size_t size)
-{
-	if (copy_to_user(cmd->uptr, cmd->arg, min_t(size_t, size, cmd->usize)))
-		return ioasid_fail(cmd->why, -EFAULT, IOASID_REASON_POINTER,
-				   "cannot write the command's struct back");
-	return 0;
-}
 
 static const struct ioasid_op *ioasid_find_op(unsigned int cmd)
 {
@@ -255,6 +240,36 @@ static struct miscdevice ioasid_miscdev = {
 	.mode = 0660,
 };
 
+/**
+ * sva_get_from_fd() - the context behind a user's fd
+ * @fd: an open /dev/ioasid
+ * @why: the reason if it is none
+ *
+ * Return: the context with a reference that keeps it alive beyond the fd, or
+ * ERR_PTR of -EBADF (not open) or -EINVAL (something else).
+ */
+struct ioasid_ctx *sva_get_from_fd(int fd, struct ioasid_explain *why)
+{
+	struct ioasid_ctx *ctx = ERR_PTR(-EINVAL);
+	struct file *file = fget(fd);
+
+	if (!file) {
+		ioasid_fail(why, -EBADF, IOASID_REASON_FD,
+			    "%d is not an open file", fd);
+		return ERR_PTR(-EBADF);
+	}
+	if (file->f_op == &ioasid_fops) {
+		ctx = file->private_data;
+		kref_get(&ctx->ref);
+	} else {
+		ioasid_fail(why, -EINVAL, IOASID_REASON_FD,
+			    "fd %d is not /dev/ioasid", fd);
+	}
+	fput(file);
+	return ctx;
+}
+IOASID_EXPORT(sva_get_from_fd);
+
 static int __init ioasid_module_init(void)
 {
 	int rc = ioasid_pages_setup();
@@ -274,13 +289,12 @@ static void __exit ioasid_module_exit(void)
 {
 	misc_deregister(&ioasid_miscdev);
 	ioasid_debugfs_teardown();
-	ioasid_fault_teardown();
+	ioasid_graves_teardown();
 	ioasid_pages_teardown();
 }
 
 module_init(ioasid_module_init);
 module_exit(ioasid_module_exit);
-
 MODULE_DESCRIPTION("I/O address spaces for user space: /dev/ioasid");
 MODULE_AUTHOR("The ioasid developers");
 MODULE_LICENSE("GPL");

@@ -1,21 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Mapped spaces: the kernel keeps the page table, the user maps and unmaps.
- * Every command here works wholly or not at all, and the order is always:
+ * Every function here works wholly or not at all, and the order is always:
  * out of the page tables, flush, out of the tree, unpin.
  */
-#include <linux/capability.h>
 #include <linux/iommu.h>
 #include <linux/overflow.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/sort.h>
-#include <linux/uaccess.h>
 #include "ioasid_private.h"
 #include "trace.h"
 
 /* Areas that UNMAP_ALL removes with one flush */
 #define IOASID_REMOVE_BATCH	4096
+
 #define IOASID_REMOVE_FEW	8
 
 #define IOASID_MAP_FLAGS	(IOASID_MAP_READ | IOASID_MAP_WRITE | \
@@ -30,36 +29,6 @@ static void ioasid_count(struct ioasid_space *space,
 	atomic64_add(sign * (s64)pages, &space->mapped);
 	if (area == &area->pages->area)
 		atomic64_add(sign * (s64)pages, &space->pinned);
-}
-
-static void ioasid_unmap_area(struct iommu_domain *domain,
-			      struct ioasid_area *area,
-			      struct iommu_iotlb_gather *gather)
-{
-	if (ioasid_area_unmap(domain, area, gather))
-		return;
-	/* A device can still reach them: better lost than given to others */
-	pr_err_once("ioasid: the IOMMU driver cannot unmap %#llx-%#llx: its pages stay pinned for good\n",
-		    area->first, area->last);
-	refcount_inc(&area->pages->users);
-}
-
-static void ioasid_unmap_areas(struct ioasid_space *space,
-			       struct ioasid_area **area, u32 nr)
-{
-	struct iommu_iotlb_gather gather;
-	struct ioasid_domain *domain;
-	u32 i;
-
-	if (!nr)
-		return;
-	list_for_each_entry(domain, &space->domains, link) {
-		iommu_iotlb_gather_init(&gather);
-		for (i = 0; i < nr; i++)
-			ioasid_unmap_area(domain->domain, area[i], &gather);
-		/* One flush for all; nothing may be unpinned before it */
-		ioasid_flush(domain->domain, &gather);
-	}
 }
 
 static void ioasid_erase_areas(struct ioasid_space *space,
@@ -190,28 +159,6 @@ static int ioasid_check_map(const struct ioasid_map_range *r,
 	return 0;
 }
 
-static int ioasid_map_area(struct ioasid_space *space, struct ioasid_area *area,
-			   struct ioasid_explain *why)
-{
-	struct iommu_iotlb_gather gather;
-	struct ioasid_domain *domain;
-	int rc;
-
-	list_for_each_entry(domain, &space->domains, link) {
-		rc = ioasid_area_map(domain->domain, area, why);
-		if (rc)
-			goto undo;
-	}
-	return 0;
-undo:
-	list_for_each_entry_continue_reverse(domain, &space->domains, link) {
-		iommu_iotlb_gather_init(&gather);
-		ioasid_unmap_area(domain->domain, area, &gather);
-		ioasid_flush(domain->domain, &gather);
-	}
-	return rc;
-}
-
 static struct ioasid_pages *ioasid_new_pages(const struct ioasid_map_range *r)
 {
 	struct ioasid_pages *pages = ioasid_pages_alloc();
@@ -308,120 +255,75 @@ undo:
 	return rc;
 }
 
-static int ioasid_map_enter(struct ioasid_command *cmd,
+static int ioasid_map_enter(struct ioasid_ctx *ctx, u32 ioasid,
 			    struct ioasid_map_range *r,
-			    struct ioasid_area **area)
+			    struct ioasid_area **area, u32 nr,
+			    struct ioasid_explain *why)
 {
-	struct ioasid_map *arg = cmd->arg;
 	struct ioasid_space *space;
 	int rc;
 
-	space = ioasid_space_enter_mapped(cmd->ctx, arg->ioasid, cmd->why);
+	space = ioasid_space_enter_mapped(ctx, ioasid, why);
 	if (IS_ERR(space))
 		return PTR_ERR(space);
-	rc = ioasid_place_ranges(space, r, area, arg->nr, cmd->why);
+	rc = ioasid_place_ranges(space, r, area, nr, why);
 	ioasid_space_leave(space);
 	return rc;
 }
 
-/*
- * Tells the user the IOVA that the kernel has chosen. Tried before anything is
- * done, so that only who unmaps his own memory meanwhile is not told.
- */
-static int ioasid_put_iovas(const struct ioasid_map_range *r, u32 nr,
-			    u64 uptr, struct ioasid_explain *why)
+static int ioasid_map_areas(struct ioasid_ctx *ctx, u32 ioasid,
+			    struct ioasid_map_range *r,
+			    struct ioasid_area **area, u32 nr,
+			    struct ioasid_explain *why)
 {
-	struct ioasid_map_range __user *ur = u64_to_user_ptr(uptr);
-	u32 i;
-
-	for (i = 0; i < nr; i++)
-		if (!(r[i].flags & IOASID_MAP_FIXED) &&
-		    put_user(r[i].iova, &ur[i].iova)) {
-			why->index = i;
-			return ioasid_fail(why, -EFAULT, IOASID_REASON_POINTER,
-					   "cannot write the IOVA of range %u",
-					   i);
-		}
-	return 0;
-}
-
-static int ioasid_map_ranges(struct ioasid_command *cmd,
-			     struct ioasid_map_range *r,
-			     struct ioasid_area **area)
-{
-	struct ioasid_map *arg = cmd->arg;
 	u32 i, pinned;
 	int rc;
 
-	rc = ioasid_put_iovas(r, arg->nr, arg->ranges, cmd->why);
-	if (rc)
-		return rc;
-	for (pinned = 0; pinned < arg->nr; pinned++) {
-		rc = ioasid_pin_range(cmd->ctx, &r[pinned], &area[pinned],
-				      cmd->why);
+	for (pinned = 0; pinned < nr; pinned++) {
+		rc = ioasid_pin_range(ctx, &r[pinned], &area[pinned], why);
 		if (rc) {
-			cmd->why->index = pinned;
+			why->index = pinned;
 			goto unpin;
 		}
 	}
-	rc = ioasid_map_enter(cmd, r, area);
+	rc = ioasid_map_enter(ctx, ioasid, r, area, nr, why);
 	if (!rc)
-		return ioasid_put_iovas(r, arg->nr, arg->ranges, cmd->why);
+		return 0;
 unpin:
 	for (i = 0; i < pinned; i++)
-		ioasid_area_free(cmd->ctx, area[i]);
+		ioasid_area_free(ctx, area[i]);
 	return rc;
 }
 
-static int ioasid_check_vector(u32 nr, struct ioasid_explain *why)
+/**
+ * ioasid_map_ranges() - map memory of the current process, all of it or none
+ * @ctx: the context
+ * @ioasid: a mapped space
+ * @r: what to map; out: @iova of what is not fixed
+ * @nr: how many, 1 to IOASID_MAX_VECTOR
+ * @why: the reason if it fails
+ *
+ * Context: takes ioasid_space.rwsem for reading, and mmap_lock.
+ *
+ * Return: 0, or an error of IOASID_MAP.
+ */
+int ioasid_map_ranges(struct ioasid_ctx *ctx, u32 ioasid,
+		      struct ioasid_map_range *r, u32 nr,
+		      struct ioasid_explain *why)
 {
-	if (nr && nr <= IOASID_MAX_VECTOR)
-		return 0;
-	why->value = nr;
-	if (!nr)
-		return ioasid_fail(why, -EINVAL, IOASID_REASON_VALUE,
-				   "no range is given");
-	return ioasid_fail(why, -E2BIG, IOASID_REASON_LIMIT,
-			   "%u ranges: %u at most", nr, IOASID_MAX_VECTOR);
-}
-
-static int ioasid_map_vector(struct ioasid_command *cmd)
-{
-	struct ioasid_map *arg = cmd->arg;
-	struct ioasid_map_range *r;
-	struct ioasid_area **area;
+	struct ioasid_area **area, *one;
 	int rc;
 
-	r = ioasid_get_ranges(arg->ranges, arg->nr, sizeof(*r), cmd->why);
-	if (IS_ERR(r))
-		return PTR_ERR(r);
-	area = kvmalloc_array(arg->nr, sizeof(*area), GFP_KERNEL_ACCOUNT);
-	if (area)
-		rc = ioasid_map_ranges(cmd, r, area);
-	else
-		rc = ioasid_fail(cmd->why, -ENOMEM, IOASID_REASON_NO_MEMORY,
-				 "no memory for %u ranges", arg->nr);
-	kvfree(area);
-	kvfree(r);
-	return rc;
-}
-
-int ioasid_cmd_map(struct ioasid_command *cmd)
-{
-	struct ioasid_map *arg = cmd->arg;
-	struct ioasid_map_range r;
-	struct ioasid_area *area;
-	int rc = ioasid_check_vector(arg->nr, cmd->why);
-
-	if (rc)
-		return rc;
 	/* One range costs no allocation */
-	if (arg->nr > 1)
-		return ioasid_map_vector(cmd);
-	if (copy_from_user(&r, u64_to_user_ptr(arg->ranges), sizeof(r)))
-		return ioasid_fail(cmd->why, -EFAULT, IOASID_REASON_POINTER,
-				   "cannot read the range");
-	return ioasid_map_ranges(cmd, &r, &area);
+	if (nr == 1)
+		return ioasid_map_areas(ctx, ioasid, r, &one, 1, why);
+	area = kvmalloc_array(nr, sizeof(*area), GFP_KERNEL_ACCOUNT);
+	if (!area)
+		return ioasid_fail(why, -ENOMEM, IOASID_REASON_NO_MEMORY,
+				   "no memory for %u ranges", nr);
+	rc = ioasid_map_areas(ctx, ioasid, r, area, nr, why);
+	kvfree(area);
+	return rc;
 }
 
 /**
@@ -632,101 +534,81 @@ static int ioasid_check_unmap(const struct ioasid_unmap_range *r, u32 nr,
 	return ascending ? 0 : ioasid_check_disjoint(r, nr, why);
 }
 
-static int ioasid_unmap_ranges(struct ioasid_space *space,
-			       const struct ioasid_unmap_range *r,
-			       struct ioasid_unmap *arg,
-			       struct ioasid_explain *why)
+/**
+ * ioasid_unmap_ranges() - unmap ranges, all of them or none
+ * @ctx: the context
+ * @ioasid: a mapped space
+ * @r: the ranges; none may cut a mapping in two
+ * @nr: how many, 1 to IOASID_MAX_VECTOR
+ * @unmapped: out: bytes
+ * @why: the reason if it fails
+ *
+ * Context: takes ioasid_space.rwsem for reading.
+ *
+ * Return: 0, or an error of IOASID_UNMAP.
+ */
+int ioasid_unmap_ranges(struct ioasid_ctx *ctx, u32 ioasid,
+			const struct ioasid_unmap_range *r, u32 nr,
+			u64 *unmapped, struct ioasid_explain *why)
 {
 	struct ioasid_remover rm __uninitialized;
-	int rc = ioasid_check_unmap(r, arg->nr, why);
-
-	if (rc)
-		return rc;
-	ioasid_remover_init(&rm, space);
-	rc = ioasid_remover_take_all(&rm, r, arg->nr, why);
-	if (!rc) {
-		arg->unmapped = ioasid_areas_bytes(rm.area, rm.nr);
-		ioasid_remove_areas(space, rm.area, rm.nr);
-	}
-	ioasid_remover_free(&rm);
-	return rc;
-}
-
-static int ioasid_unmap_all(struct ioasid_space *space,
-			    struct ioasid_unmap *arg)
-{
-	struct ioasid_remover rm __uninitialized;
-	u64 at = 0;
-
-	ioasid_remover_init(&rm, space);
-	/* Without memory it takes more, smaller steps: this cannot fail */
-	ioasid_remover_grow(&rm, IOASID_REMOVE_BATCH);
-	arg->unmapped = 0;
-	do {
-		ioasid_remover_take_some(&rm, &at);
-		arg->unmapped += ioasid_areas_bytes(rm.area, rm.nr);
-		ioasid_remove_areas(space, rm.area, rm.nr);
-	} while (rm.nr == rm.max && at);
-	ioasid_remover_free(&rm);
-	return 0;
-}
-
-/* Without ranges it is all that goes */
-static int ioasid_unmap_enter(struct ioasid_command *cmd,
-			      const struct ioasid_unmap_range *r)
-{
-	struct ioasid_unmap *arg = cmd->arg;
 	struct ioasid_space *space;
 	int rc;
 
-	space = ioasid_space_enter_mapped(cmd->ctx, arg->ioasid, cmd->why);
+	space = ioasid_space_enter_mapped(ctx, ioasid, why);
 	if (IS_ERR(space))
 		return PTR_ERR(space);
-	if (r)
-		rc = ioasid_unmap_ranges(space, r, arg, cmd->why);
-	else
-		rc = ioasid_unmap_all(space, arg);
+	rc = ioasid_check_unmap(r, nr, why);
+	if (rc)
+		goto leave;
+	ioasid_remover_init(&rm, space);
+	rc = ioasid_remover_take_all(&rm, r, nr, why);
+	if (!rc) {
+		*unmapped = ioasid_areas_bytes(rm.area, rm.nr);
+		ioasid_remove_areas(space, rm.area, rm.nr);
+	}
+	ioasid_remover_free(&rm);
+leave:
 	ioasid_space_leave(space);
-	return rc ?: ioasid_respond(cmd, sizeof(*arg));
-}
-
-static int ioasid_unmap_vector(struct ioasid_command *cmd)
-{
-	struct ioasid_unmap *arg = cmd->arg;
-	struct ioasid_unmap_range *r;
-	int rc;
-
-	r = ioasid_get_ranges(arg->ranges, arg->nr, sizeof(*r), cmd->why);
-	if (IS_ERR(r))
-		return PTR_ERR(r);
-	rc = ioasid_unmap_enter(cmd, r);
-	kvfree(r);
 	return rc;
 }
 
-int ioasid_cmd_unmap(struct ioasid_command *cmd)
+/**
+ * ioasid_unmap_all() - unmap all that is mapped in a space
+ * @ctx: the context
+ * @ioasid: a mapped space
+ * @unmapped: out: bytes
+ * @why: the reason if it fails
+ *
+ * What another command is at work on stays.
+ *
+ * Context: takes ioasid_space.rwsem for reading.
+ *
+ * Return: 0, -ENOENT without such a space, -EINVAL for one of another kind,
+ * -EINTR if killed.
+ */
+int ioasid_unmap_all(struct ioasid_ctx *ctx, u32 ioasid, u64 *unmapped,
+		     struct ioasid_explain *why)
 {
-	struct ioasid_unmap *arg = cmd->arg;
-	struct ioasid_unmap_range r;
-	int rc;
+	struct ioasid_remover rm __uninitialized;
+	struct ioasid_space *space;
+	u64 at = 0;
 
-	if (arg->flags & IOASID_UNMAP_ALL) {
-		if (arg->nr || arg->ranges)
-			return ioasid_fail(cmd->why, -EINVAL,
-					   IOASID_REASON_VALUE,
-					   "IOASID_UNMAP_ALL takes no ranges");
-		return ioasid_unmap_enter(cmd, NULL);
-	}
-	rc = ioasid_check_vector(arg->nr, cmd->why);
-	if (rc)
-		return rc;
-	/* One range costs no allocation */
-	if (arg->nr > 1)
-		return ioasid_unmap_vector(cmd);
-	if (copy_from_user(&r, u64_to_user_ptr(arg->ranges), sizeof(r)))
-		return ioasid_fail(cmd->why, -EFAULT, IOASID_REASON_POINTER,
-				   "cannot read the range");
-	return ioasid_unmap_enter(cmd, &r);
+	space = ioasid_space_enter_mapped(ctx, ioasid, why);
+	if (IS_ERR(space))
+		return PTR_ERR(space);
+	ioasid_remover_init(&rm, space);
+	/* Without memory it takes more, smaller steps: this cannot fail */
+	ioasid_remover_grow(&rm, IOASID_REMOVE_BATCH);
+	*unmapped = 0;
+	do {
+		ioasid_remover_take_some(&rm, &at);
+		*unmapped += ioasid_areas_bytes(rm.area, rm.nr);
+		ioasid_remove_areas(space, rm.area, rm.nr);
+	} while (rm.nr == rm.max && at);
+	ioasid_remover_free(&rm);
+	ioasid_space_leave(space);
+	return 0;
 }
 
 /**
@@ -817,17 +699,18 @@ static int ioasid_copy_collect(struct ioasid_space *space,
 	}
 }
 
-static int ioasid_copy_from(struct ioasid_command *cmd, struct ioasid_copier *c)
+static int ioasid_copy_from(struct ioasid_ctx *ctx,
+			    const struct ioasid_copy *arg,
+			    struct ioasid_copier *c, struct ioasid_explain *why)
 {
-	struct ioasid_copy *arg = cmd->arg;
 	struct ioasid_space *space;
 	int rc;
 
-	space = ioasid_space_enter_mapped(cmd->ctx, arg->src_ioasid, cmd->why);
+	space = ioasid_space_enter_mapped(ctx, arg->src_ioasid, why);
 	if (IS_ERR(space))
 		return PTR_ERR(space);
 	mutex_lock(&space->iova_lock);
-	rc = ioasid_copy_collect(space, arg, c, cmd->why);
+	rc = ioasid_copy_collect(space, arg, c, why);
 	mutex_unlock(&space->iova_lock);
 	ioasid_space_leave(space);
 	return rc;
@@ -861,23 +744,23 @@ static int ioasid_copy_insert(struct ioasid_space *space,
 	return 0;
 }
 
-static int ioasid_copy_to(struct ioasid_command *cmd, struct ioasid_copier *c)
+static int ioasid_copy_to(struct ioasid_ctx *ctx, struct ioasid_copy *arg,
+			  struct ioasid_copier *c, struct ioasid_explain *why)
 {
-	struct ioasid_copy *arg = cmd->arg;
 	struct ioasid_space *space;
 	u32 i;
 	int rc;
 
-	space = ioasid_space_enter_mapped(cmd->ctx, arg->dst_ioasid, cmd->why);
+	space = ioasid_space_enter_mapped(ctx, arg->dst_ioasid, why);
 	if (IS_ERR(space))
 		return PTR_ERR(space);
 	mutex_lock(&space->iova_lock);
-	rc = ioasid_copy_insert(space, arg, c, cmd->why);
+	rc = ioasid_copy_insert(space, arg, c, why);
 	mutex_unlock(&space->iova_lock);
 	if (rc)
 		goto leave;
 	for (i = 0; i < c->nr; i++) {
-		rc = ioasid_map_area(space, c->area[i], cmd->why);
+		rc = ioasid_map_area(space, c->area[i], why);
 		if (rc)
 			goto undo;
 	}
@@ -891,29 +774,39 @@ leave:
 	return rc;
 }
 
-int ioasid_cmd_copy(struct ioasid_command *cmd)
+/**
+ * ioasid_copy_range() - map memory of a space in another one, all of it or none
+ * @ctx: the context
+ * @arg: from where to where; out: @dst_iova unless it is fixed
+ * @why: the reason if it fails
+ *
+ * Context: takes ioasid_space.rwsem of both for reading, one after the other.
+ *
+ * Return: 0, or an error of IOASID_COPY.
+ */
+int ioasid_copy_range(struct ioasid_ctx *ctx, struct ioasid_copy *arg,
+		      struct ioasid_explain *why)
 {
-	struct ioasid_copy *arg = cmd->arg;
 	struct ioasid_copier c = {};
 	u32 i;
 	int rc;
 
 	if (!(arg->flags & (IOASID_MAP_READ | IOASID_MAP_WRITE)))
-		return ioasid_fail(cmd->why, -EINVAL, IOASID_REASON_VALUE,
+		return ioasid_fail(why, -EINVAL, IOASID_REASON_VALUE,
 				   "neither IOASID_MAP_READ nor IOASID_MAP_WRITE");
 	rc = ioasid_check_range(arg->flags & IOASID_MAP_FIXED ?
 				arg->dst_iova : 0, arg->src_iova, arg->length,
-				cmd->why);
+				why);
 	if (rc)
 		return rc;
-	rc = ioasid_copy_from(cmd, &c);
+	rc = ioasid_copy_from(ctx, arg, &c, why);
 	if (!rc)
-		rc = ioasid_copy_to(cmd, &c);
+		rc = ioasid_copy_to(ctx, arg, &c, why);
 	/* Copied, the areas are the destination's; else they are nobody's */
 	for (i = 0; rc && i < c.nr; i++)
-		ioasid_area_free(cmd->ctx, c.area[i]);
+		ioasid_area_free(ctx, c.area[i]);
 	kvfree(c.area);
-	return rc ?: ioasid_respond(cmd, sizeof(*arg));
+	return rc;
 }
 
 static int ioasid_translate_area(struct ioasid_space *space,
@@ -944,137 +837,30 @@ static int ioasid_translate_area(struct ioasid_space *space,
 	return 0;
 }
 
-int ioasid_cmd_translate(struct ioasid_command *cmd)
+/**
+ * ioasid_translate() - what is mapped at an IOVA
+ * @ctx: the context
+ * @arg: the space and the IOVA; out: what is there
+ * @why: the reason if it fails
+ *
+ * Context: takes ioasid_space.rwsem for reading.
+ *
+ * Return: 0, or an error of IOASID_TRANSLATE.
+ */
+int ioasid_translate(struct ioasid_ctx *ctx, struct ioasid_translate *arg,
+		     struct ioasid_explain *why)
 {
-	struct ioasid_translate *arg = cmd->arg;
 	struct ioasid_space *space;
 	int rc;
 
-	if (arg->flags & IOASID_TRANSLATE_PHYS && !capable(CAP_SYS_ADMIN))
-		return ioasid_fail(cmd->why, -EPERM, IOASID_REASON_PRIVILEGE,
-				   "physical addresses are for CAP_SYS_ADMIN");
-	space = ioasid_space_enter_mapped(cmd->ctx, arg->ioasid, cmd->why);
+	space = ioasid_space_enter_mapped(ctx, arg->ioasid, why);
 	if (IS_ERR(space))
 		return PTR_ERR(space);
 	mutex_lock(&space->iova_lock);
-	rc = ioasid_translate_area(space, arg, cmd->why);
+	rc = ioasid_translate_area(space, arg, why);
 	mutex_unlock(&space->iova_lock);
 	ioasid_space_leave(space);
-	return rc ?: ioasid_respond(cmd, sizeof(*arg));
-}
-
-static int ioasid_no_dirty(struct ioasid_command *cmd, u32 ioasid)
-{
-	struct ioasid_space *space = ioasid_space_get(cmd->ctx, ioasid, cmd->why);
-
-	if (IS_ERR(space))
-		return PTR_ERR(space);
-	ioasid_space_put(space);
-	return ioasid_fail(cmd->why, -EOPNOTSUPP, IOASID_REASON_NO_DIRTY,
-			   compat_can_read_dirty() ?
-			   "this version does not read dirty bits" :
-			   "this kernel is built without CONFIG_IOMMUFD_DRIVER: its IOMMU drivers cannot report dirty bits");
-}
-
-int ioasid_cmd_dirty_set(struct ioasid_command *cmd)
-{
-	struct ioasid_dirty_set *arg = cmd->arg;
-
-	if (arg->__reserved)
-		return ioasid_fail(cmd->why, -EOPNOTSUPP, IOASID_REASON_FLAGS,
-				   "a reserved field is not zero");
-	return ioasid_no_dirty(cmd, arg->ioasid);
-}
-
-int ioasid_cmd_dirty_get(struct ioasid_command *cmd)
-{
-	struct ioasid_dirty_get *arg = cmd->arg;
-
-	if (arg->__reserved)
-		return ioasid_fail(cmd->why, -EOPNOTSUPP, IOASID_REASON_FLAGS,
-				   "a reserved field is not zero");
-	return ioasid_no_dirty(cmd, arg->ioasid);
-}
-
-static int ioasid_fill_area(struct ioasid_domain *domain,
-			    struct ioasid_area *area,
-			    struct ioasid_explain *why)
-{
-	struct iommu_domain_geometry *g = &domain->domain->geometry;
-
-	if (!g->force_aperture || (area->first >= g->aperture_start &&
-				   area->last <= g->aperture_end))
-		return ioasid_area_map(domain->domain, area, why);
-	why->value = area->first;
-	return ioasid_fail(why, -ERANGE, IOASID_REASON_APERTURE,
-			   "the mapping at %#llx-%#llx is beyond what the IOMMU can address (%#llx)",
-			   area->first, area->last, (u64)g->aperture_end);
-}
-
-/* Takes the areas below @end out of a domain; all of them if @end is NULL */
-static void ioasid_unfill(struct ioasid_space *space,
-			  struct ioasid_domain *domain, struct ioasid_area *end)
-{
-	struct ioasid_area *area = ioasid_iova_first(space, 0, U64_MAX);
-	struct iommu_iotlb_gather gather;
-
-	if (area == end)
-		return;
-	iommu_iotlb_gather_init(&gather);
-	for (; area != end; area = ioasid_iova_next(area)) {
-		ioasid_unmap_area(domain->domain, area, &gather);
-		cond_resched();
-	}
-	ioasid_flush(domain->domain, &gather);
-}
-
-/**
- * ioasid_mapped_fill() - put all that is mapped in a space into a new domain
- * @space: the space; rwsem is held for writing
- * @domain: the domain; not used by any device yet
- * @why: the reason if it fails
- *
- * From the runs; no page table is walked and nothing is pinned.
- *
- * Return: 0, -ERANGE if a mapping is beyond what the domain can address, or
- * what the IOMMU driver says; the domain is empty then.
- */
-int ioasid_mapped_fill(struct ioasid_space *space, struct ioasid_domain *domain,
-		       struct ioasid_explain *why)
-{
-	struct ioasid_area *area;
-	int rc = 0;
-
-	mutex_lock(&space->iova_lock);
-	area = ioasid_iova_first(space, 0, U64_MAX);
-	for (; area; area = ioasid_iova_next(area)) {
-		rc = ioasid_fill_area(domain, area, why);
-		if (rc) {
-			ioasid_unfill(space, domain, area);
-			break;
-		}
-		cond_resched();
-	}
-	mutex_unlock(&space->iova_lock);
 	return rc;
-}
-
-/**
- * ioasid_mapped_drain() - prepare a domain for being freed
- * @space: the space; rwsem is held for writing
- * @domain: its domain; no device uses it any more
- *
- * A page table goes as a whole, not entry by entry. Only a kernel that counts
- * how often each page is mapped must see every page leave.
- */
-void ioasid_mapped_drain(struct ioasid_space *space,
-			 struct ioasid_domain *domain)
-{
-	if (!IS_ENABLED(CONFIG_IOMMU_DEBUG_PAGEALLOC))
-		return;
-	mutex_lock(&space->iova_lock);
-	ioasid_unfill(space, domain, NULL);
-	mutex_unlock(&space->iova_lock);
 }
 
 /**
@@ -1083,7 +869,7 @@ void ioasid_mapped_drain(struct ioasid_space *space,
  *
  * Takes no lock: nobody else gets at the tree.
  */
-void ioasid_mapped_empty(struct ioasid_space *space)
+static void ioasid_mapped_empty(struct ioasid_space *space)
 {
 	struct ioasid_area *area, *next;
 
@@ -1094,3 +880,20 @@ void ioasid_mapped_empty(struct ioasid_space *space)
 	}
 	ioasid_iova_clear(space);
 }
+
+static int ioasid_mapped_check(const struct ioasid_space_params *params,
+			       struct ioasid_explain *why)
+{
+	if (params->flags & IOASID_ALLOC_FAULTS && !IS_ENABLED(CONFIG_IOMMU_IOPF))
+		return ioasid_fail(why, -EOPNOTSUPP, IOASID_REASON_NO_PRI,
+				   "this kernel is built without page requests (CONFIG_IOMMU_IOPF)");
+	return ioasid_check_no_data(params, why);
+}
+
+const struct ioasid_space_ops ioasid_mapped_ops = {
+	.name = "mapped",
+	.check = ioasid_mapped_check,
+	.empty = ioasid_mapped_empty,
+	.fill = ioasid_domain_fill,
+	.unfill = ioasid_domain_unfill,
+};

@@ -8,27 +8,21 @@
 #include <linux/cred.h>
 #include <linux/iommu.h>
 #include <linux/sched/mm.h>
+#include "compat/iopf.h"
 #include "ioasid_private.h"
 
-/**
- * ioasid_mm_init() - make a new space the address space of the caller
- * @space: the space; nobody else knows it
- *
- * Keeps the mm_struct, not the memory: the process can exit.
- */
-void ioasid_mm_init(struct ioasid_space *space)
+/* Keeps the mm_struct, not the memory: the process can exit */
+static void ioasid_mm_init(struct ioasid_space *space)
 {
 	space->mm = current->mm;
 	space->mm_uid = INVALID_UID_NR;
 	mmgrab(space->mm);
 }
 
-void ioasid_mm_destroy(struct ioasid_space *space)
+static void ioasid_mm_destroy(struct ioasid_space *space)
 {
-	if (!space->mm)
-		return;
 	if (space->mm_uid != INVALID_UID_NR)
-		ioasid_quota_give(space->mm_uid);
+		ioasid_uncharge_user_pasid(space->mm_uid);
 	mmdrop(space->mm);
 }
 
@@ -44,7 +38,7 @@ static int ioasid_mm_charge(struct ioasid_space *space,
 
 	if (space->mm_uid != INVALID_UID_NR)
 		return 0;
-	rc = ioasid_quota_take(uid, why);
+	rc = ioasid_charge_user_pasid(uid, why);
 	if (!rc)
 		space->mm_uid = uid;
 	return rc;
@@ -70,21 +64,39 @@ static int ioasid_explain_bind(struct device *dev, int rc,
 			   dev_name(dev), -rc);
 }
 
-/**
- * ioasid_mm_bind() - give a device the address space of the caller
- * @space: an mm space
- * @link: of the device
- * @pasid: out: the PASID
- * @why: the reason if it fails
- *
+/* A device without page requests can do with the memory that is there */
+static int ioasid_sva_enable(struct ioasid_link *link)
+{
+	struct ioasid_device *idev = link->idev;
+	int rc = ioasid_iopf_get(idev);
+
+	link->iopf = !rc;
+	if (rc && rc != -ENODEV)
+		return rc;
+	rc = idev->nr_sva ? 0 : compat_sva_enable(idev->dev);
+	if (!rc)
+		idev->nr_sva++;
+	else if (link->iopf)
+		ioasid_iopf_put(idev);
+	return rc;
+}
+
+static void ioasid_sva_disable(struct ioasid_link *link)
+{
+	struct ioasid_device *idev = link->idev;
+
+	if (!--idev->nr_sva)
+		compat_sva_disable(idev->dev);
+	if (link->iopf)
+		ioasid_iopf_put(idev);
+}
+
+/*
  * Whoever has the context could attach a device of his own: only the process
  * itself may let a device at its memory.
- *
- * Return: 0, -EPERM for another process, -EDQUOT, -ENOMEM, -ENODEV or -EOPNOTSUPP where the
- * device or IOMMU cannot, -ENOSPC, -EBUSY, what the IOMMU driver returns.
  */
-int ioasid_mm_bind(struct ioasid_space *space, struct ioasid_link *link,
-		   u32 *pasid, struct ioasid_explain *why)
+static int ioasid_mm_bind(struct ioasid_space *space, struct ioasid_link *link,
+			  u32 *pasid, struct ioasid_explain *why)
 {
 	struct device *dev = link->idev->dev;
 	struct iommu_sva *sva;
@@ -105,14 +117,47 @@ int ioasid_mm_bind(struct ioasid_space *space, struct ioasid_link *link,
 	return 0;
 }
 
-/**
- * ioasid_mm_unbind() - take the address space away from a device
- * @link: a link that ioasid_mm_bind() has bound
- *
- * Cannot fail. Page requests that are under way are answered.
- */
-void ioasid_mm_unbind(struct ioasid_link *link)
+static int ioasid_mm_attach(struct ioasid_space *space,
+			    struct ioasid_link *link, u32 *pasid,
+			    struct ioasid_explain *why)
+{
+	struct device *dev = link->idev->dev;
+	int rc = ioasid_sva_enable(link);
+
+	if (rc)
+		return ioasid_fail(why, rc, IOASID_REASON_NO_SVA,
+				   "device %s: it or its IOMMU cannot share the address space of a process",
+				   dev_name(dev));
+	rc = ioasid_mm_bind(space, link, pasid, why);
+	if (rc)
+		ioasid_sva_disable(link);
+	return rc;
+}
+
+/* Page requests that are under way are answered */
+static void ioasid_mm_detach(struct ioasid_link *link)
 {
 	iommu_sva_unbind_device(link->sva);
 	link->sva = NULL;
+	ioasid_sva_disable(link);
 }
+
+static int ioasid_mm_check(const struct ioasid_space_params *params,
+			   struct ioasid_explain *why)
+{
+	if (params->flags & IOASID_ALLOC_FAULTS)
+		return ioasid_fail(why, -EINVAL, IOASID_REASON_KIND,
+				   "the kernel answers the page requests of a process");
+	return ioasid_check_no_data(params, why);
+}
+
+const struct ioasid_space_ops ioasid_mm_ops = {
+	.name = "mm",
+	.no_map = "is the address space of a process, which maps by itself",
+	.no_queue = "the kernel answers the page requests for the memory of a process",
+	.check = ioasid_mm_check,
+	.init = ioasid_mm_init,
+	.destroy = ioasid_mm_destroy,
+	.attach = ioasid_mm_attach,
+	.detach = ioasid_mm_detach,
+};

@@ -13,21 +13,6 @@
 #include <linux/uaccess.h>
 #include "ioasid_private.h"
 
-/* How far a range of PASIDs can be above the first free one */
-#define IOASID_MAX_SKIPPED_PASIDS	4096
-
-static unsigned int ioasid_pasids_per_context = 1024;
-module_param_named(pasids_per_context, ioasid_pasids_per_context, uint, 0644);
-MODULE_PARM_DESC(pasids_per_context, "PASIDs that one context can have");
-
-static unsigned int ioasid_pasids_per_user = 4096;
-module_param_named(pasids_per_user, ioasid_pasids_per_user, uint, 0644);
-MODULE_PARM_DESC(pasids_per_user, "PASIDs that all contexts of one user can have");
-
-/* uid -> PASIDs that it has, as a value; an entry of 0 is erased */
-static DEFINE_XARRAY_FLAGS(ioasid_pasid_users, XA_FLAGS_ACCOUNT);
-static DEFINE_MUTEX(ioasid_pasid_lock);
-
 /**
  * struct ioasid_pasid - a PASID that a context has
  * @pasid: the number
@@ -41,63 +26,6 @@ struct ioasid_pasid {
 	bool automatic;
 	uid_t uid;
 };
-
-/**
- * ioasid_quota_take() - a user has a PASID more
- * @uid: the user
- * @why: the reason if it fails
- *
- * Return: 0, -EDQUOT, -ENOMEM.
- */
-int ioasid_quota_take(uid_t uid, struct ioasid_explain *why)
-{
-	u32 limit = READ_ONCE(ioasid_pasids_per_user);
-	unsigned long has;
-	int rc = 0;
-
-	mutex_lock(&ioasid_pasid_lock);
-	has = xa_to_value(xa_load(&ioasid_pasid_users, uid) ?: xa_mk_value(0));
-	if (has >= limit)
-		rc = ioasid_fail(why, -EDQUOT, IOASID_REASON_LIMIT,
-				 "user %u has %lu PASIDs, and may not have more",
-				 uid, has);
-	else if (xa_err(xa_store(&ioasid_pasid_users, uid, xa_mk_value(has + 1),
-				 GFP_KERNEL_ACCOUNT)))
-		rc = ioasid_fail(why, -ENOMEM, IOASID_REASON_NO_MEMORY,
-				 "no memory for a PASID");
-	mutex_unlock(&ioasid_pasid_lock);
-	return rc;
-}
-
-/**
- * ioasid_quota_give() - a user has a PASID less
- * @uid: the user; ioasid_quota_take() has succeeded for it
- */
-void ioasid_quota_give(uid_t uid)
-{
-	unsigned long has;
-
-	mutex_lock(&ioasid_pasid_lock);
-	has = xa_to_value(xa_load(&ioasid_pasid_users, uid));
-	/* Over an entry that is there: needs no memory */
-	if (has > 1)
-		xa_store(&ioasid_pasid_users, uid, xa_mk_value(has - 1),
-			 GFP_KERNEL);
-	else
-		xa_erase(&ioasid_pasid_users, uid);
-	mutex_unlock(&ioasid_pasid_lock);
-}
-
-static int ioasid_quota_charge(struct ioasid_ctx *ctx, uid_t uid,
-			       struct ioasid_explain *why)
-{
-	if (ctx->nr_pasids < READ_ONCE(ioasid_pasids_per_context))
-		return ioasid_quota_take(uid, why);
-	why->value = ctx->nr_pasids;
-	return ioasid_fail(why, -EDQUOT, IOASID_REASON_LIMIT,
-			   "this context has %u PASIDs, and may not have more",
-			   ctx->nr_pasids);
-}
 
 #ifdef CONFIG_PCI_PASID
 static bool ioasid_pasid_off(struct device *dev)
@@ -143,8 +71,7 @@ static int ioasid_check_width(struct device *dev, u32 pasid,
 static void ioasid_pasid_forget(struct ioasid_ctx *ctx, struct ioasid_pasid *p)
 {
 	xa_erase(&ctx->pasids, p->pasid);
-	ctx->nr_pasids--;
-	ioasid_quota_give(p->uid);
+	ioasid_uncharge_pasid(ctx, p->uid);
 	kfree(p);
 }
 
@@ -194,16 +121,15 @@ static struct ioasid_pasid *ioasid_pasid_new(struct ioasid_ctx *ctx,
 		return ERR_PTR(rc);
 	}
 	p->uid = from_kuid(&init_user_ns, current_uid());
-	rc = ioasid_quota_charge(ctx, p->uid, why);
+	rc = ioasid_charge_pasid(ctx, p->uid, why);
 	if (rc)
 		goto free;
 	rc = ioasid_pasid_from_pool(ctx, dev, p, why);
 	if (rc)
 		goto uncharge;
-	ctx->nr_pasids++;
 	return p;
 uncharge:
-	ioasid_quota_give(p->uid);
+	ioasid_uncharge_pasid(ctx, p->uid);
 free:
 	kfree(p);
 	return ERR_PTR(rc);
@@ -238,13 +164,15 @@ static int ioasid_check_request(struct ioasid_space *space,
 				const struct ioasid_attach_request *req,
 				struct ioasid_explain *why)
 {
-	if (req->pasid == IOASID_RID && space->kind == IOASID_KIND_MM)
+	bool own_pasid = !ioasid_space_has_domains(space);
+
+	if (req->pasid == IOASID_RID && own_pasid)
 		return ioasid_fail(why, -EINVAL, IOASID_REASON_KIND,
 				   "the address space of a process is reached by its PASID: use IOASID_PASID_ANY");
 	if (req->pasid == IOASID_RID && req->vpasid)
 		return ioasid_fail(why, -EINVAL, IOASID_REASON_VALUE,
 				   "vpasid %u without a PASID", req->vpasid);
-	if (req->pasid != IOASID_PASID_ANY && space->kind == IOASID_KIND_MM)
+	if (req->pasid != IOASID_PASID_ANY && own_pasid)
 		return ioasid_fail(why, -EINVAL, IOASID_REASON_VALUE,
 				   "a process has its own PASID, and not %u: use IOASID_PASID_ANY",
 				   req->pasid);
@@ -280,14 +208,15 @@ int ioasid_pasid_take(struct ioasid_device *idev, struct ioasid_space *space,
 	rc = ioasid_check_pasids(idev->dev, why);
 	if (rc)
 		return rc;
-	if (space->kind == IOASID_KIND_MM) {
+	if (!ioasid_space_has_domains(space)) {
 		req->pasid = IOASID_RID;
 		return 0;
 	}
 	/* What is replaced keeps its PASID */
 	link = req->replace && req->vpasid ?
 	       ioasid_device_link(idev, req->vpasid) : NULL;
-	if (link && !link->sva && req->pasid == IOASID_PASID_ANY)
+	if (link && req->pasid == IOASID_PASID_ANY &&
+	    ioasid_space_has_domains(link->att->space))
 		req->pasid = link->att->pasid;
 	rc = ioasid_pasid_find(idev, req, why);
 	if (rc)
@@ -333,6 +262,9 @@ void ioasid_pasid_free_all(struct ioasid_ctx *ctx)
 	xa_for_each(&ctx->pasids, pasid, p)
 		ioasid_pasid_free(ctx, p);
 }
+
+/* How far a range of PASIDs can be above the first free one */
+#define IOASID_MAX_SKIPPED_PASIDS	4096
 
 /**
  * struct ioasid_pasid_range - which PASIDs a command wants
@@ -435,86 +367,71 @@ undo:
 	return PTR_ERR(p);
 }
 
-static int ioasid_pasid_alloc_locked(struct ioasid_command *cmd, u32 *pasids)
+/**
+ * ioasid_pasids_alloc() - take PASIDs from the pool, all of them or none
+ * @ctx: the context
+ * @dev_id: a device that is to use them
+ * @first: the smallest that will do
+ * @last: the largest that will do
+ * @pasids: out: the PASIDs
+ * @nr: how many
+ * @why: the reason if it fails
+ *
+ * Return: 0, or an error of IOASID_PASID_ALLOC.
+ */
+int ioasid_pasids_alloc(struct ioasid_ctx *ctx, u32 dev_id, u32 first, u32 last,
+			u32 *pasids, u32 nr, struct ioasid_explain *why)
 {
-	struct ioasid_pasid_alloc *arg = cmd->arg;
-	struct ioasid_pasid_range range = {
-		.first = arg->first,
-		.last = arg->last ?: IOASID_MAX_PASID,
-	};
+	struct ioasid_pasid_range range = { .first = first, .last = last };
 	struct ioasid_device *idev;
 	int rc;
 
-	idev = ioasid_device_by_id(cmd->ctx, arg->dev_id, cmd->why);
+	guard(mutex)(&ctx->lock);
+	idev = ioasid_device_by_id(ctx, dev_id, why);
 	if (!idev)
 		return -ENOENT;
-	rc = ioasid_check_pasids(idev->dev, cmd->why);
+	rc = ioasid_check_pasids(idev->dev, why);
 	if (rc)
 		return rc;
 	range.dev = idev->dev;
 	xa_init_flags(&range.skipped, XA_FLAGS_ACCOUNT);
-	rc = ioasid_pasid_fill(cmd->ctx, &range, pasids, arg->nr, cmd->why);
+	rc = ioasid_pasid_fill(ctx, &range, pasids, nr, why);
 	ioasid_pasid_unskip(&range);
 	return rc;
 }
 
-static int ioasid_check_pasid_alloc(const struct ioasid_pasid_alloc *arg,
-				    struct ioasid_explain *why)
+/**
+ * ioasid_pasids_drop() - give PASIDs back that nobody has been told of
+ * @ctx: the context
+ * @pasids: what ioasid_pasids_alloc() returned; what is in use meanwhile stays
+ * @nr: how many
+ */
+void ioasid_pasids_drop(struct ioasid_ctx *ctx, const u32 *pasids, u32 nr)
 {
-	why->value = arg->nr;
-	if (!arg->nr)
-		return ioasid_fail(why, -EINVAL, IOASID_REASON_VALUE,
-				   "no PASID is asked for");
-	if (arg->nr > IOASID_MAX_VECTOR)
-		return ioasid_fail(why, -E2BIG, IOASID_REASON_LIMIT,
-				   "%u PASIDs: %u at most", arg->nr,
-				   IOASID_MAX_VECTOR);
-	why->value = arg->last;
-	if (arg->last > IOASID_MAX_PASID || (arg->last && arg->last < arg->first))
-		return ioasid_fail(why, -EINVAL, IOASID_REASON_VALUE,
-				   "%u to %u is no range of PASIDs", arg->first,
-				   arg->last);
-	why->value = 0;
-	return 0;
+	u32 i;
+
+	guard(mutex)(&ctx->lock);
+	for (i = 0; i < nr; i++)
+		ioasid_pasid_drop(ctx, pasids[i]);
 }
 
-int ioasid_cmd_pasid_alloc(struct ioasid_command *cmd)
-{
-	struct ioasid_pasid_alloc *arg = cmd->arg;
-	struct ioasid_ctx *ctx = cmd->ctx;
-	u32 *pasids, i;
-	int rc = ioasid_check_pasid_alloc(arg, cmd->why);
-
-	if (rc)
-		return rc;
-	/* What is there now: finds memory that cannot be written before the deed */
-	pasids = ioasid_get_ranges(arg->pasids, arg->nr, sizeof(*pasids),
-				   cmd->why);
-	if (IS_ERR(pasids))
-		return PTR_ERR(pasids);
-	mutex_lock(&ctx->lock);
-	rc = ioasid_pasid_alloc_locked(cmd, pasids);
-	mutex_unlock(&ctx->lock);
-	if (!rc && copy_to_user(u64_to_user_ptr(arg->pasids), pasids,
-				arg->nr * sizeof(*pasids))) {
-		rc = ioasid_fail(cmd->why, -EFAULT, IOASID_REASON_POINTER,
-				 "cannot write the PASIDs");
-		mutex_lock(&ctx->lock);
-		for (i = 0; i < arg->nr; i++)
-			ioasid_pasid_drop(ctx, pasids[i]);
-		mutex_unlock(&ctx->lock);
-	}
-	kvfree(pasids);
-	return rc;
-}
-
-/* All of them, or none; ctx->lock is held */
-static int ioasid_pasids_free(struct ioasid_ctx *ctx, u32 *pasids, u32 nr,
-			      struct ioasid_explain *why)
+/**
+ * ioasid_pasids_free() - give PASIDs back, all of them or none
+ * @ctx: the context
+ * @pasids: the PASIDs
+ * @nr: how many
+ * @why: the reason if it fails
+ *
+ * Return: 0, -ENOENT for one that the user has not allocated, -EBUSY for one that
+ * is attached.
+ */
+int ioasid_pasids_free(struct ioasid_ctx *ctx, const u32 *pasids, u32 nr,
+		       struct ioasid_explain *why)
 {
 	struct ioasid_pasid *p;
 	u32 i;
 
+	guard(mutex)(&ctx->lock);
 	for (i = 0; i < nr; i++) {
 		why->index = i;
 		why->pasid = pasids[i];
@@ -534,32 +451,4 @@ static int ioasid_pasids_free(struct ioasid_ctx *ctx, u32 *pasids, u32 nr,
 	for (i = 0; i < nr; i++)
 		ioasid_pasid_drop(ctx, pasids[i]);
 	return 0;
-}
-
-int ioasid_cmd_pasid_free(struct ioasid_command *cmd)
-{
-	struct ioasid_pasid_free *arg = cmd->arg;
-	u32 *pasids;
-	int rc;
-
-	if (arg->__reserved)
-		return ioasid_fail(cmd->why, -EOPNOTSUPP, IOASID_REASON_FLAGS,
-				   "a reserved field is not zero");
-	if (!arg->nr || arg->nr > IOASID_MAX_VECTOR) {
-		cmd->why->value = arg->nr;
-		return ioasid_fail(cmd->why, arg->nr ? -E2BIG : -EINVAL,
-				   arg->nr ? IOASID_REASON_LIMIT :
-					     IOASID_REASON_VALUE,
-				   "%u PASIDs: 1 to %u", arg->nr,
-				   IOASID_MAX_VECTOR);
-	}
-	pasids = ioasid_get_ranges(arg->pasids, arg->nr, sizeof(*pasids),
-				   cmd->why);
-	if (IS_ERR(pasids))
-		return PTR_ERR(pasids);
-	mutex_lock(&cmd->ctx->lock);
-	rc = ioasid_pasids_free(cmd->ctx, pasids, arg->nr, cmd->why);
-	mutex_unlock(&cmd->ctx->lock);
-	kvfree(pasids);
-	return rc;
 }

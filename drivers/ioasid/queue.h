@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * A fault queue between its two files: fault.c knows what a page request is and
- * which queue it belongs to, queue.c knows the ring, its readers and its clock.
- * Nothing else may look inside.
+ * A fault queue. queue.c owns it: records, groups that wait, limits. queue_file.c
+ * is its file, and fault.c brings page requests to it. Nothing else may look inside.
  */
 #ifndef __IOASID_QUEUE_H
 #define __IOASID_QUEUE_H
@@ -82,24 +81,40 @@ struct ioasid_queue {
 	struct eventfd_ctx *eventfd;
 };
 
+/* Groups that are answered at a time: page requests wait for the lock */
+#define IOASID_QUEUE_BATCH	32
+
+/* Handlers at work; who detaches waits for them */
+extern struct srcu_struct ioasid_fault_srcu;
+
 /* queue.c; the lock is held */
 u32 ioasid_queue_room(struct ioasid_queue *q);
 void ioasid_queue_put_record(struct ioasid_queue *q,
 			     const struct ioasid_fault_record *record);
 void ioasid_queue_publish(struct ioasid_queue *q);
-void ioasid_queue_arm(struct ioasid_queue *q);
 u64 ioasid_pending_cookie(struct ioasid_queue *q, struct ioasid_pending *p);
-
-/* fault.c; the lock is held */
+bool ioasid_queue_tell_lost(struct ioasid_queue *q);
+void ioasid_queue_sweep_link(struct ioasid_queue *q, struct ioasid_link *link);
+void ioasid_queue_cut(struct ioasid_queue *q, struct ioasid_link *link);
 bool ioasid_pending_answer(struct ioasid_queue *q, struct ioasid_pending *p,
 			   u32 code);
-void ioasid_queue_sweep(struct ioasid_queue *q);
-bool ioasid_queue_tell_lost(struct ioasid_queue *q);
-void ioasid_pending_expired(struct ioasid_queue *q, struct ioasid_pending *p);
+int ioasid_queue_respond(struct ioasid_queue *q,
+			 const struct ioasid_fault_response *r);
 
-/* fault.c; no lock is held */
+/* queue.c; no lock is held */
+struct ioasid_queue *ioasid_queue_create(struct ioasid_ctx *ctx,
+					 const struct ioasid_fault_queue *arg,
+					 struct ioasid_explain *why);
+size_t ioasid_ring_bytes(u32 depth);
+bool ioasid_fault_hold(struct ioasid_queue *q, struct ioasid_link *link,
+		       struct iopf_group *group);
 void ioasid_fault_news(struct ioasid_link *link,
 		       const struct ioasid_fault_record *record, bool several);
-u32 ioasid_fault_mapped(struct ioasid_space *space, u64 addr);
+u32 ioasid_fault_flags(const struct iommu_fault_page_request *prm);
+void ioasid_group_answer(struct iopf_group *group,
+			 enum iommu_page_response_code code);
+
+/* queue_file.c */
+extern const struct file_operations ioasid_queue_fops;
 
 #endif /* __IOASID_QUEUE_H */

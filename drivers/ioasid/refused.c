@@ -150,7 +150,7 @@ void ioasid_refused_prepare(struct ioasid_domain *d, struct device *dev)
 /* The driver does not say why; the space may have changed meanwhile */
 static u32 ioasid_refused_reason(struct ioasid_space *space, u64 addr, u32 flags)
 {
-	u32 mapped = ioasid_fault_mapped(space, addr);
+	u32 mapped = ioasid_iova_access(space, addr);
 
 	if (!mapped)
 		return IOASID_FAULT_NOT_MAPPED;

@@ -99,6 +99,26 @@ struct ioasid_attach_params {
 	bool unsafe_interrupts;
 };
 
+/**
+ * struct ioasid_space_params - what a new space is to be
+ * @kind: enum ioasid_kind
+ * @flags: IOASID_ALLOC_*
+ * @parent: id of the space that it is nested in, or 0
+ * @data_type: what @data is, or 0
+ * @data_len: bytes of @data
+ * @data: the user's address of what the IOMMU driver is to be given, or 0
+ * @label: a name for people, or NULL
+ */
+struct ioasid_space_params {
+	u32 kind;
+	u32 flags;
+	u32 parent;
+	u32 data_type;
+	u32 data_len;
+	u64 data;
+	const char *label;
+};
+
 struct ioasid_ctx *sva_get_from_fd(int fd, struct ioasid_explain *why);
 void sva_put(struct ioasid_ctx *sva);
 

@@ -14,6 +14,7 @@
 #include <linux/sched/signal.h>
 #include <linux/sched/user.h>
 #include <linux/slab.h>
+#include "../cmd/cmd.h"
 #include "test.h"
 
 #define NR_WHO	2

@@ -6,6 +6,7 @@
  */
 #include <linux/mman.h>
 #include <linux/sizes.h>
+#include "../cmd/cmd.h"
 #include "test.h"
 
 #define RW	(IOASID_MAP_READ | IOASID_MAP_WRITE)
@@ -69,7 +70,7 @@ static struct ioasid_domain *create(struct setup *s, struct ioasid_explain *why)
 static void drop(struct setup *s, struct ioasid_domain *d)
 {
 	down_write(&s->space->rwsem);
-	ioasid_mapped_drain(s->space, d);
+	ioasid_domain_unfill(s->space, d);
 	up_write(&s->space->rwsem);
 	ioasid_domain_free(d);
 }

@@ -276,7 +276,7 @@ void itest_space_del_domain(struct ioasid_space *space, struct itest_domain *d)
 		if (own->domain != &d->domain)
 			continue;
 		/* As the core does: the pages go later than the page table */
-		ioasid_mapped_drain(space, own);
+		ioasid_domain_unfill(space, own);
 		list_del(&own->link);
 		space->nr_domains--;
 		kfree(own);

@@ -641,7 +641,7 @@ static int fill(struct ioasid_space *space, struct ioasid_domain *own,
 	int rc;
 
 	down_write(&space->rwsem);
-	rc = ioasid_mapped_fill(space, own, why);
+	rc = ioasid_domain_fill(space, own, why);
 	up_write(&space->rwsem);
 	return rc;
 }

@@ -1,13 +1,93 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * DEVICE_INFO: what a device and its IOMMU can do, found out without changing
- * anything.
+ * The commands that only look, and OPTION: GET_INFO, DEVICE_INFO. What a device
+ * and its IOMMU can do is found out without changing anything.
  */
 #include <linux/iommu.h>
 #include <linux/pci.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
-#include "ioasid_private.h"
+#include "cmd.h"
+
+int ioasid_cmd_get_info(struct ioasid_command *cmd)
+{
+	struct ioasid_info *info = cmd->arg;
+	struct ioasid_ctx *ctx = cmd->ctx;
+	struct ioasid_explain gone;
+	struct ioasid_space *space;
+	unsigned long id;
+
+	ioasid_explain_init(&gone);
+	info->caps = IOASID_CAP_MAPPED | IOASID_CAP_FILE | IOASID_CAP_REPLACE |
+		     IOASID_CAP_PASID | IOASID_CAP_REFUSED;
+	if (IS_ENABLED(CONFIG_IOMMU_SVA))
+		info->caps |= IOASID_CAP_MM;
+	if (IS_ENABLED(CONFIG_IOMMU_IOPF))
+		info->caps |= IOASID_CAP_FAULT | IOASID_CAP_POLICY;
+	if (ioasid_resolver_exists())
+		info->caps |= IOASID_CAP_DEVICE_FD;
+	info->max_vector = IOASID_MAX_VECTOR;
+	info->page_size = PAGE_SIZE;
+	info->nr_mappings = 0;
+	info->mapped = 0;
+	mutex_lock(&ctx->lock);
+	info->account_mode = ctx->account_mode;
+	info->nr_devices = ctx->nr_devices;
+	info->nr_pasids = ctx->nr_pasids;
+	info->nr_spaces = atomic_read(&ctx->nr_spaces);
+	mutex_unlock(&ctx->lock);
+	xa_for_each(&ctx->spaces, id, space) {
+		space = ioasid_space_get(ctx, id, &gone);
+		if (IS_ERR(space))
+			continue;
+		info->nr_mappings += atomic64_read(&space->nr_mappings);
+		info->mapped += atomic64_read(&space->mapped) << PAGE_SHIFT;
+		ioasid_space_put(space);
+		cond_resched();
+	}
+	info->pinned = atomic64_read(&ctx->pinned) << PAGE_SHIFT;
+	return ioasid_respond(cmd, sizeof(*info));
+}
+
+static int ioasid_set_account_mode(struct ioasid_command *cmd, u64 mode)
+{
+	struct ioasid_ctx *ctx = cmd->ctx;
+	int rc = 0;
+
+	if (mode > IOASID_ACCOUNT_MM) {
+		cmd->why->value = mode;
+		return ioasid_fail(cmd->why, -EINVAL, IOASID_REASON_VALUE,
+				   "%llu is not an accounting mode", mode);
+	}
+	mutex_lock(&ctx->ledger_lock);
+	if (atomic64_read(&ctx->pinned))
+		rc = ioasid_fail(cmd->why, -EBUSY, IOASID_REASON_IN_USE,
+				 "the accounting mode cannot change while %llu KiB are pinned",
+				 (u64)atomic64_read(&ctx->pinned) <<
+				 (PAGE_SHIFT - 10));
+	else
+		ctx->account_mode = mode;
+	mutex_unlock(&ctx->ledger_lock);
+	return rc;
+}
+
+int ioasid_cmd_option(struct ioasid_command *cmd)
+{
+	struct ioasid_option *arg = cmd->arg;
+
+	if (arg->__reserved)
+		return ioasid_fail(cmd->why, -EOPNOTSUPP, IOASID_REASON_FLAGS,
+				   "a reserved field is not zero");
+	if (arg->option != IOASID_OPTION_ACCOUNT_MODE) {
+		cmd->why->value = arg->option;
+		return ioasid_fail(cmd->why, -EINVAL, IOASID_REASON_VALUE,
+				   "%u is not an option", arg->option);
+	}
+	if (arg->flags & IOASID_OPTION_SET)
+		return ioasid_set_account_mode(cmd, arg->value);
+	arg->value = READ_ONCE(cmd->ctx->account_mode);
+	return ioasid_respond(cmd, sizeof(*arg));
+}
 
 #ifdef CONFIG_PCI_PASID
 static bool ioasid_pasid_enabled(struct pci_dev *pdev)
@@ -91,6 +171,77 @@ static u32 ioasid_device_caps(struct ioasid_device *idev)
 	if (devices == 1)
 		caps |= IOASID_DEVICE_SINGLETON;
 	return caps;
+}
+
+/* What @domain leaves of all IOVA for the device of @att */
+static int ioasid_try_ranges(struct ioasid_space *space,
+			     struct ioasid_attachment *att,
+			     struct iommu_domain *domain)
+{
+	struct ioasid_domain d = { .domain = domain };
+
+	if (ioasid_iova_make_room(space, att->nr_reserved))
+		return -ENOMEM;
+	list_add(&d.link, &space->domains);
+	list_add(&att->space_link, &space->attachments);
+	ioasid_iova_update(space);
+	list_del(&att->space_link);
+	list_del(&d.link);
+	return 0;
+}
+
+/**
+ * ioasid_group_ranges() - the IOVA that a space with this device alone can use
+ * @idev: the device; its context's lock is held
+ * @nr: out: number of ranges
+ * @why: the reason if it fails
+ *
+ * Tried on a space that nobody else knows. A device that is not attached is
+ * asked by a domain that never is; drivers that look at the device only when
+ * it is attached (VT-d in 6.12) then tell more than it has.
+ *
+ * Return: an array to be freed by kvfree(), or an ERR_PTR.
+ */
+struct ioasid_iova_range *ioasid_group_ranges(struct ioasid_device *idev,
+					      u32 *nr,
+					      struct ioasid_explain *why)
+{
+	struct ioasid_iova_range *ranges = ERR_PTR(-ENOMEM);
+	struct iommu_domain *domain = NULL;
+	struct ioasid_attachment *att;
+	struct ioasid_space *space;
+	struct ioasid_link *rid;
+
+	att = ioasid_attachment_alloc(idev->group, why);
+	space = att ? ioasid_space_scratch(why) : NULL;
+	if (!space)
+		goto free;
+	rid = ioasid_device_link(idev, IOASID_RID);
+	if (!rid)
+		domain = compat_paging_domain_alloc(idev->dev);
+	if (IS_ERR(domain)) {
+		ioasid_fail(why, PTR_ERR(domain), IOASID_REASON_IOMMU,
+			    "device %s: the IOMMU driver makes no domain (error %ld)",
+			    dev_name(idev->dev), -PTR_ERR(domain));
+		ranges = ERR_CAST(domain);
+		goto put;
+	}
+	if (!ioasid_try_ranges(space, att, domain ?:
+			       rid->att->domain->domain)) {
+		ranges = space->usable;
+		*nr = space->nr_usable;
+		space->usable = NULL;
+	} else {
+		ioasid_fail(why, -ENOMEM, IOASID_REASON_NO_MEMORY,
+			    "no memory for the usable ranges");
+	}
+	if (domain)
+		iommu_domain_free(domain);
+put:
+	ioasid_space_put(space);
+free:
+	kfree(att);
+	return ranges;
 }
 
 /**

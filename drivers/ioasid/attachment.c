@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The life of an attachment: made with what its group reserves, and freed late
+ * where the IOMMU core may still be looking at its handle or its page table.
+ */
+#include <linux/delay.h>
+#include <linux/iommu.h>
+#include <linux/module.h>
+#include <linux/slab.h>
+#include "ioasid_private.h"
+
+/* How long the IOMMU core may look at the handle of an attachment that ended */
+#define IOASID_GRAVE_SECONDS	2
+
+static void ioasid_graves_dig(struct work_struct *work);
+static DEFINE_SPINLOCK(ioasid_graves_lock);
+static LIST_HEAD(ioasid_graves);
+static DECLARE_DELAYED_WORK(ioasid_graves_work, ioasid_graves_dig);
+
+/**
+ * ioasid_attachment_alloc() - an attachment with what its group reserves
+ * @g: the group
+ * @why: the reason if there is no memory
+ *
+ * Return: the attachment, to be freed by kfree(), or NULL.
+ */
+struct ioasid_attachment *
+ioasid_attachment_alloc(struct ioasid_group *g, struct ioasid_explain *why)
+{
+	struct ioasid_attachment *att = NULL;
+	struct iommu_resv_region *region;
+	LIST_HEAD(regions);
+	u32 nr = 0;
+
+	/* A group that reserves nothing gives an empty list */
+	if (iommu_get_group_resv_regions(g->group, &regions))
+		goto out;
+	list_for_each_entry(region, &regions, list)
+		nr++;
+	att = kzalloc(struct_size(att, reserved, nr), GFP_KERNEL_ACCOUNT);
+	if (!att)
+		goto out;
+	att->group = g;
+	list_for_each_entry(region, &regions, list) {
+		struct ioasid_iova_range *r = &att->reserved[att->nr_reserved];
+
+		/* Relaxable ones matter only to the firmware */
+		if (region->type == IOMMU_RESV_DIRECT_RELAXABLE ||
+		    !region->length)
+			continue;
+		r->first = region->start & PAGE_MASK;
+		r->last = (region->start + region->length - 1) | ~PAGE_MASK;
+		att->nr_reserved++;
+	}
+out:
+	while (!list_empty(&regions)) {
+		region = list_first_entry(&regions, struct iommu_resv_region,
+					  list);
+		list_del(&region->list);
+		kfree(region);
+	}
+	if (!att)
+		ioasid_fail(why, -ENOMEM, IOASID_REASON_NO_MEMORY,
+			    "no memory for an attachment");
+	return att;
+}
+
+/* --- burial -------------------------------------------------------------------- */
+
+/**
+ * ioasid_space_hears() - can somebody be on his way to a queue of a space?
+ * @space: the space
+ *
+ * Return: false if it never had page requests or a queue.
+ */
+bool ioasid_space_hears(struct ioasid_space *space)
+{
+	return space->faults || READ_ONCE(space->heard);
+}
+
+static void ioasid_attachment_free(struct ioasid_attachment *att)
+{
+	struct module *owner;
+
+	if (att->domain) {
+		owner = att->domain->domain->owner->owner;
+		ioasid_domain_free(att->domain);
+		if (att->buried)
+			module_put(owner);
+	}
+	kfree(att);
+}
+
+static void ioasid_graves_dig(struct work_struct *work)
+{
+	struct ioasid_attachment *att, *next;
+	LIST_HEAD(old);
+
+	spin_lock(&ioasid_graves_lock);
+	list_for_each_entry_safe(att, next, &ioasid_graves, space_link)
+		if (time_after(jiffies, att->buried + IOASID_GRAVE_SECONDS * HZ))
+			list_move(&att->space_link, &old);
+	if (!list_empty(&ioasid_graves))
+		schedule_delayed_work(&ioasid_graves_work, HZ);
+	spin_unlock(&ioasid_graves_lock);
+	list_for_each_entry_safe(att, next, &old, space_link)
+		ioasid_attachment_free(att);
+}
+
+/**
+ * ioasid_attachment_bury() - free an attachment, late if need be
+ * @att: the attachment, in no table and no list; with a page table that nobody
+ *	else uses, or none
+ *
+ * The IOMMU core follows the pointer to its handle, and from there to the page
+ * table, without a lock; so do IOMMU drivers that report what they refuse. An
+ * IOMMU driver that is a module cannot be unloaded meanwhile.
+ */
+void ioasid_attachment_bury(struct ioasid_attachment *att)
+{
+	ioasid_queue_put(rcu_access_pointer(att->queue));
+	if (!ioasid_space_hears(att->space) &&
+	    !(att->domain && att->domain->told_late)) {
+		ioasid_attachment_free(att);
+		return;
+	}
+	if (att->domain)
+		__module_get(att->domain->domain->owner->owner);
+	/* Never 0, which is what is not buried */
+	att->buried = jiffies | 1;
+	spin_lock(&ioasid_graves_lock);
+	list_add_tail(&att->space_link, &ioasid_graves);
+	spin_unlock(&ioasid_graves_lock);
+	schedule_delayed_work(&ioasid_graves_work,
+			      (IOASID_GRAVE_SECONDS + 1) * HZ);
+}
+
+/**
+ * ioasid_graves_empty() - free all that is buried, at once
+ *
+ * Nobody may be on his way to it, and nothing is buried meanwhile.
+ */
+void ioasid_graves_empty(void)
+{
+	struct ioasid_attachment *att, *next;
+
+	cancel_delayed_work_sync(&ioasid_graves_work);
+	list_for_each_entry_safe(att, next, &ioasid_graves, space_link) {
+		list_del(&att->space_link);
+		ioasid_attachment_free(att);
+	}
+}
+
+void ioasid_graves_teardown(void)
+{
+	/* The IOMMU core can still be on its way to a handle, and to our code */
+	if (!list_empty(&ioasid_graves))
+		msleep(IOASID_GRAVE_SECONDS * MSEC_PER_SEC);
+	ioasid_graves_empty();
+}
