@@ -113,17 +113,17 @@ static int ioasid_charge_mm(struct ioasid_payer *payer, unsigned long pages)
 }
 
 /**
- * ioasid_charge() - reserve pages in the ledger before they are pinned
+ * ioasid_charge_pages() - reserve pages in the ledger before they are pinned
  * @ctx: the context
  * @payer: who pays; the current process
  * @pages: number of pages
- * @why: the reason if it fails
+ * @extack: the reason if it fails
  *
  * Return: 0, -ENOMEM above RLIMIT_MEMLOCK without CAP_IPC_LOCK, -EINTR if
  * killed.
  */
-int ioasid_charge(struct ioasid_ctx *ctx, struct ioasid_payer *payer,
-		  unsigned long pages, struct ioasid_explain *why)
+int ioasid_charge_pages(struct ioasid_ctx *ctx, struct ioasid_payer *payer,
+			unsigned long pages, struct ioasid_extack *extack)
 {
 	int rc;
 
@@ -132,16 +132,17 @@ int ioasid_charge(struct ioasid_ctx *ctx, struct ioasid_payer *payer,
 	else
 		rc = ioasid_charge_mm(payer, pages);
 	if (rc == -EINTR)
-		return ioasid_fail(why, rc, IOASID_REASON_KILLED,
+		return ioasid_fail(extack, rc, IOASID_REASON_KILLED,
 				   "killed while waiting to charge memory");
 	if (rc) {
-		why->value = rlimit(RLIMIT_MEMLOCK);
-		return ioasid_fail(why, rc, IOASID_REASON_MEMLOCK,
+		extack->value = rlimit(RLIMIT_MEMLOCK);
+		return ioasid_fail(extack, rc, IOASID_REASON_MEMLOCK,
 				   "%lu KiB more would exceed RLIMIT_MEMLOCK of %lu KiB of this %s",
 				   pages << (PAGE_SHIFT - 10),
 				   rlimit(RLIMIT_MEMLOCK) >> 10,
 				   payer->mode == IOASID_ACCOUNT_USER ?
-				   "user" : "process");
+					   "user" :
+					   "process");
 	}
 	atomic64_add(pages, &payer->mm->pinned_vm);
 	atomic64_add(pages, &ctx->pinned);
@@ -149,13 +150,13 @@ int ioasid_charge(struct ioasid_ctx *ctx, struct ioasid_payer *payer,
 }
 
 /**
- * ioasid_uncharge() - give back what ioasid_charge() took
+ * ioasid_uncharge_pages() - give back what ioasid_charge_pages() took
  * @ctx: the context
  * @payer: who paid; need not be the current process, which may be gone
  * @pages: number of pages
  */
-void ioasid_uncharge(struct ioasid_ctx *ctx, struct ioasid_payer *payer,
-		     unsigned long pages)
+void ioasid_uncharge_pages(struct ioasid_ctx *ctx, struct ioasid_payer *payer,
+			   unsigned long pages)
 {
 	atomic64_sub(pages, &ctx->pinned);
 	atomic64_sub(pages, &payer->mm->pinned_vm);
@@ -184,11 +185,11 @@ static DEFINE_MUTEX(ioasid_pasid_lock);
 /**
  * ioasid_charge_user_pasid() - a user has a PASID more
  * @uid: the user
- * @why: the reason if it fails
+ * @extack: the reason if it fails
  *
  * Return: 0, -EDQUOT, -ENOMEM.
  */
-int ioasid_charge_user_pasid(uid_t uid, struct ioasid_explain *why)
+int ioasid_charge_user_pasid(uid_t uid, struct ioasid_extack *extack)
 {
 	u32 limit = READ_ONCE(ioasid_pasids_per_user);
 	unsigned long has;
@@ -197,12 +198,12 @@ int ioasid_charge_user_pasid(uid_t uid, struct ioasid_explain *why)
 	mutex_lock(&ioasid_pasid_lock);
 	has = xa_to_value(xa_load(&ioasid_pasid_users, uid) ?: xa_mk_value(0));
 	if (has >= limit)
-		rc = ioasid_fail(why, -EDQUOT, IOASID_REASON_LIMIT,
+		rc = ioasid_fail(extack, -EDQUOT, IOASID_REASON_LIMIT,
 				 "user %u has %lu PASIDs, and may not have more",
 				 uid, has);
 	else if (xa_err(xa_store(&ioasid_pasid_users, uid, xa_mk_value(has + 1),
 				 GFP_KERNEL_ACCOUNT)))
-		rc = ioasid_fail(why, -ENOMEM, IOASID_REASON_NO_MEMORY,
+		rc = ioasid_fail(extack, -ENOMEM, IOASID_REASON_NO_MEMORY,
 				 "no memory for a PASID");
 	mutex_unlock(&ioasid_pasid_lock);
 	return rc;
@@ -231,23 +232,23 @@ void ioasid_uncharge_user_pasid(uid_t uid)
  * ioasid_charge_pasid() - a context, and a user, have a PASID more
  * @ctx: the context; its lock is held
  * @uid: the user
- * @why: the reason if it fails
+ * @extack: the reason if it fails
  *
  * Return: 0, -EDQUOT, -ENOMEM.
  */
 int ioasid_charge_pasid(struct ioasid_ctx *ctx, uid_t uid,
-			struct ioasid_explain *why)
+			struct ioasid_extack *extack)
 {
 	int rc;
 
 	lockdep_assert_held(&ctx->lock);
 	if (ctx->nr_pasids >= READ_ONCE(ioasid_pasids_per_context)) {
-		why->value = ctx->nr_pasids;
-		return ioasid_fail(why, -EDQUOT, IOASID_REASON_LIMIT,
+		extack->value = ctx->nr_pasids;
+		return ioasid_fail(extack, -EDQUOT, IOASID_REASON_LIMIT,
 				   "this context has %u PASIDs, and may not have more",
 				   ctx->nr_pasids);
 	}
-	rc = ioasid_charge_user_pasid(uid, why);
+	rc = ioasid_charge_user_pasid(uid, extack);
 	if (!rc)
 		ctx->nr_pasids++;
 	return rc;
@@ -274,12 +275,12 @@ MODULE_PARM_DESC(fault_records_per_context,
  * ioasid_charge_records() - a context has a fault queue more
  * @ctx: the context
  * @depth: records that fit into it
- * @why: the reason if it fails
+ * @extack: the reason if it fails
  *
  * Return: 0 or -EDQUOT.
  */
 int ioasid_charge_records(struct ioasid_ctx *ctx, u32 depth,
-			  struct ioasid_explain *why)
+			  struct ioasid_extack *extack)
 {
 	u32 limit = READ_ONCE(ioasid_records_per_context);
 	u32 has = atomic_add_return(depth, &ctx->nr_records);
@@ -287,8 +288,8 @@ int ioasid_charge_records(struct ioasid_ctx *ctx, u32 depth,
 	if (has <= limit)
 		return 0;
 	atomic_sub(depth, &ctx->nr_records);
-	why->value = limit;
-	return ioasid_fail(why, -EDQUOT, IOASID_REASON_LIMIT,
+	extack->value = limit;
+	return ioasid_fail(extack, -EDQUOT, IOASID_REASON_LIMIT,
 			   "the fault queues of this context would have %u records: %u at most",
 			   has, limit);
 }

@@ -34,17 +34,17 @@ struct ioasid_payer {
 
 struct ioasid_payer *ioasid_payer_get(struct ioasid_ctx *ctx);
 void ioasid_payer_put(struct ioasid_ctx *ctx, struct ioasid_payer *payer);
-int ioasid_charge(struct ioasid_ctx *ctx, struct ioasid_payer *payer,
-		  unsigned long pages, struct ioasid_explain *why);
-void ioasid_uncharge(struct ioasid_ctx *ctx, struct ioasid_payer *payer,
-		     unsigned long pages);
-int ioasid_charge_user_pasid(uid_t uid, struct ioasid_explain *why);
+int ioasid_charge_pages(struct ioasid_ctx *ctx, struct ioasid_payer *payer,
+			unsigned long pages, struct ioasid_extack *extack);
+void ioasid_uncharge_pages(struct ioasid_ctx *ctx, struct ioasid_payer *payer,
+			   unsigned long pages);
+int ioasid_charge_user_pasid(uid_t uid, struct ioasid_extack *extack);
 void ioasid_uncharge_user_pasid(uid_t uid);
 int ioasid_charge_pasid(struct ioasid_ctx *ctx, uid_t uid,
-			struct ioasid_explain *why);
+			struct ioasid_extack *extack);
 void ioasid_uncharge_pasid(struct ioasid_ctx *ctx, uid_t uid);
 int ioasid_charge_records(struct ioasid_ctx *ctx, u32 depth,
-			  struct ioasid_explain *why);
+			  struct ioasid_extack *extack);
 void ioasid_uncharge_records(struct ioasid_ctx *ctx, u32 depth);
 
 #endif /* __IOASID_ACCOUNT_H */

@@ -10,22 +10,23 @@
 #include "ioasid_private.h"
 
 /* How long the IOMMU core may look at the handle of an attachment that ended */
-#define IOASID_GRAVE_SECONDS	2
+#define IOASID_DEFERRED_FREE_SECONDS 2
 
-static void ioasid_graves_dig(struct work_struct *work);
-static DEFINE_SPINLOCK(ioasid_graves_lock);
-static LIST_HEAD(ioasid_graves);
-static DECLARE_DELAYED_WORK(ioasid_graves_work, ioasid_graves_dig);
+static void ioasid_deferred_free_work_fn(struct work_struct *work);
+static DEFINE_SPINLOCK(ioasid_deferred_free_lock);
+static LIST_HEAD(ioasid_deferred_free_list);
+static DECLARE_DELAYED_WORK(ioasid_deferred_free_work,
+			    ioasid_deferred_free_work_fn);
 
 /**
  * ioasid_attachment_alloc() - an attachment with what its group reserves
  * @g: the group
- * @why: the reason if there is no memory
+ * @extack: the reason if there is no memory
  *
  * Return: the attachment, to be freed by kfree(), or NULL.
  */
-struct ioasid_attachment *
-ioasid_attachment_alloc(struct ioasid_group *g, struct ioasid_explain *why)
+struct ioasid_attachment *ioasid_attachment_alloc(struct ioasid_group *g,
+						  struct ioasid_extack *extack)
 {
 	struct ioasid_attachment *att = NULL;
 	struct iommu_resv_region *region;
@@ -60,7 +61,7 @@ out:
 		kfree(region);
 	}
 	if (!att)
-		ioasid_fail(why, -ENOMEM, IOASID_REASON_NO_MEMORY,
+		ioasid_fail(extack, -ENOMEM, IOASID_REASON_NO_MEMORY,
 			    "no memory for an attachment");
 	return att;
 }
@@ -68,14 +69,14 @@ out:
 /* --- burial -------------------------------------------------------------------- */
 
 /**
- * ioasid_space_hears() - can somebody be on his way to a queue of a space?
+ * ioasid_space_may_report() - can somebody be on his way to a queue of a space?
  * @space: the space
  *
  * Return: false if it never had page requests or a queue.
  */
-bool ioasid_space_hears(struct ioasid_space *space)
+bool ioasid_space_may_report(struct ioasid_space *space)
 {
-	return space->faults || READ_ONCE(space->heard);
+	return space->faults || READ_ONCE(space->has_queue);
 }
 
 static void ioasid_attachment_free(struct ioasid_attachment *att)
@@ -85,30 +86,33 @@ static void ioasid_attachment_free(struct ioasid_attachment *att)
 	if (att->domain) {
 		owner = att->domain->domain->owner->owner;
 		ioasid_domain_free(att->domain);
-		if (att->buried)
+		if (att->deferred_since)
 			module_put(owner);
 	}
 	kfree(att);
 }
 
-static void ioasid_graves_dig(struct work_struct *work)
+static void ioasid_deferred_free_work_fn(struct work_struct *work)
 {
 	struct ioasid_attachment *att, *next;
 	LIST_HEAD(old);
 
-	spin_lock(&ioasid_graves_lock);
-	list_for_each_entry_safe(att, next, &ioasid_graves, space_link)
-		if (time_after(jiffies, att->buried + IOASID_GRAVE_SECONDS * HZ))
+	spin_lock(&ioasid_deferred_free_lock);
+	list_for_each_entry_safe(att, next, &ioasid_deferred_free_list,
+				 space_link)
+		if (time_after(jiffies,
+			       att->deferred_since +
+				       IOASID_DEFERRED_FREE_SECONDS * HZ))
 			list_move(&att->space_link, &old);
-	if (!list_empty(&ioasid_graves))
-		schedule_delayed_work(&ioasid_graves_work, HZ);
-	spin_unlock(&ioasid_graves_lock);
+	if (!list_empty(&ioasid_deferred_free_list))
+		schedule_delayed_work(&ioasid_deferred_free_work, HZ);
+	spin_unlock(&ioasid_deferred_free_lock);
 	list_for_each_entry_safe(att, next, &old, space_link)
 		ioasid_attachment_free(att);
 }
 
 /**
- * ioasid_attachment_bury() - free an attachment, late if need be
+ * ioasid_attachment_free_deferred() - free an attachment, late if need be
  * @att: the attachment, in no table and no list; with a page table that nobody
  *	else uses, or none
  *
@@ -116,45 +120,46 @@ static void ioasid_graves_dig(struct work_struct *work)
  * table, without a lock; so do IOMMU drivers that report what they refuse. An
  * IOMMU driver that is a module cannot be unloaded meanwhile.
  */
-void ioasid_attachment_bury(struct ioasid_attachment *att)
+void ioasid_attachment_free_deferred(struct ioasid_attachment *att)
 {
 	ioasid_queue_put(rcu_access_pointer(att->queue));
-	if (!ioasid_space_hears(att->space) &&
-	    !(att->domain && att->domain->told_late)) {
+	if (!ioasid_space_may_report(att->space) &&
+	    !(att->domain && att->domain->reports_unlocked)) {
 		ioasid_attachment_free(att);
 		return;
 	}
 	if (att->domain)
 		__module_get(att->domain->domain->owner->owner);
 	/* Never 0, which is what is not buried */
-	att->buried = jiffies | 1;
-	spin_lock(&ioasid_graves_lock);
-	list_add_tail(&att->space_link, &ioasid_graves);
-	spin_unlock(&ioasid_graves_lock);
-	schedule_delayed_work(&ioasid_graves_work,
-			      (IOASID_GRAVE_SECONDS + 1) * HZ);
+	att->deferred_since = jiffies | 1;
+	spin_lock(&ioasid_deferred_free_lock);
+	list_add_tail(&att->space_link, &ioasid_deferred_free_list);
+	spin_unlock(&ioasid_deferred_free_lock);
+	schedule_delayed_work(&ioasid_deferred_free_work,
+			      (IOASID_DEFERRED_FREE_SECONDS + 1) * HZ);
 }
 
 /**
- * ioasid_graves_empty() - free all that is buried, at once
+ * ioasid_deferred_free_flush() - free all that is buried, at once
  *
  * Nobody may be on his way to it, and nothing is buried meanwhile.
  */
-void ioasid_graves_empty(void)
+void ioasid_deferred_free_flush(void)
 {
 	struct ioasid_attachment *att, *next;
 
-	cancel_delayed_work_sync(&ioasid_graves_work);
-	list_for_each_entry_safe(att, next, &ioasid_graves, space_link) {
+	cancel_delayed_work_sync(&ioasid_deferred_free_work);
+	list_for_each_entry_safe(att, next, &ioasid_deferred_free_list,
+				 space_link) {
 		list_del(&att->space_link);
 		ioasid_attachment_free(att);
 	}
 }
 
-void ioasid_graves_teardown(void)
+void ioasid_deferred_free_teardown(void)
 {
 	/* The IOMMU core can still be on its way to a handle, and to our code */
-	if (!list_empty(&ioasid_graves))
-		msleep(IOASID_GRAVE_SECONDS * MSEC_PER_SEC);
-	ioasid_graves_empty();
+	if (!list_empty(&ioasid_deferred_free_list))
+		msleep(IOASID_DEFERRED_FREE_SECONDS * MSEC_PER_SEC);
+	ioasid_deferred_free_flush();
 }

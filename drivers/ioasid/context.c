@@ -77,7 +77,7 @@ void ioasid_ctx_put(struct ioasid_ctx *ctx)
  */
 void ioasid_ctx_close(struct ioasid_ctx *ctx)
 {
-	ioasid_held_close(ctx);
+	ioasid_unbind_files(ctx);
 	ioasid_ctx_free_spaces(ctx);
 	ioasid_ctx_put(ctx);
 }

@@ -42,12 +42,12 @@ static int spaces_show(struct seq_file *m, void *unused)
 {
 	struct ioasid_ctx *ctx = m->private;
 	struct ioasid_space *space;
-	struct ioasid_explain why;
+	struct ioasid_extack extack;
 	unsigned long id;
 
 	xa_for_each(&ctx->spaces, id, space) {
-		ioasid_explain_init(&why);
-		space = ioasid_space_get(ctx, id, &why);
+		ioasid_extack_init(&extack);
+		space = ioasid_space_get(ctx, id, &extack);
 		if (IS_ERR(space))
 			continue;
 		space_show(m, space);

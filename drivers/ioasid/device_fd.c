@@ -52,7 +52,8 @@ bool ioasid_resolver_exists(void)
 }
 
 /* Asks one after the other, and keeps the module of the one that knows */
-static int ioasid_resolve(struct ioasid_hold *hold, struct ioasid_explain *why)
+static int ioasid_resolve(struct ioasid_file_ref *file_ref,
+			  struct ioasid_extack *extack)
 {
 	struct ioasid_resolver *resolver;
 	int rc = -ENOTTY;
@@ -61,9 +62,9 @@ static int ioasid_resolve(struct ioasid_hold *hold, struct ioasid_explain *why)
 	list_for_each_entry(resolver, &ioasid_resolvers, link) {
 		if (!try_module_get(resolver->module))
 			continue;
-		rc = resolver->resolve(hold->file, &hold->claim, why);
+		rc = resolver->resolve(file_ref->file, &file_ref->info, extack);
 		if (!rc) {
-			hold->resolver = resolver;
+			file_ref->resolver = resolver;
 			break;
 		}
 		module_put(resolver->module);
@@ -74,34 +75,35 @@ static int ioasid_resolve(struct ioasid_hold *hold, struct ioasid_explain *why)
 	return rc;
 }
 
-/* The device behind a user's fd: to be given back by ioasid_hold_put() */
-static int ioasid_hold_get(struct ioasid_hold *hold, int fd,
-			   struct ioasid_explain *why)
+/* The device behind a user's fd: to be given back by ioasid_file_ref_put() */
+static int ioasid_file_ref_get(struct ioasid_file_ref *file_ref, int fd,
+			       struct ioasid_extack *extack)
 {
 	int rc;
 
-	hold->file = fget(fd);
-	if (!hold->file)
-		return ioasid_fail(why, -EBADF, IOASID_REASON_FD,
+	file_ref->file = fget(fd);
+	if (!file_ref->file)
+		return ioasid_fail(extack, -EBADF, IOASID_REASON_FD,
 				   "device_fd %d is not open", fd);
-	rc = ioasid_resolve(hold, why);
+	rc = ioasid_resolve(file_ref, extack);
 	if (!rc)
 		return 0;
-	fput(hold->file);
-	hold->file = NULL;
+	fput(file_ref->file);
+	file_ref->file = NULL;
 	if (rc == -ENOTTY)
-		rc = ioasid_fail(why, -EINVAL, IOASID_REASON_FD,
+		rc = ioasid_fail(extack, -EINVAL, IOASID_REASON_FD,
 				 "device_fd %d is no device of a framework whose glue is loaded",
 				 fd);
 	return rc;
 }
 
 /**
- * ioasid_hold_copy() - another reference on a file and its resolver
+ * ioasid_file_ref_copy() - another reference on a file and its resolver
  * @to: where to put it; what it was is forgotten
  * @from: a hold on a file
  */
-void ioasid_hold_copy(struct ioasid_hold *to, const struct ioasid_hold *from)
+void ioasid_file_ref_copy(struct ioasid_file_ref *to,
+			  const struct ioasid_file_ref *from)
 {
 	*to = *from;
 	get_file(to->file);
@@ -109,46 +111,46 @@ void ioasid_hold_copy(struct ioasid_hold *to, const struct ioasid_hold *from)
 }
 
 /**
- * ioasid_hold_put() - let go of a file
- * @hold: the hold; nothing happens if there is no file
+ * ioasid_file_ref_put() - let go of a file
+ * @file_ref: the hold; nothing happens if there is no file
  *
  * It may be the last reference on the file: no lock is held.
  */
-void ioasid_hold_put(struct ioasid_hold *hold)
+void ioasid_file_ref_put(struct ioasid_file_ref *file_ref)
 {
-	if (!hold->file)
+	if (!file_ref->file)
 		return;
-	fput(hold->file);
-	module_put(hold->resolver->module);
-	hold->file = NULL;
+	fput(file_ref->file);
+	module_put(file_ref->resolver->module);
+	file_ref->file = NULL;
 }
 
-static int ioasid_hold_lock(struct ioasid_hold *hold,
-			    struct ioasid_explain *why)
+static int ioasid_file_ref_lock(struct ioasid_file_ref *file_ref,
+				struct ioasid_extack *extack)
 {
-	if (!hold->claim.lock || !mutex_lock_killable(hold->claim.lock))
+	if (!file_ref->info.lock || !mutex_lock_killable(file_ref->info.lock))
 		return 0;
-	return ioasid_fail(why, -EINTR, IOASID_REASON_KILLED,
+	return ioasid_fail(extack, -EINTR, IOASID_REASON_KILLED,
 			   "killed while waiting for the device");
 }
 
-/* The device behind a user's fd, which does not close until ioasid_hold_end() */
-int ioasid_hold_begin(struct ioasid_hold *hold, int fd,
-			     struct ioasid_explain *why)
+/* The device behind a user's fd, which does not close until ioasid_file_ref_end() */
+int ioasid_file_ref_begin(struct ioasid_file_ref *file_ref, int fd,
+			  struct ioasid_extack *extack)
 {
-	int rc = ioasid_hold_get(hold, fd, why);
+	int rc = ioasid_file_ref_get(file_ref, fd, extack);
 
 	if (rc)
 		return rc;
-	rc = ioasid_hold_lock(hold, why);
+	rc = ioasid_file_ref_lock(file_ref, extack);
 	if (rc)
-		ioasid_hold_put(hold);
+		ioasid_file_ref_put(file_ref);
 	return rc;
 }
 
-void ioasid_hold_end(struct ioasid_hold *hold)
+void ioasid_file_ref_end(struct ioasid_file_ref *file_ref)
 {
-	if (hold->claim.lock)
-		mutex_unlock(hold->claim.lock);
-	ioasid_hold_put(hold);
+	if (file_ref->info.lock)
+		mutex_unlock(file_ref->info.lock);
+	ioasid_file_ref_put(file_ref);
 }

@@ -60,14 +60,14 @@ void ioasid_unmap_areas(struct ioasid_space *space,
 }
 
 int ioasid_map_area(struct ioasid_space *space, struct ioasid_area *area,
-			   struct ioasid_explain *why)
+		    struct ioasid_extack *extack)
 {
 	struct iommu_iotlb_gather gather;
 	struct ioasid_domain *domain;
 	int rc;
 
 	list_for_each_entry(domain, &space->domains, link) {
-		rc = ioasid_area_map(domain->domain, area, why);
+		rc = ioasid_area_map(domain->domain, area, extack);
 		if (rc)
 			goto undo;
 	}
@@ -83,15 +83,15 @@ undo:
 
 static int ioasid_fill_area(struct ioasid_domain *domain,
 			    struct ioasid_area *area,
-			    struct ioasid_explain *why)
+			    struct ioasid_extack *extack)
 {
 	struct iommu_domain_geometry *g = &domain->domain->geometry;
 
 	if (!g->force_aperture || (area->first >= g->aperture_start &&
 				   area->last <= g->aperture_end))
-		return ioasid_area_map(domain->domain, area, why);
-	why->value = area->first;
-	return ioasid_fail(why, -ERANGE, IOASID_REASON_APERTURE,
+		return ioasid_area_map(domain->domain, area, extack);
+	extack->value = area->first;
+	return ioasid_fail(extack, -ERANGE, IOASID_REASON_APERTURE,
 			   "the mapping at %#llx-%#llx is beyond what the IOMMU can address (%#llx)",
 			   area->first, area->last, (u64)g->aperture_end);
 }
@@ -117,7 +117,7 @@ static void ioasid_unfill(struct ioasid_space *space,
  * ioasid_domain_fill() - put all that is mapped in a space into a new domain
  * @space: the space; rwsem is held for writing
  * @domain: the domain; not used by any device yet
- * @why: the reason if it fails
+ * @extack: the reason if it fails
  *
  * From the runs; no page table is walked and nothing is pinned.
  *
@@ -125,7 +125,7 @@ static void ioasid_unfill(struct ioasid_space *space,
  * what the IOMMU driver says; the domain is empty then.
  */
 int ioasid_domain_fill(struct ioasid_space *space, struct ioasid_domain *domain,
-		       struct ioasid_explain *why)
+		       struct ioasid_extack *extack)
 {
 	struct ioasid_area *area;
 	int rc = 0;
@@ -133,7 +133,7 @@ int ioasid_domain_fill(struct ioasid_space *space, struct ioasid_domain *domain,
 	mutex_lock(&space->iova_lock);
 	area = ioasid_iova_first(space, 0, U64_MAX);
 	for (; area; area = ioasid_iova_next(area)) {
-		rc = ioasid_fill_area(domain, area, why);
+		rc = ioasid_fill_area(domain, area, extack);
 		if (rc) {
 			ioasid_unfill(space, domain, area);
 			break;

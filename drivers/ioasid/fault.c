@@ -38,15 +38,15 @@ void ioasid_iopf_put(struct ioasid_device *idev)
 		compat_iopf_disable(idev->dev);
 }
 
-static struct ioasid_link *ioasid_fault_link(struct ioasid_attachment *att,
-					     struct device *dev)
+static struct ioasid_dev_pasid *
+ioasid_fault_dev_pasid(struct ioasid_attachment *att, struct device *dev)
 {
-	struct ioasid_link *link;
+	struct ioasid_dev_pasid *dev_pasid;
 
-	list_for_each_entry_srcu(link, &att->links, node,
+	list_for_each_entry_srcu(dev_pasid, &att->dev_pasids, node,
 				 srcu_read_lock_held(&ioasid_fault_srcu))
-		if (link->idev->dev == dev)
-			return link;
+		if (dev_pasid->idev->dev == dev)
+			return dev_pasid;
 	return NULL;
 }
 
@@ -97,11 +97,11 @@ static void ioasid_fault_route(struct ioasid_attachment *att,
 {
 	enum iommu_page_response_code code = IOMMU_PAGE_RESP_INVALID;
 	struct device *dev = group->fault_param->dev;
-	struct ioasid_link *link = ioasid_fault_link(att, dev);
+	struct ioasid_dev_pasid *dev_pasid = ioasid_fault_dev_pasid(att, dev);
 	struct ioasid_space *space = att->space;
 	struct ioasid_queue *own, *q;
 
-	if (!link || !ioasid_fault_is_of(group, att->pasid))
+	if (!dev_pasid || !ioasid_fault_is_of(group, att->pasid))
 		goto answer;
 	own = srcu_dereference(att->queue, &ioasid_fault_srcu);
 	q = own ?: srcu_dereference(space->queue, &ioasid_fault_srcu);
@@ -109,7 +109,7 @@ static void ioasid_fault_route(struct ioasid_attachment *att,
 		q = NULL;
 	if (!own && READ_ONCE(space->policy) == IOASID_FAULT_KERNEL)
 		code = ioasid_fault_resolve(space, group);
-	else if (q && ioasid_fault_hold(q, link, group))
+	else if (q && ioasid_queue_forward(q, dev_pasid, group))
 		return;
 answer:
 	ioasid_group_answer(group, code);
@@ -146,7 +146,7 @@ void ioasid_fault_prepare(struct ioasid_space *space,
 
 /* --- the end of an attachment ---------------------------------------------- */
 
-static int ioasid_refuse(struct iopf_group *group)
+static int ioasid_fault_after_detach(struct iopf_group *group)
 {
 	iopf_group_dequeue(group);
 	ioasid_group_answer(group, IOMMU_PAGE_RESP_INVALID);
@@ -155,15 +155,15 @@ static int ioasid_refuse(struct iopf_group *group)
 
 /* What the handle of an attachment that has ended points at */
 static struct iommu_domain ioasid_no_domain = {
-	.iopf_handler = ioasid_refuse,
+	.iopf_handler = ioasid_fault_after_detach,
 };
 
 /* Calls @fn for each queue of the context, under its lock */
-static void ioasid_all_queues(struct ioasid_link *link,
+static void ioasid_all_queues(struct ioasid_dev_pasid *dev_pasid,
 			      void (*fn)(struct ioasid_queue *q,
-					 struct ioasid_link *link))
+					 struct ioasid_dev_pasid *dev_pasid))
 {
-	struct ioasid_ctx *ctx = link->idev->ctx;
+	struct ioasid_ctx *ctx = dev_pasid->idev->ctx;
 	struct ioasid_queue *q;
 	unsigned long id;
 
@@ -172,50 +172,50 @@ static void ioasid_all_queues(struct ioasid_link *link,
 		if (!q)
 			continue;
 		mutex_lock(&q->lock);
-		fn(q, link);
+		fn(q, dev_pasid);
 		mutex_unlock(&q->lock);
 		ioasid_queue_put(q);
 	}
 }
 
 /**
- * ioasid_fault_leave() - a device is about to leave an attachment
- * @link: its link
+ * ioasid_fault_prepare_detach() - a device is about to leave an attachment
+ * @dev_pasid: the attachment of the device
  *
  * From now on the device's page requests can be off because it leaves. What a
  * reset has left behind was found before.
  */
-void ioasid_fault_leave(struct ioasid_link *link)
+void ioasid_fault_prepare_detach(struct ioasid_dev_pasid *dev_pasid)
 {
-	if (!link->att->space->faults)
+	if (!dev_pasid->att->space->faults)
 		return;
-	ioasid_all_queues(link, ioasid_queue_sweep_link);
-	WRITE_ONCE(link->leaving, true);
+	ioasid_all_queues(dev_pasid, ioasid_queue_reap_stale);
+	WRITE_ONCE(dev_pasid->detaching, true);
 }
 
 /**
- * ioasid_fault_cut() - a device has left an attachment
- * @link: its link; in no list any more, and detached in the hardware if it was
+ * ioasid_fault_flush() - a device has left an attachment
+ * @dev_pasid: the attachment of the device; in no list any more, and detached in the hardware if it was
  *	the last one
  *
  * What it still waits for is answered, in whatever queue it is.
  */
-void ioasid_fault_cut(struct ioasid_link *link)
+void ioasid_fault_flush(struct ioasid_dev_pasid *dev_pasid)
 {
-	struct ioasid_attachment *att = link->att;
+	struct ioasid_attachment *att = dev_pasid->att;
 
-	ioasid_refused_end(link);
-	if (!ioasid_space_hears(att->space))
+	ioasid_unrecoverable_end(dev_pasid);
+	if (!ioasid_space_may_report(att->space))
 		return;
-	if (list_empty(&att->links)) {
+	if (list_empty(&att->dev_pasids)) {
 		WRITE_ONCE(att->ended, true);
 		WRITE_ONCE(att->handle.domain, &ioasid_no_domain);
 	}
-	/* From here on no handler knows the link */
+	/* From here on no handler finds the device */
 	if (att->space->faults)
 		synchronize_srcu_expedited(&ioasid_fault_srcu);
-	ioasid_all_queues(link, ioasid_queue_cut);
-	WRITE_ONCE(link->leaving, false);
+	ioasid_all_queues(dev_pasid, ioasid_queue_flush);
+	WRITE_ONCE(dev_pasid->detaching, false);
 }
 
 /* --- binding ------------------------------------------------------------------- */
@@ -231,20 +231,20 @@ static void ioasid_fault_rebind(struct ioasid_queue __rcu **where,
 }
 
 static int ioasid_check_queueable(struct ioasid_space *space,
-			     struct ioasid_explain *why)
+				  struct ioasid_extack *extack)
 {
 	if (!space->ops->no_queue)
 		return 0;
-	return ioasid_fail(why, -EINVAL, IOASID_REASON_KIND, "space %u: %s",
+	return ioasid_fail(extack, -EINVAL, IOASID_REASON_KIND, "space %u: %s",
 			   space->id, space->ops->no_queue);
 }
 
 static int ioasid_check_policy(struct ioasid_space *space, u32 policy,
-			       struct ioasid_explain *why)
+			       struct ioasid_extack *extack)
 {
 	if (policy == IOASID_FAULT_FORWARD || space->faults)
-		return ioasid_check_queueable(space, why);
-	return ioasid_fail(why, -EINVAL, IOASID_REASON_KIND,
+		return ioasid_check_queueable(space, extack);
+	return ioasid_fail(extack, -EINVAL, IOASID_REASON_KIND,
 			   "space %u takes no page requests: it was made without IOASID_ALLOC_FAULTS",
 			   space->id);
 }
@@ -255,26 +255,27 @@ static int ioasid_check_policy(struct ioasid_space *space, u32 policy,
  * @ioasid: the space
  * @policy: enum ioasid_fault_policy
  * @q: the queue, whose reference is taken over if it succeeds; or NULL
- * @why: the reason if it fails
+ * @extack: the reason if it fails
  *
  * Context: takes ioasid_ctx.lock.
  *
  * Return: 0, -ENOENT without such a space, -EINVAL for one that cannot.
  */
 int ioasid_fault_bind_space(struct ioasid_ctx *ctx, u32 ioasid, u32 policy,
-			    struct ioasid_queue *q, struct ioasid_explain *why)
+			    struct ioasid_queue *q,
+			    struct ioasid_extack *extack)
 {
 	struct ioasid_space *space;
 	int rc;
 
 	guard(mutex)(&ctx->lock);
-	space = ioasid_space_get(ctx, ioasid, why);
+	space = ioasid_space_get(ctx, ioasid, extack);
 	if (IS_ERR(space))
 		return PTR_ERR(space);
-	rc = ioasid_check_policy(space, policy, why);
+	rc = ioasid_check_policy(space, policy, extack);
 	if (!rc) {
 		if (q)
-			WRITE_ONCE(space->heard, true);
+			WRITE_ONCE(space->has_queue, true);
 		WRITE_ONCE(space->policy, policy);
 		ioasid_fault_rebind(&space->queue, q);
 	}
@@ -283,39 +284,40 @@ int ioasid_fault_bind_space(struct ioasid_ctx *ctx, u32 ioasid, u32 policy,
 }
 
 /**
- * ioasid_fault_bind_link() - bind one attachment of a device to a queue
+ * ioasid_fault_bind_dev_pasid() - bind one attachment of a device to a queue
  * @ctx: the context
  * @dev_id: the device
  * @pasid: IOASID_RID, or the number by which the user knows the PASID
  * @q: the queue, whose reference is taken over if it succeeds; or NULL
- * @why: the reason if it fails
+ * @extack: the reason if it fails
  *
  * Context: takes ioasid_ctx.lock.
  *
  * Return: 0, -ENOENT if there is no such attachment, -EINVAL for one that cannot.
  */
-int ioasid_fault_bind_link(struct ioasid_ctx *ctx, u32 dev_id, u32 pasid,
-			   struct ioasid_queue *q, struct ioasid_explain *why)
+int ioasid_fault_bind_dev_pasid(struct ioasid_ctx *ctx, u32 dev_id, u32 pasid,
+				struct ioasid_queue *q,
+				struct ioasid_extack *extack)
 {
 	struct ioasid_device *idev;
-	struct ioasid_link *link;
+	struct ioasid_dev_pasid *dev_pasid;
 	int rc;
 
 	guard(mutex)(&ctx->lock);
-	idev = ioasid_device_by_id(ctx, dev_id, why);
+	idev = ioasid_device_by_id(ctx, dev_id, extack);
 	if (!idev)
 		return -ENOENT;
-	link = ioasid_device_link(idev, pasid);
-	why->pasid = pasid;
-	if (!link)
-		return ioasid_fail(why, -ENOENT, IOASID_REASON_NOT_ATTACHED,
+	dev_pasid = ioasid_dev_pasid_find(idev, pasid);
+	extack->pasid = pasid;
+	if (!dev_pasid)
+		return ioasid_fail(extack, -ENOENT, IOASID_REASON_NOT_ATTACHED,
 				   "device %s is not attached with PASID %u",
 				   dev_name(idev->dev), pasid);
-	rc = ioasid_check_queueable(link->att->space, why);
+	rc = ioasid_check_queueable(dev_pasid->att->space, extack);
 	if (rc)
 		return rc;
 	if (q)
-		WRITE_ONCE(link->att->space->heard, true);
-	ioasid_fault_rebind(&link->att->queue, q);
+		WRITE_ONCE(dev_pasid->att->space->has_queue, true);
+	ioasid_fault_rebind(&dev_pasid->att->queue, q);
 	return 0;
 }

@@ -10,12 +10,12 @@
  * ioasid_space_get() - find a space by its id
  * @ctx: the context
  * @id: the id
- * @why: the reason if there is none
+ * @extack: the reason if there is none
  *
  * Return: the space with a reference, or ERR_PTR(-ENOENT).
  */
 struct ioasid_space *ioasid_space_get(struct ioasid_ctx *ctx, u32 id,
-				      struct ioasid_explain *why)
+				      struct ioasid_extack *extack)
 {
 	struct ioasid_space *space;
 
@@ -25,11 +25,11 @@ struct ioasid_space *ioasid_space_get(struct ioasid_ctx *ctx, u32 id,
 		space = NULL;
 	rcu_read_unlock();
 	if (space) {
-		why->ioasid = id;
+		extack->ioasid = id;
 		return space;
 	}
-	why->ioasid = id;
-	ioasid_fail(why, -ENOENT, IOASID_REASON_NO_SPACE_ID,
+	extack->ioasid = id;
+	ioasid_fail(extack, -ENOENT, IOASID_REASON_NO_SPACE_ID,
 		    "this context has no space %u", id);
 	return ERR_PTR(-ENOENT);
 }
@@ -38,32 +38,33 @@ struct ioasid_space *ioasid_space_get(struct ioasid_ctx *ctx, u32 id,
  * ioasid_device_by_id() - find a device by its id
  * @ctx: the context; its lock is held
  * @id: the id
- * @why: the reason if there is none
+ * @extack: the reason if there is none
  *
  * Return: the device, or NULL (-ENOENT).
  */
 struct ioasid_device *ioasid_device_by_id(struct ioasid_ctx *ctx, u32 id,
-					  struct ioasid_explain *why)
+					  struct ioasid_extack *extack)
 {
 	struct ioasid_device *idev = xa_load(&ctx->devices, id);
 
-	why->dev_id = id;
+	extack->dev_id = id;
 	if (!idev)
-		ioasid_fail(why, -ENOENT, IOASID_REASON_NO_DEVICE_ID,
+		ioasid_fail(extack, -ENOENT, IOASID_REASON_NO_DEVICE_ID,
 			    "this context knows no device %u", id);
 	return idev;
 }
 
 /**
- * ioasid_device_link() - what a device is attached to
+ * ioasid_dev_pasid_find() - what a device is attached to
  * @idev: the device; its context's lock is held
- * @number: IOASID_RID, or a PASID as the user knows it
+ * @vpasid: IOASID_RID, or a PASID as the user numbers it
  *
- * Return: the link or NULL.
+ * Return: the attachment of the device, or NULL.
  */
-struct ioasid_link *ioasid_device_link(struct ioasid_device *idev, u32 number)
+struct ioasid_dev_pasid *ioasid_dev_pasid_find(struct ioasid_device *idev,
+					       u32 vpasid)
 {
-	return xa_load(&idev->links, number);
+	return xa_load(&idev->dev_pasids, vpasid);
 }
 
 /**
@@ -89,19 +90,19 @@ struct ioasid_queue *ioasid_queue_try(struct ioasid_ctx *ctx, u32 id)
  * ioasid_queue_get() - the same, and say so if there is none
  * @ctx: the context
  * @id: the id
- * @why: the reason if there is none
+ * @extack: the reason if there is none
  *
  * Return: the queue with a reference, or ERR_PTR(-ENOENT).
  */
 struct ioasid_queue *ioasid_queue_get(struct ioasid_ctx *ctx, u32 id,
-				      struct ioasid_explain *why)
+				      struct ioasid_extack *extack)
 {
 	struct ioasid_queue *q = ioasid_queue_try(ctx, id);
 
 	if (q)
 		return q;
-	why->value = id;
-	ioasid_fail(why, -ENOENT, IOASID_REASON_NO_QUEUE_ID,
+	extack->value = id;
+	ioasid_fail(extack, -ENOENT, IOASID_REASON_NO_QUEUE_ID,
 		    "this context has no fault queue %u", id);
 	return ERR_PTR(-ENOENT);
 }

@@ -5,7 +5,7 @@
  * -> IOMMU core; nothing here may be used by a glue module.
  *
  * Locks, outermost first:
- *   ioasid_claim.lock     a glue's: opening, closing and resetting a device
+ *   ioasid_file_info.lock     a glue's: opening, closing and resetting a device
  *   ioasid_ctx.lock       devices of a context and their attachments
  *   ioasid_group.lock     attachments of one IOMMU group, over all contexts
  *   ioasid_space.rwsem    read: map, unmap; write: domains and usable ranges
@@ -32,7 +32,7 @@
 
 struct dentry;
 struct ioasid_domain;
-struct ioasid_link;
+struct ioasid_dev_pasid;
 struct ioasid_queue;
 struct ioasid_space;
 struct mm_struct;
@@ -88,18 +88,18 @@ struct ioasid_ctx {
  * @domain: what the IOMMU core knows
  * @users: attachments
  * @enforced: DMA is forced to be coherent
- * @told_late: the IOMMU driver may still tell of refused DMA after a detach
- * @refused_lock: @listeners, and what they have heard; taken in interrupts
- * @listeners: struct ioasid_refused of the devices that use it
+ * @reports_unlocked: the IOMMU driver may still tell of refused DMA after a detach
+ * @reporters_lock: @reporters, and what they have heard; taken in interrupts
+ * @reporters: struct ioasid_unrecoverable of the devices that use it
  */
 struct ioasid_domain {
 	struct list_head link;
 	struct iommu_domain *domain;
 	u32 users;
 	bool enforced;
-	bool told_late;
-	spinlock_t refused_lock;
-	struct list_head listeners;
+	bool reports_unlocked;
+	spinlock_t reporters_lock;
+	struct list_head reporters;
 };
 
 /**
@@ -126,16 +126,17 @@ struct ioasid_space_ops {
 	const char *no_map;
 	const char *no_queue;
 	int (*check)(const struct ioasid_space_params *params,
-		     struct ioasid_explain *why);
+		     struct ioasid_extack *extack);
 	void (*init)(struct ioasid_space *space);
 	void (*empty)(struct ioasid_space *space);
 	void (*destroy)(struct ioasid_space *space);
 	int (*fill)(struct ioasid_space *space, struct ioasid_domain *domain,
-		    struct ioasid_explain *why);
+		    struct ioasid_extack *extack);
 	void (*unfill)(struct ioasid_space *space, struct ioasid_domain *domain);
-	int (*attach)(struct ioasid_space *space, struct ioasid_link *link,
-		      u32 *pasid, struct ioasid_explain *why);
-	void (*detach)(struct ioasid_link *link);
+	int (*attach)(struct ioasid_space *space,
+		      struct ioasid_dev_pasid *dev_pasid, u32 *pasid,
+		      struct ioasid_extack *extack);
+	void (*detach)(struct ioasid_dev_pasid *dev_pasid);
 };
 
 /**
@@ -151,7 +152,7 @@ struct ioasid_space_ops {
  * @faults: devices may send page requests
  * @queue: where they go, or NULL; changes under ioasid_ctx.lock
  * @policy: enum ioasid_fault_policy; changes with @queue
- * @heard: a queue is, or was, bound to it or to an attachment
+ * @has_queue: a queue is, or was, bound to it or to an attachment
  * @label: name for people
  * @rwsem: see the top of this file
  * @dead: freed; commands that still hold a reference get ENOENT
@@ -183,7 +184,7 @@ struct ioasid_space {
 	bool faults;
 	struct ioasid_queue __rcu *queue;
 	u32 policy;
-	bool heard;
+	bool has_queue;
 	char label[sizeof_field(struct ioasid_alloc, label)];
 	struct rw_semaphore rwsem;
 	bool dead;
@@ -231,7 +232,7 @@ struct ioasid_group {
 /**
  * struct ioasid_attachment - (group, RID or PASID) -> space
  * @space_link: in ioasid_space.attachments
- * @links: struct ioasid_link: the devices of the group that share it
+ * @dev_pasids: struct ioasid_dev_pasid: the devices of the group that share it
  * @group: the group
  * @space: the space; referenced
  * @domain: the page table of it that the group uses; NULL for an mm space. Once
@@ -239,37 +240,37 @@ struct ioasid_group {
  * @pasid: PASID or IOASID_RID
  * @queue: where its page requests go before the space's, or NULL
  * @ended: detached: its page requests are refused
- * @buried: when it ended, in jiffies
+ * @deferred_since: when it ended, in jiffies
  * @handle: what the IOMMU core keeps; a fresh one for each attach
  * @nr_reserved: number of @reserved
  * @reserved: IOVA ranges that the group's devices cannot use
  */
 struct ioasid_attachment {
 	struct list_head space_link;
-	struct list_head links;
+	struct list_head dev_pasids;
 	struct ioasid_group *group;
 	struct ioasid_space *space;
 	struct ioasid_domain *domain;
 	u32 pasid;
 	struct ioasid_queue __rcu *queue;
 	bool ended;
-	unsigned long buried;
+	unsigned long deferred_since;
 	struct iommu_attach_handle handle;
 	u32 nr_reserved;
 	struct ioasid_iova_range reserved[];
 };
 
 /**
- * struct ioasid_hold - a file by which a device is known
+ * struct ioasid_file_ref - a file by which a device is known
  * @file: referenced, or NULL: a glue makes it known
  * @resolver: whose file it is; its module is referenced
- * @claim: what the resolver said
+ * @info: what the resolver said
  * @stay: the device stays known when it is attached to nothing
  */
-struct ioasid_hold {
+struct ioasid_file_ref {
 	struct file *file;
 	struct ioasid_resolver *resolver;
-	struct ioasid_claim claim;
+	struct ioasid_file_info info;
 	bool stay;
 };
 
@@ -280,10 +281,10 @@ struct ioasid_hold {
  * @ctx: the context
  * @id: dev_id
  * @dev: the device; the glue keeps it alive until sva_remove_device(), or the
- *	file in @hold does
- * @hold: the file by which it is known
+ *	file in @file_ref does
+ * @file_ref: the file by which it is known
  * @group: its group
- * @links: PASID as the user knows it, or IOASID_RID -> struct ioasid_link
+ * @dev_pasids: PASID as the user knows it, or IOASID_RID -> struct ioasid_dev_pasid
  * @nr_iopf: links that need page requests
  * @nr_sva: links to the address space of a process
  * @owner: name of the framework
@@ -295,77 +296,77 @@ struct ioasid_device {
 	struct ioasid_ctx *ctx;
 	u32 id;
 	struct device *dev;
-	struct ioasid_hold hold;
+	struct ioasid_file_ref file_ref;
 	struct ioasid_group *group;
-	struct xarray links;
+	struct xarray dev_pasids;
 	u32 nr_iopf;
 	u32 nr_sva;
 	const char *owner;
 	u64 cookie;
 };
 
-#define IOASID_REFUSED	8
+#define IOASID_UNRECOVERABLE_ENTRIES 8
 
 /**
- * struct ioasid_refused - DMA of a device that was refused, on its way to a queue
- * @node: in ioasid_domain.listeners
+ * struct ioasid_unrecoverable - DMA of a device that was refused, on its way to a queue
+ * @node: in ioasid_domain.reporters
  * @work: takes what is here to the queue
  * @nr: number of @entries
- * @missed: refusals since then, for which there was no entry
+ * @lost_events: refusals since then, for which there was no entry
  * @entries: address and IOASID_FAULT_*; of several refusals in a row the first
  */
-struct ioasid_refused {
+struct ioasid_unrecoverable {
 	struct list_head node;
 	struct work_struct work;
 	u32 nr;
-	u32 missed;
+	u32 lost_events;
 	struct {
 		u64 addr;
 		u32 flags;
 		bool several;
-	} entries[IOASID_REFUSED];
+	} entries[IOASID_UNRECOVERABLE_ENTRIES];
 };
 
 /**
- * struct ioasid_link - an attachment of one device
- * @node: in ioasid_attachment.links
+ * struct ioasid_dev_pasid - an attachment of one device
+ * @node: in ioasid_attachment.dev_pasids
  * @idev: the device
  * @att: the attachment
  * @sva: what binds the process of an mm space
  * @iopf: it counts in ioasid_device.nr_iopf
- * @number: by what the user knows it: virtual PASID, PASID or IOASID_RID
+ * @vpasid: how the user numbers it: virtual PASID, PASID or IOASID_RID
  * @nr_pending: groups of page requests that wait for the user
  * @param: where the last of these came from; only compared
- * @leaving: being detached: all that waits is answered, not dropped
+ * @detaching: being detached: all that waits is answered, not dropped
  * @refused: for a mapped space: what the IOMMU has refused
  */
-struct ioasid_link {
+struct ioasid_dev_pasid {
 	struct list_head node;
 	struct ioasid_device *idev;
 	struct ioasid_attachment *att;
 	struct iommu_sva *sva;
 	bool iopf;
-	u32 number;
+	u32 vpasid;
 	atomic_t nr_pending;
 	const void *param;
-	bool leaving;
-	struct ioasid_refused refused;
+	bool detaching;
+	struct ioasid_unrecoverable unrecoverable;
 };
 
 /**
  * struct ioasid_attach_request - what an attach is asked for
  * @ioasid: the space
  * @pasid: IOASID_RID, a PASID of the context, or IOASID_PASID_ANY
- * @vpasid: the number that the user gives it, or 0 for its own
+ * @vpasid: in: the number that the user gives it, or 0 for its own
  * @replace: leave the present space
- * @number: out: by what the user knows it
+ * @key: out: how the user numbers it: @vpasid, or the PASID
  */
 struct ioasid_attach_request {
 	u32 ioasid;
 	u32 pasid;
 	u32 vpasid;
 	bool replace;
-	u32 number;
+	u32 key;
 };
 
 /* main.c */
@@ -378,55 +379,58 @@ void ioasid_ctx_put(struct ioasid_ctx *ctx);
 
 /* ids.c */
 struct ioasid_space *ioasid_space_get(struct ioasid_ctx *ctx, u32 id,
-				      struct ioasid_explain *why);
+				      struct ioasid_extack *extack);
 struct ioasid_device *ioasid_device_by_id(struct ioasid_ctx *ctx, u32 id,
-					  struct ioasid_explain *why);
-struct ioasid_link *ioasid_device_link(struct ioasid_device *idev, u32 number);
+					  struct ioasid_extack *extack);
+struct ioasid_dev_pasid *ioasid_dev_pasid_find(struct ioasid_device *idev,
+					       u32 vpasid);
 struct ioasid_queue *ioasid_queue_try(struct ioasid_ctx *ctx, u32 id);
 struct ioasid_queue *ioasid_queue_get(struct ioasid_ctx *ctx, u32 id,
-				      struct ioasid_explain *why);
+				      struct ioasid_extack *extack);
 
 /* space.c */
 int ioasid_check_no_data(const struct ioasid_space_params *params,
-			 struct ioasid_explain *why);
-struct ioasid_space *ioasid_space_create(struct ioasid_ctx *ctx,
-					 const struct ioasid_space_params *params,
-					 struct ioasid_explain *why);
+			 struct ioasid_extack *extack);
+struct ioasid_space *
+ioasid_space_create(struct ioasid_ctx *ctx,
+		    const struct ioasid_space_params *params,
+		    struct ioasid_extack *extack);
 void ioasid_space_publish(struct ioasid_space *space);
 void ioasid_space_abort(struct ioasid_space *space);
 int ioasid_space_delete(struct ioasid_ctx *ctx, u32 id,
-			struct ioasid_explain *why);
+			struct ioasid_extack *extack);
 void ioasid_space_put(struct ioasid_space *space);
-struct ioasid_space *ioasid_space_scratch(struct ioasid_explain *why);
-struct ioasid_space *ioasid_space_enter(struct ioasid_ctx *ctx, u32 id,
-					struct ioasid_explain *why);
-struct ioasid_space *ioasid_space_enter_mapped(struct ioasid_ctx *ctx, u32 id,
-					       struct ioasid_explain *why);
-void ioasid_space_leave(struct ioasid_space *space);
-int ioasid_space_lock(struct ioasid_space *space, struct ioasid_explain *why);
+struct ioasid_space *ioasid_space_scratch(struct ioasid_extack *extack);
+struct ioasid_space *ioasid_space_get_read(struct ioasid_ctx *ctx, u32 id,
+					   struct ioasid_extack *extack);
+struct ioasid_space *ioasid_space_get_read_mapped(struct ioasid_ctx *ctx,
+						  u32 id,
+						  struct ioasid_extack *extack);
+void ioasid_space_put_read(struct ioasid_space *space);
+int ioasid_space_lock(struct ioasid_space *space, struct ioasid_extack *extack);
 void ioasid_space_unlock(struct ioasid_space *space);
 bool ioasid_space_release_id(struct ioasid_space *space);
 struct ioasid_iova_range *ioasid_space_usable(struct ioasid_space *space,
 					      u32 *nr,
-					      struct ioasid_explain *why);
+					      struct ioasid_extack *extack);
 int ioasid_space_reserve(struct ioasid_ctx *ctx, u32 id,
 			 struct ioasid_iova_range **ranges, u32 nr,
-			 struct ioasid_explain *why);
+			 struct ioasid_extack *extack);
 
 /* mapped.c */
 extern const struct ioasid_space_ops ioasid_mapped_ops;
 int ioasid_map_ranges(struct ioasid_ctx *ctx, u32 ioasid,
 		      struct ioasid_map_range *r, u32 nr,
-		      struct ioasid_explain *why);
+		      struct ioasid_extack *extack);
 int ioasid_unmap_ranges(struct ioasid_ctx *ctx, u32 ioasid,
 			const struct ioasid_unmap_range *r, u32 nr,
-			u64 *unmapped, struct ioasid_explain *why);
+			u64 *unmapped, struct ioasid_extack *extack);
 int ioasid_unmap_all(struct ioasid_ctx *ctx, u32 ioasid, u64 *unmapped,
-		     struct ioasid_explain *why);
+		     struct ioasid_extack *extack);
 int ioasid_copy_range(struct ioasid_ctx *ctx, struct ioasid_copy *arg,
-		      struct ioasid_explain *why);
+		      struct ioasid_extack *extack);
 int ioasid_translate(struct ioasid_ctx *ctx, struct ioasid_translate *arg,
-		     struct ioasid_explain *why);
+		     struct ioasid_extack *extack);
 
 /* mm.c */
 extern const struct ioasid_space_ops ioasid_mm_ops;
@@ -435,9 +439,9 @@ extern const struct ioasid_space_ops ioasid_mm_ops;
 int ioasid_iova_init(struct ioasid_space *space);
 void ioasid_iova_destroy(struct ioasid_space *space);
 int ioasid_iova_place(struct ioasid_space *space, u64 *iova, u64 length,
-		      bool fixed, struct ioasid_explain *why);
+		      bool fixed, struct ioasid_extack *extack);
 int ioasid_iova_insert(struct ioasid_space *space, struct ioasid_area *area,
-		       struct ioasid_explain *why);
+		       struct ioasid_extack *extack);
 void ioasid_iova_erase(struct ioasid_space *space, struct ioasid_area *area);
 void ioasid_iova_clear(struct ioasid_space *space);
 struct ioasid_area *ioasid_iova_first(struct ioasid_space *space, u64 first,
@@ -447,7 +451,7 @@ int ioasid_iova_make_room(struct ioasid_space *space, u32 more);
 void ioasid_iova_update(struct ioasid_space *space);
 int ioasid_iova_reserve(struct ioasid_space *space,
 			struct ioasid_iova_range **ranges, u32 nr,
-			struct ioasid_explain *why);
+			struct ioasid_extack *extack);
 u32 ioasid_iova_access_locked(struct ioasid_space *space, u64 addr);
 u32 ioasid_iova_access(struct ioasid_space *space, u64 addr);
 
@@ -457,9 +461,9 @@ bool ioasid_domain_suits(struct ioasid_domain *d, struct device *dev);
 void ioasid_unmap_areas(struct ioasid_space *space, struct ioasid_area **area,
 			u32 nr);
 int ioasid_map_area(struct ioasid_space *space, struct ioasid_area *area,
-		    struct ioasid_explain *why);
+		    struct ioasid_extack *extack);
 int ioasid_domain_fill(struct ioasid_space *space, struct ioasid_domain *domain,
-		       struct ioasid_explain *why);
+		       struct ioasid_extack *extack);
 void ioasid_domain_unfill(struct ioasid_space *space,
 			  struct ioasid_domain *domain);
 
@@ -469,86 +473,89 @@ void ioasid_group_put(struct ioasid_group *g);
 
 /* attachment.c */
 struct ioasid_attachment *ioasid_attachment_alloc(struct ioasid_group *g,
-						  struct ioasid_explain *why);
-bool ioasid_space_hears(struct ioasid_space *space);
-void ioasid_attachment_bury(struct ioasid_attachment *att);
-void ioasid_graves_empty(void);
-void ioasid_graves_teardown(void);
+						  struct ioasid_extack *extack);
+bool ioasid_space_may_report(struct ioasid_space *space);
+void ioasid_attachment_free_deferred(struct ioasid_attachment *att);
+void ioasid_deferred_free_flush(void);
+void ioasid_deferred_free_teardown(void);
 
 /* attach.c */
 struct ioasid_domain *ioasid_domain_create(struct ioasid_space *space,
 					   struct device *dev,
-					   struct ioasid_explain *why);
+					   struct ioasid_extack *extack);
 int ioasid_device_attach(struct ioasid_device *idev,
 			 struct ioasid_attach_request *req,
-			 struct ioasid_explain *why);
+			 struct ioasid_extack *extack);
 int ioasid_devices_attach(struct ioasid_device **idevs, u32 nr,
 			  struct ioasid_attach_request *req,
-			  struct ioasid_explain *why);
-void ioasid_link_detach(struct ioasid_link *link);
+			  struct ioasid_extack *extack);
+void ioasid_dev_pasid_detach(struct ioasid_dev_pasid *dev_pasid);
 
 /* device.c */
-int ioasid_device_add(struct ioasid_ctx *ctx, struct device *dev,
-		      const struct ioasid_attach_params *params,
-		      const struct ioasid_hold *hold, u32 *dev_id,
-		      struct ioasid_explain *why);
-int ioasid_device_forget_idle(struct ioasid_ctx *ctx, struct device *dev,
-			      struct ioasid_explain *why);
-int ioasid_device_forget(struct ioasid_ctx *ctx, struct device *dev,
-			 struct ioasid_explain *why);
-int ioasid_forget_by_id(struct ioasid_ctx *ctx, u32 dev_id,
-			struct ioasid_explain *why);
+int ioasid_device_bind(struct ioasid_ctx *ctx, struct device *dev,
+		       const struct ioasid_attach_params *params,
+		       const struct ioasid_file_ref *file_ref, u32 *dev_id,
+		       struct ioasid_extack *extack);
+int ioasid_device_unbind_idle(struct ioasid_ctx *ctx, struct device *dev,
+			      struct ioasid_extack *extack);
+int ioasid_device_unbind(struct ioasid_ctx *ctx, struct device *dev,
+			 struct ioasid_extack *extack);
+int ioasid_unbind_by_id(struct ioasid_ctx *ctx, u32 dev_id,
+			struct ioasid_extack *extack);
 void ioasid_device_remove(struct ioasid_ctx *ctx, struct device *dev);
-void ioasid_held_close(struct ioasid_ctx *ctx);
+void ioasid_unbind_files(struct ioasid_ctx *ctx);
 struct ioasid_attachment *
 ioasid_device_register(struct ioasid_ctx *ctx, u32 pasid, struct device *dev,
 		       const struct ioasid_attach_params *params, bool replace,
-		       const struct ioasid_hold *hold,
-		       struct ioasid_explain *why);
+		       const struct ioasid_file_ref *file_ref,
+		       struct ioasid_extack *extack);
 int ioasid_device_unregister(struct ioasid_ctx *ctx, u32 pasid,
-			     struct device *dev, struct ioasid_explain *why);
+			     struct device *dev, struct ioasid_extack *extack);
 int ioasid_attach_by_id(struct ioasid_ctx *ctx, u32 dev_id,
 			struct ioasid_attach_request *req,
-			struct ioasid_explain *why);
+			struct ioasid_extack *extack);
 int ioasid_attach_by_ids(struct ioasid_ctx *ctx, const u32 *ids, u32 nr,
 			 struct ioasid_attach_request *req,
-			 struct ioasid_explain *why);
+			 struct ioasid_extack *extack);
 int ioasid_detach_by_id(struct ioasid_ctx *ctx, u32 dev_id, u32 pasid,
-			struct ioasid_explain *why);
+			struct ioasid_extack *extack);
 void ioasid_device_show(struct seq_file *m, struct ioasid_ctx *ctx);
 
 /* device_fd.c */
 bool ioasid_resolver_exists(void);
-int ioasid_hold_begin(struct ioasid_hold *hold, int fd,
-		      struct ioasid_explain *why);
-void ioasid_hold_end(struct ioasid_hold *hold);
-void ioasid_hold_copy(struct ioasid_hold *to, const struct ioasid_hold *from);
-void ioasid_hold_put(struct ioasid_hold *hold);
+int ioasid_file_ref_begin(struct ioasid_file_ref *file_ref, int fd,
+			  struct ioasid_extack *extack);
+void ioasid_file_ref_end(struct ioasid_file_ref *file_ref);
+void ioasid_file_ref_copy(struct ioasid_file_ref *to,
+			  const struct ioasid_file_ref *from);
+void ioasid_file_ref_put(struct ioasid_file_ref *file_ref);
 
 /* pasid.c */
-int ioasid_pasid_take(struct ioasid_device *idev, struct ioasid_space *space,
-		      struct ioasid_attach_request *req,
-		      struct ioasid_explain *why);
-void ioasid_pasid_hold(struct ioasid_ctx *ctx, u32 pasid);
-void ioasid_pasid_release(struct ioasid_ctx *ctx, u32 pasid);
+int ioasid_pasid_choose(struct ioasid_device *idev, struct ioasid_space *space,
+			struct ioasid_attach_request *req,
+			struct ioasid_extack *extack);
+void ioasid_pasid_get(struct ioasid_ctx *ctx, u32 pasid);
+void ioasid_pasid_put(struct ioasid_ctx *ctx, u32 pasid);
 void ioasid_pasid_free_all(struct ioasid_ctx *ctx);
 int ioasid_pasids_alloc(struct ioasid_ctx *ctx, u32 dev_id, u32 first, u32 last,
-			u32 *pasids, u32 nr, struct ioasid_explain *why);
+			u32 *pasids, u32 nr, struct ioasid_extack *extack);
 void ioasid_pasids_drop(struct ioasid_ctx *ctx, const u32 *pasids, u32 nr);
 int ioasid_pasids_free(struct ioasid_ctx *ctx, const u32 *pasids, u32 nr,
-		       struct ioasid_explain *why);
+		       struct ioasid_extack *extack);
 
 /* fault.c */
 int ioasid_iopf_get(struct ioasid_device *idev);
 void ioasid_iopf_put(struct ioasid_device *idev);
 void ioasid_fault_prepare(struct ioasid_space *space,
 			  struct iommu_domain *domain);
-void ioasid_fault_leave(struct ioasid_link *link);
-void ioasid_fault_cut(struct ioasid_link *link);
+void ioasid_fault_prepare_detach(struct ioasid_dev_pasid *dev_pasid);
+void ioasid_fault_flush(struct ioasid_dev_pasid *dev_pasid);
 int ioasid_fault_bind_space(struct ioasid_ctx *ctx, u32 ioasid, u32 policy,
-			    struct ioasid_queue *q, struct ioasid_explain *why);
-int ioasid_fault_bind_link(struct ioasid_ctx *ctx, u32 dev_id, u32 pasid,
-			   struct ioasid_queue *q, struct ioasid_explain *why);
+			    struct ioasid_queue *q,
+			    struct ioasid_extack *extack);
+int ioasid_fault_bind_dev_pasid(struct ioasid_ctx *ctx, u32 dev_id, u32 pasid,
+				struct ioasid_queue *q,
+				struct ioasid_extack *extack);
 
 /* queue.c */
 void ioasid_queue_put(struct ioasid_queue *q);
@@ -556,10 +563,10 @@ void ioasid_fault_unbind(struct ioasid_space *space);
 
 /* refused.c */
 u32 ioasid_fault_caps(struct device *dev);
-void ioasid_refused_prepare(struct ioasid_domain *d, struct device *dev);
-void ioasid_refused_init(struct ioasid_link *link);
-void ioasid_refused_begin(struct ioasid_link *link);
-void ioasid_refused_end(struct ioasid_link *link);
+void ioasid_unrecoverable_prepare(struct ioasid_domain *d, struct device *dev);
+void ioasid_unrecoverable_init(struct ioasid_dev_pasid *dev_pasid);
+void ioasid_unrecoverable_begin(struct ioasid_dev_pasid *dev_pasid);
+void ioasid_unrecoverable_end(struct ioasid_dev_pasid *dev_pasid);
 
 /* debugfs.c */
 void ioasid_debugfs_setup(void);

@@ -9,22 +9,22 @@
 
 /**
  * sva_put() - give back what sva_get_from_fd() returned
- * @sva: the context
+ * @ctx: the context
  */
-void sva_put(struct ioasid_ctx *sva)
+void sva_put(struct ioasid_ctx *ctx)
 {
-	ioasid_ctx_put(sva);
+	ioasid_ctx_put(ctx);
 }
 IOASID_EXPORT(sva_put);
 
 /**
- * sva_add_device() - make a device known to a context
- * @sva: the context
+ * sva_bind_device() - make a device known to a context
+ * @ctx: the context
  * @dev: the device; the caller keeps it, and its driver, until
  *	sva_remove_device()
  * @params: owner, cookie
  * @dev_id: where to put its id, or NULL
- * @why: the reason if it fails
+ * @extack: the reason if it fails
  *
  * The caller has proved that whoever holds the context controls the device,
  * and that it owns the DMA of the device's group. A device that is known
@@ -34,52 +34,52 @@ IOASID_EXPORT(sva_put);
  * without isolated interrupts, -EBUSY if another context knows it by its file,
  * -ENOMEM.
  */
-int sva_add_device(struct ioasid_ctx *sva, struct device *dev,
-		   const struct ioasid_attach_params *params, u32 *dev_id,
-		   struct ioasid_explain *why)
+int sva_bind_device(struct ioasid_ctx *ctx, struct device *dev,
+		    const struct ioasid_attach_params *params, u32 *dev_id,
+		    struct ioasid_extack *extack)
 {
-	return ioasid_device_add(sva, dev, params, NULL, dev_id, why);
+	return ioasid_device_bind(ctx, dev, params, NULL, dev_id, extack);
 }
-IOASID_EXPORT(sva_add_device);
+IOASID_EXPORT(sva_bind_device);
 
 /**
- * sva_forget_device() - forget a device that is not attached
- * @sva: the context
+ * sva_unbind_device() - forget a device that is not attached
+ * @ctx: the context
  * @dev: the device; nothing happens if it is not known
- * @why: the reason if it fails
+ * @extack: the reason if it fails
  *
  * Return: 0, or -EBUSY if the device is attached.
  */
-int sva_forget_device(struct ioasid_ctx *sva, struct device *dev,
-		      struct ioasid_explain *why)
+int sva_unbind_device(struct ioasid_ctx *ctx, struct device *dev,
+		      struct ioasid_extack *extack)
 {
-	return ioasid_device_forget_idle(sva, dev, why);
+	return ioasid_device_unbind_idle(ctx, dev, extack);
 }
-IOASID_EXPORT(sva_forget_device);
+IOASID_EXPORT(sva_unbind_device);
 
 /**
  * sva_remove_device() - detach a device from everything and forget it
- * @sva: the context
+ * @ctx: the context
  * @dev: the device; nothing happens if it is not known
  *
  * Cannot fail. To be called before the device's group loses its owner.
  */
-void sva_remove_device(struct ioasid_ctx *sva, struct device *dev)
+void sva_remove_device(struct ioasid_ctx *ctx, struct device *dev)
 {
-	ioasid_device_remove(sva, dev);
+	ioasid_device_remove(ctx, dev);
 }
 IOASID_EXPORT(sva_remove_device);
 
 /**
  * sva_register_device_to_pasid() - attach a device to a space
- * @sva: the context
+ * @ctx: the context
  * @pasid: IOASID_RID, a PASID of the context, or IOASID_PASID_ANY
- * @dev: the device; made known if it is not yet, see sva_add_device()
+ * @dev: the device; made known if it is not yet, see sva_bind_device()
  * @params: the space, owner, cookie, the user's number for the PASID
- * @why: the reason if it fails
+ * @extack: the reason if it fails
  *
  * Return: the attachment, only to be compared, or ERR_PTR of: what
- * sva_add_device() returns; -ENOENT without such a space; -EBUSY if attached,
+ * sva_bind_device() returns; -ENOENT without such a space; -EBUSY if attached,
  * if a sibling uses another space with that PASID, or during a reset;
  * -EADDRINUSE or -ERANGE if a mapping is where the device cannot have one;
  * -EOPNOTSUPP for a PASID that device or IOMMU cannot have; -ERANGE for one
@@ -88,24 +88,23 @@ IOASID_EXPORT(sva_remove_device);
  * kind of space do not go together; what the IOMMU driver returns. On failure a
  * device that was made known is forgotten again.
  */
-struct ioasid_attachment *
-sva_register_device_to_pasid(struct ioasid_ctx *sva, u32 pasid,
-			     struct device *dev,
-			     const struct ioasid_attach_params *params,
-			     struct ioasid_explain *why)
+struct ioasid_attachment *sva_register_device_to_pasid(
+	struct ioasid_ctx *ctx, u32 pasid, struct device *dev,
+	const struct ioasid_attach_params *params, struct ioasid_extack *extack)
 {
-	return ioasid_device_register(sva, pasid, dev, params, false, NULL, why);
+	return ioasid_device_register(ctx, pasid, dev, params, false, NULL,
+				      extack);
 }
 IOASID_EXPORT(sva_register_device_to_pasid);
 
 /**
  * sva_replace_device_pasid() - move a device to another space
- * @sva: the context
+ * @ctx: the context
  * @pasid: IOASID_RID or a PASID that it is attached with; IOASID_PASID_ANY if
  *	@params names it by the user's number
  * @dev: the device
  * @params: the new space
- * @why: the reason if it fails
+ * @extack: the reason if it fails
  *
  * A device that is not attached yet is attached. DMA in flight may be refused
  * for a moment: not every IOMMU driver replaces without a gap.
@@ -113,29 +112,29 @@ IOASID_EXPORT(sva_register_device_to_pasid);
  * Return: 0, or as sva_register_device_to_pasid(); on failure the device
  * stays where it is.
  */
-int sva_replace_device_pasid(struct ioasid_ctx *sva, u32 pasid,
+int sva_replace_device_pasid(struct ioasid_ctx *ctx, u32 pasid,
 			     struct device *dev,
 			     const struct ioasid_attach_params *params,
-			     struct ioasid_explain *why)
+			     struct ioasid_extack *extack)
 {
-	return PTR_ERR_OR_ZERO(ioasid_device_register(sva, pasid, dev, params,
-						      true, NULL, why));
+	return PTR_ERR_OR_ZERO(ioasid_device_register(ctx, pasid, dev, params,
+						      true, NULL, extack));
 }
 IOASID_EXPORT(sva_replace_device_pasid);
 
 /**
  * sva_unregister_device_from_pasid() - detach a device
- * @sva: the context
+ * @ctx: the context
  * @pasid: IOASID_RID, or the number by which the user knows the PASID
  * @dev: the device; stays known
- * @why: the reason if it fails
+ * @extack: the reason if it fails
  *
  * Return: 0, or -ENOENT if it is not attached. Nothing else can fail.
  */
-int sva_unregister_device_from_pasid(struct ioasid_ctx *sva, u32 pasid,
+int sva_unregister_device_from_pasid(struct ioasid_ctx *ctx, u32 pasid,
 				     struct device *dev,
-				     struct ioasid_explain *why)
+				     struct ioasid_extack *extack)
 {
-	return ioasid_device_unregister(sva, pasid, dev, why);
+	return ioasid_device_unregister(ctx, pasid, dev, extack);
 }
 IOASID_EXPORT(sva_unregister_device_from_pasid);

@@ -13,9 +13,9 @@
 #include "trace.h"
 
 /* Areas that UNMAP_ALL removes with one flush */
-#define IOASID_REMOVE_BATCH	4096
+#define IOASID_UNMAP_BATCH 4096
 
-#define IOASID_REMOVE_FEW	8
+#define IOASID_UNMAP_FEW 8
 
 #define IOASID_MAP_FLAGS	(IOASID_MAP_READ | IOASID_MAP_WRITE | \
 				 IOASID_MAP_FIXED | IOASID_MAP_FILE)
@@ -95,43 +95,43 @@ static void ioasid_publish_areas(struct ioasid_space *space,
 }
 
 static int ioasid_check_map_flags(const struct ioasid_map_range *r,
-				  struct ioasid_explain *why)
+				  struct ioasid_extack *extack)
 {
 	if (r->flags & ~IOASID_MAP_FLAGS) {
-		why->value = r->flags & ~IOASID_MAP_FLAGS;
-		return ioasid_fail(why, -EOPNOTSUPP, IOASID_REASON_FLAGS,
+		extack->value = r->flags & ~IOASID_MAP_FLAGS;
+		return ioasid_fail(extack, -EOPNOTSUPP, IOASID_REASON_FLAGS,
 				   "unknown flags %#x",
 				   r->flags & ~IOASID_MAP_FLAGS);
 	}
 	if (!(r->flags & IOASID_MAP_FILE) && r->fd)
-		return ioasid_fail(why, -EOPNOTSUPP, IOASID_REASON_FLAGS,
+		return ioasid_fail(extack, -EOPNOTSUPP, IOASID_REASON_FLAGS,
 				   "fd is not 0 and IOASID_MAP_FILE is not set");
 	if (!(r->flags & (IOASID_MAP_READ | IOASID_MAP_WRITE)))
-		return ioasid_fail(why, -EINVAL, IOASID_REASON_VALUE,
+		return ioasid_fail(extack, -EINVAL, IOASID_REASON_VALUE,
 				   "neither IOASID_MAP_READ nor IOASID_MAP_WRITE");
 	return 0;
 }
 
 /* @iova is checked as well if it matters, else 0 is given */
 static int ioasid_check_range(u64 iova, u64 addr, u64 length,
-			      struct ioasid_explain *why)
+			      struct ioasid_extack *extack)
 {
 	u64 end;
 
 	if (!length)
-		return ioasid_fail(why, -EINVAL, IOASID_REASON_VALUE,
+		return ioasid_fail(extack, -EINVAL, IOASID_REASON_VALUE,
 				   "the length is 0");
 	if (!PAGE_ALIGNED(iova | addr | length)) {
-		why->value = iova | addr | length;
-		return ioasid_fail(why, -EINVAL, IOASID_REASON_ALIGNMENT,
+		extack->value = iova | addr | length;
+		return ioasid_fail(extack, -EINVAL, IOASID_REASON_ALIGNMENT,
 				   "IOVA %#llx, address %#llx and length %#llx must be multiples of %lu",
 				   iova, addr, length, PAGE_SIZE);
 	}
 	/* The last address counts, not the one behind it, which may be 2^64 */
 	if (check_add_overflow(iova, length - 1, &end) ||
 	    check_add_overflow(addr, length - 1, &end)) {
-		why->value = length;
-		return ioasid_fail(why, -EOVERFLOW, IOASID_REASON_OVERFLOW,
+		extack->value = length;
+		return ioasid_fail(extack, -EOVERFLOW, IOASID_REASON_OVERFLOW,
 				   "IOVA %#llx or address %#llx plus length %#llx wraps",
 				   iova, addr, length);
 	}
@@ -139,22 +139,23 @@ static int ioasid_check_range(u64 iova, u64 addr, u64 length,
 }
 
 static int ioasid_check_map(const struct ioasid_map_range *r,
-			    struct ioasid_explain *why)
+			    struct ioasid_extack *extack)
 {
-	int rc = ioasid_check_map_flags(r, why);
+	int rc = ioasid_check_map_flags(r, extack);
 
 	if (!rc)
-		rc = ioasid_check_range(r->flags & IOASID_MAP_FIXED ?
-					r->iova : 0, r->addr, r->length, why);
+		rc = ioasid_check_range(r->flags & IOASID_MAP_FIXED ? r->iova :
+								      0,
+					r->addr, r->length, extack);
 	if (rc)
 		return rc;
 	if (r->length >> PAGE_SHIFT > U32_MAX) {
-		why->value = r->length;
-		return ioasid_fail(why, -E2BIG, IOASID_REASON_LIMIT,
+		extack->value = r->length;
+		return ioasid_fail(extack, -E2BIG, IOASID_REASON_LIMIT,
 				   "a mapping has less than 16 TiB");
 	}
 	if (r->flags & IOASID_MAP_FILE && r->addr > S64_MAX - r->length)
-		return ioasid_fail(why, -EOVERFLOW, IOASID_REASON_OVERFLOW,
+		return ioasid_fail(extack, -EOVERFLOW, IOASID_REASON_OVERFLOW,
 				   "no file reaches to %#llx", r->addr);
 	return 0;
 }
@@ -177,19 +178,19 @@ static struct ioasid_pages *ioasid_new_pages(const struct ioasid_map_range *r)
 static int ioasid_pin_range(struct ioasid_ctx *ctx,
 			    const struct ioasid_map_range *r,
 			    struct ioasid_area **area,
-			    struct ioasid_explain *why)
+			    struct ioasid_extack *extack)
 {
 	struct ioasid_pages *pages;
-	int rc = ioasid_check_map(r, why);
+	int rc = ioasid_check_map(r, extack);
 
 	if (rc)
 		return rc;
 	pages = ioasid_new_pages(r);
 	if (!pages)
-		return ioasid_fail(why, -ENOMEM, IOASID_REASON_NO_MEMORY,
+		return ioasid_fail(extack, -ENOMEM, IOASID_REASON_NO_MEMORY,
 				   "no memory for a mapping");
 	*area = &pages->area;
-	rc = ioasid_pages_pin(ctx, pages, r->fd, why);
+	rc = ioasid_pages_pin(ctx, pages, r->fd, extack);
 	if (rc)
 		ioasid_area_free(ctx, *area);
 	return rc;
@@ -198,19 +199,20 @@ static int ioasid_pin_range(struct ioasid_ctx *ctx,
 static int ioasid_insert_range(struct ioasid_space *space,
 			       struct ioasid_map_range *r,
 			       struct ioasid_area *area,
-			       struct ioasid_explain *why)
+			       struct ioasid_extack *extack)
 {
 	int rc = 0;
 
 	mutex_lock(&space->iova_lock);
 	if (!(r->flags & IOASID_MAP_FIXED)) {
 		r->iova = r->addr;
-		rc = ioasid_iova_place(space, &r->iova, r->length, false, why);
+		rc = ioasid_iova_place(space, &r->iova, r->length, false,
+				       extack);
 	}
 	if (!rc) {
 		area->first = r->iova;
 		area->last = r->iova + r->length - 1;
-		rc = ioasid_iova_insert(space, area, why);
+		rc = ioasid_iova_insert(space, area, extack);
 	}
 	mutex_unlock(&space->iova_lock);
 	return rc;
@@ -220,13 +222,13 @@ static int ioasid_insert_range(struct ioasid_space *space,
 static int ioasid_place_range(struct ioasid_space *space,
 			      struct ioasid_map_range *r,
 			      struct ioasid_area *area,
-			      struct ioasid_explain *why)
+			      struct ioasid_extack *extack)
 {
-	int rc = ioasid_insert_range(space, r, area, why);
+	int rc = ioasid_insert_range(space, r, area, extack);
 
 	if (rc)
 		return rc;
-	rc = ioasid_map_area(space, area, why);
+	rc = ioasid_map_area(space, area, extack);
 	if (rc)
 		ioasid_erase_areas(space, &area, 1);
 	return rc;
@@ -235,15 +237,15 @@ static int ioasid_place_range(struct ioasid_space *space,
 static int ioasid_place_ranges(struct ioasid_space *space,
 			       struct ioasid_map_range *r,
 			       struct ioasid_area **area, u32 nr,
-			       struct ioasid_explain *why)
+			       struct ioasid_extack *extack)
 {
 	u32 i;
 	int rc;
 
 	for (i = 0; i < nr; i++) {
-		rc = ioasid_place_range(space, &r[i], area[i], why);
+		rc = ioasid_place_range(space, &r[i], area[i], extack);
 		if (rc) {
-			why->index = i;
+			extack->index = i;
 			goto undo;
 		}
 	}
@@ -258,35 +260,35 @@ undo:
 static int ioasid_map_enter(struct ioasid_ctx *ctx, u32 ioasid,
 			    struct ioasid_map_range *r,
 			    struct ioasid_area **area, u32 nr,
-			    struct ioasid_explain *why)
+			    struct ioasid_extack *extack)
 {
 	struct ioasid_space *space;
 	int rc;
 
-	space = ioasid_space_enter_mapped(ctx, ioasid, why);
+	space = ioasid_space_get_read_mapped(ctx, ioasid, extack);
 	if (IS_ERR(space))
 		return PTR_ERR(space);
-	rc = ioasid_place_ranges(space, r, area, nr, why);
-	ioasid_space_leave(space);
+	rc = ioasid_place_ranges(space, r, area, nr, extack);
+	ioasid_space_put_read(space);
 	return rc;
 }
 
 static int ioasid_map_areas(struct ioasid_ctx *ctx, u32 ioasid,
 			    struct ioasid_map_range *r,
 			    struct ioasid_area **area, u32 nr,
-			    struct ioasid_explain *why)
+			    struct ioasid_extack *extack)
 {
 	u32 i, pinned;
 	int rc;
 
 	for (pinned = 0; pinned < nr; pinned++) {
-		rc = ioasid_pin_range(ctx, &r[pinned], &area[pinned], why);
+		rc = ioasid_pin_range(ctx, &r[pinned], &area[pinned], extack);
 		if (rc) {
-			why->index = pinned;
+			extack->index = pinned;
 			goto unpin;
 		}
 	}
-	rc = ioasid_map_enter(ctx, ioasid, r, area, nr, why);
+	rc = ioasid_map_enter(ctx, ioasid, r, area, nr, extack);
 	if (!rc)
 		return 0;
 unpin:
@@ -301,7 +303,7 @@ unpin:
  * @ioasid: a mapped space
  * @r: what to map; out: @iova of what is not fixed
  * @nr: how many, 1 to IOASID_MAX_VECTOR
- * @why: the reason if it fails
+ * @extack: the reason if it fails
  *
  * Context: takes ioasid_space.rwsem for reading, and mmap_lock.
  *
@@ -309,55 +311,55 @@ unpin:
  */
 int ioasid_map_ranges(struct ioasid_ctx *ctx, u32 ioasid,
 		      struct ioasid_map_range *r, u32 nr,
-		      struct ioasid_explain *why)
+		      struct ioasid_extack *extack)
 {
 	struct ioasid_area **area, *one;
 	int rc;
 
 	/* One range costs no allocation */
 	if (nr == 1)
-		return ioasid_map_areas(ctx, ioasid, r, &one, 1, why);
+		return ioasid_map_areas(ctx, ioasid, r, &one, 1, extack);
 	area = kvmalloc_array(nr, sizeof(*area), GFP_KERNEL_ACCOUNT);
 	if (!area)
-		return ioasid_fail(why, -ENOMEM, IOASID_REASON_NO_MEMORY,
+		return ioasid_fail(extack, -ENOMEM, IOASID_REASON_NO_MEMORY,
 				   "no memory for %u ranges", nr);
-	rc = ioasid_map_areas(ctx, ioasid, r, area, nr, why);
+	rc = ioasid_map_areas(ctx, ioasid, r, area, nr, extack);
 	kvfree(area);
 	return rc;
 }
 
 /**
- * struct ioasid_remover - the areas that an unmap removes
+ * struct ioasid_unmap_batch - the areas that an unmap removes
  * @space: the space
  * @area: the areas; LEAVING, so nobody else touches them
  * @nr: how many
  * @max: room
  * @few: where @area points to at first
  */
-struct ioasid_remover {
+struct ioasid_unmap_batch {
 	struct ioasid_space *space;
 	struct ioasid_area **area;
 	u32 nr;
 	u32 max;
-	struct ioasid_area *few[IOASID_REMOVE_FEW];
+	struct ioasid_area *few[IOASID_UNMAP_FEW];
 };
 
-static void ioasid_remover_init(struct ioasid_remover *rm,
-				struct ioasid_space *space)
+static void ioasid_unmap_batch_init(struct ioasid_unmap_batch *batch,
+				    struct ioasid_space *space)
 {
-	rm->space = space;
-	rm->area = rm->few;
-	rm->nr = 0;
-	rm->max = IOASID_REMOVE_FEW;
+	batch->space = space;
+	batch->area = batch->few;
+	batch->nr = 0;
+	batch->max = IOASID_UNMAP_FEW;
 }
 
-static void ioasid_remover_free(struct ioasid_remover *rm)
+static void ioasid_unmap_batch_free(struct ioasid_unmap_batch *batch)
 {
-	if (rm->area != rm->few)
-		kvfree(rm->area);
+	if (batch->area != batch->few)
+		kvfree(batch->area);
 }
 
-static int ioasid_remover_grow(struct ioasid_remover *rm, u32 max)
+static int ioasid_unmap_batch_grow(struct ioasid_unmap_batch *batch, u32 max)
 {
 	struct ioasid_area **bigger;
 
@@ -365,52 +367,53 @@ static int ioasid_remover_grow(struct ioasid_remover *rm, u32 max)
 				GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 	if (!bigger)
 		return -ENOMEM;
-	memcpy(bigger, rm->area, rm->nr * sizeof(*bigger));
-	ioasid_remover_free(rm);
-	rm->area = bigger;
-	rm->max = max;
+	memcpy(bigger, batch->area, batch->nr * sizeof(*bigger));
+	ioasid_unmap_batch_free(batch);
+	batch->area = bigger;
+	batch->max = max;
 	return 0;
 }
 
-static int ioasid_check_leaving(const struct ioasid_area *area, u64 first,
-				u64 last, struct ioasid_explain *why)
+static int ioasid_check_unmap_area(const struct ioasid_area *area, u64 first,
+				   u64 last, struct ioasid_extack *extack)
 {
 	if (area->first >= first && area->last <= last &&
 	    area->state == IOASID_AREA_READY)
 		return 0;
-	why->value = area->first;
+	extack->value = area->first;
 	if (area->first < first || area->last > last)
-		return ioasid_fail(why, -EINVAL, IOASID_REASON_CUT,
+		return ioasid_fail(extack, -EINVAL, IOASID_REASON_SPLIT,
 				   "%#llx-%#llx would cut the mapping at %#llx-%#llx",
 				   first, last, area->first, area->last);
-	return ioasid_fail(why, -EBUSY, IOASID_REASON_RACE,
+	return ioasid_fail(extack, -EBUSY, IOASID_REASON_RACE,
 			   "another command is at work on the mapping at %#llx",
 			   area->first);
 }
 
 /* Takes the areas of a range, at least one and none in part; under iova_lock */
-static int ioasid_remover_take(struct ioasid_remover *rm, u64 first, u64 last,
-			       struct ioasid_explain *why)
+static int ioasid_unmap_batch_take(struct ioasid_unmap_batch *batch, u64 first,
+				   u64 last, struct ioasid_extack *extack)
 {
-	struct ioasid_area *area = ioasid_iova_first(rm->space, first, last);
+	struct ioasid_area *area = ioasid_iova_first(batch->space, first, last);
 	int rc;
 
 	if (!area) {
-		why->value = first;
-		return ioasid_fail(why, -ENOENT, IOASID_REASON_NOT_MAPPED,
+		extack->value = first;
+		return ioasid_fail(extack, -ENOENT, IOASID_REASON_NOT_MAPPED,
 				   "nothing is mapped at %#llx-%#llx of space %u",
-				   first, last, rm->space->id);
+				   first, last, batch->space->id);
 	}
 	do {
-		if (rm->nr == rm->max && ioasid_remover_grow(rm, rm->max * 4))
-			return ioasid_fail(why, -ENOMEM,
+		if (batch->nr == batch->max &&
+		    ioasid_unmap_batch_grow(batch, batch->max * 4))
+			return ioasid_fail(extack, -ENOMEM,
 					   IOASID_REASON_NO_MEMORY,
 					   "no memory for the list of mappings");
-		rc = ioasid_check_leaving(area, first, last, why);
+		rc = ioasid_check_unmap_area(area, first, last, extack);
 		if (rc)
 			return rc;
-		area->state = IOASID_AREA_LEAVING;
-		rm->area[rm->nr++] = area;
+		area->state = IOASID_AREA_UNMAPPING;
+		batch->area[batch->nr++] = area;
 		if (area->last >= last)
 			break;
 		area = ioasid_iova_next(area);
@@ -419,46 +422,48 @@ static int ioasid_remover_take(struct ioasid_remover *rm, u64 first, u64 last,
 	return 0;
 }
 
-static int ioasid_remover_take_all(struct ioasid_remover *rm,
-				   const struct ioasid_unmap_range *r, u32 nr,
-				   struct ioasid_explain *why)
+static int ioasid_unmap_batch_take_all(struct ioasid_unmap_batch *batch,
+				       const struct ioasid_unmap_range *r,
+				       u32 nr, struct ioasid_extack *extack)
 {
 	int rc = 0;
 	u32 i;
 
-	mutex_lock(&rm->space->iova_lock);
+	mutex_lock(&batch->space->iova_lock);
 	for (i = 0; i < nr; i++) {
-		rc = ioasid_remover_take(rm, r[i].iova,
-					 r[i].iova + r[i].length - 1, why);
+		rc = ioasid_unmap_batch_take(batch, r[i].iova,
+					     r[i].iova + r[i].length - 1,
+					     extack);
 		if (rc) {
-			why->index = i;
+			extack->index = i;
 			break;
 		}
 	}
-	for (i = 0; rc && i < rm->nr; i++)
-		rm->area[i]->state = IOASID_AREA_READY;
-	mutex_unlock(&rm->space->iova_lock);
+	for (i = 0; rc && i < batch->nr; i++)
+		batch->area[i]->state = IOASID_AREA_READY;
+	mutex_unlock(&batch->space->iova_lock);
 	return rc;
 }
 
 /* Takes as many areas from @at on as there is room for, and moves @at */
-static void ioasid_remover_take_some(struct ioasid_remover *rm, u64 *at)
+static void ioasid_unmap_batch_take_some(struct ioasid_unmap_batch *batch,
+					 u64 *at)
 {
 	struct ioasid_area *area;
 
-	rm->nr = 0;
-	mutex_lock(&rm->space->iova_lock);
-	area = ioasid_iova_first(rm->space, *at, U64_MAX);
-	while (area && rm->nr < rm->max) {
+	batch->nr = 0;
+	mutex_lock(&batch->space->iova_lock);
+	area = ioasid_iova_first(batch->space, *at, U64_MAX);
+	while (area && batch->nr < batch->max) {
 		*at = area->last + 1;
 		/* What another command is at work on is not mapped: leave it */
 		if (area->state == IOASID_AREA_READY) {
-			area->state = IOASID_AREA_LEAVING;
-			rm->area[rm->nr++] = area;
+			area->state = IOASID_AREA_UNMAPPING;
+			batch->area[batch->nr++] = area;
 		}
 		area = ioasid_iova_next(area);
 	}
-	mutex_unlock(&rm->space->iova_lock);
+	mutex_unlock(&batch->space->iova_lock);
 }
 
 static u64 ioasid_areas_bytes(struct ioasid_area **area, u32 nr)
@@ -486,7 +491,7 @@ static int ioasid_compare(const void *a, const void *b)
 
 /* Ranges that overlap would unmap the same thing twice */
 static int ioasid_check_disjoint(const struct ioasid_unmap_range *r, u32 nr,
-				 struct ioasid_explain *why)
+				 struct ioasid_extack *extack)
 {
 	struct ioasid_order *o = kvmalloc_array(nr, sizeof(*o),
 						GFP_KERNEL_ACCOUNT);
@@ -494,7 +499,7 @@ static int ioasid_check_disjoint(const struct ioasid_unmap_range *r, u32 nr,
 	u32 i;
 
 	if (!o)
-		return ioasid_fail(why, -ENOMEM, IOASID_REASON_NO_MEMORY,
+		return ioasid_fail(extack, -ENOMEM, IOASID_REASON_NO_MEMORY,
 				   "no memory for %u ranges", nr);
 	for (i = 0; i < nr; i++) {
 		o[i].first = r[i].iova;
@@ -505,9 +510,9 @@ static int ioasid_check_disjoint(const struct ioasid_unmap_range *r, u32 nr,
 	for (i = 1; i < nr && !rc; i++) {
 		if (o[i].first > o[i - 1].last)
 			continue;
-		why->index = max(o[i].index, o[i - 1].index);
-		why->value = o[i].first;
-		rc = ioasid_fail(why, -EINVAL, IOASID_REASON_OVERLAP,
+		extack->index = max(o[i].index, o[i - 1].index);
+		extack->value = o[i].first;
+		rc = ioasid_fail(extack, -EINVAL, IOASID_REASON_OVERLAP,
 				 "ranges %u and %u overlap", o[i - 1].index,
 				 o[i].index);
 	}
@@ -516,22 +521,22 @@ static int ioasid_check_disjoint(const struct ioasid_unmap_range *r, u32 nr,
 }
 
 static int ioasid_check_unmap(const struct ioasid_unmap_range *r, u32 nr,
-			      struct ioasid_explain *why)
+			      struct ioasid_extack *extack)
 {
 	bool ascending = true;
 	u32 i;
 	int rc;
 
 	for (i = 0; i < nr; i++) {
-		rc = ioasid_check_range(r[i].iova, 0, r[i].length, why);
+		rc = ioasid_check_range(r[i].iova, 0, r[i].length, extack);
 		if (rc) {
-			why->index = i;
+			extack->index = i;
 			return rc;
 		}
 		if (i && r[i].iova <= r[i - 1].iova + r[i - 1].length - 1)
 			ascending = false;
 	}
-	return ascending ? 0 : ioasid_check_disjoint(r, nr, why);
+	return ascending ? 0 : ioasid_check_disjoint(r, nr, extack);
 }
 
 /**
@@ -541,7 +546,7 @@ static int ioasid_check_unmap(const struct ioasid_unmap_range *r, u32 nr,
  * @r: the ranges; none may cut a mapping in two
  * @nr: how many, 1 to IOASID_MAX_VECTOR
  * @unmapped: out: bytes
- * @why: the reason if it fails
+ * @extack: the reason if it fails
  *
  * Context: takes ioasid_space.rwsem for reading.
  *
@@ -549,27 +554,27 @@ static int ioasid_check_unmap(const struct ioasid_unmap_range *r, u32 nr,
  */
 int ioasid_unmap_ranges(struct ioasid_ctx *ctx, u32 ioasid,
 			const struct ioasid_unmap_range *r, u32 nr,
-			u64 *unmapped, struct ioasid_explain *why)
+			u64 *unmapped, struct ioasid_extack *extack)
 {
-	struct ioasid_remover rm __uninitialized;
+	struct ioasid_unmap_batch batch __uninitialized;
 	struct ioasid_space *space;
 	int rc;
 
-	space = ioasid_space_enter_mapped(ctx, ioasid, why);
+	space = ioasid_space_get_read_mapped(ctx, ioasid, extack);
 	if (IS_ERR(space))
 		return PTR_ERR(space);
-	rc = ioasid_check_unmap(r, nr, why);
+	rc = ioasid_check_unmap(r, nr, extack);
 	if (rc)
 		goto leave;
-	ioasid_remover_init(&rm, space);
-	rc = ioasid_remover_take_all(&rm, r, nr, why);
+	ioasid_unmap_batch_init(&batch, space);
+	rc = ioasid_unmap_batch_take_all(&batch, r, nr, extack);
 	if (!rc) {
-		*unmapped = ioasid_areas_bytes(rm.area, rm.nr);
-		ioasid_remove_areas(space, rm.area, rm.nr);
+		*unmapped = ioasid_areas_bytes(batch.area, batch.nr);
+		ioasid_remove_areas(space, batch.area, batch.nr);
 	}
-	ioasid_remover_free(&rm);
+	ioasid_unmap_batch_free(&batch);
 leave:
-	ioasid_space_leave(space);
+	ioasid_space_put_read(space);
 	return rc;
 }
 
@@ -578,7 +583,7 @@ leave:
  * @ctx: the context
  * @ioasid: a mapped space
  * @unmapped: out: bytes
- * @why: the reason if it fails
+ * @extack: the reason if it fails
  *
  * What another command is at work on stays.
  *
@@ -588,43 +593,44 @@ leave:
  * -EINTR if killed.
  */
 int ioasid_unmap_all(struct ioasid_ctx *ctx, u32 ioasid, u64 *unmapped,
-		     struct ioasid_explain *why)
+		     struct ioasid_extack *extack)
 {
-	struct ioasid_remover rm __uninitialized;
+	struct ioasid_unmap_batch batch __uninitialized;
 	struct ioasid_space *space;
 	u64 at = 0;
 
-	space = ioasid_space_enter_mapped(ctx, ioasid, why);
+	space = ioasid_space_get_read_mapped(ctx, ioasid, extack);
 	if (IS_ERR(space))
 		return PTR_ERR(space);
-	ioasid_remover_init(&rm, space);
+	ioasid_unmap_batch_init(&batch, space);
 	/* Without memory it takes more, smaller steps: this cannot fail */
-	ioasid_remover_grow(&rm, IOASID_REMOVE_BATCH);
+	ioasid_unmap_batch_grow(&batch, IOASID_UNMAP_BATCH);
 	*unmapped = 0;
 	do {
-		ioasid_remover_take_some(&rm, &at);
-		*unmapped += ioasid_areas_bytes(rm.area, rm.nr);
-		ioasid_remove_areas(space, rm.area, rm.nr);
-	} while (rm.nr == rm.max && at);
-	ioasid_remover_free(&rm);
-	ioasid_space_leave(space);
+		ioasid_unmap_batch_take_some(&batch, &at);
+		*unmapped += ioasid_areas_bytes(batch.area, batch.nr);
+		ioasid_remove_areas(space, batch.area, batch.nr);
+	} while (batch.nr == batch.max && at);
+	ioasid_unmap_batch_free(&batch);
+	ioasid_space_put_read(space);
 	return 0;
 }
 
 /**
- * struct ioasid_copier - areas for the destination of a copy
+ * struct ioasid_copy_batch - areas for the destination of a copy
  * @area: the areas; until they are placed, @first is 0 in each
  * @nr: number of areas
  * @max: room in @area
  */
-struct ioasid_copier {
+struct ioasid_copy_batch {
 	struct ioasid_area **area;
 	u32 nr;
 	u32 max;
 };
 
-static int ioasid_copier_add(struct ioasid_copier *c, struct ioasid_area *src,
-			     u64 offset, u64 length, u32 prot)
+static int ioasid_copy_batch_add(struct ioasid_copy_batch *c,
+				 struct ioasid_area *src, u64 offset,
+				 u64 length, u32 prot)
 {
 	struct ioasid_area *area, **bigger;
 	u32 max = c->max ? c->max * 2 : 16;
@@ -648,30 +654,30 @@ static int ioasid_copier_add(struct ioasid_copier *c, struct ioasid_area *src,
 }
 
 static int ioasid_copy_check_area(struct ioasid_area *area, u64 at, u32 prot,
-				  struct ioasid_explain *why)
+				  struct ioasid_extack *extack)
 {
-	why->value = at;
+	extack->value = at;
 	if (!area || area->first > at)
-		return ioasid_fail(why, -ENOENT, IOASID_REASON_NOT_MAPPED,
+		return ioasid_fail(extack, -ENOENT, IOASID_REASON_NOT_MAPPED,
 				   "nothing is mapped at %#llx of the source",
 				   at);
 	if (area->state != IOASID_AREA_READY)
-		return ioasid_fail(why, -EBUSY, IOASID_REASON_RACE,
+		return ioasid_fail(extack, -EBUSY, IOASID_REASON_RACE,
 				   "another command is at work on the mapping at %#llx of the source",
 				   area->first);
 	if (prot & IOASID_MAP_WRITE && !(area->prot & IOASID_MAP_WRITE))
-		return ioasid_fail(why, -EPERM, IOASID_REASON_PERMISSION,
+		return ioasid_fail(extack, -EPERM, IOASID_REASON_PERMISSION,
 				   "the source is not mapped for writing at %#llx",
 				   at);
-	why->value = 0;
+	extack->value = 0;
 	return 0;
 }
 
 /* Takes a reference on all the memory of the source; iova_lock is held */
 static int ioasid_copy_collect(struct ioasid_space *space,
 			       const struct ioasid_copy *arg,
-			       struct ioasid_copier *c,
-			       struct ioasid_explain *why)
+			       struct ioasid_copy_batch *c,
+			       struct ioasid_extack *extack)
 {
 	u32 prot = arg->flags & (IOASID_MAP_READ | IOASID_MAP_WRITE);
 	u64 at = arg->src_iova, last = at + arg->length - 1, end;
@@ -679,19 +685,19 @@ static int ioasid_copy_collect(struct ioasid_space *space,
 	int rc;
 
 	for (;;) {
-		rc = ioasid_copy_check_area(area, at, prot, why);
+		rc = ioasid_copy_check_area(area, at, prot, extack);
 		if (rc)
 			return rc;
 		end = min(area->last, last);
-		if (ioasid_copier_add(c, area, at - area->first, end - at + 1,
-				      prot))
-			return ioasid_fail(why, -ENOMEM,
+		if (ioasid_copy_batch_add(c, area, at - area->first,
+					  end - at + 1, prot))
+			return ioasid_fail(extack, -ENOMEM,
 					   IOASID_REASON_NO_MEMORY,
 					   "no memory for the copy");
 		if (end == last)
 			return 0;
 		if (fatal_signal_pending(current))
-			return ioasid_fail(why, -EINTR, IOASID_REASON_KILLED,
+			return ioasid_fail(extack, -EINTR, IOASID_REASON_KILLED,
 					   "killed while copying");
 		at = end + 1;
 		area = ioasid_iova_next(area);
@@ -701,25 +707,27 @@ static int ioasid_copy_collect(struct ioasid_space *space,
 
 static int ioasid_copy_from(struct ioasid_ctx *ctx,
 			    const struct ioasid_copy *arg,
-			    struct ioasid_copier *c, struct ioasid_explain *why)
+			    struct ioasid_copy_batch *c,
+			    struct ioasid_extack *extack)
 {
 	struct ioasid_space *space;
 	int rc;
 
-	space = ioasid_space_enter_mapped(ctx, arg->src_ioasid, why);
+	space = ioasid_space_get_read_mapped(ctx, arg->src_ioasid, extack);
 	if (IS_ERR(space))
 		return PTR_ERR(space);
 	mutex_lock(&space->iova_lock);
-	rc = ioasid_copy_collect(space, arg, c, why);
+	rc = ioasid_copy_collect(space, arg, c, extack);
 	mutex_unlock(&space->iova_lock);
-	ioasid_space_leave(space);
+	ioasid_space_put_read(space);
 	return rc;
 }
 
 /* Turns lengths into places, and puts the areas there; iova_lock is held */
 static int ioasid_copy_insert(struct ioasid_space *space,
-			      struct ioasid_copy *arg, struct ioasid_copier *c,
-			      struct ioasid_explain *why)
+			      struct ioasid_copy *arg,
+			      struct ioasid_copy_batch *c,
+			      struct ioasid_extack *extack)
 {
 	struct ioasid_area *area = c->area[0];
 	bool fixed = arg->flags & IOASID_MAP_FIXED;
@@ -728,7 +736,7 @@ static int ioasid_copy_insert(struct ioasid_space *space,
 	u32 i;
 	int rc;
 
-	rc = ioasid_iova_place(space, &iova, arg->length, fixed, why);
+	rc = ioasid_iova_place(space, &iova, arg->length, fixed, extack);
 	if (rc)
 		return rc;
 	arg->dst_iova = iova;
@@ -738,29 +746,30 @@ static int ioasid_copy_insert(struct ioasid_space *space,
 		area->last += iova;
 		iova = area->last + 1;
 		/* All of the place was free, and the lock is still held */
-		WARN_ON(ioasid_iova_insert(space, area, why));
+		WARN_ON(ioasid_iova_insert(space, area, extack));
 		cond_resched();
 	}
 	return 0;
 }
 
 static int ioasid_copy_to(struct ioasid_ctx *ctx, struct ioasid_copy *arg,
-			  struct ioasid_copier *c, struct ioasid_explain *why)
+			  struct ioasid_copy_batch *c,
+			  struct ioasid_extack *extack)
 {
 	struct ioasid_space *space;
 	u32 i;
 	int rc;
 
-	space = ioasid_space_enter_mapped(ctx, arg->dst_ioasid, why);
+	space = ioasid_space_get_read_mapped(ctx, arg->dst_ioasid, extack);
 	if (IS_ERR(space))
 		return PTR_ERR(space);
 	mutex_lock(&space->iova_lock);
-	rc = ioasid_copy_insert(space, arg, c, why);
+	rc = ioasid_copy_insert(space, arg, c, extack);
 	mutex_unlock(&space->iova_lock);
 	if (rc)
 		goto leave;
 	for (i = 0; i < c->nr; i++) {
-		rc = ioasid_map_area(space, c->area[i], why);
+		rc = ioasid_map_area(space, c->area[i], extack);
 		if (rc)
 			goto undo;
 	}
@@ -770,7 +779,7 @@ undo:
 	ioasid_unmap_areas(space, c->area, i);
 	ioasid_erase_areas(space, c->area, c->nr);
 leave:
-	ioasid_space_leave(space);
+	ioasid_space_put_read(space);
 	return rc;
 }
 
@@ -778,30 +787,30 @@ leave:
  * ioasid_copy_range() - map memory of a space in another one, all of it or none
  * @ctx: the context
  * @arg: from where to where; out: @dst_iova unless it is fixed
- * @why: the reason if it fails
+ * @extack: the reason if it fails
  *
  * Context: takes ioasid_space.rwsem of both for reading, one after the other.
  *
  * Return: 0, or an error of IOASID_COPY.
  */
 int ioasid_copy_range(struct ioasid_ctx *ctx, struct ioasid_copy *arg,
-		      struct ioasid_explain *why)
+		      struct ioasid_extack *extack)
 {
-	struct ioasid_copier c = {};
+	struct ioasid_copy_batch c = {};
 	u32 i;
 	int rc;
 
 	if (!(arg->flags & (IOASID_MAP_READ | IOASID_MAP_WRITE)))
-		return ioasid_fail(why, -EINVAL, IOASID_REASON_VALUE,
+		return ioasid_fail(extack, -EINVAL, IOASID_REASON_VALUE,
 				   "neither IOASID_MAP_READ nor IOASID_MAP_WRITE");
-	rc = ioasid_check_range(arg->flags & IOASID_MAP_FIXED ?
-				arg->dst_iova : 0, arg->src_iova, arg->length,
-				why);
+	rc = ioasid_check_range(arg->flags & IOASID_MAP_FIXED ? arg->dst_iova :
+								0,
+				arg->src_iova, arg->length, extack);
 	if (rc)
 		return rc;
-	rc = ioasid_copy_from(ctx, arg, &c, why);
+	rc = ioasid_copy_from(ctx, arg, &c, extack);
 	if (!rc)
-		rc = ioasid_copy_to(ctx, arg, &c, why);
+		rc = ioasid_copy_to(ctx, arg, &c, extack);
 	/* Copied, the areas are the destination's; else they are nobody's */
 	for (i = 0; rc && i < c.nr; i++)
 		ioasid_area_free(ctx, c.area[i]);
@@ -811,15 +820,15 @@ int ioasid_copy_range(struct ioasid_ctx *ctx, struct ioasid_copy *arg,
 
 static int ioasid_translate_area(struct ioasid_space *space,
 				 struct ioasid_translate *arg,
-				 struct ioasid_explain *why)
+				 struct ioasid_extack *extack)
 {
 	struct ioasid_domain *domain;
 	struct ioasid_area *area;
 
 	area = ioasid_iova_first(space, arg->iova, arg->iova);
 	if (!area || area->state != IOASID_AREA_READY) {
-		why->value = arg->iova;
-		return ioasid_fail(why, -ENOENT, IOASID_REASON_NOT_MAPPED,
+		extack->value = arg->iova;
+		return ioasid_fail(extack, -ENOENT, IOASID_REASON_NOT_MAPPED,
 				   "nothing is mapped at %#llx of space %u",
 				   arg->iova, space->id);
 	}
@@ -841,25 +850,25 @@ static int ioasid_translate_area(struct ioasid_space *space,
  * ioasid_translate() - what is mapped at an IOVA
  * @ctx: the context
  * @arg: the space and the IOVA; out: what is there
- * @why: the reason if it fails
+ * @extack: the reason if it fails
  *
  * Context: takes ioasid_space.rwsem for reading.
  *
  * Return: 0, or an error of IOASID_TRANSLATE.
  */
 int ioasid_translate(struct ioasid_ctx *ctx, struct ioasid_translate *arg,
-		     struct ioasid_explain *why)
+		     struct ioasid_extack *extack)
 {
 	struct ioasid_space *space;
 	int rc;
 
-	space = ioasid_space_enter_mapped(ctx, arg->ioasid, why);
+	space = ioasid_space_get_read_mapped(ctx, arg->ioasid, extack);
 	if (IS_ERR(space))
 		return PTR_ERR(space);
 	mutex_lock(&space->iova_lock);
-	rc = ioasid_translate_area(space, arg, why);
+	rc = ioasid_translate_area(space, arg, extack);
 	mutex_unlock(&space->iova_lock);
-	ioasid_space_leave(space);
+	ioasid_space_put_read(space);
 	return rc;
 }
 
@@ -882,12 +891,12 @@ static void ioasid_mapped_empty(struct ioasid_space *space)
 }
 
 static int ioasid_mapped_check(const struct ioasid_space_params *params,
-			       struct ioasid_explain *why)
+			       struct ioasid_extack *extack)
 {
 	if (params->flags & IOASID_ALLOC_FAULTS && !IS_ENABLED(CONFIG_IOMMU_IOPF))
-		return ioasid_fail(why, -EOPNOTSUPP, IOASID_REASON_NO_PRI,
+		return ioasid_fail(extack, -EOPNOTSUPP, IOASID_REASON_NO_PRI,
 				   "this kernel is built without page requests (CONFIG_IOMMU_IOPF)");
-	return ioasid_check_no_data(params, why);
+	return ioasid_check_no_data(params, extack);
 }
 
 const struct ioasid_space_ops ioasid_mapped_ops = {

@@ -31,63 +31,63 @@ static void ioasid_mm_destroy(struct ioasid_space *space)
  * mm_struct lives, and we keep that. ctx->lock is held.
  */
 static int ioasid_mm_charge(struct ioasid_space *space,
-			    struct ioasid_explain *why)
+			    struct ioasid_extack *extack)
 {
 	uid_t uid = from_kuid(&init_user_ns, current_uid());
 	int rc;
 
 	if (space->mm_uid != INVALID_UID_NR)
 		return 0;
-	rc = ioasid_charge_user_pasid(uid, why);
+	rc = ioasid_charge_user_pasid(uid, extack);
 	if (!rc)
 		space->mm_uid = uid;
 	return rc;
 }
 
-static int ioasid_explain_bind(struct device *dev, int rc,
-			       struct ioasid_explain *why)
+static int ioasid_mm_bind_failed(struct device *dev, int rc,
+				 struct ioasid_extack *extack)
 {
 	if (rc == -ENODEV || rc == -EOPNOTSUPP)
-		return ioasid_fail(why, rc, IOASID_REASON_NO_SVA,
+		return ioasid_fail(extack, rc, IOASID_REASON_NO_SVA,
 				   "device %s: it or its IOMMU cannot share the address space of a process",
 				   dev_name(dev));
 	if (rc == -ENOSPC)
-		return ioasid_fail(why, rc, IOASID_REASON_LIMIT,
+		return ioasid_fail(extack, rc, IOASID_REASON_LIMIT,
 				   "device %s: no PASID is left that it can use",
 				   dev_name(dev));
 	if (rc == -EBUSY)
-		return ioasid_fail(why, rc, IOASID_REASON_RESET,
+		return ioasid_fail(extack, rc, IOASID_REASON_RESET,
 				   "device %s: it is being reset, or the PASID of the process is in use: try again",
 				   dev_name(dev));
-	return ioasid_fail(why, rc, IOASID_REASON_IOMMU,
+	return ioasid_fail(extack, rc, IOASID_REASON_IOMMU,
 			   "device %s: the IOMMU driver refuses the address space of the process (error %d)",
 			   dev_name(dev), -rc);
 }
 
 /* A device without page requests can do with the memory that is there */
-static int ioasid_sva_enable(struct ioasid_link *link)
+static int ioasid_sva_enable(struct ioasid_dev_pasid *dev_pasid)
 {
-	struct ioasid_device *idev = link->idev;
+	struct ioasid_device *idev = dev_pasid->idev;
 	int rc = ioasid_iopf_get(idev);
 
-	link->iopf = !rc;
+	dev_pasid->iopf = !rc;
 	if (rc && rc != -ENODEV)
 		return rc;
 	rc = idev->nr_sva ? 0 : compat_sva_enable(idev->dev);
 	if (!rc)
 		idev->nr_sva++;
-	else if (link->iopf)
+	else if (dev_pasid->iopf)
 		ioasid_iopf_put(idev);
 	return rc;
 }
 
-static void ioasid_sva_disable(struct ioasid_link *link)
+static void ioasid_sva_disable(struct ioasid_dev_pasid *dev_pasid)
 {
-	struct ioasid_device *idev = link->idev;
+	struct ioasid_device *idev = dev_pasid->idev;
 
 	if (!--idev->nr_sva)
 		compat_sva_disable(idev->dev);
-	if (link->iopf)
+	if (dev_pasid->iopf)
 		ioasid_iopf_put(idev);
 }
 
@@ -95,60 +95,61 @@ static void ioasid_sva_disable(struct ioasid_link *link)
  * Whoever has the context could attach a device of his own: only the process
  * itself may let a device at its memory.
  */
-static int ioasid_mm_bind(struct ioasid_space *space, struct ioasid_link *link,
-			  u32 *pasid, struct ioasid_explain *why)
+static int ioasid_mm_bind(struct ioasid_space *space,
+			  struct ioasid_dev_pasid *dev_pasid, u32 *pasid,
+			  struct ioasid_extack *extack)
 {
-	struct device *dev = link->idev->dev;
+	struct device *dev = dev_pasid->idev->dev;
 	struct iommu_sva *sva;
 	int rc;
 
 	if (current->mm != space->mm)
-		return ioasid_fail(why, -EPERM, IOASID_REASON_OWNER,
+		return ioasid_fail(extack, -EPERM, IOASID_REASON_OWNER,
 				   "space %u is the address space of another process",
 				   space->id);
-	rc = ioasid_mm_charge(space, why);
+	rc = ioasid_mm_charge(space, extack);
 	if (rc)
 		return rc;
 	sva = iommu_sva_bind_device(dev, space->mm);
 	if (IS_ERR(sva))
-		return ioasid_explain_bind(dev, PTR_ERR(sva), why);
-	link->sva = sva;
+		return ioasid_mm_bind_failed(dev, PTR_ERR(sva), extack);
+	dev_pasid->sva = sva;
 	*pasid = iommu_sva_get_pasid(sva);
 	return 0;
 }
 
 static int ioasid_mm_attach(struct ioasid_space *space,
-			    struct ioasid_link *link, u32 *pasid,
-			    struct ioasid_explain *why)
+			    struct ioasid_dev_pasid *dev_pasid, u32 *pasid,
+			    struct ioasid_extack *extack)
 {
-	struct device *dev = link->idev->dev;
-	int rc = ioasid_sva_enable(link);
+	struct device *dev = dev_pasid->idev->dev;
+	int rc = ioasid_sva_enable(dev_pasid);
 
 	if (rc)
-		return ioasid_fail(why, rc, IOASID_REASON_NO_SVA,
+		return ioasid_fail(extack, rc, IOASID_REASON_NO_SVA,
 				   "device %s: it or its IOMMU cannot share the address space of a process",
 				   dev_name(dev));
-	rc = ioasid_mm_bind(space, link, pasid, why);
+	rc = ioasid_mm_bind(space, dev_pasid, pasid, extack);
 	if (rc)
-		ioasid_sva_disable(link);
+		ioasid_sva_disable(dev_pasid);
 	return rc;
 }
 
 /* Page requests that are under way are answered */
-static void ioasid_mm_detach(struct ioasid_link *link)
+static void ioasid_mm_detach(struct ioasid_dev_pasid *dev_pasid)
 {
-	iommu_sva_unbind_device(link->sva);
-	link->sva = NULL;
-	ioasid_sva_disable(link);
+	iommu_sva_unbind_device(dev_pasid->sva);
+	dev_pasid->sva = NULL;
+	ioasid_sva_disable(dev_pasid);
 }
 
 static int ioasid_mm_check(const struct ioasid_space_params *params,
-			   struct ioasid_explain *why)
+			   struct ioasid_extack *extack)
 {
 	if (params->flags & IOASID_ALLOC_FAULTS)
-		return ioasid_fail(why, -EINVAL, IOASID_REASON_KIND,
+		return ioasid_fail(extack, -EINVAL, IOASID_REASON_KIND,
 				   "the kernel answers the page requests of a process");
-	return ioasid_check_no_data(params, why);
+	return ioasid_check_no_data(params, extack);
 }
 
 const struct ioasid_space_ops ioasid_mm_ops = {

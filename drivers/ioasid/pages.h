@@ -28,9 +28,9 @@ struct ioasid_run {
 };
 
 enum ioasid_area_state {
-	IOASID_AREA_PENDING,	/* its place is taken, it is not mapped yet */
+	IOASID_AREA_PENDING, /* its place is taken, it is not mapped yet */
 	IOASID_AREA_READY,
-	IOASID_AREA_LEAVING,	/* being unmapped */
+	IOASID_AREA_UNMAPPING, /* being unmapped */
 };
 
 /**
@@ -100,12 +100,12 @@ int ioasid_pages_setup(void);
 void ioasid_pages_teardown(void);
 struct ioasid_pages *ioasid_pages_alloc(void);
 int ioasid_pages_pin(struct ioasid_ctx *ctx, struct ioasid_pages *pages, int fd,
-		     struct ioasid_explain *why);
+		     struct ioasid_extack *extack);
 void ioasid_pages_put(struct ioasid_ctx *ctx, struct ioasid_pages *pages);
 struct ioasid_area *ioasid_area_alloc(struct ioasid_pages *pages);
 void ioasid_area_free(struct ioasid_ctx *ctx, struct ioasid_area *area);
 int ioasid_area_map(struct iommu_domain *domain, const struct ioasid_area *area,
-		    struct ioasid_explain *why);
+		    struct ioasid_extack *extack);
 bool ioasid_area_unmap(struct iommu_domain *domain,
 		       const struct ioasid_area *area,
 		       struct iommu_iotlb_gather *gather);

@@ -16,7 +16,7 @@
 DEFINE_SRCU(ioasid_fault_srcu);
 
 /* How often to look for groups that a reset has left behind, in a second */
-#define IOASID_SWEEPS		10
+#define IOASID_REAPS 10
 
 /* --- the ring ----------------------------------------------------------- */
 
@@ -71,7 +71,8 @@ static void ioasid_queue_arm(struct ioasid_queue *q)
 	if (!p || !q->deadline || q->dead)
 		return;
 	left = p->expires - jiffies;
-	schedule_delayed_work(&q->work, clamp(left, 0L, (long)HZ / IOASID_SWEEPS));
+	schedule_delayed_work(&q->work,
+			      clamp(left, 0L, (long)HZ / IOASID_REAPS));
 }
 
 /* --- answers ------------------------------------------------------------- */
@@ -83,16 +84,16 @@ u64 ioasid_pending_cookie(struct ioasid_queue *q, struct ioasid_pending *p)
 
 /* --- records ---------------------------------------------------------------- */
 
-static struct ioasid_fault_record ioasid_record(struct ioasid_link *link,
-						u32 type, u32 nr)
+static struct ioasid_fault_record
+ioasid_record(struct ioasid_dev_pasid *dev_pasid, u32 type, u32 nr)
 {
-	return (struct ioasid_fault_record) {
+	return (struct ioasid_fault_record){
 		.type = type,
 		.nr = nr,
-		.dev_id = link->idev->id,
-		.pasid = link->number,
-		.ioasid = link->att->space->id,
-		.device_cookie = link->idev->cookie,
+		.dev_id = dev_pasid->idev->id,
+		.pasid = dev_pasid->vpasid,
+		.ioasid = dev_pasid->att->space->id,
+		.device_cookie = dev_pasid->idev->cookie,
 	};
 }
 
@@ -101,56 +102,57 @@ static bool ioasid_queue_put_lost(struct ioasid_queue *q)
 	struct ioasid_fault_record record = {
 		.type = IOASID_FAULT_LOST,
 		.nr = q->lost,
-		.missed = q->missed,
+		.lost_events = q->lost_events,
 	};
 
 	if (!ioasid_queue_room(q))
 		return false;
 	ioasid_queue_put_record(q, &record);
 	q->lost = 0;
-	q->missed = 0;
+	q->lost_events = 0;
 	ioasid_queue_publish(q);
 	return true;
 }
 
 /**
- * ioasid_queue_tell_lost() - say what was refused or left out, if anything was
+ * ioasid_queue_report_lost() - say what was refused or left out, if anything was
  * @q: the queue; its lock is held
  *
  * Return: false if there is no room to say it.
  */
-bool ioasid_queue_tell_lost(struct ioasid_queue *q)
+bool ioasid_queue_report_lost(struct ioasid_queue *q)
 {
 	/* Apart from the record, which every page request would clear on its stack */
-	return likely(!q->lost && !q->missed) || ioasid_queue_put_lost(q);
+	return likely(!q->lost && !q->lost_events) || ioasid_queue_put_lost(q);
 }
 
 /*
  * A record that is news only; counted if there is no more room than @spare, which
  * what is said of those that were counted must not take either.
  */
-static void ioasid_queue_put_news(struct ioasid_queue *q,
-				  const struct ioasid_fault_record *record,
-				  u32 spare)
+static void ioasid_queue_put_event(struct ioasid_queue *q,
+				   const struct ioasid_fault_record *record,
+				   u32 spare)
 {
 	if (q->dead)
 		return;
-	if (ioasid_queue_room(q) <= spare + (q->lost || q->missed)) {
-		q->missed++;
+	if (ioasid_queue_room(q) <= spare + (q->lost || q->lost_events)) {
+		q->lost_events++;
 		return;
 	}
-	ioasid_queue_tell_lost(q);
+	ioasid_queue_report_lost(q);
 	ioasid_queue_put_record(q, record);
 	ioasid_queue_publish(q);
 }
 
-static void ioasid_queue_tell(struct ioasid_queue *q, struct ioasid_link *link,
-			      u32 type, u32 nr, u64 cookie)
+static void ioasid_queue_report(struct ioasid_queue *q,
+				struct ioasid_dev_pasid *dev_pasid, u32 type,
+				u32 nr, u64 cookie)
 {
-	struct ioasid_fault_record record = ioasid_record(link, type, nr);
+	struct ioasid_fault_record record = ioasid_record(dev_pasid, type, nr);
 
 	record.cookie = cookie;
-	ioasid_queue_put_news(q, &record, 0);
+	ioasid_queue_put_event(q, &record, 0);
 }
 
 static struct ioasid_queue *ioasid_fault_queue(struct ioasid_attachment *att)
@@ -160,20 +162,21 @@ static struct ioasid_queue *ioasid_fault_queue(struct ioasid_attachment *att)
 }
 
 /**
- * ioasid_fault_news() - tell something that wants no answer
- * @link: what it is about
+ * ioasid_queue_report_event() - tell something that wants no answer
+ * @dev_pasid: what it is about
  * @record: type, flags, addr, nr and reason
  * @several: it is not known which attachment of the device to the space
  *
  * Leaves room for page requests: a device can make such records without end.
  */
-void ioasid_fault_news(struct ioasid_link *link,
-		       const struct ioasid_fault_record *record, bool several)
+void ioasid_queue_report_event(struct ioasid_dev_pasid *dev_pasid,
+			       const struct ioasid_fault_record *record,
+			       bool several)
 {
-	struct ioasid_fault_record full = ioasid_record(link, record->type,
-							record->nr);
+	struct ioasid_fault_record full =
+		ioasid_record(dev_pasid, record->type, record->nr);
 	int idx = srcu_read_lock(&ioasid_fault_srcu);
-	struct ioasid_queue *q = ioasid_fault_queue(link->att);
+	struct ioasid_queue *q = ioasid_fault_queue(dev_pasid->att);
 
 	full.flags = record->flags;
 	full.addr = record->addr;
@@ -182,7 +185,7 @@ void ioasid_fault_news(struct ioasid_link *link,
 		full.pasid = IOASID_PASID_ANY;
 	if (q) {
 		mutex_lock(&q->lock);
-		ioasid_queue_put_news(q, &full, q->depth / 4);
+		ioasid_queue_put_event(q, &full, q->depth / 4);
 		mutex_unlock(&q->lock);
 	}
 	srcu_read_unlock(&ioasid_fault_srcu, idx);
@@ -209,7 +212,7 @@ static void ioasid_queue_put_group(struct ioasid_queue *q,
 				   struct ioasid_pending *p)
 {
 	struct ioasid_fault_record record =
-		ioasid_record(p->link, IOASID_FAULT_REQUEST,
+		ioasid_record(p->dev_pasid, IOASID_FAULT_REQUEST,
 			      p->group->fault_count);
 	struct iopf_fault *iopf;
 
@@ -240,7 +243,7 @@ static struct iopf_group *ioasid_pending_take(struct ioasid_queue *q,
 
 	p->group = NULL;
 	p->generation++;
-	atomic_dec(&p->link->nr_pending);
+	atomic_dec(&p->dev_pasid->nr_pending);
 	list_move(&p->node, &q->free);
 	return group;
 }
@@ -255,32 +258,32 @@ static bool ioasid_pending_is_stale(const struct ioasid_pending *p)
 {
 	const struct iommu_fault_param *param = p->group->fault_param;
 
-	return !READ_ONCE(p->link->leaving) &&
+	return !READ_ONCE(p->dev_pasid->detaching) &&
 	       rcu_access_pointer(param->dev->iommu->fault_param) != param;
 }
 
 /* Drops what a reset has left behind, and says so before anything that follows */
-void ioasid_queue_sweep_link(struct ioasid_queue *q,
-				    struct ioasid_link *link)
+void ioasid_queue_reap_stale(struct ioasid_queue *q,
+			     struct ioasid_dev_pasid *dev_pasid)
 {
 	struct ioasid_pending *p, *next;
 	u32 nr = 0;
 
 	list_for_each_entry_safe(p, next, &q->pending, node) {
-		if (p->link != link || !ioasid_pending_is_stale(p))
+		if (p->dev_pasid != dev_pasid || !ioasid_pending_is_stale(p))
 			continue;
 		iopf_free_group(ioasid_pending_take(q, p));
 		nr++;
 	}
 	if (nr)
-		ioasid_queue_tell(q, link, IOASID_FAULT_RESET, nr, 0);
+		ioasid_queue_report(q, dev_pasid, IOASID_FAULT_RESET, nr, 0);
 }
 
 /**
- * ioasid_queue_sweep() - drop all that resets have left behind
+ * ioasid_queue_reap_all_stale() - drop all that resets have left behind
  * @q: the queue; its lock is held
  */
-static void ioasid_queue_sweep(struct ioasid_queue *q)
+static void ioasid_queue_reap_all_stale(struct ioasid_queue *q)
 {
 	struct ioasid_pending *p;
 
@@ -288,7 +291,7 @@ again:
 	list_for_each_entry(p, &q->pending, node) {
 		if (!ioasid_pending_is_stale(p))
 			continue;
-		ioasid_queue_sweep_link(q, p->link);
+		ioasid_queue_reap_stale(q, p->dev_pasid);
 		goto again;
 	}
 }
@@ -312,7 +315,7 @@ bool ioasid_pending_answer(struct ioasid_queue *q, struct ioasid_pending *p,
 	};
 
 	if (ioasid_pending_is_stale(p)) {
-		ioasid_queue_sweep_link(q, p->link);
+		ioasid_queue_reap_stale(q, p->dev_pasid);
 		return false;
 	}
 	ioasid_group_answer(ioasid_pending_take(q, p),
@@ -328,10 +331,11 @@ bool ioasid_pending_answer(struct ioasid_queue *q, struct ioasid_pending *p,
 static void ioasid_pending_expired(struct ioasid_queue *q, struct ioasid_pending *p)
 {
 	u64 cookie = ioasid_pending_cookie(q, p);
-	struct ioasid_link *link = p->link;
+	struct ioasid_dev_pasid *dev_pasid = p->dev_pasid;
 
 	if (ioasid_pending_answer(q, p, IOASID_FAULT_INVALID))
-		ioasid_queue_tell(q, link, IOASID_FAULT_TIMEOUT, 1, cookie);
+		ioasid_queue_report(q, dev_pasid, IOASID_FAULT_TIMEOUT, 1,
+				    cookie);
 }
 
 static void ioasid_queue_work(struct work_struct *work)
@@ -342,7 +346,7 @@ static void ioasid_queue_work(struct work_struct *work)
 	u32 n;
 
 	mutex_lock(&q->lock);
-	ioasid_queue_sweep(q);
+	ioasid_queue_reap_all_stale(q);
 	/* A few at a time: page requests wait for the lock. The rest is next */
 	for (n = 0; n < IOASID_QUEUE_BATCH; n++) {
 		p = list_first_entry_or_null(&q->pending, struct ioasid_pending,
@@ -382,7 +386,7 @@ int ioasid_queue_respond(struct ioasid_queue *q,
 
 /* The queue's lock is held; false: the caller answers */
 static bool ioasid_fault_enqueue(struct ioasid_queue *q,
-				 struct ioasid_link *link,
+				 struct ioasid_dev_pasid *dev_pasid,
 				 struct iopf_group *group)
 {
 	struct ioasid_pending *p;
@@ -390,20 +394,21 @@ static bool ioasid_fault_enqueue(struct ioasid_queue *q,
 	if (q->dead)
 		return false;
 	/* Came another way than those that wait: these are from before a reset */
-	if (link->param != group->fault_param && atomic_read(&link->nr_pending))
-		ioasid_queue_sweep_link(q, link);
+	if (dev_pasid->param != group->fault_param &&
+	    atomic_read(&dev_pasid->nr_pending))
+		ioasid_queue_reap_stale(q, dev_pasid);
 	p = list_first_entry_or_null(&q->free, struct ioasid_pending, node);
-	if (!p || atomic_read(&link->nr_pending) >= q->max_per_pasid ||
-	    !ioasid_queue_tell_lost(q) ||
+	if (!p || atomic_read(&dev_pasid->nr_pending) >= q->max_per_pasid ||
+	    !ioasid_queue_report_lost(q) ||
 	    ioasid_queue_room(q) < group->fault_count) {
 		q->lost++;
 		return false;
 	}
 	p->group = group;
-	p->link = link;
+	p->dev_pasid = dev_pasid;
 	p->expires = jiffies + q->deadline;
-	link->param = group->fault_param;
-	atomic_inc(&link->nr_pending);
+	dev_pasid->param = group->fault_param;
+	atomic_inc(&dev_pasid->nr_pending);
 	list_move_tail(&p->node, &q->pending);
 	ioasid_queue_put_group(q, p);
 	if (list_is_singular(&q->pending))
@@ -411,37 +416,39 @@ static bool ioasid_fault_enqueue(struct ioasid_queue *q,
 	return true;
 }
 
-bool ioasid_fault_hold(struct ioasid_queue *q, struct ioasid_link *link,
-			      struct iopf_group *group)
+bool ioasid_queue_forward(struct ioasid_queue *q,
+			  struct ioasid_dev_pasid *dev_pasid,
+			  struct iopf_group *group)
 {
 	bool held;
 
 	mutex_lock(&q->lock);
-	held = ioasid_fault_enqueue(q, link, group);
+	held = ioasid_fault_enqueue(q, dev_pasid, group);
 	mutex_unlock(&q->lock);
 	return held;
 }
 
-static bool ioasid_link_is_bound(struct ioasid_link *link,
-				 struct ioasid_queue *q)
+static bool ioasid_dev_pasid_uses_queue(struct ioasid_dev_pasid *dev_pasid,
+					struct ioasid_queue *q)
 {
-	return q == (rcu_access_pointer(link->att->queue) ?:
-		     rcu_access_pointer(link->att->space->queue));
+	return q == (rcu_access_pointer(dev_pasid->att->queue) ?:
+			     rcu_access_pointer(dev_pasid->att->space->queue));
 }
 
-void ioasid_queue_cut(struct ioasid_queue *q, struct ioasid_link *link)
+void ioasid_queue_flush(struct ioasid_queue *q,
+			struct ioasid_dev_pasid *dev_pasid)
 {
 	struct ioasid_pending *p, *next;
 	u32 nr = 0;
 
 	list_for_each_entry_safe(p, next, &q->pending, node) {
-		if (p->link != link)
+		if (p->dev_pasid != dev_pasid)
 			continue;
 		ioasid_pending_answer(q, p, IOASID_FAULT_INVALID);
 		nr++;
 	}
-	if (nr || ioasid_link_is_bound(link, q))
-		ioasid_queue_tell(q, link, IOASID_FAULT_DETACHED, nr, 0);
+	if (nr || ioasid_dev_pasid_uses_queue(dev_pasid, q))
+		ioasid_queue_report(q, dev_pasid, IOASID_FAULT_DETACHED, nr, 0);
 }
 
 void ioasid_fault_unbind(struct ioasid_space *space)
@@ -510,23 +517,23 @@ static struct ioasid_queue *ioasid_queue_alloc(struct ioasid_ctx *ctx,
  * ioasid_queue_create() - make a queue that nobody finds yet
  * @ctx: the context
  * @arg: depth and limits, which have been checked
- * @why: the reason if it fails
+ * @extack: the reason if it fails
  *
  * Return: the queue with a reference, or ERR_PTR of -EDQUOT, -ENOMEM.
  */
 struct ioasid_queue *ioasid_queue_create(struct ioasid_ctx *ctx,
 					 const struct ioasid_fault_queue *arg,
-					 struct ioasid_explain *why)
+					 struct ioasid_extack *extack)
 {
 	struct ioasid_queue *q;
-	int rc = ioasid_charge_records(ctx, arg->depth, why);
+	int rc = ioasid_charge_records(ctx, arg->depth, extack);
 
 	if (rc)
 		return ERR_PTR(rc);
 	q = ioasid_queue_alloc(ctx, arg);
 	if (q)
 		return q;
-	ioasid_fail(why, -ENOMEM, IOASID_REASON_NO_MEMORY,
+	ioasid_fail(extack, -ENOMEM, IOASID_REASON_NO_MEMORY,
 		    "no memory for a fault queue");
 	return ERR_PTR(-ENOMEM);
 }

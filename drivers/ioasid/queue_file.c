@@ -79,7 +79,7 @@ static long ioasid_queue_doorbell(struct ioasid_queue *q,
 		}
 		ioasid_queue_ring_some(q, end, &arg);
 		more = q->response_tail != end;
-		ioasid_queue_tell_lost(q);
+		ioasid_queue_report_lost(q);
 		mutex_unlock(&q->lock);
 		cond_resched();
 	} while (more);
@@ -118,10 +118,10 @@ static ssize_t ioasid_queue_take(struct ioasid_queue *q, char __user *buf,
 }
 
 /* There is room again for the record that says what was lost */
-static void ioasid_queue_say_lost(struct ioasid_queue *q)
+static void ioasid_queue_file_report_lost(struct ioasid_queue *q)
 {
 	mutex_lock(&q->lock);
-	ioasid_queue_tell_lost(q);
+	ioasid_queue_report_lost(q);
 	mutex_unlock(&q->lock);
 }
 
@@ -140,7 +140,7 @@ static ssize_t ioasid_queue_read(struct file *file, char __user *buf,
 		rc = ioasid_queue_take(q, buf, max);
 		mutex_unlock(&q->read_lock);
 		if (rc > 0)
-			ioasid_queue_say_lost(q);
+			ioasid_queue_file_report_lost(q);
 		if (rc)
 			return rc;
 		if (file->f_flags & O_NONBLOCK)
@@ -163,7 +163,7 @@ static u32 ioasid_queue_respond_some(struct ioasid_queue *q,
 		if (*rc)
 			break;
 	}
-	ioasid_queue_tell_lost(q);
+	ioasid_queue_report_lost(q);
 	mutex_unlock(&q->lock);
 	return i;
 }

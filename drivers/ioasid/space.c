@@ -15,12 +15,12 @@ static const struct ioasid_space_ops *const ioasid_kinds[] = {
 };
 
 static const struct ioasid_space_ops *
-ioasid_space_ops_of(u32 kind, struct ioasid_explain *why)
+ioasid_space_ops_of(u32 kind, struct ioasid_extack *extack)
 {
 	if (kind < ARRAY_SIZE(ioasid_kinds) && ioasid_kinds[kind])
 		return ioasid_kinds[array_index_nospec(kind, ARRAY_SIZE(ioasid_kinds))];
-	why->value = kind;
-	ioasid_fail(why, -EOPNOTSUPP, IOASID_REASON_KIND,
+	extack->value = kind;
+	ioasid_fail(extack, -EOPNOTSUPP, IOASID_REASON_KIND,
 		    "%u is not a kind of space that this kernel has", kind);
 	return NULL;
 }
@@ -28,17 +28,17 @@ ioasid_space_ops_of(u32 kind, struct ioasid_explain *why)
 /**
  * ioasid_check_no_data() - for kinds without a parent and without a format
  * @params: what the space is to be
- * @why: the reason if it fails
+ * @extack: the reason if it fails
  *
  * Return: 0 or -EOPNOTSUPP.
  */
 int ioasid_check_no_data(const struct ioasid_space_params *params,
-			 struct ioasid_explain *why)
+			 struct ioasid_extack *extack)
 {
 	if (!params->parent && !params->data_type && !params->data_len &&
 	    !params->data)
 		return 0;
-	return ioasid_fail(why, -EOPNOTSUPP, IOASID_REASON_FLAGS,
+	return ioasid_fail(extack, -EOPNOTSUPP, IOASID_REASON_FLAGS,
 			   "such a space has no parent and no data");
 }
 
@@ -63,46 +63,46 @@ void ioasid_space_put(struct ioasid_space *space)
 }
 
 static int ioasid_space_alive(struct ioasid_space *space,
-			      struct ioasid_explain *why)
+			      struct ioasid_extack *extack)
 {
 	if (!space->dead)
 		return 0;
-	return ioasid_fail(why, -ENOENT, IOASID_REASON_NO_SPACE_ID,
+	return ioasid_fail(extack, -ENOENT, IOASID_REASON_NO_SPACE_ID,
 			   "space %u has just been freed", space->id);
 }
 
 static int ioasid_check_mapped(struct ioasid_space *space,
-			       struct ioasid_explain *why)
+			       struct ioasid_extack *extack)
 {
 	if (!space->ops->no_map)
 		return 0;
-	return ioasid_fail(why, -EINVAL, IOASID_REASON_KIND, "space %u %s",
+	return ioasid_fail(extack, -EINVAL, IOASID_REASON_KIND, "space %u %s",
 			   space->id, space->ops->no_map);
 }
 
 /**
- * ioasid_space_enter() - find a space and keep its domains as they are
+ * ioasid_space_get_read() - find a space and keep its domains as they are
  * @ctx: the context
  * @id: the id
- * @why: the reason if it fails
+ * @extack: the reason if it fails
  *
  * Return: the space, with rwsem held for reading, or ERR_PTR of -ENOENT or
  * -EINTR.
  */
-struct ioasid_space *ioasid_space_enter(struct ioasid_ctx *ctx, u32 id,
-					struct ioasid_explain *why)
+struct ioasid_space *ioasid_space_get_read(struct ioasid_ctx *ctx, u32 id,
+					   struct ioasid_extack *extack)
 {
-	struct ioasid_space *space = ioasid_space_get(ctx, id, why);
+	struct ioasid_space *space = ioasid_space_get(ctx, id, extack);
 	int rc;
 
 	if (IS_ERR(space))
 		return space;
 	if (down_read_killable(&space->rwsem)) {
-		rc = ioasid_fail(why, -EINTR, IOASID_REASON_KILLED,
+		rc = ioasid_fail(extack, -EINTR, IOASID_REASON_KILLED,
 				 "killed while waiting for space %u", id);
 		goto put;
 	}
-	rc = ioasid_space_alive(space, why);
+	rc = ioasid_space_alive(space, extack);
 	if (!rc)
 		return space;
 	up_read(&space->rwsem);
@@ -112,30 +112,31 @@ put:
 }
 
 /**
- * ioasid_space_enter_mapped() - the same for commands that map or look
+ * ioasid_space_get_read_mapped() - the same for commands that map or look
  * @ctx: the context
  * @id: the id
- * @why: the reason if it fails
+ * @extack: the reason if it fails
  *
  * Return: the space, with rwsem held for reading, or ERR_PTR of -ENOENT,
  * -EINTR, or -EINVAL if its page table is not the kernel's.
  */
-struct ioasid_space *ioasid_space_enter_mapped(struct ioasid_ctx *ctx, u32 id,
-					       struct ioasid_explain *why)
+struct ioasid_space *ioasid_space_get_read_mapped(struct ioasid_ctx *ctx,
+						  u32 id,
+						  struct ioasid_extack *extack)
 {
-	struct ioasid_space *space = ioasid_space_enter(ctx, id, why);
+	struct ioasid_space *space = ioasid_space_get_read(ctx, id, extack);
 	int rc;
 
 	if (IS_ERR(space))
 		return space;
-	rc = ioasid_check_mapped(space, why);
+	rc = ioasid_check_mapped(space, extack);
 	if (!rc)
 		return space;
-	ioasid_space_leave(space);
+	ioasid_space_put_read(space);
 	return ERR_PTR(rc);
 }
 
-void ioasid_space_leave(struct ioasid_space *space)
+void ioasid_space_put_read(struct ioasid_space *space)
 {
 	up_read(&space->rwsem);
 	ioasid_space_put(space);
@@ -144,19 +145,19 @@ void ioasid_space_leave(struct ioasid_space *space)
 /**
  * ioasid_space_lock() - keep everybody else out of a space
  * @space: the space
- * @why: the reason if it fails
+ * @extack: the reason if it fails
  *
  * Return: 0 with rwsem held for writing, -ENOENT or -EINTR.
  */
-int ioasid_space_lock(struct ioasid_space *space, struct ioasid_explain *why)
+int ioasid_space_lock(struct ioasid_space *space, struct ioasid_extack *extack)
 {
 	int rc;
 
 	if (down_write_killable(&space->rwsem))
-		return ioasid_fail(why, -EINTR, IOASID_REASON_KILLED,
+		return ioasid_fail(extack, -EINTR, IOASID_REASON_KILLED,
 				   "killed while waiting for space %u",
 				   space->id);
-	rc = ioasid_space_alive(space, why);
+	rc = ioasid_space_alive(space, extack);
 	if (rc)
 		up_write(&space->rwsem);
 	return rc;
@@ -197,16 +198,16 @@ bool ioasid_space_release_id(struct ioasid_space *space)
  * ioasid_space_delete() - give a space back, and all that is mapped in it
  * @ctx: the context
  * @id: the space
- * @why: the reason if it fails
+ * @extack: the reason if it fails
  *
  * Context: takes ioasid_space.rwsem for writing.
  *
  * Return: 0, -ENOENT without such a space, -EBUSY if a device is attached.
  */
 int ioasid_space_delete(struct ioasid_ctx *ctx, u32 id,
-			struct ioasid_explain *why)
+			struct ioasid_extack *extack)
 {
-	struct ioasid_space *space = ioasid_space_get(ctx, id, why);
+	struct ioasid_space *space = ioasid_space_get(ctx, id, extack);
 	int rc = 0;
 
 	if (IS_ERR(space))
@@ -214,9 +215,9 @@ int ioasid_space_delete(struct ioasid_ctx *ctx, u32 id,
 	if (ioasid_space_release_id(space))
 		ioasid_space_put(space);
 	else if (space->dead)
-		rc = ioasid_space_alive(space, why);
+		rc = ioasid_space_alive(space, extack);
 	else
-		rc = ioasid_fail(why, -EBUSY, IOASID_REASON_IN_USE,
+		rc = ioasid_fail(extack, -EBUSY, IOASID_REASON_IN_USE,
 				 "space %u: %u devices are attached", space->id,
 				 space->nr_devices);
 	ioasid_space_put(space);
@@ -252,18 +253,18 @@ ioasid_space_new(struct ioasid_ctx *ctx, const struct ioasid_space_ops *ops,
 
 /**
  * ioasid_space_scratch() - a space that belongs to no context, to try things on
- * @why: the reason if there is no memory
+ * @extack: the reason if there is no memory
  *
  * Return: the space, to be given back by ioasid_space_put(), or NULL.
  */
-struct ioasid_space *ioasid_space_scratch(struct ioasid_explain *why)
+struct ioasid_space *ioasid_space_scratch(struct ioasid_extack *extack)
 {
 	const struct ioasid_space_params params = { .kind = IOASID_KIND_MAPPED };
 	struct ioasid_space *space;
 
 	space = ioasid_space_new(NULL, &ioasid_mapped_ops, &params);
 	if (!space)
-		ioasid_fail(why, -ENOMEM, IOASID_REASON_NO_MEMORY,
+		ioasid_fail(extack, -ENOMEM, IOASID_REASON_NO_MEMORY,
 			    "no memory for a space");
 	return space;
 }
@@ -272,7 +273,7 @@ struct ioasid_space *ioasid_space_scratch(struct ioasid_explain *why)
  * ioasid_space_create() - make a space that nobody finds yet
  * @ctx: the context
  * @params: what it is to be
- * @why: the reason if it fails
+ * @extack: the reason if it fails
  *
  * It has its id. To be followed by ioasid_space_publish() or
  * ioasid_space_abort().
@@ -281,17 +282,19 @@ struct ioasid_space *ioasid_space_scratch(struct ioasid_explain *why)
  * this kernel does not have, -EINVAL for a flag that the kind does not have,
  * -ENOMEM.
  */
-struct ioasid_space *ioasid_space_create(struct ioasid_ctx *ctx,
-					 const struct ioasid_space_params *params,
-					 struct ioasid_explain *why)
+struct ioasid_space *
+ioasid_space_create(struct ioasid_ctx *ctx,
+		    const struct ioasid_space_params *params,
+		    struct ioasid_extack *extack)
 {
-	const struct ioasid_space_ops *ops = ioasid_space_ops_of(params->kind, why);
+	const struct ioasid_space_ops *ops =
+		ioasid_space_ops_of(params->kind, extack);
 	struct ioasid_space *space;
 	int rc;
 
 	if (!ops)
 		return ERR_PTR(-EOPNOTSUPP);
-	rc = ops->check(params, why);
+	rc = ops->check(params, extack);
 	if (rc)
 		return ERR_PTR(rc);
 	space = ioasid_space_new(ctx, ops, params);
@@ -301,7 +304,8 @@ struct ioasid_space *ioasid_space_create(struct ioasid_ctx *ctx,
 		     -ENOMEM;
 	if (!rc)
 		return space;
-	ioasid_fail(why, rc, IOASID_REASON_NO_MEMORY, "no memory for a space");
+	ioasid_fail(extack, rc, IOASID_REASON_NO_MEMORY,
+		    "no memory for a space");
 	if (space)
 		ioasid_space_put(space);
 	return ERR_PTR(rc);
@@ -333,7 +337,7 @@ void ioasid_space_abort(struct ioasid_space *space)
  * ioasid_space_usable() - where something can be mapped in a space
  * @space: the space
  * @nr: out: number of ranges
- * @why: the reason if it fails
+ * @extack: the reason if it fails
  *
  * Context: ioasid_space.rwsem is held.
  *
@@ -342,7 +346,7 @@ void ioasid_space_abort(struct ioasid_space *space)
  */
 struct ioasid_iova_range *ioasid_space_usable(struct ioasid_space *space,
 					      u32 *nr,
-					      struct ioasid_explain *why)
+					      struct ioasid_extack *extack)
 {
 	struct ioasid_iova_range *ranges;
 
@@ -353,7 +357,7 @@ struct ioasid_iova_range *ioasid_space_usable(struct ioasid_space *space,
 			  GFP_KERNEL_ACCOUNT);
 	if (ranges)
 		return ranges;
-	ioasid_fail(why, -ENOMEM, IOASID_REASON_NO_MEMORY,
+	ioasid_fail(extack, -ENOMEM, IOASID_REASON_NO_MEMORY,
 		    "no memory for %u ranges", *nr);
 	return ERR_PTR(-ENOMEM);
 }
@@ -365,7 +369,7 @@ struct ioasid_iova_range *ioasid_space_usable(struct ioasid_space *space,
  * @ranges: ascending; taken over if it succeeds, and then what was reserved
  *	before: the caller frees it
  * @nr: how many
- * @why: the reason if it fails
+ * @extack: the reason if it fails
  *
  * Context: takes ioasid_space.rwsem for writing.
  *
@@ -373,16 +377,17 @@ struct ioasid_iova_range *ioasid_space_usable(struct ioasid_space *space,
  */
 int ioasid_space_reserve(struct ioasid_ctx *ctx, u32 id,
 			 struct ioasid_iova_range **ranges, u32 nr,
-			 struct ioasid_explain *why)
+			 struct ioasid_extack *extack)
 {
-	struct ioasid_space *space = ioasid_space_get(ctx, id, why);
+	struct ioasid_space *space = ioasid_space_get(ctx, id, extack);
 	int rc;
 
 	if (IS_ERR(space))
 		return PTR_ERR(space);
-	rc = ioasid_check_mapped(space, why) ?: ioasid_space_lock(space, why);
+	rc = ioasid_check_mapped(space, extack) ?:
+		     ioasid_space_lock(space, extack);
 	if (!rc) {
-		rc = ioasid_iova_reserve(space, ranges, nr, why);
+		rc = ioasid_iova_reserve(space, ranges, nr, extack);
 		ioasid_space_unlock(space);
 	}
 	ioasid_space_put(space);

@@ -43,7 +43,7 @@ struct host_dev {
  * struct host_file - an open file
  * @node: in host_dev.files
  * @hd: the device
- * @sva: the address space of a process, by IOASID_HOST_SVA
+ * @ctx: the address space of a process, by IOASID_HOST_SVA
  * @iopf: page requests were turned on for it
  * @glue: whose @data is; its module is referenced
  * @data: what the glue has attached
@@ -51,7 +51,7 @@ struct host_dev {
 struct host_file {
 	struct list_head node;
 	struct host_dev *hd;
-	struct iommu_sva *sva;
+	struct iommu_sva *ctx;
 	bool iopf;
 	const struct ioasid_host_glue *glue;
 	void *data;
@@ -112,31 +112,31 @@ static int host_sva_enable(struct host_file *f)
 
 static int host_sva(struct host_file *f, u32 __user *pasid)
 {
-	struct iommu_sva *sva;
+	struct iommu_sva *ctx;
 	int rc;
 
-	if (f->sva)
+	if (f->ctx)
 		return -EBUSY;
 	rc = host_sva_enable(f);
 	if (rc)
 		return rc;
-	sva = iommu_sva_bind_device(f->hd->dev, current->mm);
-	if (IS_ERR(sva))
-		return PTR_ERR(sva);
-	if (put_user(iommu_sva_get_pasid(sva), pasid)) {
-		iommu_sva_unbind_device(sva);
+	ctx = iommu_sva_bind_device(f->hd->dev, current->mm);
+	if (IS_ERR(ctx))
+		return PTR_ERR(ctx);
+	if (put_user(iommu_sva_get_pasid(ctx), pasid)) {
+		iommu_sva_unbind_device(ctx);
 		return -EFAULT;
 	}
-	f->sva = sva;
+	f->ctx = ctx;
 	return 0;
 }
 
 static int host_sva_end(struct host_file *f)
 {
-	if (!f->sva)
+	if (!f->ctx)
 		return -ENOENT;
-	iommu_sva_unbind_device(f->sva);
-	f->sva = NULL;
+	iommu_sva_unbind_device(f->ctx);
+	f->ctx = NULL;
 	return 0;
 }
 
@@ -146,9 +146,9 @@ static int host_pasid(struct host_file *f, const struct ioasid_host_dma *arg, u3
 {
 	if (!(arg->flags & IOASID_HOST_DMA_SVA))
 		return f->glue ? f->glue->pasid(f->data, arg->number, pasid) : -ENOENT;
-	if (!f->sva)
+	if (!f->ctx)
 		return -ENOENT;
-	*pasid = iommu_sva_get_pasid(f->sva);
+	*pasid = iommu_sva_get_pasid(f->ctx);
 	return 0;
 }
 

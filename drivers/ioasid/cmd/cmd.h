@@ -14,22 +14,23 @@
  * @uptr: the user's struct
  * @usize: its size
  * @arg: the kernel's copy, zero-padded
- * @why: the reason if it fails
+ * @extack: the reason if it fails
  */
 struct ioasid_command {
 	struct ioasid_ctx *ctx;
 	void __user *uptr;
 	u32 usize;
 	void *arg;
-	struct ioasid_explain *why;
+	struct ioasid_extack *extack;
 };
 
 /* user.c */
 int ioasid_respond(struct ioasid_command *cmd, size_t size);
 void *ioasid_get_array(u64 uptr, u32 nr, size_t size, const char *what,
-		       struct ioasid_explain *why);
-int ioasid_put_ranges(u64 uptr, u32 room, const struct ioasid_iova_range *ranges,
-		      u32 nr, struct ioasid_explain *why);
+		       struct ioasid_extack *extack);
+int ioasid_put_ranges(u64 uptr, u32 room,
+		      const struct ioasid_iova_range *ranges, u32 nr,
+		      struct ioasid_extack *extack);
 
 /* space.c */
 int ioasid_cmd_alloc(struct ioasid_command *cmd);
@@ -63,6 +64,6 @@ int ioasid_cmd_option(struct ioasid_command *cmd);
 int ioasid_cmd_device_info(struct ioasid_command *cmd);
 struct ioasid_iova_range *ioasid_group_ranges(struct ioasid_device *idev,
 					      u32 *nr,
-					      struct ioasid_explain *why);
+					      struct ioasid_extack *extack);
 
 #endif /* __IOASID_CMD_H */

@@ -7,33 +7,33 @@
 #include "cmd.h"
 
 static int ioasid_check_attach(const struct ioasid_device_attach *arg,
-			       struct ioasid_explain *why)
+			       struct ioasid_extack *extack)
 {
 	bool by_file = arg->flags & IOASID_ATTACH_FD;
 
 	if ((arg->devices && !arg->nr_devices) ||
 	    (!by_file && (arg->device_fd || arg->cookie)))
-		return ioasid_fail(why, -EOPNOTSUPP, IOASID_REASON_FLAGS,
+		return ioasid_fail(extack, -EOPNOTSUPP, IOASID_REASON_FLAGS,
 				   "a field that is not used is not zero");
-	if (!by_file && arg->flags & IOASID_ATTACH_KNOW)
-		return ioasid_fail(why, -EINVAL, IOASID_REASON_VALUE,
-				   "IOASID_ATTACH_KNOW without IOASID_ATTACH_FD");
+	if (!by_file && arg->flags & IOASID_ATTACH_BIND_ONLY)
+		return ioasid_fail(extack, -EINVAL, IOASID_REASON_VALUE,
+				   "IOASID_ATTACH_BIND_ONLY without IOASID_ATTACH_FD");
 	if (!arg->nr_devices)
 		return 0;
 	if (by_file)
-		return ioasid_fail(why, -EINVAL, IOASID_REASON_VALUE,
+		return ioasid_fail(extack, -EINVAL, IOASID_REASON_VALUE,
 				   "one device by device_fd, or several by devices");
 	if (arg->nr_devices > IOASID_MAX_DEVICES) {
-		why->value = arg->nr_devices;
-		return ioasid_fail(why, -E2BIG, IOASID_REASON_LIMIT,
+		extack->value = arg->nr_devices;
+		return ioasid_fail(extack, -E2BIG, IOASID_REASON_LIMIT,
 				   "%u devices: %u at most", arg->nr_devices,
 				   IOASID_MAX_DEVICES);
 	}
 	if (arg->dev_id)
-		return ioasid_fail(why, -EINVAL, IOASID_REASON_VALUE,
+		return ioasid_fail(extack, -EINVAL, IOASID_REASON_VALUE,
 				   "one device by dev_id, or several by devices");
 	if (arg->flags & IOASID_ATTACH_REPLACE)
-		return ioasid_fail(why, -EINVAL, IOASID_REASON_VALUE,
+		return ioasid_fail(extack, -EINVAL, IOASID_REASON_VALUE,
 				   "several devices are attached, not replaced");
 	return 0;
 }
@@ -43,8 +43,8 @@ static int ioasid_check_fd_size(struct ioasid_command *cmd, size_t size)
 {
 	if (cmd->usize >= size)
 		return 0;
-	cmd->why->value = size;
-	return ioasid_fail(cmd->why, -EINVAL, IOASID_REASON_SIZE,
+	cmd->extack->value = size;
+	return ioasid_fail(cmd->extack, -EINVAL, IOASID_REASON_SIZE,
 			   "a struct of %u bytes has no device_fd", cmd->usize);
 }
 
@@ -55,58 +55,60 @@ static int ioasid_check_attach_fd(struct ioasid_command *cmd)
 
 	if (rc)
 		return rc;
-	if (!(arg->flags & IOASID_ATTACH_KNOW))
+	if (!(arg->flags & IOASID_ATTACH_BIND_ONLY))
 		return 0;
 	if (arg->flags & IOASID_ATTACH_REPLACE)
-		return ioasid_fail(cmd->why, -EINVAL, IOASID_REASON_VALUE,
+		return ioasid_fail(cmd->extack, -EINVAL, IOASID_REASON_VALUE,
 				   "a device that is only made known replaces nothing");
 	if (arg->ioasid || arg->pasid != IOASID_RID || arg->vpasid)
-		return ioasid_fail(cmd->why, -EINVAL, IOASID_REASON_VALUE,
+		return ioasid_fail(cmd->extack, -EINVAL, IOASID_REASON_VALUE,
 				   "a device that is only made known has no space and no PASID");
 	return 0;
 }
 
 /* The device is locked, and does not close */
-static int ioasid_attach_held(struct ioasid_command *cmd,
-			      struct ioasid_hold *hold)
+static int ioasid_attach_file_ref(struct ioasid_command *cmd,
+				  struct ioasid_file_ref *file_ref)
 {
 	struct ioasid_device_attach *arg = cmd->arg;
 	const struct ioasid_attach_params params = {
 		.ioasid = arg->ioasid,
-		.owner = hold->resolver->owner,
+		.owner = file_ref->resolver->owner,
 		.cookie = arg->cookie,
 		.vpasid = arg->vpasid,
 		.pasid = &arg->pasid,
-		.unsafe_interrupts = hold->claim.unsafe_interrupts,
+		.unsafe_interrupts = file_ref->info.unsafe_interrupts,
 	};
 	int rc;
 
-	if (arg->flags & IOASID_ATTACH_KNOW) {
-		hold->stay = true;
-		return ioasid_device_add(cmd->ctx, hold->claim.dev, &params,
-					 hold, &arg->dev_id, cmd->why);
+	if (arg->flags & IOASID_ATTACH_BIND_ONLY) {
+		file_ref->stay = true;
+		return ioasid_device_bind(cmd->ctx, file_ref->info.dev, &params,
+					  file_ref, &arg->dev_id, cmd->extack);
 	}
-	rc = PTR_ERR_OR_ZERO(ioasid_device_register(cmd->ctx, arg->pasid,
-						    hold->claim.dev, &params,
-						    arg->flags & IOASID_ATTACH_REPLACE,
-						    hold, cmd->why));
+	rc = PTR_ERR_OR_ZERO(
+		ioasid_device_register(cmd->ctx, arg->pasid, file_ref->info.dev,
+				       &params,
+				       arg->flags & IOASID_ATTACH_REPLACE,
+				       file_ref, cmd->extack));
 	/* Nothing is wrong, but the device has been named there */
-	arg->dev_id = cmd->why->dev_id;
+	arg->dev_id = cmd->extack->dev_id;
 	return rc;
 }
 
 static int ioasid_attach_by_fd(struct ioasid_command *cmd)
 {
 	struct ioasid_device_attach *arg = cmd->arg;
-	struct ioasid_hold hold = {};
+	struct ioasid_file_ref file_ref = {};
 	int rc = ioasid_check_attach_fd(cmd);
 
 	if (!rc)
-		rc = ioasid_hold_begin(&hold, arg->device_fd, cmd->why);
+		rc = ioasid_file_ref_begin(&file_ref, arg->device_fd,
+					   cmd->extack);
 	if (rc)
 		return rc;
-	rc = ioasid_attach_held(cmd, &hold);
-	ioasid_hold_end(&hold);
+	rc = ioasid_attach_file_ref(cmd, &file_ref);
+	ioasid_file_ref_end(&file_ref);
 	return rc ?: ioasid_respond(cmd, sizeof(*arg));
 }
 
@@ -115,12 +117,13 @@ static int ioasid_attach_vector(struct ioasid_command *cmd,
 {
 	struct ioasid_device_attach *arg = cmd->arg;
 	u32 *ids = ioasid_get_array(arg->devices, arg->nr_devices, sizeof(*ids),
-				    "devices", cmd->why);
+				    "devices", cmd->extack);
 	int rc;
 
 	if (IS_ERR(ids))
 		return PTR_ERR(ids);
-	rc = ioasid_attach_by_ids(cmd->ctx, ids, arg->nr_devices, req, cmd->why);
+	rc = ioasid_attach_by_ids(cmd->ctx, ids, arg->nr_devices, req,
+				  cmd->extack);
 	kvfree(ids);
 	return rc;
 }
@@ -134,7 +137,7 @@ int ioasid_cmd_device_attach(struct ioasid_command *cmd)
 		.vpasid = arg->vpasid,
 		.replace = arg->flags & IOASID_ATTACH_REPLACE,
 	};
-	int rc = ioasid_check_attach(arg, cmd->why);
+	int rc = ioasid_check_attach(arg, cmd->extack);
 
 	if (rc)
 		return rc;
@@ -143,7 +146,8 @@ int ioasid_cmd_device_attach(struct ioasid_command *cmd)
 	if (arg->nr_devices)
 		rc = ioasid_attach_vector(cmd, &req);
 	else
-		rc = ioasid_attach_by_id(cmd->ctx, arg->dev_id, &req, cmd->why);
+		rc = ioasid_attach_by_id(cmd->ctx, arg->dev_id, &req,
+					 cmd->extack);
 	if (rc)
 		return rc;
 	arg->pasid = req.pasid;
@@ -154,14 +158,15 @@ static int ioasid_check_detach(struct ioasid_command *cmd)
 {
 	struct ioasid_device_detach *arg = cmd->arg;
 
-	if (arg->flags & IOASID_DETACH_FORGET && arg->pasid != IOASID_RID)
-		return ioasid_fail(cmd->why, -EINVAL, IOASID_REASON_VALUE,
+	if (arg->flags & IOASID_DETACH_UNBIND && arg->pasid != IOASID_RID)
+		return ioasid_fail(cmd->extack, -EINVAL, IOASID_REASON_VALUE,
 				   "a device that is forgotten has no PASID %u left",
 				   arg->pasid);
 	if (arg->flags & IOASID_DETACH_FD)
 		return 0;
 	if (arg->device_fd || arg->__reserved)
-		return ioasid_fail(cmd->why, -EOPNOTSUPP, IOASID_REASON_FLAGS,
+		return ioasid_fail(cmd->extack, -EOPNOTSUPP,
+				   IOASID_REASON_FLAGS,
 				   "device_fd without IOASID_DETACH_FD");
 	return 0;
 }
@@ -174,10 +179,11 @@ static int ioasid_check_detach_fd(struct ioasid_command *cmd)
 	if (rc)
 		return rc;
 	if (arg->__reserved)
-		return ioasid_fail(cmd->why, -EOPNOTSUPP, IOASID_REASON_FLAGS,
+		return ioasid_fail(cmd->extack, -EOPNOTSUPP,
+				   IOASID_REASON_FLAGS,
 				   "a reserved field is not zero");
 	if (arg->dev_id)
-		return ioasid_fail(cmd->why, -EINVAL, IOASID_REASON_VALUE,
+		return ioasid_fail(cmd->extack, -EINVAL, IOASID_REASON_VALUE,
 				   "dev_id and device_fd both name a device");
 	return 0;
 }
@@ -185,19 +191,21 @@ static int ioasid_check_detach_fd(struct ioasid_command *cmd)
 static int ioasid_detach_by_fd(struct ioasid_command *cmd)
 {
 	struct ioasid_device_detach *arg = cmd->arg;
-	struct ioasid_hold hold = {};
+	struct ioasid_file_ref file_ref = {};
 	int rc = ioasid_check_detach_fd(cmd);
 
 	if (!rc)
-		rc = ioasid_hold_begin(&hold, arg->device_fd, cmd->why);
+		rc = ioasid_file_ref_begin(&file_ref, arg->device_fd,
+					   cmd->extack);
 	if (rc)
 		return rc;
-	if (arg->flags & IOASID_DETACH_FORGET)
-		rc = ioasid_device_forget(cmd->ctx, hold.claim.dev, cmd->why);
+	if (arg->flags & IOASID_DETACH_UNBIND)
+		rc = ioasid_device_unbind(cmd->ctx, file_ref.info.dev,
+					  cmd->extack);
 	else
 		rc = ioasid_device_unregister(cmd->ctx, arg->pasid,
-					      hold.claim.dev, cmd->why);
-	ioasid_hold_end(&hold);
+					      file_ref.info.dev, cmd->extack);
+	ioasid_file_ref_end(&file_ref);
 	return rc;
 }
 
@@ -210,7 +218,8 @@ int ioasid_cmd_device_detach(struct ioasid_command *cmd)
 		return rc;
 	if (arg->flags & IOASID_DETACH_FD)
 		return ioasid_detach_by_fd(cmd);
-	if (arg->flags & IOASID_DETACH_FORGET)
-		return ioasid_forget_by_id(cmd->ctx, arg->dev_id, cmd->why);
-	return ioasid_detach_by_id(cmd->ctx, arg->dev_id, arg->pasid, cmd->why);
+	if (arg->flags & IOASID_DETACH_UNBIND)
+		return ioasid_unbind_by_id(cmd->ctx, arg->dev_id, cmd->extack);
+	return ioasid_detach_by_id(cmd->ctx, arg->dev_id, arg->pasid,
+				   cmd->extack);
 }

@@ -13,34 +13,34 @@
 /* --- making one ------------------------------------------------------------ */
 
 static int ioasid_check_queue(const struct ioasid_fault_queue *arg,
-			      struct ioasid_explain *why)
+			      struct ioasid_extack *extack)
 {
 	if (arg->__reserved)
-		return ioasid_fail(why, -EOPNOTSUPP, IOASID_REASON_FLAGS,
+		return ioasid_fail(extack, -EOPNOTSUPP, IOASID_REASON_FLAGS,
 				   "a reserved field is not zero");
-	why->value = arg->depth;
+	extack->value = arg->depth;
 	if (!is_power_of_2(arg->depth) || arg->depth < IOASID_FAULT_MIN_DEPTH ||
 	    arg->depth > IOASID_FAULT_MAX_DEPTH)
-		return ioasid_fail(why, -EINVAL, IOASID_REASON_VALUE,
+		return ioasid_fail(extack, -EINVAL, IOASID_REASON_VALUE,
 				   "%u records: a power of two from %u to %u",
 				   arg->depth, IOASID_FAULT_MIN_DEPTH,
 				   IOASID_FAULT_MAX_DEPTH);
-	why->value = arg->max_pending;
+	extack->value = arg->max_pending;
 	if (arg->max_pending > arg->depth)
-		return ioasid_fail(why, -EINVAL, IOASID_REASON_VALUE,
+		return ioasid_fail(extack, -EINVAL, IOASID_REASON_VALUE,
 				   "%u groups that wait, with %u records",
 				   arg->max_pending, arg->depth);
-	why->value = arg->deadline_ms;
+	extack->value = arg->deadline_ms;
 	if (arg->deadline_ms > IOASID_FAULT_MAX_DEADLINE)
-		return ioasid_fail(why, -EINVAL, IOASID_REASON_VALUE,
+		return ioasid_fail(extack, -EINVAL, IOASID_REASON_VALUE,
 				   "a deadline of %u ms: %u at most",
 				   arg->deadline_ms, IOASID_FAULT_MAX_DEADLINE);
-	why->value = 0;
+	extack->value = 0;
 	return 0;
 }
 
 static int ioasid_queue_set_eventfd(struct ioasid_queue *q, s32 fd,
-				    struct ioasid_explain *why)
+				    struct ioasid_extack *extack)
 {
 	struct eventfd_ctx *eventfd;
 
@@ -48,7 +48,7 @@ static int ioasid_queue_set_eventfd(struct ioasid_queue *q, s32 fd,
 		return 0;
 	eventfd = eventfd_ctx_fdget(fd);
 	if (IS_ERR(eventfd))
-		return ioasid_fail(why, PTR_ERR(eventfd), IOASID_REASON_FD,
+		return ioasid_fail(extack, PTR_ERR(eventfd), IOASID_REASON_FD,
 				   "%d is not an eventfd", fd);
 	q->eventfd = eventfd;
 	return 0;
@@ -64,13 +64,14 @@ static int ioasid_queue_install(struct ioasid_command *cmd,
 
 	rc = get_unused_fd_flags(O_CLOEXEC | O_RDWR);
 	if (rc < 0)
-		return ioasid_fail(cmd->why, rc, IOASID_REASON_LIMIT,
+		return ioasid_fail(cmd->extack, rc, IOASID_REASON_LIMIT,
 				   "no file descriptor is left");
 	arg->fd = rc;
 	file = anon_inode_getfile("[ioasid-fault]", &ioasid_queue_fops, q,
 				  O_CLOEXEC | O_RDWR);
 	if (IS_ERR(file)) {
-		rc = ioasid_fail(cmd->why, PTR_ERR(file), IOASID_REASON_LIMIT,
+		rc = ioasid_fail(cmd->extack, PTR_ERR(file),
+				 IOASID_REASON_LIMIT,
 				 "no file is left, or no memory for one");
 		goto put_fd;
 	}
@@ -78,7 +79,7 @@ static int ioasid_queue_install(struct ioasid_command *cmd,
 	rc = xa_alloc(&q->ctx->queues, &q->id, q, XA_LIMIT(1, S32_MAX),
 		      GFP_KERNEL_ACCOUNT);
 	if (rc) {
-		ioasid_fail(cmd->why, rc, IOASID_REASON_NO_MEMORY,
+		ioasid_fail(cmd->extack, rc, IOASID_REASON_NO_MEMORY,
 			    "no memory for a fault queue");
 		goto put_file;
 	}
@@ -104,14 +105,14 @@ int ioasid_cmd_fault_queue(struct ioasid_command *cmd)
 {
 	struct ioasid_fault_queue *arg = cmd->arg;
 	struct ioasid_queue *q;
-	int rc = ioasid_check_queue(arg, cmd->why);
+	int rc = ioasid_check_queue(arg, cmd->extack);
 
 	if (rc)
 		return rc;
-	q = ioasid_queue_create(cmd->ctx, arg, cmd->why);
+	q = ioasid_queue_create(cmd->ctx, arg, cmd->extack);
 	if (IS_ERR(q))
 		return PTR_ERR(q);
-	rc = ioasid_queue_set_eventfd(q, arg->eventfd, cmd->why);
+	rc = ioasid_queue_set_eventfd(q, arg->eventfd, cmd->extack);
 	if (!rc)
 		return ioasid_queue_install(cmd, q);
 	ioasid_queue_put(q);
@@ -119,23 +120,23 @@ int ioasid_cmd_fault_queue(struct ioasid_command *cmd)
 }
 
 static int ioasid_check_bind(const struct ioasid_fault_bind *arg,
-			     struct ioasid_explain *why)
+			     struct ioasid_extack *extack)
 {
 	if (arg->__reserved)
-		return ioasid_fail(why, -EOPNOTSUPP, IOASID_REASON_FLAGS,
+		return ioasid_fail(extack, -EOPNOTSUPP, IOASID_REASON_FLAGS,
 				   "a reserved field is not zero");
 	if (!arg->ioasid == !arg->dev_id)
-		return ioasid_fail(why, -EINVAL, IOASID_REASON_VALUE,
+		return ioasid_fail(extack, -EINVAL, IOASID_REASON_VALUE,
 				   "either a space or an attachment, not %s",
 				   arg->ioasid ? "both" : "none");
-	why->value = arg->policy;
+	extack->value = arg->policy;
 	if (arg->policy > IOASID_FAULT_KERNEL)
-		return ioasid_fail(why, -EINVAL, IOASID_REASON_VALUE,
+		return ioasid_fail(extack, -EINVAL, IOASID_REASON_VALUE,
 				   "%u is not a policy", arg->policy);
 	if (arg->policy && arg->dev_id)
-		return ioasid_fail(why, -EINVAL, IOASID_REASON_VALUE,
+		return ioasid_fail(extack, -EINVAL, IOASID_REASON_VALUE,
 				   "a policy is that of a space, not of an attachment");
-	why->value = 0;
+	extack->value = 0;
 	return 0;
 }
 
@@ -143,20 +144,20 @@ int ioasid_cmd_fault_bind(struct ioasid_command *cmd)
 {
 	struct ioasid_fault_bind *arg = cmd->arg;
 	struct ioasid_queue *q = NULL;
-	int rc = ioasid_check_bind(arg, cmd->why);
+	int rc = ioasid_check_bind(arg, cmd->extack);
 
 	if (rc)
 		return rc;
 	if (arg->queue_id)
-		q = ioasid_queue_get(cmd->ctx, arg->queue_id, cmd->why);
+		q = ioasid_queue_get(cmd->ctx, arg->queue_id, cmd->extack);
 	if (IS_ERR(q))
 		return PTR_ERR(q);
 	if (arg->ioasid)
 		rc = ioasid_fault_bind_space(cmd->ctx, arg->ioasid, arg->policy,
-					     q, cmd->why);
+					     q, cmd->extack);
 	else
-		rc = ioasid_fault_bind_link(cmd->ctx, arg->dev_id, arg->pasid,
-					    q, cmd->why);
+		rc = ioasid_fault_bind_dev_pasid(cmd->ctx, arg->dev_id,
+						 arg->pasid, q, cmd->extack);
 	if (rc)
 		ioasid_queue_put(q);
 	return rc;

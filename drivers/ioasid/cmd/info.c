@@ -13,13 +13,13 @@ int ioasid_cmd_get_info(struct ioasid_command *cmd)
 {
 	struct ioasid_info *info = cmd->arg;
 	struct ioasid_ctx *ctx = cmd->ctx;
-	struct ioasid_explain gone;
+	struct ioasid_extack gone;
 	struct ioasid_space *space;
 	unsigned long id;
 
-	ioasid_explain_init(&gone);
+	ioasid_extack_init(&gone);
 	info->caps = IOASID_CAP_MAPPED | IOASID_CAP_FILE | IOASID_CAP_REPLACE |
-		     IOASID_CAP_PASID | IOASID_CAP_REFUSED;
+		     IOASID_CAP_PASID | IOASID_CAP_UNRECOVERABLE;
 	if (IS_ENABLED(CONFIG_IOMMU_SVA))
 		info->caps |= IOASID_CAP_MM;
 	if (IS_ENABLED(CONFIG_IOMMU_IOPF))
@@ -55,16 +55,16 @@ static int ioasid_set_account_mode(struct ioasid_command *cmd, u64 mode)
 	int rc = 0;
 
 	if (mode > IOASID_ACCOUNT_MM) {
-		cmd->why->value = mode;
-		return ioasid_fail(cmd->why, -EINVAL, IOASID_REASON_VALUE,
+		cmd->extack->value = mode;
+		return ioasid_fail(cmd->extack, -EINVAL, IOASID_REASON_VALUE,
 				   "%llu is not an accounting mode", mode);
 	}
 	mutex_lock(&ctx->ledger_lock);
 	if (atomic64_read(&ctx->pinned))
-		rc = ioasid_fail(cmd->why, -EBUSY, IOASID_REASON_IN_USE,
+		rc = ioasid_fail(cmd->extack, -EBUSY, IOASID_REASON_IN_USE,
 				 "the accounting mode cannot change while %llu KiB are pinned",
-				 (u64)atomic64_read(&ctx->pinned) <<
-				 (PAGE_SHIFT - 10));
+				 (u64)atomic64_read(&ctx->pinned)
+					 << (PAGE_SHIFT - 10));
 	else
 		ctx->account_mode = mode;
 	mutex_unlock(&ctx->ledger_lock);
@@ -76,11 +76,12 @@ int ioasid_cmd_option(struct ioasid_command *cmd)
 	struct ioasid_option *arg = cmd->arg;
 
 	if (arg->__reserved)
-		return ioasid_fail(cmd->why, -EOPNOTSUPP, IOASID_REASON_FLAGS,
+		return ioasid_fail(cmd->extack, -EOPNOTSUPP,
+				   IOASID_REASON_FLAGS,
 				   "a reserved field is not zero");
 	if (arg->option != IOASID_OPTION_ACCOUNT_MODE) {
-		cmd->why->value = arg->option;
-		return ioasid_fail(cmd->why, -EINVAL, IOASID_REASON_VALUE,
+		cmd->extack->value = arg->option;
+		return ioasid_fail(cmd->extack, -EINVAL, IOASID_REASON_VALUE,
 				   "%u is not an option", arg->option);
 	}
 	if (arg->flags & IOASID_OPTION_SET)
@@ -164,7 +165,7 @@ static u32 ioasid_device_caps(struct ioasid_device *idev)
 		caps |= IOASID_DEVICE_ENFORCE_COHERENT;
 	if (iommu_group_has_isolated_msi(group))
 		caps |= IOASID_DEVICE_ISOLATED_MSI;
-	if (ioasid_device_link(idev, IOASID_RID))
+	if (ioasid_dev_pasid_find(idev, IOASID_RID))
 		caps |= IOASID_DEVICE_ATTACHED;
 	caps |= ioasid_fault_caps(dev);
 	iommu_group_for_each_dev(group, &devices, ioasid_count_device);
@@ -194,7 +195,7 @@ static int ioasid_try_ranges(struct ioasid_space *space,
  * ioasid_group_ranges() - the IOVA that a space with this device alone can use
  * @idev: the device; its context's lock is held
  * @nr: out: number of ranges
- * @why: the reason if it fails
+ * @extack: the reason if it fails
  *
  * Tried on a space that nobody else knows. A device that is not attached is
  * asked by a domain that never is; drivers that look at the device only when
@@ -204,23 +205,23 @@ static int ioasid_try_ranges(struct ioasid_space *space,
  */
 struct ioasid_iova_range *ioasid_group_ranges(struct ioasid_device *idev,
 					      u32 *nr,
-					      struct ioasid_explain *why)
+					      struct ioasid_extack *extack)
 {
 	struct ioasid_iova_range *ranges = ERR_PTR(-ENOMEM);
 	struct iommu_domain *domain = NULL;
 	struct ioasid_attachment *att;
 	struct ioasid_space *space;
-	struct ioasid_link *rid;
+	struct ioasid_dev_pasid *rid;
 
-	att = ioasid_attachment_alloc(idev->group, why);
-	space = att ? ioasid_space_scratch(why) : NULL;
+	att = ioasid_attachment_alloc(idev->group, extack);
+	space = att ? ioasid_space_scratch(extack) : NULL;
 	if (!space)
 		goto free;
-	rid = ioasid_device_link(idev, IOASID_RID);
+	rid = ioasid_dev_pasid_find(idev, IOASID_RID);
 	if (!rid)
 		domain = compat_paging_domain_alloc(idev->dev);
 	if (IS_ERR(domain)) {
-		ioasid_fail(why, PTR_ERR(domain), IOASID_REASON_IOMMU,
+		ioasid_fail(extack, PTR_ERR(domain), IOASID_REASON_IOMMU,
 			    "device %s: the IOMMU driver makes no domain (error %ld)",
 			    dev_name(idev->dev), -PTR_ERR(domain));
 		ranges = ERR_CAST(domain);
@@ -232,7 +233,7 @@ struct ioasid_iova_range *ioasid_group_ranges(struct ioasid_device *idev,
 		*nr = space->nr_usable;
 		space->usable = NULL;
 	} else {
-		ioasid_fail(why, -ENOMEM, IOASID_REASON_NO_MEMORY,
+		ioasid_fail(extack, -ENOMEM, IOASID_REASON_NO_MEMORY,
 			    "no memory for the usable ranges");
 	}
 	if (domain)
@@ -260,11 +261,11 @@ struct ioasid_description {
 
 static u32 ioasid_count_pasids(struct ioasid_device *idev)
 {
-	struct ioasid_link *link;
-	unsigned long number;
+	struct ioasid_dev_pasid *dev_pasid;
+	unsigned long vpasid;
 	u32 nr = 0;
 
-	xa_for_each_start(&idev->links, number, link, 1)
+	xa_for_each_start(&idev->dev_pasids, vpasid, dev_pasid, 1)
 		nr++;
 	return nr;
 }
@@ -273,22 +274,22 @@ static u32 ioasid_count_pasids(struct ioasid_device *idev)
 static int ioasid_device_describe(struct ioasid_device *idev,
 				  struct ioasid_device_info *arg,
 				  struct ioasid_description *desc,
-				  struct ioasid_explain *why)
+				  struct ioasid_extack *extack)
 {
 	struct device *dev = idev->dev;
-	struct ioasid_link *rid;
+	struct ioasid_dev_pasid *rid;
 
 	arg->caps = ioasid_device_caps(idev);
 	arg->cookie = idev->cookie;
 	arg->group_id = iommu_group_id(idev->group->group);
 	arg->pasid_bits = arg->caps & IOASID_DEVICE_PASID ?
 			  ilog2(dev->iommu->max_pasids) : 0;
-	rid = ioasid_device_link(idev, IOASID_RID);
+	rid = ioasid_dev_pasid_find(idev, IOASID_RID);
 	arg->ioasid = rid ? rid->att->space->id : 0;
 	arg->nr_pasids = ioasid_count_pasids(idev);
 	strscpy_pad(arg->name, dev_name(dev), sizeof(arg->name));
 	strscpy_pad(arg->owner, idev->owner, sizeof(arg->owner));
-	desc->ranges = ioasid_group_ranges(idev, &desc->nr_ranges, why);
+	desc->ranges = ioasid_group_ranges(idev, &desc->nr_ranges, extack);
 	if (IS_ERR(desc->ranges))
 		return PTR_ERR(desc->ranges);
 	desc->hw_info = compat_hw_info(dev, &desc->hw_info_len,
@@ -296,26 +297,26 @@ static int ioasid_device_describe(struct ioasid_device *idev,
 	if (!IS_ERR(desc->hw_info))
 		return 0;
 	kvfree(desc->ranges);
-	return ioasid_fail(why, PTR_ERR(desc->hw_info), IOASID_REASON_IOMMU,
+	return ioasid_fail(extack, PTR_ERR(desc->hw_info), IOASID_REASON_IOMMU,
 			   "device %s: the IOMMU driver does not describe its hardware (error %ld)",
 			   dev_name(dev), -PTR_ERR(desc->hw_info));
 }
 
 static int ioasid_put_hw_info(const struct ioasid_device_info *arg,
 			      const struct ioasid_description *desc,
-			      struct ioasid_explain *why)
+			      struct ioasid_extack *extack)
 {
 	if (!desc->hw_info || !arg->hw_info)
 		return 0;
 	if (arg->hw_info_len < desc->hw_info_len) {
-		why->value = desc->hw_info_len;
-		return ioasid_fail(why, -EMSGSIZE, IOASID_REASON_LIMIT,
+		extack->value = desc->hw_info_len;
+		return ioasid_fail(extack, -EMSGSIZE, IOASID_REASON_LIMIT,
 				   "the description has %u bytes, and there is room for %u",
 				   desc->hw_info_len, arg->hw_info_len);
 	}
 	if (copy_to_user(u64_to_user_ptr(arg->hw_info), desc->hw_info,
 			 desc->hw_info_len))
-		return ioasid_fail(why, -EFAULT, IOASID_REASON_POINTER,
+		return ioasid_fail(extack, -EFAULT, IOASID_REASON_POINTER,
 				   "cannot write the hardware description");
 	return 0;
 }
@@ -327,11 +328,11 @@ static int ioasid_put_description(struct ioasid_command *cmd,
 	int rc, rc2;
 
 	rc = ioasid_put_ranges(arg->ranges, arg->nr_ranges, desc->ranges,
-			       desc->nr_ranges, cmd->why);
+			       desc->nr_ranges, cmd->extack);
 	/* Too little room for one must not hide how much the other needs */
 	if (rc && rc != -EMSGSIZE)
 		return rc;
-	rc2 = ioasid_put_hw_info(arg, desc, cmd->why);
+	rc2 = ioasid_put_hw_info(arg, desc, cmd->extack);
 	if (rc2 && rc2 != -EMSGSIZE)
 		return rc2;
 	arg->nr_ranges = desc->nr_ranges;
@@ -347,12 +348,13 @@ int ioasid_cmd_device_info(struct ioasid_command *cmd)
 	int rc = -ENOENT;
 
 	if (arg->__reserved)
-		return ioasid_fail(cmd->why, -EOPNOTSUPP, IOASID_REASON_FLAGS,
+		return ioasid_fail(cmd->extack, -EOPNOTSUPP,
+				   IOASID_REASON_FLAGS,
 				   "a reserved field is not zero");
 	mutex_lock(&cmd->ctx->lock);
-	idev = ioasid_device_by_id(cmd->ctx, arg->dev_id, cmd->why);
+	idev = ioasid_device_by_id(cmd->ctx, arg->dev_id, cmd->extack);
 	if (idev)
-		rc = ioasid_device_describe(idev, arg, &desc, cmd->why);
+		rc = ioasid_device_describe(idev, arg, &desc, cmd->extack);
 	mutex_unlock(&cmd->ctx->lock);
 	if (rc)
 		return rc;

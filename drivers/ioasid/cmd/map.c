@@ -12,8 +12,8 @@
  * Tells the user the IOVA that the kernel has chosen. Tried before anything is
  * done, so that only who unmaps his own memory meanwhile is not told.
  */
-static int ioasid_put_iovas(const struct ioasid_map_range *r, u32 nr,
-			    u64 uptr, struct ioasid_explain *why)
+static int ioasid_put_iovas(const struct ioasid_map_range *r, u32 nr, u64 uptr,
+			    struct ioasid_extack *extack)
 {
 	struct ioasid_map_range __user *ur = u64_to_user_ptr(uptr);
 	u32 i;
@@ -21,23 +21,24 @@ static int ioasid_put_iovas(const struct ioasid_map_range *r, u32 nr,
 	for (i = 0; i < nr; i++)
 		if (!(r[i].flags & IOASID_MAP_FIXED) &&
 		    put_user(r[i].iova, &ur[i].iova)) {
-			why->index = i;
-			return ioasid_fail(why, -EFAULT, IOASID_REASON_POINTER,
+			extack->index = i;
+			return ioasid_fail(extack, -EFAULT,
+					   IOASID_REASON_POINTER,
 					   "cannot write the IOVA of range %u",
 					   i);
 		}
 	return 0;
 }
 
-static int ioasid_check_vector(u32 nr, struct ioasid_explain *why)
+static int ioasid_check_vector(u32 nr, struct ioasid_extack *extack)
 {
 	if (nr && nr <= IOASID_MAX_VECTOR)
 		return 0;
-	why->value = nr;
+	extack->value = nr;
 	if (!nr)
-		return ioasid_fail(why, -EINVAL, IOASID_REASON_VALUE,
+		return ioasid_fail(extack, -EINVAL, IOASID_REASON_VALUE,
 				   "no range is given");
-	return ioasid_fail(why, -E2BIG, IOASID_REASON_LIMIT,
+	return ioasid_fail(extack, -E2BIG, IOASID_REASON_LIMIT,
 			   "%u ranges: %u at most", nr, IOASID_MAX_VECTOR);
 }
 
@@ -45,12 +46,12 @@ static int ioasid_map_user_ranges(struct ioasid_command *cmd,
 				  struct ioasid_map_range *r)
 {
 	struct ioasid_map *arg = cmd->arg;
-	int rc = ioasid_put_iovas(r, arg->nr, arg->ranges, cmd->why);
+	int rc = ioasid_put_iovas(r, arg->nr, arg->ranges, cmd->extack);
 
 	if (!rc)
 		rc = ioasid_map_ranges(cmd->ctx, arg->ioasid, r, arg->nr,
-				       cmd->why);
-	return rc ?: ioasid_put_iovas(r, arg->nr, arg->ranges, cmd->why);
+				       cmd->extack);
+	return rc ?: ioasid_put_iovas(r, arg->nr, arg->ranges, cmd->extack);
 }
 
 static int ioasid_map_vector(struct ioasid_command *cmd)
@@ -60,7 +61,7 @@ static int ioasid_map_vector(struct ioasid_command *cmd)
 	int rc;
 
 	r = ioasid_get_array(arg->ranges, arg->nr, sizeof(*r), "ranges",
-			     cmd->why);
+			     cmd->extack);
 	if (IS_ERR(r))
 		return PTR_ERR(r);
 	rc = ioasid_map_user_ranges(cmd, r);
@@ -72,7 +73,7 @@ int ioasid_cmd_map(struct ioasid_command *cmd)
 {
 	struct ioasid_map *arg = cmd->arg;
 	struct ioasid_map_range r;
-	int rc = ioasid_check_vector(arg->nr, cmd->why);
+	int rc = ioasid_check_vector(arg->nr, cmd->extack);
 
 	if (rc)
 		return rc;
@@ -80,7 +81,7 @@ int ioasid_cmd_map(struct ioasid_command *cmd)
 	if (arg->nr > 1)
 		return ioasid_map_vector(cmd);
 	if (copy_from_user(&r, u64_to_user_ptr(arg->ranges), sizeof(r)))
-		return ioasid_fail(cmd->why, -EFAULT, IOASID_REASON_POINTER,
+		return ioasid_fail(cmd->extack, -EFAULT, IOASID_REASON_POINTER,
 				   "cannot read the range");
 	return ioasid_map_user_ranges(cmd, &r);
 }
@@ -92,11 +93,11 @@ static int ioasid_unmap_vector(struct ioasid_command *cmd)
 	int rc;
 
 	r = ioasid_get_array(arg->ranges, arg->nr, sizeof(*r), "ranges",
-			     cmd->why);
+			     cmd->extack);
 	if (IS_ERR(r))
 		return PTR_ERR(r);
 	rc = ioasid_unmap_ranges(cmd->ctx, arg->ioasid, r, arg->nr,
-				 &arg->unmapped, cmd->why);
+				 &arg->unmapped, cmd->extack);
 	kvfree(r);
 	return rc;
 }
@@ -107,10 +108,10 @@ static int ioasid_unmap_one(struct ioasid_command *cmd)
 	struct ioasid_unmap_range r;
 
 	if (copy_from_user(&r, u64_to_user_ptr(arg->ranges), sizeof(r)))
-		return ioasid_fail(cmd->why, -EFAULT, IOASID_REASON_POINTER,
+		return ioasid_fail(cmd->extack, -EFAULT, IOASID_REASON_POINTER,
 				   "cannot read the range");
-	return ioasid_unmap_ranges(cmd->ctx, arg->ioasid, &r, 1,
-				   &arg->unmapped, cmd->why);
+	return ioasid_unmap_ranges(cmd->ctx, arg->ioasid, &r, 1, &arg->unmapped,
+				   cmd->extack);
 }
 
 int ioasid_cmd_unmap(struct ioasid_command *cmd)
@@ -120,14 +121,14 @@ int ioasid_cmd_unmap(struct ioasid_command *cmd)
 
 	if (arg->flags & IOASID_UNMAP_ALL) {
 		if (arg->nr || arg->ranges)
-			return ioasid_fail(cmd->why, -EINVAL,
+			return ioasid_fail(cmd->extack, -EINVAL,
 					   IOASID_REASON_VALUE,
 					   "IOASID_UNMAP_ALL takes no ranges");
 		rc = ioasid_unmap_all(cmd->ctx, arg->ioasid, &arg->unmapped,
-				      cmd->why);
+				      cmd->extack);
 		return rc ?: ioasid_respond(cmd, sizeof(*arg));
 	}
-	rc = ioasid_check_vector(arg->nr, cmd->why);
+	rc = ioasid_check_vector(arg->nr, cmd->extack);
 	if (rc)
 		return rc;
 	/* One range costs no allocation */
@@ -139,8 +140,8 @@ int ioasid_cmd_copy(struct ioasid_command *cmd)
 {
 	struct ioasid_copy *arg = cmd->arg;
 
-	return ioasid_copy_range(cmd->ctx, arg, cmd->why) ?:
-	       ioasid_respond(cmd, sizeof(*arg));
+	return ioasid_copy_range(cmd->ctx, arg, cmd->extack) ?:
+		       ioasid_respond(cmd, sizeof(*arg));
 }
 
 int ioasid_cmd_translate(struct ioasid_command *cmd)
@@ -148,23 +149,24 @@ int ioasid_cmd_translate(struct ioasid_command *cmd)
 	struct ioasid_translate *arg = cmd->arg;
 
 	if (arg->flags & IOASID_TRANSLATE_PHYS && !capable(CAP_SYS_ADMIN))
-		return ioasid_fail(cmd->why, -EPERM, IOASID_REASON_PRIVILEGE,
+		return ioasid_fail(cmd->extack, -EPERM, IOASID_REASON_PRIVILEGE,
 				   "physical addresses are for CAP_SYS_ADMIN");
-	return ioasid_translate(cmd->ctx, arg, cmd->why) ?:
-	       ioasid_respond(cmd, sizeof(*arg));
+	return ioasid_translate(cmd->ctx, arg, cmd->extack) ?:
+		       ioasid_respond(cmd, sizeof(*arg));
 }
 
 static int ioasid_no_dirty(struct ioasid_command *cmd, u32 ioasid)
 {
-	struct ioasid_space *space = ioasid_space_get(cmd->ctx, ioasid, cmd->why);
+	struct ioasid_space *space =
+		ioasid_space_get(cmd->ctx, ioasid, cmd->extack);
 
 	if (IS_ERR(space))
 		return PTR_ERR(space);
 	ioasid_space_put(space);
-	return ioasid_fail(cmd->why, -EOPNOTSUPP, IOASID_REASON_NO_DIRTY,
+	return ioasid_fail(cmd->extack, -EOPNOTSUPP, IOASID_REASON_NO_DIRTY,
 			   compat_can_read_dirty() ?
-			   "this version does not read dirty bits" :
-			   "this kernel is built without CONFIG_IOMMUFD_DRIVER: its IOMMU drivers cannot report dirty bits");
+				   "this version does not read dirty bits" :
+				   "this kernel is built without CONFIG_IOMMUFD_DRIVER: its IOMMU drivers cannot report dirty bits");
 }
 
 int ioasid_cmd_dirty_set(struct ioasid_command *cmd)
@@ -172,7 +174,8 @@ int ioasid_cmd_dirty_set(struct ioasid_command *cmd)
 	struct ioasid_dirty_set *arg = cmd->arg;
 
 	if (arg->__reserved)
-		return ioasid_fail(cmd->why, -EOPNOTSUPP, IOASID_REASON_FLAGS,
+		return ioasid_fail(cmd->extack, -EOPNOTSUPP,
+				   IOASID_REASON_FLAGS,
 				   "a reserved field is not zero");
 	return ioasid_no_dirty(cmd, arg->ioasid);
 }
@@ -182,7 +185,8 @@ int ioasid_cmd_dirty_get(struct ioasid_command *cmd)
 	struct ioasid_dirty_get *arg = cmd->arg;
 
 	if (arg->__reserved)
-		return ioasid_fail(cmd->why, -EOPNOTSUPP, IOASID_REASON_FLAGS,
+		return ioasid_fail(cmd->extack, -EOPNOTSUPP,
+				   IOASID_REASON_FLAGS,
 				   "a reserved field is not zero");
 	return ioasid_no_dirty(cmd, arg->ioasid);
 }

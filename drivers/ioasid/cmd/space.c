@@ -11,10 +11,11 @@ static int ioasid_check_alloc(struct ioasid_command *cmd)
 	struct ioasid_alloc *arg = cmd->arg;
 
 	if (arg->__reserved)
-		return ioasid_fail(cmd->why, -EOPNOTSUPP, IOASID_REASON_FLAGS,
+		return ioasid_fail(cmd->extack, -EOPNOTSUPP,
+				   IOASID_REASON_FLAGS,
 				   "a reserved field is not zero");
 	if (strnlen(arg->label, sizeof(arg->label)) == sizeof(arg->label))
-		return ioasid_fail(cmd->why, -EINVAL, IOASID_REASON_VALUE,
+		return ioasid_fail(cmd->extack, -EINVAL, IOASID_REASON_VALUE,
 				   "the label does not end within %zu bytes",
 				   sizeof(arg->label));
 	return 0;
@@ -37,7 +38,7 @@ int ioasid_cmd_alloc(struct ioasid_command *cmd)
 
 	if (rc)
 		return rc;
-	space = ioasid_space_create(cmd->ctx, &params, cmd->why);
+	space = ioasid_space_create(cmd->ctx, &params, cmd->extack);
 	if (IS_ERR(space))
 		return PTR_ERR(space);
 	arg->ioasid = space->id;
@@ -54,9 +55,10 @@ int ioasid_cmd_free(struct ioasid_command *cmd)
 	struct ioasid_free *arg = cmd->arg;
 
 	if (arg->__reserved)
-		return ioasid_fail(cmd->why, -EOPNOTSUPP, IOASID_REASON_FLAGS,
+		return ioasid_fail(cmd->extack, -EOPNOTSUPP,
+				   IOASID_REASON_FLAGS,
 				   "a reserved field is not zero");
-	return ioasid_space_delete(cmd->ctx, arg->ioasid, cmd->why);
+	return ioasid_space_delete(cmd->ctx, arg->ioasid, cmd->extack);
 }
 
 static void ioasid_space_describe(struct ioasid_space *space,
@@ -85,19 +87,19 @@ int ioasid_cmd_space_info(struct ioasid_command *cmd)
 	u32 nr;
 	int rc;
 
-	space = ioasid_space_enter(cmd->ctx, arg->ioasid, cmd->why);
+	space = ioasid_space_get_read(cmd->ctx, arg->ioasid, cmd->extack);
 	if (IS_ERR(space))
 		return PTR_ERR(space);
 	ioasid_space_describe(space, arg);
 	nr = space->nr_usable;
 	if (arg->ranges)
-		ranges = ioasid_space_usable(space, &nr, cmd->why);
-	ioasid_space_leave(space);
+		ranges = ioasid_space_usable(space, &nr, cmd->extack);
+	ioasid_space_put_read(space);
 	if (IS_ERR(ranges))
 		return PTR_ERR(ranges);
 
 	rc = ioasid_put_ranges(arg->ranges, arg->nr_ranges, ranges, nr,
-			       cmd->why);
+			       cmd->extack);
 	kvfree(ranges);
 	arg->nr_ranges = nr;
 	/* The count is told even if there is too little room */
@@ -113,18 +115,18 @@ int ioasid_cmd_reserve(struct ioasid_command *cmd)
 	int rc;
 
 	if (arg->nr > IOASID_MAX_VECTOR) {
-		cmd->why->value = arg->nr;
-		return ioasid_fail(cmd->why, -E2BIG, IOASID_REASON_LIMIT,
+		cmd->extack->value = arg->nr;
+		return ioasid_fail(cmd->extack, -E2BIG, IOASID_REASON_LIMIT,
 				   "%u ranges: %u at most", arg->nr,
 				   IOASID_MAX_VECTOR);
 	}
 	if (arg->nr)
 		ranges = ioasid_get_array(arg->ranges, arg->nr, sizeof(*ranges),
-					  "ranges", cmd->why);
+					  "ranges", cmd->extack);
 	if (IS_ERR(ranges))
 		return PTR_ERR(ranges);
 	rc = ioasid_space_reserve(cmd->ctx, arg->ioasid, &ranges, arg->nr,
-				  cmd->why);
+				  cmd->extack);
 	kvfree(ranges);
 	return rc;
 }

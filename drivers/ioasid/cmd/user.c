@@ -19,7 +19,7 @@
 int ioasid_respond(struct ioasid_command *cmd, size_t size)
 {
 	if (copy_to_user(cmd->uptr, cmd->arg, min_t(size_t, size, cmd->usize)))
-		return ioasid_fail(cmd->why, -EFAULT, IOASID_REASON_POINTER,
+		return ioasid_fail(cmd->extack, -EFAULT, IOASID_REASON_POINTER,
 				   "cannot write the command's struct back");
 	return 0;
 }
@@ -30,23 +30,23 @@ int ioasid_respond(struct ioasid_command *cmd, size_t size)
  * @nr: number of elements, not 0
  * @size: of each, in bytes
  * @what: plural of what it is an array of, for messages
- * @why: the reason if it fails
+ * @extack: the reason if it fails
  *
  * Return: the array, to be freed by kvfree(), or ERR_PTR of -ENOMEM or -EFAULT.
  */
 void *ioasid_get_array(u64 uptr, u32 nr, size_t size, const char *what,
-		       struct ioasid_explain *why)
+		       struct ioasid_extack *extack)
 {
 	void *array = kvmalloc_array(nr, size, GFP_KERNEL_ACCOUNT);
 
 	if (!array) {
-		ioasid_fail(why, -ENOMEM, IOASID_REASON_NO_MEMORY,
+		ioasid_fail(extack, -ENOMEM, IOASID_REASON_NO_MEMORY,
 			    "no memory for %u %s", nr, what);
 		return ERR_PTR(-ENOMEM);
 	}
 	if (copy_from_user(array, u64_to_user_ptr(uptr), nr * size)) {
 		kvfree(array);
-		ioasid_fail(why, -EFAULT, IOASID_REASON_POINTER,
+		ioasid_fail(extack, -EFAULT, IOASID_REASON_POINTER,
 			    "cannot read the %s", what);
 		return ERR_PTR(-EFAULT);
 	}
@@ -59,23 +59,24 @@ void *ioasid_get_array(u64 uptr, u32 nr, size_t size, const char *what,
  * @room: how many fit there
  * @ranges: the ranges
  * @nr: how many
- * @why: the reason if it fails
+ * @extack: the reason if it fails
  *
  * Return: 0, -EFAULT, -EMSGSIZE if they do not fit.
  */
-int ioasid_put_ranges(u64 uptr, u32 room, const struct ioasid_iova_range *ranges,
-		      u32 nr, struct ioasid_explain *why)
+int ioasid_put_ranges(u64 uptr, u32 room,
+		      const struct ioasid_iova_range *ranges, u32 nr,
+		      struct ioasid_extack *extack)
 {
 	if (!uptr)
 		return 0;
 	if (room < nr) {
-		why->value = nr;
-		return ioasid_fail(why, -EMSGSIZE, IOASID_REASON_LIMIT,
+		extack->value = nr;
+		return ioasid_fail(extack, -EMSGSIZE, IOASID_REASON_LIMIT,
 				   "there are %u ranges and room for %u", nr,
 				   room);
 	}
 	if (copy_to_user(u64_to_user_ptr(uptr), ranges, nr * sizeof(*ranges)))
-		return ioasid_fail(why, -EFAULT, IOASID_REASON_POINTER,
+		return ioasid_fail(extack, -EFAULT, IOASID_REASON_POINTER,
 				   "cannot write the ranges");
 	return 0;
 }

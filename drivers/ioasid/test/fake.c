@@ -678,7 +678,7 @@ static void itest_iommu_free(void *data)
 	iommu_device_sysfs_remove(&fake->iommu);
 	fwnode_remove_software_node(fake->fwnode);
 	/* No page request is under way: nobody can still be looking at them */
-	ioasid_graves_empty();
+	ioasid_deferred_free_flush();
 	WARN(atomic_read(&fake->knobs.nr_domains), "a domain has leaked");
 	WARN(atomic_read(&fake->knobs.nr_sva), "a process' domain has leaked");
 	iopf_queue_free(fake->iopf);

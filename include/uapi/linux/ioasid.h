@@ -82,7 +82,7 @@
  * @IOASID_REASON_UNUSABLE: the IOVA range is not usable (see SPACE_INFO)
  * @IOASID_REASON_NO_ROOM: no free IOVA range is large enough
  * @IOASID_REASON_NOT_MAPPED: nothing is mapped there
- * @IOASID_REASON_CUT: the range would cut a mapping in two
+ * @IOASID_REASON_SPLIT: the range would cut a mapping in two
  * @IOASID_REASON_MEMLOCK: RLIMIT_MEMLOCK would be exceeded
  * @IOASID_REASON_PIN: the memory cannot be pinned
  * @IOASID_REASON_PERMISSION: the memory or file does not allow that access
@@ -126,7 +126,7 @@ enum ioasid_reason {
 	IOASID_REASON_UNUSABLE = 13,
 	IOASID_REASON_NO_ROOM = 14,
 	IOASID_REASON_NOT_MAPPED = 15,
-	IOASID_REASON_CUT = 16,
+	IOASID_REASON_SPLIT = 16,
 	IOASID_REASON_MEMLOCK = 17,
 	IOASID_REASON_PIN = 18,
 	IOASID_REASON_PERMISSION = 19,
@@ -191,7 +191,7 @@ struct ioasid_extack {
 #define IOASID_CAP_MM		(1ULL << 5)	/* spaces can be that of a process */
 #define IOASID_CAP_FAULT	(1ULL << 6)	/* page requests can be answered */
 #define IOASID_CAP_POLICY	(1ULL << 7)	/* a space has a policy for page requests */
-#define IOASID_CAP_REFUSED	(1ULL << 8)	/* refused DMA is told, of some devices */
+#define IOASID_CAP_UNRECOVERABLE	(1ULL << 8)	/* refused DMA is told, of some devices */
 #define IOASID_CAP_DEVICE_FD	(1ULL << 9)	/* a device can be named by its file */
 
 enum ioasid_account_mode {
@@ -251,8 +251,8 @@ struct ioasid_iova_range {
 #define IOASID_DEVICE_ATS		(1U << 6) /* address translation service enabled */
 #define IOASID_DEVICE_ATTACHED		(1U << 7) /* its RID is attached to a space */
 #define IOASID_DEVICE_SINGLETON		(1U << 8) /* alone in its group */
-#define IOASID_DEVICE_REFUSED		(1U << 9) /* refused DMA of its RID is told */
-#define IOASID_DEVICE_REFUSED_PASID	(1U << 10) /* and that of its PASIDs */
+#define IOASID_DEVICE_UNRECOVERABLE		(1U << 9) /* refused DMA of its RID is told */
+#define IOASID_DEVICE_UNRECOVERABLE_PASID	(1U << 10) /* and that of its PASIDs */
 #define IOASID_DEVICE_RESETS		(1U << 11) /* what a reset has dropped is told */
 
 /**
@@ -602,13 +602,13 @@ struct ioasid_option {
 /* struct ioasid_device_attach.flags; the first also of struct vfio_device_attach */
 #define IOASID_ATTACH_REPLACE	(1U << 0)	/* leave the present space for @ioasid */
 #define IOASID_ATTACH_FD	(1U << 1)	/* @device_fd names the device */
-#define IOASID_ATTACH_KNOW	(1U << 8)	/* only make the device known */
+#define IOASID_ATTACH_BIND_ONLY	(1U << 8)	/* only make the device known */
 
 /**
  * struct ioasid_device_attach - IOASID_DEVICE_ATTACH: give a device a space
  * @size: sizeof(struct ioasid_device_attach)
  * @flags: IOASID_ATTACH_REPLACE; IOASID_ATTACH_FD; with that and without a
- *	space and a PASID, IOASID_ATTACH_KNOW
+ *	space and a PASID, IOASID_ATTACH_BIND_ONLY
  * @extack: 0, or the address of a struct ioasid_extack
  * @dev_id: a device that is known to this context; out with IOASID_ATTACH_FD
  * @ioasid: the space
@@ -629,8 +629,8 @@ struct ioasid_option {
  *
  * By IOASID_ATTACH_FD the device becomes known to this context, and its file
  * stays open here, whoever closes it elsewhere, until the device is detached
- * from all, or the context is closed: that detaches it. With IOASID_ATTACH_KNOW
- * it stays until DEVICE_DETACH with IOASID_DETACH_FORGET. Of a device that the
+ * from all, or the context is closed: that detaches it. With IOASID_ATTACH_BIND_ONLY
+ * it stays until DEVICE_DETACH with IOASID_DETACH_UNBIND. Of a device that the
  * context knows by its container (VFIO_DEVICE_ATTACH) no file is kept: it is the
  * same as naming it by @dev_id. A device is known to one context at a time.
  *
@@ -674,23 +674,23 @@ struct ioasid_device_attach {
 
 /* struct ioasid_device_detach.flags */
 #define IOASID_DETACH_FD	(1U << 1)	/* @device_fd names the device */
-#define IOASID_DETACH_FORGET	(1U << 8)	/* detach it from all, and forget it */
+#define IOASID_DETACH_UNBIND	(1U << 8)	/* detach it from all, and forget it */
 
 /**
  * struct ioasid_device_detach - IOASID_DEVICE_DETACH: take a device's space away
  * @size: sizeof(struct ioasid_device_detach)
- * @flags: IOASID_DETACH_FD, IOASID_DETACH_FORGET
+ * @flags: IOASID_DETACH_FD, IOASID_DETACH_UNBIND
  * @extack: 0, or the address of a struct ioasid_extack
  * @dev_id: the device; 0 with IOASID_DETACH_FD
  * @pasid: IOASID_RID, or the number by which the user knows the PASID; 0 with
- *	IOASID_DETACH_FORGET
+ *	IOASID_DETACH_UNBIND
  * @device_fd: with IOASID_DETACH_FD, an open file of the device, else 0
  * @__reserved: 0
  *
  * Its DMA is blocked once the last device of its group has been detached: the
  * devices of a group share their page table. A device that became known by
- * IOASID_ATTACH_FD, and not by IOASID_ATTACH_KNOW, is forgotten when it is
- * attached to nothing any more. IOASID_DETACH_FORGET: EBUSY for a device that
+ * IOASID_ATTACH_FD, and not by IOASID_ATTACH_BIND_ONLY, is forgotten when it is
+ * attached to nothing any more. IOASID_DETACH_UNBIND: EBUSY for a device that
  * its container has made known: it stays until it is closed.
  */
 struct ioasid_device_detach {
@@ -800,12 +800,12 @@ struct ioasid_dirty_get {
 };
 
 /* struct vfio_device_attach.flags, besides IOASID_ATTACH_REPLACE */
-#define VFIO_DEVICE_ATTACH_KNOW	IOASID_ATTACH_KNOW
+#define VFIO_DEVICE_ATTACH_BIND_ONLY	IOASID_ATTACH_BIND_ONLY
 
 /**
  * struct vfio_device_attach - VFIO_DEVICE_ATTACH: on a container, attach an open device
  * @argsz: sizeof(struct vfio_device_attach)
- * @flags: IOASID_ATTACH_REPLACE, or VFIO_DEVICE_ATTACH_KNOW with @ioasid 0
+ * @flags: IOASID_ATTACH_REPLACE, or VFIO_DEVICE_ATTACH_BIND_ONLY with @ioasid 0
  * @extack: 0, or the address of a struct ioasid_extack
  * @ioasid_fd: an open /dev/ioasid
  * @device_fd: an open device of this container
@@ -994,7 +994,7 @@ struct ioasid_fault_ring {
  * @IOASID_FAULT_DETACHED: a device was detached; what waited was answered
  * @IOASID_FAULT_TIMEOUT: a group was answered because the deadline had passed
  * @IOASID_FAULT_UNRECOVERABLE: DMA was refused by the IOMMU; there is nothing to
- *	answer. Only from devices with IOASID_DEVICE_REFUSED
+ *	answer. Only from devices with IOASID_DEVICE_UNRECOVERABLE
  * @IOASID_FAULT_RESET: a device was reset; what waited is dropped, since it does
  *	not wait any more. Only from devices with IOASID_DEVICE_RESETS
  */
@@ -1046,7 +1046,7 @@ enum ioasid_fault_reason {
  *	UNRECOVERABLE: refusals, this one and those just before it that came too
  *	fast
  * @reason: UNRECOVERABLE: enum ioasid_fault_reason
- * @missed: LOST: records of other types than REQUEST that were not made
+ * @lost_events: LOST: records of other types than REQUEST that were not made
  * @__reserved: 0
  */
 struct ioasid_fault_record {
@@ -1061,7 +1061,7 @@ struct ioasid_fault_record {
 	__u32 group;
 	__u32 nr;
 	__u32 reason;
-	__u32 missed;
+	__u32 lost_events;
 	__u32 __reserved;
 };
 

@@ -127,9 +127,9 @@ int t_host_sva_end(int fd)
 
 static int host_command(int fd, unsigned long cmd, struct ioasid_host_attach *arg)
 {
-	memset(&t_why, 0, sizeof(t_why));
-	t_why.size = sizeof(t_why);
-	arg->extack = (uintptr_t)&t_why;
+	memset(&t_extack, 0, sizeof(t_extack));
+	t_extack.size = sizeof(t_extack);
+	arg->extack = (uintptr_t)&t_extack;
 	return ioctl(fd, cmd, arg) ? -errno : 0;
 }
 

@@ -32,7 +32,7 @@ int t_host_close(struct t_host *h);
 /* The driver's own way: the caller's memory; then its PASID */
 int t_host_sva(int fd, u32 *pasid);
 int t_host_sva_end(int fd);
-/* The glue's way; fills t_why. *@pasid is what is asked for, and then what it is */
+/* The glue's way; fills t_extack. *@pasid is what is asked for, and then what it is */
 int t_host_attach(int fd, int ctx, u32 ioasid, u32 *pasid, u32 vpasid, u32 flags);
 int t_host_detach(int fd, u32 number);
 /* DMA by an endpoint of ioasid_sim: -EACCES where it is refused */
