@@ -44,8 +44,9 @@ def uncommented(text):
 
 
 UAPI = read("include/uapi/linux/ioasid.h")
-SOURCES = uncommented("\n".join(read(p) for p in paths("drivers/ioasid/*.[ch]")
-                                + paths("vfio_glue/*.[ch]")))
+SOURCES = uncommented("\n".join(read(p) for d in ("drivers/ioasid", "drivers/ioasid/cmd",
+                                                  "drivers/ioasid/compat", "vfio_glue")
+                                for p in paths(d + "/*.[ch]")))
 COMMANDS = re.findall(r"#define (\w+)\s+_IO\(", UAPI)
 REASONS = re.findall(r"^\t(IOASID_REASON_\w+) =", UAPI, re.M)
 CONSTANTS = sorted(set(re.findall(r"#define ((?:IOASID|VFIO)_\w+)\s+\S", UAPI)

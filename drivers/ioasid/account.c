@@ -24,6 +24,7 @@ static struct ioasid_payer *ioasid_payer_find(struct ioasid_ctx *ctx)
 {
 	struct ioasid_payer *payer;
 
+	lockdep_assert_held(&ctx->ledger_lock);
 	list_for_each_entry(payer, &ctx->payers, link)
 		if (payer->mm == current->mm && payer->user == current_user() &&
 		    payer->mode == ctx->account_mode)
@@ -35,6 +36,7 @@ static struct ioasid_payer *ioasid_payer_add(struct ioasid_ctx *ctx)
 {
 	struct ioasid_payer *payer = kzalloc(sizeof(*payer), GFP_KERNEL_ACCOUNT);
 
+	lockdep_assert_held(&ctx->ledger_lock);
 	if (!payer)
 		return NULL;
 	refcount_set(&payer->ref, 1);

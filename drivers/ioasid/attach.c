@@ -21,6 +21,7 @@ static int ioasid_check_collision(struct ioasid_space *space,
 	u32 i;
 	int rc = 0;
 
+	lockdep_assert_held_write(&space->rwsem);
 	mutex_lock(&space->iova_lock);
 	for (i = 0; i < att->nr_reserved && !rc; i++) {
 		struct ioasid_iova_range *r = &att->reserved[i];
@@ -100,6 +101,7 @@ struct ioasid_domain *ioasid_domain_create(struct ioasid_space *space,
 	struct ioasid_domain *d = kzalloc(sizeof(*d), GFP_KERNEL_ACCOUNT);
 	int rc;
 
+	lockdep_assert_held_write(&space->rwsem);
 	if (!d) {
 		ioasid_fail(extack, -ENOMEM, IOASID_REASON_NO_MEMORY,
 			    "no memory for a domain");
@@ -141,6 +143,7 @@ static int ioasid_find_domain(struct ioasid_space *space,
 	struct ioasid_domain *d;
 	int rc;
 
+	lockdep_assert_held_write(&space->rwsem);
 	list_for_each_entry(d, &space->domains, link) {
 		if (!ioasid_domain_suits(d, dev))
 			continue;
@@ -157,8 +160,7 @@ static int ioasid_find_domain(struct ioasid_space *space,
 	rc = ioasid_attach_domain(att, d, old, dev);
 	if (rc) {
 		space->ops->unfill(space, d);
-		/* Freed with it */
-		att->domain = d;
+		att->orphan = d;
 		return ioasid_attach_failed(space, dev, rc, extack);
 	}
 	list_add_tail(&d->link, &space->domains);
@@ -198,6 +200,7 @@ static bool ioasid_space_reserves(struct ioasid_space *space,
 {
 	struct ioasid_attachment *other;
 
+	lockdep_assert_held_write(&space->rwsem);
 	list_for_each_entry(other, &space->attachments, space_link)
 		if (other->group == att->group &&
 		    other->nr_reserved == att->nr_reserved &&
@@ -218,6 +221,8 @@ static int ioasid_space_attach(struct ioasid_space *space,
 	u32 nr_domains = space->nr_domains;
 	int rc = known ? 0 : ioasid_check_collision(space, att, dev, extack);
 
+	lockdep_assert_held(&att->group->lock);
+	lockdep_assert_held_write(&space->rwsem);
 	if (rc)
 		return rc;
 	if (!known && ioasid_iova_make_room(space, att->nr_reserved))
@@ -241,6 +246,7 @@ static void ioasid_space_detach(struct ioasid_attachment *att)
 	struct ioasid_domain *d = att->domain;
 	bool known;
 
+	lockdep_assert_held(&att->group->lock);
 	att->domain = NULL;
 	down_write(&space->rwsem);
 	list_del(&att->space_link);
@@ -254,8 +260,7 @@ static void ioasid_space_detach(struct ioasid_attachment *att)
 		list_del(&d->link);
 		space->nr_domains--;
 		space->ops->unfill(space, d);
-		/* Freed with it */
-		att->domain = d;
+		att->orphan = d;
 		known = false;
 	}
 	if (!known)
@@ -276,6 +281,7 @@ static void ioasid_count_device(struct ioasid_space *space, int n)
 static int ioasid_dev_pasid_reserve(struct ioasid_dev_pasid *dev_pasid,
 				    struct ioasid_extack *extack)
 {
+	lockdep_assert_held(&dev_pasid->idev->ctx->lock);
 	if (ioasid_dev_pasid_find(dev_pasid->idev, dev_pasid->vpasid))
 		return ioasid_fail(extack, -EBUSY, IOASID_REASON_ATTACHED,
 				   "device %s uses PASID %u already",
@@ -292,6 +298,8 @@ static int ioasid_dev_pasid_reserve(struct ioasid_dev_pasid *dev_pasid,
 static void ioasid_dev_pasid_publish(struct ioasid_dev_pasid *dev_pasid,
 				     struct ioasid_attachment *att)
 {
+	lockdep_assert_held(&dev_pasid->idev->ctx->lock);
+	lockdep_assert_held(&dev_pasid->idev->group->lock);
 	dev_pasid->att = att;
 	list_add_tail_rcu(&dev_pasid->node, &att->dev_pasids);
 	ioasid_unrecoverable_begin(dev_pasid);
@@ -307,6 +315,7 @@ static int ioasid_attachment_join(struct ioasid_attachment *att,
 	struct device *dev = dev_pasid->idev->dev;
 	struct ioasid_dev_pasid *other;
 
+	lockdep_assert_held(&att->group->lock);
 	if (att->space->ctx != space->ctx)
 		return ioasid_fail(extack, -EBUSY, IOASID_REASON_OWNER,
 				   "device %s: its group %d is attached through another context",
@@ -339,6 +348,7 @@ static int ioasid_attachment_create(struct ioasid_space *space,
 	struct ioasid_attachment *att = ioasid_attachment_alloc(g, extack);
 	int rc;
 
+	lockdep_assert_held(&dev_pasid->idev->group->lock);
 	if (!att)
 		return -ENOMEM;
 	att->pasid = pasid;
@@ -377,6 +387,7 @@ static int ioasid_attach_group(struct ioasid_space *space,
 	struct ioasid_attachment *att = xa_load(&g->table, pasid);
 	int rc;
 
+	lockdep_assert_held(&dev_pasid->idev->group->lock);
 	if (att)
 		return ioasid_attachment_join(att, space, dev_pasid, extack);
 	rc = ioasid_attachment_create(space, dev_pasid, pasid, NULL, extack);
@@ -400,6 +411,7 @@ static int ioasid_attach_foreign(struct ioasid_space *space,
 						GFP_KERNEL_ACCOUNT);
 	int rc;
 
+	lockdep_assert_held(&dev_pasid->idev->group->lock);
 	if (!att)
 		return ioasid_fail(extack, -ENOMEM, IOASID_REASON_NO_MEMORY,
 				   "no memory for an attachment");
@@ -440,6 +452,7 @@ static int ioasid_dev_pasid_move(struct ioasid_dev_pasid *dev_pasid,
 	struct device *dev = dev_pasid->idev->dev;
 	int rc;
 
+	lockdep_assert_held(&dev_pasid->idev->group->lock);
 	if (old->space == space)
 		return 0;
 	if (!ioasid_space_has_domains(old->space) ||
@@ -498,6 +511,7 @@ static int ioasid_attach_new(struct ioasid_space *space,
 {
 	int rc;
 
+	lockdep_assert_held(&dev_pasid->idev->group->lock);
 	if (!ioasid_space_has_domains(space))
 		return ioasid_attach_foreign(space, dev_pasid, req->vpasid,
 					     extack);
@@ -525,6 +539,7 @@ static int ioasid_attach_locked(struct ioasid_space *space,
 	struct ioasid_dev_pasid *dev_pasid = NULL;
 	int rc;
 
+	lockdep_assert_held(&idev->group->lock);
 	/* A PASID that is the space's own is known only later */
 	if (ioasid_space_has_domains(space) || req->vpasid)
 		dev_pasid = ioasid_dev_pasid_find(idev, req->key);
@@ -589,6 +604,7 @@ static int ioasid_attach_busy(struct ioasid_device *idev, u32 asked,
 {
 	struct ioasid_group *g = idev->group;
 
+	lockdep_assert_held(&idev->ctx->lock);
 	if (extack->code != IOASID_REASON_RESET ||
 	    xa_load(&g->table, req->pasid))
 		return -EBUSY;
@@ -624,6 +640,7 @@ int ioasid_device_attach(struct ioasid_device *idev,
 	u32 asked = req->pasid;
 	int rc;
 
+	lockdep_assert_held(&idev->ctx->lock);
 	extack->pasid = req->pasid;
 	space = ioasid_space_get(idev->ctx, req->ioasid, extack);
 	if (IS_ERR(space))
@@ -643,6 +660,7 @@ int ioasid_device_attach(struct ioasid_device *idev,
 static void ioasid_attachment_end(struct ioasid_attachment *att,
 				  struct ioasid_dev_pasid *dev_pasid)
 {
+	lockdep_assert_held(&att->group->lock);
 	if (!ioasid_space_has_domains(att->space)) {
 		att->space->ops->detach(dev_pasid);
 		return;
@@ -658,6 +676,7 @@ static void ioasid_dev_pasid_end(struct ioasid_dev_pasid *dev_pasid)
 	struct ioasid_space *space = att->space;
 	bool last = list_is_singular(&att->dev_pasids);
 
+	lockdep_assert_held(&dev_pasid->idev->group->lock);
 	ioasid_fault_prepare_detach(dev_pasid);
 	list_del_rcu(&dev_pasid->node);
 	if (last)
@@ -687,6 +706,7 @@ void ioasid_dev_pasid_detach(struct ioasid_dev_pasid *dev_pasid)
 	struct ioasid_extack extack;
 	int awake;
 
+	lockdep_assert_held(&dev_pasid->idev->ctx->lock);
 	ioasid_extack_init(&extack);
 	awake = ioasid_device_wake(idev->dev, &extack);
 	mutex_lock(&idev->group->lock);
@@ -766,6 +786,7 @@ int ioasid_devices_attach(struct ioasid_device **idevs, u32 nr,
 	u32 least;
 	int rc;
 
+	lockdep_assert_held(&ctx->lock);
 	space = ioasid_space_get(ctx, req->ioasid, extack);
 	if (IS_ERR(space))
 		return PTR_ERR(space);

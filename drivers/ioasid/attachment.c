@@ -83,9 +83,9 @@ static void ioasid_attachment_free(struct ioasid_attachment *att)
 {
 	struct module *owner;
 
-	if (att->domain) {
-		owner = att->domain->domain->owner->owner;
-		ioasid_domain_free(att->domain);
+	if (att->orphan) {
+		owner = att->orphan->domain->owner->owner;
+		ioasid_domain_free(att->orphan);
 		if (att->deferred_since)
 			module_put(owner);
 	}
@@ -113,8 +113,7 @@ static void ioasid_deferred_free_work_fn(struct work_struct *work)
 
 /**
  * ioasid_attachment_free_deferred() - free an attachment, late if need be
- * @att: the attachment, in no table and no list; with a page table that nobody
- *	else uses, or none
+ * @att: the attachment, in no table and no list; with its @orphan
  *
  * The IOMMU core follows the pointer to its handle, and from there to the page
  * table, without a lock; so do IOMMU drivers that report what they refuse. An
@@ -124,13 +123,13 @@ void ioasid_attachment_free_deferred(struct ioasid_attachment *att)
 {
 	ioasid_queue_put(rcu_access_pointer(att->queue));
 	if (!ioasid_space_may_report(att->space) &&
-	    !(att->domain && att->domain->reports_unlocked)) {
+	    !(att->orphan && att->orphan->reports_unlocked)) {
 		ioasid_attachment_free(att);
 		return;
 	}
-	if (att->domain)
-		__module_get(att->domain->domain->owner->owner);
-	/* Never 0, which is what is not buried */
+	if (att->orphan)
+		__module_get(att->orphan->domain->owner->owner);
+	/* Never 0, which is that of one that is freed at once */
 	att->deferred_since = jiffies | 1;
 	spin_lock(&ioasid_deferred_free_lock);
 	list_add_tail(&att->space_link, &ioasid_deferred_free_list);
@@ -140,9 +139,10 @@ void ioasid_attachment_free_deferred(struct ioasid_attachment *att)
 }
 
 /**
- * ioasid_deferred_free_flush() - free all that is buried, at once
+ * ioasid_deferred_free_flush() - free at once all that waits for it
  *
- * Nobody may be on his way to it, and nothing is buried meanwhile.
+ * To be called only when the IOMMU core can no longer look at any of it, and when
+ * nothing new comes.
  */
 void ioasid_deferred_free_flush(void)
 {

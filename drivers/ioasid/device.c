@@ -13,6 +13,7 @@ static struct ioasid_device *ioasid_device_find(struct ioasid_ctx *ctx,
 {
 	struct ioasid_device *idev;
 
+	lockdep_assert_held(&ctx->lock);
 	list_for_each_entry(idev, &ctx->device_list, node)
 		if (idev->dev == dev)
 			return idev;
@@ -41,6 +42,7 @@ static int ioasid_device_publish(struct ioasid_ctx *ctx,
 	int rc = xa_alloc(&ctx->devices, &idev->id, idev, XA_LIMIT(1, S32_MAX),
 			  GFP_KERNEL_ACCOUNT);
 
+	lockdep_assert_held(&ctx->lock);
 	if (rc)
 		return ioasid_fail(extack, rc, IOASID_REASON_NO_MEMORY,
 				   "no memory for a device");
@@ -153,6 +155,7 @@ free:
 static void ioasid_device_destroy(struct ioasid_ctx *ctx,
 				  struct ioasid_device *idev)
 {
+	lockdep_assert_held(&ctx->lock);
 	xa_erase(&ctx->devices, idev->id);
 	list_del(&idev->node);
 	ctx->nr_devices--;
@@ -170,6 +173,7 @@ ioasid_device_find_or_create(struct ioasid_ctx *ctx, struct device *dev,
 {
 	struct ioasid_device *idev = ioasid_device_find(ctx, dev);
 
+	lockdep_assert_held(&ctx->lock);
 	*is_new = !idev;
 	if (!idev)
 		idev = ioasid_device_create(ctx, dev, params, by_file, extack);
@@ -186,6 +190,7 @@ static void ioasid_device_commit(struct ioasid_device *idev, bool is_new,
 				 const struct ioasid_attach_params *params,
 				 const struct ioasid_file_ref *file_ref)
 {
+	lockdep_assert_held(&idev->ctx->lock);
 	idev->cookie = params->cookie;
 	if (!file_ref) {
 		ioasid_file_ref_put(&idev->file_ref);
@@ -201,6 +206,7 @@ static void ioasid_device_commit(struct ioasid_device *idev, bool is_new,
 static void ioasid_device_put_if_idle(struct ioasid_ctx *ctx,
 				      struct ioasid_device *idev)
 {
+	lockdep_assert_held(&ctx->lock);
 	if (idev->file_ref.file && !idev->file_ref.stay &&
 	    xa_empty(&idev->dev_pasids))
 		ioasid_device_destroy(ctx, idev);
@@ -266,6 +272,7 @@ static void ioasid_device_detach_all(struct ioasid_ctx *ctx,
 	struct ioasid_dev_pasid *dev_pasid;
 	unsigned long vpasid;
 
+	lockdep_assert_held(&ctx->lock);
 	xa_for_each(&idev->dev_pasids, vpasid, dev_pasid)
 		ioasid_dev_pasid_detach(dev_pasid);
 	ioasid_device_destroy(ctx, idev);
@@ -311,6 +318,7 @@ static int ioasid_unbind_checked(struct ioasid_ctx *ctx,
 				 struct ioasid_device *idev,
 				 struct ioasid_extack *extack)
 {
+	lockdep_assert_held(&ctx->lock);
 	if (!idev->file_ref.file)
 		return ioasid_fail(extack, -EBUSY, IOASID_REASON_OWNER,
 				   "device %s is known by its container until it is closed",
@@ -434,6 +442,7 @@ static int ioasid_detach_checked(struct ioasid_device *idev, u32 vpasid,
 	struct ioasid_dev_pasid *dev_pasid =
 		ioasid_dev_pasid_find(idev, vpasid);
 
+	lockdep_assert_held(&idev->ctx->lock);
 	extack->pasid = vpasid;
 	if (!dev_pasid)
 		return ioasid_fail(extack, -ENOENT, IOASID_REASON_NOT_ATTACHED,
@@ -567,6 +576,7 @@ static void ioasid_dev_pasids_show(struct seq_file *m,
 	struct ioasid_dev_pasid *dev_pasid;
 	unsigned long vpasid;
 
+	lockdep_assert_held(&idev->ctx->lock);
 	xa_for_each_start(&idev->dev_pasids, vpasid, dev_pasid, 1)
 		seq_printf(m, "dev_id=%u pasid=%u vpasid=%lu ioasid=%u\n",
 			   idev->id, dev_pasid->att->pasid, vpasid,

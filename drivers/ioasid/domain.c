@@ -48,6 +48,7 @@ void ioasid_unmap_areas(struct ioasid_space *space,
 	struct ioasid_domain *domain;
 	u32 i;
 
+	lockdep_assert_held(&space->rwsem);
 	if (!nr)
 		return;
 	list_for_each_entry(domain, &space->domains, link) {
@@ -66,6 +67,7 @@ int ioasid_map_area(struct ioasid_space *space, struct ioasid_area *area,
 	struct ioasid_domain *domain;
 	int rc;
 
+	lockdep_assert_held(&space->rwsem);
 	list_for_each_entry(domain, &space->domains, link) {
 		rc = ioasid_area_map(domain->domain, area, extack);
 		if (rc)
@@ -103,6 +105,7 @@ static void ioasid_unfill(struct ioasid_space *space,
 	struct ioasid_area *area = ioasid_iova_first(space, 0, U64_MAX);
 	struct iommu_iotlb_gather gather;
 
+	lockdep_assert_held(&space->iova_lock);
 	if (area == end)
 		return;
 	iommu_iotlb_gather_init(&gather);
@@ -130,6 +133,7 @@ int ioasid_domain_fill(struct ioasid_space *space, struct ioasid_domain *domain,
 	struct ioasid_area *area;
 	int rc = 0;
 
+	lockdep_assert_held_write(&space->rwsem);
 	mutex_lock(&space->iova_lock);
 	area = ioasid_iova_first(space, 0, U64_MAX);
 	for (; area; area = ioasid_iova_next(area)) {
@@ -155,6 +159,7 @@ int ioasid_domain_fill(struct ioasid_space *space, struct ioasid_domain *domain,
 void ioasid_domain_unfill(struct ioasid_space *space,
 			  struct ioasid_domain *domain)
 {
+	lockdep_assert_held_write(&space->rwsem);
 	if (!IS_ENABLED(CONFIG_IOMMU_DEBUG_PAGEALLOC))
 		return;
 	mutex_lock(&space->iova_lock);

@@ -27,6 +27,7 @@ int ioasid_iopf_get(struct ioasid_device *idev)
 {
 	int rc = idev->nr_iopf ? 0 : compat_iopf_enable(idev->dev);
 
+	lockdep_assert_held(&idev->ctx->lock);
 	if (!rc)
 		idev->nr_iopf++;
 	return rc;
@@ -34,6 +35,7 @@ int ioasid_iopf_get(struct ioasid_device *idev)
 
 void ioasid_iopf_put(struct ioasid_device *idev)
 {
+	lockdep_assert_held(&idev->ctx->lock);
 	if (!--idev->nr_iopf)
 		compat_iopf_disable(idev->dev);
 }
@@ -187,6 +189,7 @@ static void ioasid_all_queues(struct ioasid_dev_pasid *dev_pasid,
  */
 void ioasid_fault_prepare_detach(struct ioasid_dev_pasid *dev_pasid)
 {
+	lockdep_assert_held(&dev_pasid->idev->group->lock);
 	if (!dev_pasid->att->space->faults)
 		return;
 	ioasid_all_queues(dev_pasid, ioasid_queue_reap_stale);
@@ -204,6 +207,7 @@ void ioasid_fault_flush(struct ioasid_dev_pasid *dev_pasid)
 {
 	struct ioasid_attachment *att = dev_pasid->att;
 
+	lockdep_assert_held(&dev_pasid->idev->group->lock);
 	ioasid_unrecoverable_end(dev_pasid);
 	if (!ioasid_space_may_report(att->space))
 		return;

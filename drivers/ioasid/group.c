@@ -14,6 +14,7 @@ static struct ioasid_group *ioasid_group_find(struct iommu_group *group)
 {
 	struct ioasid_group *g;
 
+	lockdep_assert_held(&ioasid_groups_lock);
 	list_for_each_entry(g, &ioasid_groups, link)
 		if (g->group == group)
 			return g;

@@ -47,6 +47,7 @@ struct ioasid_device *ioasid_device_by_id(struct ioasid_ctx *ctx, u32 id,
 {
 	struct ioasid_device *idev = xa_load(&ctx->devices, id);
 
+	lockdep_assert_held(&ctx->lock);
 	extack->dev_id = id;
 	if (!idev)
 		ioasid_fail(extack, -ENOENT, IOASID_REASON_NO_DEVICE_ID,
@@ -64,6 +65,7 @@ struct ioasid_device *ioasid_device_by_id(struct ioasid_ctx *ctx, u32 id,
 struct ioasid_dev_pasid *ioasid_dev_pasid_find(struct ioasid_device *idev,
 					       u32 vpasid)
 {
+	lockdep_assert_held(&idev->ctx->lock);
 	return xa_load(&idev->dev_pasids, vpasid);
 }
 

@@ -1,17 +1,44 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * What the files of the core know of each other: the objects, their locks and
- * who may call whom. Data flows one way, command -> context -> space or device
- * -> IOMMU core; nothing here may be used by a glue module.
+ * who may call whom. Data flows one way, command -> context -> device -> attach
+ * -> space -> domain -> pages -> IOMMU core; nothing here may be used by a glue
+ * module.
  *
- * Locks, outermost first:
- *   ioasid_file_info.lock     a glue's: opening, closing and resetting a device
- *   ioasid_ctx.lock       devices of a context and their attachments
- *   ioasid_group.lock     attachments of one IOMMU group, over all contexts
- *   ioasid_space.rwsem    read: map, unmap; write: domains and usable ranges
- *   mmap_lock             taken by pinning and by the mm accounting mode
- *   ioasid_space.iova_lock  the tree of areas; never held while pinning
- *   ioasid_ctx.ledger_lock  the list of payers
+ * Locks, outermost first. A function that relies on one says so with
+ * lockdep_assert_held().
+ *
+ *   ioasid_queue.read_lock     readers of a fault queue; mmap_lock inside
+ *   ioasid_file_info.lock      a glue's: opening, closing, resetting a device
+ *   ioasid_ctx.lock            devices, attachments and PASIDs of a context, and
+ *                              which queue is bound to what
+ *   (runtime PM)               a device is woken before its group is locked
+ *   ioasid_group.lock          attachments of an IOMMU group, over all contexts
+ *   ioasid_space.rwsem         read: map, unmap; write: domains, attachments,
+ *                              usable ranges
+ *   (the IOMMU core's group mutex)
+ *   mmap_lock                  taken by pinning, which comes before rwsem, and by
+ *                              the mm accounting mode
+ *   ioasid_space.iova_lock     the tree of areas; never held while pinning. The
+ *                              way of a page request only tries it
+ *   ioasid_fault_srcu          read: a handler or an event on its way to a queue.
+ *                              Waited for under ioasid_ctx.lock and
+ *                              ioasid_group.lock, never under what is below
+ *   ioasid_queue.lock          all of a fault queue; user memory is not touched
+ *                              under it
+ *   (the IOMMU core's lock of the page requests of a device)
+ *
+ * Leaves, under which none of the others is taken:
+ *
+ *   ioasid_ctx.ledger_lock     payers, accounting mode
+ *   ioasid_pasid_lock          how many PASIDs each user has (account.c)
+ *   ioasid_groups_lock         the list of groups (group.c)
+ *   ioasid_resolvers_lock      the list of resolvers, and their calls (device_fd.c)
+ *   ioasid_domain.reporters_lock  spinlock, also in interrupts: who is to be told of
+ *                              unrecoverable faults, and what has come
+ *   ioasid_deferred_free_lock  spinlock: attachments to be freed late
+ *                              (attachment.c)
+ *   the xarrays' own locks
  */
 #ifndef __IOASID_PRIVATE_H
 #define __IOASID_PRIVATE_H
@@ -235,8 +262,9 @@ struct ioasid_group {
  * @dev_pasids: struct ioasid_dev_pasid: the devices of the group that share it
  * @group: the group
  * @space: the space; referenced
- * @domain: the page table of it that the group uses; NULL for an mm space. Once
- *	buried: what is freed with it, or NULL
+ * @domain: the page table of it that the group uses; NULL without one of ours
+ * @orphan: a page table that nothing else uses any more, and is freed with it; or
+ *	NULL
  * @pasid: PASID or IOASID_RID
  * @queue: where its page requests go before the space's, or NULL
  * @ended: detached: its page requests are refused
@@ -251,6 +279,7 @@ struct ioasid_attachment {
 	struct ioasid_group *group;
 	struct ioasid_space *space;
 	struct ioasid_domain *domain;
+	struct ioasid_domain *orphan;
 	u32 pasid;
 	struct ioasid_queue __rcu *queue;
 	bool ended;

@@ -87,6 +87,7 @@ static int ioasid_iova_link(struct ioasid_space *space, struct ioasid_area *area
 	struct rb_node **link = &space->areas.rb_node, *parent = NULL;
 	struct ioasid_area *below = NULL, *above = NULL;
 
+	lockdep_assert_held(&space->iova_lock);
 	while (*link) {
 		struct ioasid_area *at = ioasid_area_of(*link);
 
@@ -132,6 +133,7 @@ static int ioasid_check_free(struct ioasid_space *space, u64 first, u64 last,
 {
 	struct ioasid_area *other = ioasid_iova_first(space, first, last);
 
+	lockdep_assert_held(&space->iova_lock);
 	if (!other)
 		return 0;
 	extack->value = other->first;
@@ -277,6 +279,8 @@ int ioasid_iova_place(struct ioasid_space *space, u64 *iova, u64 length,
 {
 	u64 last = *iova + length - 1;
 
+	lockdep_assert_held(&space->rwsem);
+	lockdep_assert_held(&space->iova_lock);
 	if (!fixed)
 		return ioasid_iova_choose(space, length, *iova, iova, extack);
 	return ioasid_check_usable(space, *iova, last, extack) ?:
@@ -296,6 +300,7 @@ int ioasid_iova_insert(struct ioasid_space *space, struct ioasid_area *area,
 {
 	int rc = ioasid_check_usable(space, area->first, area->last, extack);
 
+	lockdep_assert_held(&space->rwsem);
 	if (rc || !ioasid_iova_link(space, area))
 		return rc;
 	return ioasid_check_free(space, area->first, area->last, extack);
@@ -312,6 +317,7 @@ void ioasid_iova_erase(struct ioasid_space *space, struct ioasid_area *area)
 {
 	struct ioasid_area *above = ioasid_iova_next(area);
 
+	lockdep_assert_held(&space->iova_lock);
 	rb_erase_augmented(&area->node, &space->areas, &ioasid_area_callbacks);
 	if (above) {
 		above->hole += area->last - area->first + 1 + area->hole;
@@ -346,6 +352,7 @@ struct ioasid_area *ioasid_iova_first(struct ioasid_space *space, u64 first,
 	struct rb_node *node = space->areas.rb_node;
 	struct ioasid_area *found = NULL;
 
+	lockdep_assert_held(&space->iova_lock);
 	while (node) {
 		struct ioasid_area *area = ioasid_area_of(node);
 
@@ -492,6 +499,7 @@ u32 ioasid_iova_access_locked(struct ioasid_space *space, u64 addr)
 	struct ioasid_area *area = ioasid_iova_first(space, addr, addr);
 	u32 can;
 
+	lockdep_assert_held(&space->iova_lock);
 	if (!area || area->state != IOASID_AREA_READY)
 		return 0;
 	can = area->prot & IOASID_MAP_READ ? IOASID_FAULT_READ : 0;
@@ -568,6 +576,7 @@ int ioasid_iova_reserve(struct ioasid_space *space,
 {
 	int rc = ioasid_check_reserved(space, *ranges, nr, extack);
 
+	lockdep_assert_held_write(&space->rwsem);
 	if (rc)
 		return rc;
 	if (ioasid_iova_make_room(space, nr))

@@ -67,6 +67,7 @@ static void ioasid_remove_areas(struct ioasid_space *space,
 {
 	u32 i;
 
+	lockdep_assert_held(&space->rwsem);
 	for (i = 0; i < nr; i++) {
 		ioasid_count(space, area[i], -1);
 		trace_ioasid_unmap(space, area[i]->first,
@@ -242,6 +243,7 @@ static int ioasid_place_ranges(struct ioasid_space *space,
 	u32 i;
 	int rc;
 
+	lockdep_assert_held(&space->rwsem);
 	for (i = 0; i < nr; i++) {
 		rc = ioasid_place_range(space, &r[i], area[i], extack);
 		if (rc) {
@@ -397,6 +399,7 @@ static int ioasid_unmap_batch_take(struct ioasid_unmap_batch *batch, u64 first,
 	struct ioasid_area *area = ioasid_iova_first(batch->space, first, last);
 	int rc;
 
+	lockdep_assert_held(&batch->space->iova_lock);
 	if (!area) {
 		extack->value = first;
 		return ioasid_fail(extack, -ENOENT, IOASID_REASON_NOT_MAPPED,
@@ -684,6 +687,7 @@ static int ioasid_copy_collect(struct ioasid_space *space,
 	struct ioasid_area *area = ioasid_iova_first(space, at, last);
 	int rc;
 
+	lockdep_assert_held(&space->iova_lock);
 	for (;;) {
 		rc = ioasid_copy_check_area(area, at, prot, extack);
 		if (rc)
@@ -736,6 +740,7 @@ static int ioasid_copy_insert(struct ioasid_space *space,
 	u32 i;
 	int rc;
 
+	lockdep_assert_held(&space->iova_lock);
 	rc = ioasid_iova_place(space, &iova, arg->length, fixed, extack);
 	if (rc)
 		return rc;
@@ -825,6 +830,7 @@ static int ioasid_translate_area(struct ioasid_space *space,
 	struct ioasid_domain *domain;
 	struct ioasid_area *area;
 
+	lockdep_assert_held(&space->iova_lock);
 	area = ioasid_iova_first(space, arg->iova, arg->iova);
 	if (!area || area->state != IOASID_AREA_READY) {
 		extack->value = arg->iova;

@@ -36,6 +36,7 @@ static int ioasid_mm_charge(struct ioasid_space *space,
 	uid_t uid = from_kuid(&init_user_ns, current_uid());
 	int rc;
 
+	lockdep_assert_held(&space->ctx->lock);
 	if (space->mm_uid != INVALID_UID_NR)
 		return 0;
 	rc = ioasid_charge_user_pasid(uid, extack);

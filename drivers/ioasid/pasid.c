@@ -87,6 +87,7 @@ static void ioasid_pasid_drop(struct ioasid_ctx *ctx, u32 pasid)
 {
 	struct ioasid_pasid *p = xa_load(&ctx->pasids, pasid);
 
+	lockdep_assert_held(&ctx->lock);
 	if (p && !p->users)
 		ioasid_pasid_free(ctx, p);
 }
@@ -115,6 +116,7 @@ static struct ioasid_pasid *ioasid_pasid_new(struct ioasid_ctx *ctx,
 	struct ioasid_pasid *p = kzalloc(sizeof(*p), GFP_KERNEL_ACCOUNT);
 	int rc = -ENOMEM;
 
+	lockdep_assert_held(&ctx->lock);
 	if (!p) {
 		ioasid_fail(extack, rc, IOASID_REASON_NO_MEMORY,
 			    "no memory for a PASID");
@@ -143,6 +145,7 @@ static int ioasid_pasid_find(struct ioasid_device *idev,
 	struct ioasid_ctx *ctx = idev->ctx;
 	struct ioasid_pasid *p;
 
+	lockdep_assert_held(&idev->ctx->lock);
 	if (req->pasid == IOASID_PASID_ANY) {
 		p = ioasid_pasid_new(ctx, idev->dev, extack);
 		if (IS_ERR(p))
@@ -205,6 +208,7 @@ int ioasid_pasid_choose(struct ioasid_device *idev, struct ioasid_space *space,
 	struct ioasid_dev_pasid *dev_pasid;
 	int rc = ioasid_check_request(space, req, extack);
 
+	lockdep_assert_held(&idev->ctx->lock);
 	if (rc || req->pasid == IOASID_RID)
 		return rc;
 	rc = ioasid_check_pasids(idev->dev, extack);
@@ -236,6 +240,7 @@ void ioasid_pasid_get(struct ioasid_ctx *ctx, u32 pasid)
 {
 	struct ioasid_pasid *p = xa_load(&ctx->pasids, pasid);
 
+	lockdep_assert_held(&ctx->lock);
 	if (p)
 		p->users++;
 }
@@ -249,6 +254,7 @@ void ioasid_pasid_put(struct ioasid_ctx *ctx, u32 pasid)
 {
 	struct ioasid_pasid *p = xa_load(&ctx->pasids, pasid);
 
+	lockdep_assert_held(&ctx->lock);
 	if (p && p->users && !--p->users && p->automatic)
 		ioasid_pasid_free(ctx, p);
 }

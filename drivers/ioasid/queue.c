@@ -37,6 +37,7 @@ u32 ioasid_queue_room(struct ioasid_queue *q)
 void ioasid_queue_put_record(struct ioasid_queue *q,
 			     const struct ioasid_fault_record *record)
 {
+	lockdep_assert_held(&q->lock);
 	q->records[q->head & (q->depth - 1)] = *record;
 	q->head++;
 }
@@ -47,6 +48,7 @@ void ioasid_queue_put_record(struct ioasid_queue *q,
  */
 void ioasid_queue_publish(struct ioasid_queue *q)
 {
+	lockdep_assert_held(&q->lock);
 	/* The records before the index that says that they are there */
 	smp_store_release(&q->published, q->head);
 	/* The same for who has mapped the ring */
@@ -67,6 +69,7 @@ static void ioasid_queue_arm(struct ioasid_queue *q)
 	struct ioasid_pending *p;
 	long left;
 
+	lockdep_assert_held(&q->lock);
 	p = list_first_entry_or_null(&q->pending, struct ioasid_pending, node);
 	if (!p || !q->deadline || q->dead)
 		return;
@@ -122,6 +125,7 @@ static bool ioasid_queue_put_lost(struct ioasid_queue *q)
  */
 bool ioasid_queue_report_lost(struct ioasid_queue *q)
 {
+	lockdep_assert_held(&q->lock);
 	/* Apart from the record, which every page request would clear on its stack */
 	return likely(!q->lost && !q->lost_events) || ioasid_queue_put_lost(q);
 }
@@ -134,6 +138,7 @@ static void ioasid_queue_put_event(struct ioasid_queue *q,
 				   const struct ioasid_fault_record *record,
 				   u32 spare)
 {
+	lockdep_assert_held(&q->lock);
 	if (q->dead)
 		return;
 	if (ioasid_queue_room(q) <= spare + (q->lost || q->lost_events)) {
@@ -216,6 +221,7 @@ static void ioasid_queue_put_group(struct ioasid_queue *q,
 			      p->group->fault_count);
 	struct iopf_fault *iopf;
 
+	lockdep_assert_held(&q->lock);
 	record.cookie = ioasid_pending_cookie(q, p);
 	list_for_each_entry(iopf, &p->group->faults, list) {
 		record.addr = iopf->fault.prm.addr;
@@ -241,6 +247,7 @@ static struct iopf_group *ioasid_pending_take(struct ioasid_queue *q,
 {
 	struct iopf_group *group = p->group;
 
+	lockdep_assert_held(&q->lock);
 	p->group = NULL;
 	p->generation++;
 	atomic_dec(&p->dev_pasid->nr_pending);
@@ -269,6 +276,7 @@ void ioasid_queue_reap_stale(struct ioasid_queue *q,
 	struct ioasid_pending *p, *next;
 	u32 nr = 0;
 
+	lockdep_assert_held(&q->lock);
 	list_for_each_entry_safe(p, next, &q->pending, node) {
 		if (p->dev_pasid != dev_pasid || !ioasid_pending_is_stale(p))
 			continue;
@@ -287,6 +295,7 @@ static void ioasid_queue_reap_all_stale(struct ioasid_queue *q)
 {
 	struct ioasid_pending *p;
 
+	lockdep_assert_held(&q->lock);
 again:
 	list_for_each_entry(p, &q->pending, node) {
 		if (!ioasid_pending_is_stale(p))
@@ -314,6 +323,7 @@ bool ioasid_pending_answer(struct ioasid_queue *q, struct ioasid_pending *p,
 		[IOASID_FAULT_FAILURE] = IOMMU_PAGE_RESP_FAILURE,
 	};
 
+	lockdep_assert_held(&q->lock);
 	if (ioasid_pending_is_stale(p)) {
 		ioasid_queue_reap_stale(q, p->dev_pasid);
 		return false;
@@ -333,6 +343,7 @@ static void ioasid_pending_expired(struct ioasid_queue *q, struct ioasid_pending
 	u64 cookie = ioasid_pending_cookie(q, p);
 	struct ioasid_dev_pasid *dev_pasid = p->dev_pasid;
 
+	lockdep_assert_held(&q->lock);
 	if (ioasid_pending_answer(q, p, IOASID_FAULT_INVALID))
 		ioasid_queue_report(q, dev_pasid, IOASID_FAULT_TIMEOUT, 1,
 				    cookie);
@@ -376,6 +387,7 @@ int ioasid_queue_respond(struct ioasid_queue *q,
 {
 	struct ioasid_pending *p;
 
+	lockdep_assert_held(&q->lock);
 	if (r->code > IOASID_FAULT_FAILURE || r->__reserved)
 		return -EINVAL;
 	p = ioasid_pending_find(q, r->cookie);
@@ -391,6 +403,7 @@ static bool ioasid_fault_enqueue(struct ioasid_queue *q,
 {
 	struct ioasid_pending *p;
 
+	lockdep_assert_held(&q->lock);
 	if (q->dead)
 		return false;
 	/* Came another way than those that wait: these are from before a reset */
@@ -441,6 +454,7 @@ void ioasid_queue_flush(struct ioasid_queue *q,
 	struct ioasid_pending *p, *next;
 	u32 nr = 0;
 
+	lockdep_assert_held(&q->lock);
 	list_for_each_entry_safe(p, next, &q->pending, node) {
 		if (p->dev_pasid != dev_pasid)
 			continue;

@@ -34,6 +34,7 @@ static void ioasid_queue_ring_some(struct ioasid_queue *q, u32 end,
 	u32 n;
 	int rc;
 
+	lockdep_assert_held(&q->lock);
 	for (n = 0; n < IOASID_QUEUE_BATCH && q->response_tail != end; n++) {
 		r = ioasid_queue_response(q, q->response_tail++);
 		rc = ioasid_queue_respond(q, &r);
@@ -101,6 +102,7 @@ static ssize_t ioasid_queue_take(struct ioasid_queue *q, char __user *buf,
 	u32 tail = READ_ONCE(q->ring->tail), head;
 	size_t n = 0;
 
+	lockdep_assert_held(&q->read_lock);
 	/* Pairs with ioasid_queue_publish() */
 	head = smp_load_acquire(&q->published);
 	if (head - tail > q->depth)

@@ -350,6 +350,7 @@ struct ioasid_iova_range *ioasid_space_usable(struct ioasid_space *space,
 {
 	struct ioasid_iova_range *ranges;
 
+	lockdep_assert_held(&space->rwsem);
 	*nr = space->nr_usable;
 	if (!*nr)
 		return NULL;

@@ -100,6 +100,7 @@ ioasid_unrecoverable_find(struct ioasid_domain *d, struct device *dev,
 	struct ioasid_unrecoverable *r, *found = NULL;
 	struct ioasid_dev_pasid *dev_pasid;
 
+	lockdep_assert_held(&d->reporters_lock);
 	*several = false;
 	list_for_each_entry(r, &d->reporters, node) {
 		dev_pasid =

@@ -279,6 +279,7 @@ static int ioasid_device_describe(struct ioasid_device *idev,
 	struct device *dev = idev->dev;
 	struct ioasid_dev_pasid *rid;
 
+	lockdep_assert_held(&idev->ctx->lock);
 	arg->caps = ioasid_device_caps(idev);
 	arg->cookie = idev->cookie;
 	arg->group_id = iommu_group_id(idev->group->group);
