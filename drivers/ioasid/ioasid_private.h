@@ -448,6 +448,7 @@ int ioasid_space_reserve(struct ioasid_ctx *ctx, u32 id,
 
 /* mapped.c */
 extern const struct ioasid_space_ops ioasid_mapped_ops;
+int ioasid_check_vector(u32 nr, struct ioasid_extack *extack);
 int ioasid_map_ranges(struct ioasid_ctx *ctx, u32 ioasid,
 		      struct ioasid_map_range *r, u32 nr,
 		      struct ioasid_extack *extack);

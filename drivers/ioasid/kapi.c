@@ -138,3 +138,143 @@ int sva_unregister_device_from_pasid(struct ioasid_ctx *ctx, u32 pasid,
 	return ioasid_device_unregister(ctx, pasid, dev, extack);
 }
 IOASID_EXPORT(sva_unregister_device_from_pasid);
+
+/**
+ * ioasid_space_alloc() - make a space, as IOASID_ALLOC does
+ * @ctx: the context
+ * @params: what it is to be; @data, if any, is an address of the current process
+ * @ioasid: out: its id
+ * @extack: the reason if it fails
+ *
+ * It goes with the context, if not by ioasid_space_free() before.
+ *
+ * Context: can sleep. Takes none of the caller's locks.
+ *
+ * Return: 0, -EOPNOTSUPP for a kind, a flag or data that this kernel does not have,
+ * -EINVAL for a flag that the kind does not have, -ENOMEM.
+ */
+int ioasid_space_alloc(struct ioasid_ctx *ctx,
+		       const struct ioasid_space_params *params, u32 *ioasid,
+		       struct ioasid_extack *extack)
+{
+	struct ioasid_space *space = ioasid_space_create(ctx, params, extack);
+
+	if (IS_ERR(space))
+		return PTR_ERR(space);
+	*ioasid = space->id;
+	ioasid_space_publish(space);
+	return 0;
+}
+IOASID_EXPORT(ioasid_space_alloc);
+
+/**
+ * ioasid_space_free() - free a space, and unpin all that is mapped in it
+ * @ctx: the context
+ * @ioasid: the space
+ * @extack: the reason if it fails
+ *
+ * Context: can sleep.
+ *
+ * Return: 0, -ENOENT without such a space, -EBUSY while a device is attached.
+ */
+int ioasid_space_free(struct ioasid_ctx *ctx, u32 ioasid,
+		      struct ioasid_extack *extack)
+{
+	return ioasid_space_delete(ctx, ioasid, extack);
+}
+IOASID_EXPORT(ioasid_space_free);
+
+/**
+ * ioasid_space_map() - map memory of the current process, all of it or none
+ * @ctx: the context
+ * @ioasid: a mapped space
+ * @ranges: what to map; out: @iova of what is not IOASID_MAP_FIXED
+ * @nr: how many, 1 to IOASID_MAX_VECTOR
+ * @extack: the reason if it fails
+ *
+ * The current process is charged, as if it had called IOASID_MAP.
+ *
+ * Context: a user process. Can sleep, and takes mmap_lock.
+ *
+ * Return: 0, or an error of IOASID_MAP.
+ */
+int ioasid_space_map(struct ioasid_ctx *ctx, u32 ioasid,
+		     struct ioasid_map_range *ranges, u32 nr,
+		     struct ioasid_extack *extack)
+{
+	return ioasid_check_vector(nr, extack) ?:
+		       ioasid_map_ranges(ctx, ioasid, ranges, nr, extack);
+}
+IOASID_EXPORT(ioasid_space_map);
+
+/**
+ * ioasid_space_unmap() - unmap ranges, all of them or none
+ * @ctx: the context
+ * @ioasid: a mapped space
+ * @ranges: the ranges; none may split a mapping
+ * @nr: how many, 1 to IOASID_MAX_VECTOR
+ * @unmapped: out: bytes
+ * @extack: the reason if it fails
+ *
+ * Context: can sleep. Need not be the process that has mapped.
+ *
+ * Return: 0, or an error of IOASID_UNMAP.
+ */
+int ioasid_space_unmap(struct ioasid_ctx *ctx, u32 ioasid,
+		       const struct ioasid_unmap_range *ranges, u32 nr,
+		       u64 *unmapped, struct ioasid_extack *extack)
+{
+	return ioasid_check_vector(nr, extack) ?:
+		       ioasid_unmap_ranges(ctx, ioasid, ranges, nr, unmapped,
+					   extack);
+}
+IOASID_EXPORT(ioasid_space_unmap);
+
+/**
+ * ioasid_space_unmap_all() - unmap all that is mapped in a space
+ * @ctx: the context
+ * @ioasid: a mapped space
+ * @unmapped: out: bytes
+ * @extack: the reason if it fails
+ *
+ * Context: can sleep. Need not be the process that has mapped.
+ *
+ * Return: 0, -ENOENT without such a space, -EINVAL for one of another kind,
+ * -EINTR if killed.
+ */
+int ioasid_space_unmap_all(struct ioasid_ctx *ctx, u32 ioasid, u64 *unmapped,
+			   struct ioasid_extack *extack)
+{
+	return ioasid_unmap_all(ctx, ioasid, unmapped, extack);
+}
+IOASID_EXPORT(ioasid_space_unmap_all);
+
+/**
+ * ioasid_space_ranges() - where something can be mapped in a space
+ * @ctx: the context
+ * @ioasid: the space
+ * @nr: out: number of ranges
+ * @extack: the reason if it fails
+ *
+ * They become fewer when a device is attached, and more when one is detached.
+ *
+ * Context: can sleep.
+ *
+ * Return: the ranges, ascending, to be freed by kvfree(); NULL if there is none;
+ * ERR_PTR of -ENOENT, -EINTR, -ENOMEM.
+ */
+struct ioasid_iova_range *ioasid_space_ranges(struct ioasid_ctx *ctx,
+					      u32 ioasid, u32 *nr,
+					      struct ioasid_extack *extack)
+{
+	struct ioasid_iova_range *ranges;
+	struct ioasid_space *space;
+
+	space = ioasid_space_get_read(ctx, ioasid, extack);
+	if (IS_ERR(space))
+		return ERR_CAST(space);
+	ranges = ioasid_space_usable(space, nr, extack);
+	ioasid_space_put_read(space);
+	return ranges;
+}
+IOASID_EXPORT(ioasid_space_ranges);

@@ -95,6 +95,25 @@ static void ioasid_publish_areas(struct ioasid_space *space,
 	mutex_unlock(&space->iova_lock);
 }
 
+/**
+ * ioasid_check_vector() - is it a number of ranges that one call can have?
+ * @nr: the number
+ * @extack: the reason if it is not
+ *
+ * Return: 0, -EINVAL for none, -E2BIG.
+ */
+int ioasid_check_vector(u32 nr, struct ioasid_extack *extack)
+{
+	if (nr && nr <= IOASID_MAX_VECTOR)
+		return 0;
+	extack->value = nr;
+	if (!nr)
+		return ioasid_fail(extack, -EINVAL, IOASID_REASON_VALUE,
+				   "no range is given");
+	return ioasid_fail(extack, -E2BIG, IOASID_REASON_LIMIT,
+			   "%u ranges: %u at most", nr, IOASID_MAX_VECTOR);
+}
+
 static int ioasid_check_map_flags(const struct ioasid_map_range *r,
 				  struct ioasid_extack *extack)
 {

@@ -119,6 +119,23 @@ int sva_unregister_device_from_pasid(struct ioasid_ctx *ctx, u32 pasid,
 				     struct device *dev,
 				     struct ioasid_extack *extack);
 
+int ioasid_space_alloc(struct ioasid_ctx *ctx,
+		       const struct ioasid_space_params *params, u32 *ioasid,
+		       struct ioasid_extack *extack);
+int ioasid_space_free(struct ioasid_ctx *ctx, u32 ioasid,
+		      struct ioasid_extack *extack);
+int ioasid_space_map(struct ioasid_ctx *ctx, u32 ioasid,
+		     struct ioasid_map_range *ranges, u32 nr,
+		     struct ioasid_extack *extack);
+int ioasid_space_unmap(struct ioasid_ctx *ctx, u32 ioasid,
+		       const struct ioasid_unmap_range *ranges, u32 nr,
+		       u64 *unmapped, struct ioasid_extack *extack);
+int ioasid_space_unmap_all(struct ioasid_ctx *ctx, u32 ioasid, u64 *unmapped,
+			   struct ioasid_extack *extack);
+struct ioasid_iova_range *ioasid_space_ranges(struct ioasid_ctx *ctx,
+					      u32 ioasid, u32 *nr,
+					      struct ioasid_extack *extack);
+
 /**
  * struct ioasid_file_info - what an open file says of a device
  * @dev: the device

@@ -43,7 +43,7 @@ struct host_dev {
  * struct host_file - an open file
  * @node: in host_dev.files
  * @hd: the device
- * @ctx: the address space of a process, by IOASID_HOST_SVA
+ * @sva: the address space of a process, by IOASID_HOST_SVA
  * @iopf: page requests were turned on for it
  * @glue: whose @data is; its module is referenced
  * @data: what the glue has attached
@@ -51,7 +51,7 @@ struct host_dev {
 struct host_file {
 	struct list_head node;
 	struct host_dev *hd;
-	struct iommu_sva *ctx;
+	struct iommu_sva *sva;
 	bool iopf;
 	const struct ioasid_host_glue *glue;
 	void *data;
@@ -112,31 +112,31 @@ static int host_sva_enable(struct host_file *f)
 
 static int host_sva(struct host_file *f, u32 __user *pasid)
 {
-	struct iommu_sva *ctx;
+	struct iommu_sva *sva;
 	int rc;
 
-	if (f->ctx)
+	if (f->sva)
 		return -EBUSY;
 	rc = host_sva_enable(f);
 	if (rc)
 		return rc;
-	ctx = iommu_sva_bind_device(f->hd->dev, current->mm);
-	if (IS_ERR(ctx))
-		return PTR_ERR(ctx);
-	if (put_user(iommu_sva_get_pasid(ctx), pasid)) {
-		iommu_sva_unbind_device(ctx);
+	sva = iommu_sva_bind_device(f->hd->dev, current->mm);
+	if (IS_ERR(sva))
+		return PTR_ERR(sva);
+	if (put_user(iommu_sva_get_pasid(sva), pasid)) {
+		iommu_sva_unbind_device(sva);
 		return -EFAULT;
 	}
-	f->ctx = ctx;
+	f->sva = sva;
 	return 0;
 }
 
 static int host_sva_end(struct host_file *f)
 {
-	if (!f->ctx)
+	if (!f->sva)
 		return -ENOENT;
-	iommu_sva_unbind_device(f->ctx);
-	f->ctx = NULL;
+	iommu_sva_unbind_device(f->sva);
+	f->sva = NULL;
 	return 0;
 }
 
@@ -146,9 +146,9 @@ static int host_pasid(struct host_file *f, const struct ioasid_host_dma *arg, u3
 {
 	if (!(arg->flags & IOASID_HOST_DMA_SVA))
 		return f->glue ? f->glue->pasid(f->data, arg->number, pasid) : -ENOENT;
-	if (!f->ctx)
+	if (!f->sva)
 		return -ENOENT;
-	*pasid = iommu_sva_get_pasid(f->ctx);
+	*pasid = iommu_sva_get_pasid(f->sva);
 	return 0;
 }
 
@@ -211,6 +211,26 @@ static int host_attach(struct host_file *f, unsigned int cmd,
 	return rc;
 }
 
+static int host_map(struct host_file *f, unsigned int cmd,
+		    struct ioasid_host_map __user *uarg)
+{
+	const struct ioasid_host_glue *glue = host_get_glue(f);
+	struct ioasid_host_map arg;
+	int rc;
+
+	if (!glue)
+		return -ENOTTY;
+	if (copy_from_user(&arg, uarg, sizeof(arg)))
+		return -EFAULT;
+	if (cmd == IOASID_HOST_MAP)
+		rc = glue->map(f->hd->dev, &arg, &f->data);
+	else
+		rc = glue->unmap(f->hd->dev, &arg, &f->data);
+	if (!rc && copy_to_user(uarg, &arg, sizeof(arg)))
+		rc = -EFAULT;
+	return rc;
+}
+
 static long host_command(struct host_file *f, unsigned int cmd, void __user *uarg)
 {
 	if (!f->hd->dev)
@@ -223,6 +243,9 @@ static long host_command(struct host_file *f, unsigned int cmd, void __user *uar
 	case IOASID_HOST_ATTACH:
 	case IOASID_HOST_DETACH:
 		return host_attach(f, cmd, uarg);
+	case IOASID_HOST_MAP:
+	case IOASID_HOST_UNMAP:
+		return host_map(f, cmd, uarg);
 	case IOASID_HOST_DMA:
 		return host_dma(f, uarg);
 	default:

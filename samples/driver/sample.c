@@ -32,12 +32,16 @@ struct sample_use {
  * @dev: the device
  * @ctx: the context, with a reference
  * @uses: struct sample_use
+ * @ioasid: a space of its own, attached by a PASID; or 0
+ * @number: that PASID
  */
 struct sample_file {
 	struct list_head node;
 	struct device *dev;
 	struct ioasid_ctx *ctx;
 	struct list_head uses;
+	u32 ioasid;
+	u32 number;
 };
 
 static DEFINE_MUTEX(sample_lock);
@@ -74,8 +78,13 @@ static void sample_close(struct device *dev, void *data)
 	struct sample_file *f = data;
 	struct sample_use *use, *next;
 
+	struct ioasid_extack extack;
+
 	/* The device does nothing by these PASIDs any more: detaches all of them */
 	sva_remove_device(f->ctx, dev);
+	ioasid_extack_init(&extack);
+	if (f->ioasid)
+		ioasid_space_free(f->ctx, f->ioasid, &extack);
 	mutex_lock(&sample_lock);
 	list_del(&f->node);
 	mutex_unlock(&sample_lock);
@@ -225,6 +234,90 @@ static int sample_detach(struct device *dev, struct ioasid_host_attach *arg,
 	return rc;
 }
 
+/* The space of a file, which its first map makes and attaches */
+static int sample_own_space(struct sample_file *f, struct ioasid_extack *extack)
+{
+	const struct ioasid_space_params params = {
+		.kind = IOASID_KIND_MAPPED,
+		.label = "sample",
+	};
+	struct ioasid_host_attach attach = { .pasid = IOASID_PASID_ANY };
+	int rc;
+
+	if (f->ioasid)
+		return 0;
+	rc = ioasid_space_alloc(f->ctx, &params, &attach.ioasid, extack);
+	if (rc)
+		return rc;
+	rc = sample_attach_use(f, &attach, extack);
+	if (rc) {
+		ioasid_space_free(f->ctx, attach.ioasid, extack);
+		return rc;
+	}
+	f->ioasid = attach.ioasid;
+	f->number = attach.pasid;
+	return 0;
+}
+
+static int sample_map(struct device *dev, struct ioasid_host_map *arg,
+		      void **data)
+{
+	struct ioasid_map_range range = {
+		.addr = arg->addr,
+		.length = arg->length,
+		.flags = IOASID_MAP_READ | IOASID_MAP_WRITE,
+	};
+	struct sample_file *f = *data;
+	struct ioasid_extack extack;
+	int rc = ioasid_extack_check(arg->extack);
+
+	if (rc)
+		return rc;
+	ioasid_extack_init(&extack);
+	if (!f)
+		f = sample_open(dev, arg->ioasid_fd, &extack);
+	if (IS_ERR(f)) {
+		rc = PTR_ERR(f);
+		goto out;
+	}
+	*data = f;
+	rc = sample_own_space(f, &extack);
+	if (!rc)
+		rc = ioasid_space_map(f->ctx, f->ioasid, &range, 1, &extack);
+	arg->iova = range.iova;
+	arg->number = f->number;
+out:
+	ioasid_extack_to_user(&extack, arg->extack, rc);
+	return rc;
+}
+
+static int sample_unmap(struct device *dev, struct ioasid_host_map *arg,
+			void **data)
+{
+	const struct ioasid_unmap_range range = {
+		.iova = arg->iova,
+		.length = arg->length,
+	};
+	struct sample_file *f = *data;
+	struct ioasid_extack extack;
+	int rc = ioasid_extack_check(arg->extack);
+
+	if (rc)
+		return rc;
+	ioasid_extack_init(&extack);
+	if (!f || !f->ioasid)
+		rc = ioasid_fail(&extack, -ENOENT, IOASID_REASON_NOT_MAPPED,
+				 "this file has mapped nothing");
+	else if (arg->length)
+		rc = ioasid_space_unmap(f->ctx, f->ioasid, &range, 1,
+					&arg->length, &extack);
+	else
+		rc = ioasid_space_unmap_all(f->ctx, f->ioasid, &arg->length,
+					    &extack);
+	ioasid_extack_to_user(&extack, arg->extack, rc);
+	return rc;
+}
+
 static int sample_pasid(void *data, u32 number, u32 *pasid)
 {
 	struct sample_use *use = data ? sample_find(data, number) : NULL;
@@ -239,6 +332,8 @@ static const struct ioasid_host_glue sample_glue = {
 	.owner = THIS_MODULE,
 	.attach = sample_attach,
 	.detach = sample_detach,
+	.map = sample_map,
+	.unmap = sample_unmap,
 	.close = sample_close,
 	.pasid = sample_pasid,
 };

@@ -30,18 +30,6 @@ static int ioasid_put_iovas(const struct ioasid_map_range *r, u32 nr, u64 uptr,
 	return 0;
 }
 
-static int ioasid_check_vector(u32 nr, struct ioasid_extack *extack)
-{
-	if (nr && nr <= IOASID_MAX_VECTOR)
-		return 0;
-	extack->value = nr;
-	if (!nr)
-		return ioasid_fail(extack, -EINVAL, IOASID_REASON_VALUE,
-				   "no range is given");
-	return ioasid_fail(extack, -E2BIG, IOASID_REASON_LIMIT,
-			   "%u ranges: %u at most", nr, IOASID_MAX_VECTOR);
-}
-
 static int ioasid_map_user_ranges(struct ioasid_command *cmd,
 				  struct ioasid_map_range *r)
 {

@@ -15,6 +15,7 @@
 
 typedef uint32_t u32;
 typedef uint64_t u64;
+typedef int64_t s64;
 
 #define T_PAGE		4096ULL
 #define T_HUGE		(2ULL << 20)
