@@ -453,7 +453,7 @@ int ioasid_map_ranges(struct ioasid_ctx *ctx, u32 ioasid,
 		      struct ioasid_map_range *r, u32 nr,
 		      struct ioasid_extack *extack);
 int ioasid_unmap_ranges(struct ioasid_ctx *ctx, u32 ioasid,
-			const struct ioasid_unmap_range *r, u32 nr,
+			const struct ioasid_unmap_range *r, u32 nr, u32 flags,
 			u64 *unmapped, struct ioasid_extack *extack);
 int ioasid_unmap_all(struct ioasid_ctx *ctx, u32 ioasid, u64 *unmapped,
 		     struct ioasid_extack *extack);

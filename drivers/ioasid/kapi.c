@@ -213,6 +213,7 @@ IOASID_EXPORT(ioasid_space_map);
  * @ioasid: a mapped space
  * @ranges: the ranges; none may split a mapping
  * @nr: how many, 1 to IOASID_MAX_VECTOR
+ * @flags: 0 or IOASID_UNMAP_EMPTY_OK
  * @unmapped: out: bytes
  * @extack: the reason if it fails
  *
@@ -222,11 +223,11 @@ IOASID_EXPORT(ioasid_space_map);
  */
 int ioasid_space_unmap(struct ioasid_ctx *ctx, u32 ioasid,
 		       const struct ioasid_unmap_range *ranges, u32 nr,
-		       u64 *unmapped, struct ioasid_extack *extack)
+		       u32 flags, u64 *unmapped, struct ioasid_extack *extack)
 {
 	return ioasid_check_vector(nr, extack) ?:
-		       ioasid_unmap_ranges(ctx, ioasid, ranges, nr, unmapped,
-					   extack);
+		       ioasid_unmap_ranges(ctx, ioasid, ranges, nr, flags, unmapped,
+				   extack);
 }
 IOASID_EXPORT(ioasid_space_unmap);
 

@@ -81,7 +81,7 @@ static const struct ioasid_op ioasid_ops[] = {
 	   label, 0, true),
 	OP(IOASID_MAP, ioasid_cmd_map, struct ioasid_map, ranges, 0, false),
 	OP(IOASID_UNMAP, ioasid_cmd_unmap, struct ioasid_unmap, unmapped,
-	   IOASID_UNMAP_ALL, true),
+	   IOASID_UNMAP_ALL | IOASID_UNMAP_EMPTY_OK, true),
 	OP(IOASID_COPY, ioasid_cmd_copy, struct ioasid_copy, length,
 	   IOASID_MAP_READ | IOASID_MAP_WRITE | IOASID_MAP_FIXED, true),
 	OP(IOASID_RESERVE, ioasid_cmd_reserve, struct ioasid_reserve, ranges, 0,

@@ -355,6 +355,7 @@ int ioasid_map_ranges(struct ioasid_ctx *ctx, u32 ioasid,
  * @area: the areas; LEAVING, so nobody else touches them
  * @nr: how many
  * @max: room
+ * @empty_ok: a range may have no area
  * @few: where @area points to at first
  */
 struct ioasid_unmap_batch {
@@ -362,6 +363,7 @@ struct ioasid_unmap_batch {
 	struct ioasid_area **area;
 	u32 nr;
 	u32 max;
+	bool empty_ok;
 	struct ioasid_area *few[IOASID_UNMAP_FEW];
 };
 
@@ -372,6 +374,7 @@ static void ioasid_unmap_batch_init(struct ioasid_unmap_batch *batch,
 	batch->area = batch->few;
 	batch->nr = 0;
 	batch->max = IOASID_UNMAP_FEW;
+	batch->empty_ok = false;
 }
 
 static void ioasid_unmap_batch_free(struct ioasid_unmap_batch *batch)
@@ -411,7 +414,7 @@ static int ioasid_check_unmap_area(const struct ioasid_area *area, u64 first,
 			   area->first);
 }
 
-/* Takes the areas of a range, at least one and none in part; under iova_lock */
+/* Takes the areas of a range, none in part */
 static int ioasid_unmap_batch_take(struct ioasid_unmap_batch *batch, u64 first,
 				   u64 last, struct ioasid_extack *extack)
 {
@@ -419,6 +422,8 @@ static int ioasid_unmap_batch_take(struct ioasid_unmap_batch *batch, u64 first,
 	int rc;
 
 	lockdep_assert_held(&batch->space->iova_lock);
+	if (!area && batch->empty_ok)
+		return 0;
 	if (!area) {
 		extack->value = first;
 		return ioasid_fail(extack, -ENOENT, IOASID_REASON_NOT_MAPPED,
@@ -567,6 +572,7 @@ static int ioasid_check_unmap(const struct ioasid_unmap_range *r, u32 nr,
  * @ioasid: a mapped space
  * @r: the ranges; none may cut a mapping in two
  * @nr: how many, 1 to IOASID_MAX_VECTOR
+ * @flags: 0 or IOASID_UNMAP_EMPTY_OK
  * @unmapped: out: bytes
  * @extack: the reason if it fails
  *
@@ -575,7 +581,7 @@ static int ioasid_check_unmap(const struct ioasid_unmap_range *r, u32 nr,
  * Return: 0, or an error of IOASID_UNMAP.
  */
 int ioasid_unmap_ranges(struct ioasid_ctx *ctx, u32 ioasid,
-			const struct ioasid_unmap_range *r, u32 nr,
+			const struct ioasid_unmap_range *r, u32 nr, u32 flags,
 			u64 *unmapped, struct ioasid_extack *extack)
 {
 	struct ioasid_unmap_batch batch __uninitialized;
@@ -589,6 +595,7 @@ int ioasid_unmap_ranges(struct ioasid_ctx *ctx, u32 ioasid,
 	if (rc)
 		goto leave;
 	ioasid_unmap_batch_init(&batch, space);
+	batch.empty_ok = flags & IOASID_UNMAP_EMPTY_OK;
 	rc = ioasid_unmap_batch_take_all(&batch, r, nr, extack);
 	if (!rc) {
 		*unmapped = ioasid_areas_bytes(batch.area, batch.nr);

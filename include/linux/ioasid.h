@@ -129,7 +129,7 @@ int ioasid_space_map(struct ioasid_ctx *ctx, u32 ioasid,
 		     struct ioasid_extack *extack);
 int ioasid_space_unmap(struct ioasid_ctx *ctx, u32 ioasid,
 		       const struct ioasid_unmap_range *ranges, u32 nr,
-		       u64 *unmapped, struct ioasid_extack *extack);
+		       u32 flags, u64 *unmapped, struct ioasid_extack *extack);
 int ioasid_space_unmap_all(struct ioasid_ctx *ctx, u32 ioasid, u64 *unmapped,
 			   struct ioasid_extack *extack);
 struct ioasid_iova_range *ioasid_space_ranges(struct ioasid_ctx *ctx,

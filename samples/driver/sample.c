@@ -309,7 +309,7 @@ static int sample_unmap(struct device *dev, struct ioasid_host_map *arg,
 		rc = ioasid_fail(&extack, -ENOENT, IOASID_REASON_NOT_MAPPED,
 				 "this file has mapped nothing");
 	else if (arg->length)
-		rc = ioasid_space_unmap(f->ctx, f->ioasid, &range, 1,
+		rc = ioasid_space_unmap(f->ctx, f->ioasid, &range, 1, 0,
 					&arg->length, &extack);
 	else
 		rc = ioasid_space_unmap_all(f->ctx, f->ioasid, &arg->length,

@@ -84,7 +84,7 @@ static int ioasid_unmap_vector(struct ioasid_command *cmd)
 			     cmd->extack);
 	if (IS_ERR(r))
 		return PTR_ERR(r);
-	rc = ioasid_unmap_ranges(cmd->ctx, arg->ioasid, r, arg->nr,
+	rc = ioasid_unmap_ranges(cmd->ctx, arg->ioasid, r, arg->nr, arg->flags,
 				 &arg->unmapped, cmd->extack);
 	kvfree(r);
 	return rc;
@@ -98,8 +98,8 @@ static int ioasid_unmap_one(struct ioasid_command *cmd)
 	if (copy_from_user(&r, u64_to_user_ptr(arg->ranges), sizeof(r)))
 		return ioasid_fail(cmd->extack, -EFAULT, IOASID_REASON_POINTER,
 				   "cannot read the range");
-	return ioasid_unmap_ranges(cmd->ctx, arg->ioasid, &r, 1, &arg->unmapped,
-				   cmd->extack);
+	return ioasid_unmap_ranges(cmd->ctx, arg->ioasid, &r, 1, arg->flags,
+				   &arg->unmapped, cmd->extack);
 }
 
 int ioasid_cmd_unmap(struct ioasid_command *cmd)

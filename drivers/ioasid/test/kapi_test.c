@@ -81,11 +81,11 @@ static void unmaps_what_a_command_mapped(struct kunit *test)
 			itest_map_one(it, id, SZ_1G, addr, 2 * PAGE_SIZE,
 				      IOASID_MAP_READ | IOASID_MAP_FIXED));
 	KUNIT_EXPECT_EQ(test, -EINVAL,
-			ioasid_space_unmap(it->ctx, id, &half, 1, &bytes,
+			ioasid_space_unmap(it->ctx, id, &half, 1, 0, &bytes,
 					   &extack));
 	KUNIT_EXPECT_EQ(test, (u32)IOASID_REASON_SPLIT, extack.code);
 	KUNIT_EXPECT_EQ(test, 0,
-			ioasid_space_unmap(it->ctx, id, &whole, 1, &bytes,
+			ioasid_space_unmap(it->ctx, id, &whole, 1, 0, &bytes,
 					   &extack));
 	KUNIT_EXPECT_EQ(test, 2 * (u64)PAGE_SIZE, bytes);
 	KUNIT_EXPECT_EQ(test, 0, ioasid_space_free(it->ctx, id, &extack));
@@ -127,7 +127,7 @@ static void nonsense_is_refused(struct kunit *test)
 	ioasid_extack_init(&extack);
 	KUNIT_EXPECT_EQ(test, -E2BIG,
 			ioasid_space_unmap(it->ctx, id, NULL,
-					   IOASID_MAX_VECTOR + 1, &bytes,
+					   IOASID_MAX_VECTOR + 1, 0, &bytes,
 					   &extack));
 	KUNIT_EXPECT_EQ(test, (u32)IOASID_REASON_LIMIT, extack.code);
 	ioasid_extack_init(&extack);

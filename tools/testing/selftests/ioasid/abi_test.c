@@ -81,7 +81,7 @@ COMMAND(space_info, IOASID_SPACE_INFO, .writes_back = true,
 	.space_ids = { FIELD(ioasid_space_info, ioasid) });
 COMMAND(map, IOASID_MAP,
 	.space_ids = { FIELD(ioasid_map, ioasid) });
-COMMAND(unmap, IOASID_UNMAP, .known_flags = IOASID_UNMAP_ALL, .writes_back = true,
+COMMAND(unmap, IOASID_UNMAP, .known_flags = IOASID_UNMAP_ALL | IOASID_UNMAP_EMPTY_OK, .writes_back = true,
 	.space_ids = { FIELD(ioasid_unmap, ioasid) });
 COMMAND(copy, IOASID_COPY, .writes_back = true,
 	.known_flags = IOASID_MAP_READ | IOASID_MAP_WRITE | IOASID_MAP_FIXED,

@@ -299,6 +299,28 @@ TEST_F(space, unmap_vector_all_or_nothing)
 	EXPECT_EQ((NR + 1) * T_PAGE, t_unmapv(self->fd, self->id, u, NR));
 }
 
+/* What is empty is passed over; what is wrong still fails, and then nothing goes */
+TEST_F(space, unmap_empty_ok)
+{
+	struct ioasid_unmap_range u[3] = {
+		{ SPACE_AT, T_PAGE },
+		{ SPACE_AT + STRIDE, T_PAGE },
+		{ SPACE_AT + 2 * STRIDE, 2 * T_PAGE },
+	};
+
+	ASSERT_OK(t_map_at(self->fd, self->id, self->mem, 2 * T_PAGE, T_RW, u[2].iova));
+	EXPECT_FAIL(ENOENT, NOT_MAPPED, t_unmapv(self->fd, self->id, u, 3));
+	EXPECT_EQ(0, t_unmapv_empty_ok(self->fd, self->id, u, 2));
+	u[2].length = T_PAGE;
+	EXPECT_FAIL(EINVAL, SPLIT, t_unmapv_empty_ok(self->fd, self->id, u, 3));
+	EXPECT_EQ(2, t_extack.index);
+	EXPECT_EQ(1, t_nr_mappings(self->fd));
+	u[2].length = 2 * T_PAGE;
+	EXPECT_EQ(2 * T_PAGE, t_unmapv_empty_ok(self->fd, self->id, u, 3));
+	EXPECT_EQ(0, t_unmapv_empty_ok(self->fd, self->id, u, 3));
+	EXPECT_FAIL(ENOENT, NO_SPACE_ID, t_unmapv_empty_ok(self->fd, 12345, u, 3));
+}
+
 /* One byte in two ranges: its unmapping would be counted twice */
 TEST_F(space, unmap_vector_overlap)
 {

@@ -253,6 +253,19 @@ long long t_unmapv(int fd, u32 ioasid, struct ioasid_unmap_range *ranges, u32 nr
 	return unmap(fd, &cmd);
 }
 
+long long t_unmapv_empty_ok(int fd, u32 ioasid, struct ioasid_unmap_range *ranges, u32 nr)
+{
+	struct ioasid_unmap cmd = {
+		.size = sizeof(cmd),
+		.flags = IOASID_UNMAP_EMPTY_OK,
+		.ioasid = ioasid,
+		.nr = nr,
+		.ranges = (uintptr_t)ranges,
+	};
+
+	return unmap(fd, &cmd);
+}
+
 long long t_unmap(int fd, u32 ioasid, u64 iova, u64 length)
 {
 	struct ioasid_unmap_range range = { .iova = iova, .length = length };

@@ -53,6 +53,7 @@ int t_map_file(int fd, u32 ioasid, int memfd, u64 offset, u64 length, u32 flags,
 int t_mapv(int fd, u32 ioasid, struct ioasid_map_range *ranges, u32 nr);
 
 /* Bytes unmapped, or a negative errno */
+long long t_unmapv_empty_ok(int fd, u32 ioasid, struct ioasid_unmap_range *ranges, u32 nr);
 long long t_unmap(int fd, u32 ioasid, u64 iova, u64 length);
 long long t_unmapv(int fd, u32 ioasid, struct ioasid_unmap_range *ranges, u32 nr);
 long long t_unmap_all(int fd, u32 ioasid);
