@@ -278,7 +278,7 @@ static void answer_requests(int ctx, struct t_testdev *dev, struct queue *q, u32
 	static char got[GROUP * PAGE];
 	char *mem = t_memory(T_ANON, GROUP * PAGE);
 	struct ioasid_fault_record r;
-	u64 start, known, mapped, told;
+	u64 start, asked, mapped, answered;
 
 	if (!mem)
 		failed("no memory");
@@ -286,25 +286,25 @@ static void answer_requests(int ctx, struct t_testdev *dev, struct queue *q, u32
 	start = t_now_ns();
 	t_testdev_begin(dev, 1, &read);
 	poll(&(struct pollfd){ .fd = q->fd, .events = POLLIN }, 1, PATIENCE);
-	known = t_now_ns();
+	asked = t_now_ns();
 	r = next_group(q, pasid, ASKED_AT);
 	if (t_testdev_ended(dev, 1))
 		failed("the device did not wait for the answer");
 	mapped = t_now_ns();
 	map_at(ctx, space, mem, GROUP * PAGE, ASKED_AT);
 	mapped = t_now_ns() - mapped;
-	told = t_now_ns();
+	answered = t_now_ns();
 	answer(q, r.cookie, IOASID_FAULT_SUCCESS);
 	if (t_testdev_end(dev, 1, &read, PATIENCE) || read.done != GROUP * PAGE)
 		failed("the device did not go on after the answer");
-	told = t_now_ns() - told;
+	answered = t_now_ns() - answered;
 	t_testdev_get(dev, 0, got, sizeof(got));
 	if (t_differs(got, sizeof(got), 7) >= 0)
 		failed("the device has read something else");
 	result("answer to %#llx: success; the device has read all %lu KiB, the right ones",
 	       (unsigned long long)r.cookie, GROUP * PAGE / 1024);
 	result("%.0f us from the access to the record, %.0f to map, %.0f from the answer to the end",
-	       (known - start) / 1000.0, mapped / 1000.0, told / 1000.0);
+	       (asked - start) / 1000.0, mapped / 1000.0, answered / 1000.0);
 }
 
 static void refuse_requests(struct t_testdev *dev, struct queue *q, u32 pasid)
