@@ -115,7 +115,7 @@ struct ioasid_ctx {
  * @domain: what the IOMMU core knows
  * @users: attachments
  * @enforced: DMA is forced to be coherent
- * @reports_unlocked: the IOMMU driver may still tell of refused DMA after a detach
+ * @reports_unlocked: the IOMMU driver may still report a fault after a detach
  * @reporters_lock: @reporters, and what they have heard; taken in interrupts
  * @reporters: struct ioasid_unrecoverable of the devices that use it
  */
@@ -337,7 +337,7 @@ struct ioasid_device {
 #define IOASID_UNRECOVERABLE_ENTRIES 8
 
 /**
- * struct ioasid_unrecoverable - DMA of a device that was refused, on its way to a queue
+ * struct ioasid_unrecoverable - unrecoverable faults on their way to a queue
  * @node: in ioasid_domain.reporters
  * @work: takes what is here to the queue
  * @nr: number of @entries
@@ -367,7 +367,7 @@ struct ioasid_unrecoverable {
  * @nr_pending: groups of page requests that wait for the user
  * @param: where the last of these came from; only compared
  * @detaching: being detached: all that waits is answered, not dropped
- * @refused: for a mapped space: what the IOMMU has refused
+ * @unrecoverable: faults of it that the IOMMU driver has reported
  */
 struct ioasid_dev_pasid {
 	struct list_head node;
@@ -591,8 +591,7 @@ int ioasid_fault_bind_dev_pasid(struct ioasid_ctx *ctx, u32 dev_id, u32 pasid,
 void ioasid_queue_put(struct ioasid_queue *q);
 void ioasid_fault_unbind(struct ioasid_space *space);
 
-/* refused.c */
-u32 ioasid_fault_caps(struct device *dev);
+/* unrecoverable.c */
 void ioasid_unrecoverable_prepare(struct ioasid_domain *d, struct device *dev);
 void ioasid_unrecoverable_init(struct ioasid_dev_pasid *dev_pasid);
 void ioasid_unrecoverable_begin(struct ioasid_dev_pasid *dev_pasid);

@@ -1,80 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * DMA that the IOMMU has refused: from the IOMMU driver, which may be in an
- * interrupt, to the fault queue. The first half may not sleep, allocate or look
- * at anything but the listeners of a page table; the second half makes the
- * records. A device that does nothing but wrong must not push out what others
- * have to say.
+ * Unrecoverable faults: DMA that the IOMMU has blocked, from the IOMMU driver, which
+ * may be in an interrupt, to the fault queue. The first half must not sleep,
+ * allocate or look at anything but the reporters of a page table; the second half
+ * makes the records. A device that causes faults without end must not push out the
+ * records of others.
  */
 #include <linux/iommu.h>
-#include "compat/reset.h"
+#include "compat/iommu_quirk.h"
 #include "queue.h"
-
-/* --- whose IOMMU tells what ------------------------------------------------- */
-
-/**
- * struct ioasid_iommu_quirk - an IOMMU driver that tells more than page requests
- * @name: how the names of its IOMMUs in sysfs begin
- * @caps: IOASID_DEVICE_*
- * @late: it follows the pointer to the page table without a lock
- * @resets: it forgets page requests when the kernel resets a PCI device, where
- *	the kernel lets it know
- */
-struct ioasid_iommu_quirk {
-	const char *name;
-	u32 caps;
-	bool late;
-	bool resets;
-};
-
-/* By their sources, since the kernel has no way to ask a driver */
-static const struct ioasid_iommu_quirk ioasid_iommu_quirks[] = {
-	{
-		.name = "ioasid-sim",
-		.caps = IOASID_DEVICE_UNRECOVERABLE |
-			IOASID_DEVICE_UNRECOVERABLE_PASID |
-			IOASID_DEVICE_RESETS,
-	},
-	/*
-	 * AMD: with the page table of the RID, whatever the PASID was. Not what
-	 * the IOMMU marks as an interrupt, as QEMU's does with everything.
-	 */
-	{ .name = "ivhd", .caps = IOASID_DEVICE_UNRECOVERABLE, .late = true },
-	/* VT-d only writes refusals to the kernel log */
-	{ .name = "dmar", .resets = true },
-};
-
-static const struct ioasid_iommu_quirk *
-ioasid_iommu_quirk_of(struct device *dev)
-{
-	const struct device *iommu = dev->iommu->iommu_dev->dev;
-	const struct ioasid_iommu_quirk *t;
-	size_t i;
-
-	for (i = 0; iommu && i < ARRAY_SIZE(ioasid_iommu_quirks); i++) {
-		t = &ioasid_iommu_quirks[i];
-		if (!strncmp(dev_name(iommu), t->name, strlen(t->name)))
-			return t;
-	}
-	return NULL;
-}
-
-/**
- * ioasid_fault_caps() - what is told of the faults of a device
- * @dev: a device behind an IOMMU
- *
- * Return: IOASID_DEVICE_UNRECOVERABLE, _REFUSED_PASID and _RESETS.
- */
-u32 ioasid_fault_caps(struct device *dev)
-{
-	const struct ioasid_iommu_quirk *t = ioasid_iommu_quirk_of(dev);
-
-	if (!t)
-		return 0;
-	return t->caps | (t->resets && compat_reset_is_reported(dev) ?
-				  IOASID_DEVICE_RESETS :
-				  0);
-}
 
 /* --- the first half: in the IOMMU driver's context ----------------------------- */
 
@@ -143,13 +77,13 @@ static int ioasid_unrecoverable_handler(struct iommu_domain *domain,
  */
 void ioasid_unrecoverable_prepare(struct ioasid_domain *d, struct device *dev)
 {
-	const struct ioasid_iommu_quirk *t = ioasid_iommu_quirk_of(dev);
+	const struct ioasid_iommu_quirk *quirk = ioasid_iommu_quirk_of(dev);
 
 	spin_lock_init(&d->reporters_lock);
 	INIT_LIST_HEAD(&d->reporters);
-	if (!t || !(t->caps & IOASID_DEVICE_UNRECOVERABLE))
+	if (!quirk || !(quirk->caps & IOASID_DEVICE_UNRECOVERABLE))
 		return;
-	d->reports_unlocked = t->late;
+	d->reports_unlocked = quirk->reports_unlocked;
 	iommu_set_fault_handler(d->domain, ioasid_unrecoverable_handler, d);
 }
 

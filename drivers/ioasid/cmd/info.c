@@ -7,6 +7,7 @@
 #include <linux/pci.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
+#include "../compat/iommu_quirk.h"
 #include "cmd.h"
 
 int ioasid_cmd_get_info(struct ioasid_command *cmd)
@@ -167,7 +168,7 @@ static u32 ioasid_device_caps(struct ioasid_device *idev)
 		caps |= IOASID_DEVICE_ISOLATED_MSI;
 	if (ioasid_dev_pasid_find(idev, IOASID_RID))
 		caps |= IOASID_DEVICE_ATTACHED;
-	caps |= ioasid_fault_caps(dev);
+	caps |= ioasid_iommu_caps(dev);
 	iommu_group_for_each_dev(group, &devices, ioasid_count_device);
 	if (devices == 1)
 		caps |= IOASID_DEVICE_SINGLETON;
