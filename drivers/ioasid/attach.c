@@ -231,7 +231,7 @@ static int ioasid_space_attach(struct ioasid_space *space,
 	rc = ioasid_find_domain(space, att, old, dev, extack);
 	if (rc)
 		return rc;
-	kref_get(&space->ref);
+	kref_get(&space->obj.ref);
 	list_add_tail(&att->space_link, &space->attachments);
 	space->nr_devices++;
 	if (!known || space->nr_domains != nr_domains)
@@ -427,7 +427,7 @@ static int ioasid_attach_foreign(struct ioasid_space *space,
 	rc = ioasid_space_lock(space, extack);
 	if (rc)
 		goto release;
-	kref_get(&space->ref);
+	kref_get(&space->obj.ref);
 	att->space = space;
 	list_add_tail(&att->space_link, &space->attachments);
 	space->nr_devices++;

@@ -364,7 +364,8 @@ int ioasid_unbind_by_id(struct ioasid_ctx *ctx, u32 dev_id,
 
 	guard(mutex)(&ctx->lock);
 	idev = ioasid_device_by_id(ctx, dev_id, extack);
-	return idev ? ioasid_unbind_checked(ctx, idev, extack) : -ENOENT;
+	return IS_ERR(idev) ? PTR_ERR(idev) :
+			      ioasid_unbind_checked(ctx, idev, extack);
 }
 
 /**
@@ -495,8 +496,8 @@ int ioasid_detach_by_id(struct ioasid_ctx *ctx, u32 dev_id, u32 pasid,
 
 	guard(mutex)(&ctx->lock);
 	idev = ioasid_device_by_id(ctx, dev_id, extack);
-	if (!idev)
-		return -ENOENT;
+	if (IS_ERR(idev))
+		return PTR_ERR(idev);
 	rc = ioasid_detach_checked(idev, pasid, extack);
 	if (!rc)
 		ioasid_device_put_if_idle(ctx, idev);
@@ -522,8 +523,8 @@ int ioasid_attach_by_id(struct ioasid_ctx *ctx, u32 dev_id,
 
 	guard(mutex)(&ctx->lock);
 	idev = ioasid_device_by_id(ctx, dev_id, extack);
-	if (!idev)
-		return -ENOENT;
+	if (IS_ERR(idev))
+		return PTR_ERR(idev);
 	rc = ioasid_device_attach(idev, req, extack);
 	if (!rc)
 		req->pasid = ioasid_dev_pasid_find(idev, req->key)->att->pasid;
@@ -555,7 +556,7 @@ int ioasid_attach_by_ids(struct ioasid_ctx *ctx, const u32 *ids, u32 nr,
 	mutex_lock(&ctx->lock);
 	for (i = 0; i < nr; i++) {
 		idevs[i] = ioasid_device_by_id(ctx, ids[i], extack);
-		if (!idevs[i]) {
+		if (IS_ERR(idevs[i])) {
 			extack->index = i;
 			goto unlock;
 		}

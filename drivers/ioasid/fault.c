@@ -309,8 +309,8 @@ int ioasid_fault_bind_dev_pasid(struct ioasid_ctx *ctx, u32 dev_id, u32 pasid,
 
 	guard(mutex)(&ctx->lock);
 	idev = ioasid_device_by_id(ctx, dev_id, extack);
-	if (!idev)
-		return -ENOENT;
+	if (IS_ERR(idev))
+		return PTR_ERR(idev);
 	dev_pasid = ioasid_dev_pasid_find(idev, pasid);
 	extack->pasid = pasid;
 	if (!dev_pasid)

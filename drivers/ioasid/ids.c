@@ -1,10 +1,30 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * From the ids that a user gives to the objects of his context. Nothing here may
- * look at anything but the context's tables.
+ * From the ids that a user gives to the objects of his context, for all kinds of
+ * objects in the same way. Nothing here may look at anything but the context's
+ * tables.
  */
 #include "ioasid_private.h"
 #include "queue.h"
+
+static void *ioasid_no_id(u32 id, enum ioasid_reason reason, const char *what,
+			  struct ioasid_extack *extack)
+{
+	extack->value = id;
+	return ERR_PTR(ioasid_fail(extack, -ENOENT, reason,
+				   "this context has no %s %u", what, id));
+}
+
+/* The object with a reference; NULL if there is none, or it is being freed */
+static struct ioasid_object *ioasid_object_get(struct xarray *table, u32 id)
+{
+	struct ioasid_object *obj;
+
+	guard(rcu)
+		();
+	obj = xa_load(table, id);
+	return obj && kref_get_unless_zero(&obj->ref) ? obj : NULL;
+}
 
 /**
  * ioasid_space_get() - find a space by its id
@@ -17,42 +37,62 @@
 struct ioasid_space *ioasid_space_get(struct ioasid_ctx *ctx, u32 id,
 				      struct ioasid_extack *extack)
 {
-	struct ioasid_space *space;
+	struct ioasid_object *obj = ioasid_object_get(&ctx->spaces, id);
 
-	rcu_read_lock();
-	space = xa_load(&ctx->spaces, id);
-	if (space && !kref_get_unless_zero(&space->ref))
-		space = NULL;
-	rcu_read_unlock();
-	if (space) {
-		extack->ioasid = id;
-		return space;
-	}
 	extack->ioasid = id;
-	ioasid_fail(extack, -ENOENT, IOASID_REASON_NO_SPACE_ID,
-		    "this context has no space %u", id);
-	return ERR_PTR(-ENOENT);
+	return obj ? container_of(obj, struct ioasid_space, obj) :
+		     ioasid_no_id(id, IOASID_REASON_NO_SPACE_ID, "space",
+				  extack);
+}
+
+/**
+ * ioasid_queue_try() - find a fault queue by its id
+ * @ctx: the context
+ * @id: the id
+ *
+ * Return: the queue with a reference, or NULL.
+ */
+struct ioasid_queue *ioasid_queue_try(struct ioasid_ctx *ctx, u32 id)
+{
+	struct ioasid_object *obj = ioasid_object_get(&ctx->queues, id);
+
+	return obj ? container_of(obj, struct ioasid_queue, obj) : NULL;
+}
+
+/**
+ * ioasid_queue_get() - the same, with the reason if there is none
+ * @ctx: the context
+ * @id: the id
+ * @extack: the reason if there is none
+ *
+ * Return: the queue with a reference, or ERR_PTR(-ENOENT).
+ */
+struct ioasid_queue *ioasid_queue_get(struct ioasid_ctx *ctx, u32 id,
+				      struct ioasid_extack *extack)
+{
+	return ioasid_queue_try(ctx, id) ?:
+		       ioasid_no_id(id, IOASID_REASON_NO_QUEUE_ID,
+				    "fault queue", extack);
 }
 
 /**
  * ioasid_device_by_id() - find a device by its id
- * @ctx: the context; its lock is held
+ * @ctx: the context
  * @id: the id
  * @extack: the reason if there is none
  *
- * Return: the device, or NULL (-ENOENT).
+ * Context: ioasid_ctx.lock is held, and keeps the device: it has no references.
+ *
+ * Return: the device, or ERR_PTR(-ENOENT).
  */
 struct ioasid_device *ioasid_device_by_id(struct ioasid_ctx *ctx, u32 id,
 					  struct ioasid_extack *extack)
 {
-	struct ioasid_device *idev = xa_load(&ctx->devices, id);
-
 	lockdep_assert_held(&ctx->lock);
 	extack->dev_id = id;
-	if (!idev)
-		ioasid_fail(extack, -ENOENT, IOASID_REASON_NO_DEVICE_ID,
-			    "this context knows no device %u", id);
-	return idev;
+	return xa_load(&ctx->devices, id) ?:
+		       ioasid_no_id(id, IOASID_REASON_NO_DEVICE_ID, "device",
+				    extack);
 }
 
 /**
@@ -67,44 +107,4 @@ struct ioasid_dev_pasid *ioasid_dev_pasid_find(struct ioasid_device *idev,
 {
 	lockdep_assert_held(&idev->ctx->lock);
 	return xa_load(&idev->dev_pasids, vpasid);
-}
-
-/**
- * ioasid_queue_try() - find a queue by its id
- * @ctx: the context
- * @id: the id
- *
- * Return: the queue with a reference, or NULL.
- */
-struct ioasid_queue *ioasid_queue_try(struct ioasid_ctx *ctx, u32 id)
-{
-	struct ioasid_queue *q;
-
-	rcu_read_lock();
-	q = xa_load(&ctx->queues, id);
-	if (q && !kref_get_unless_zero(&q->ref))
-		q = NULL;
-	rcu_read_unlock();
-	return q;
-}
-
-/**
- * ioasid_queue_get() - the same, and say so if there is none
- * @ctx: the context
- * @id: the id
- * @extack: the reason if there is none
- *
- * Return: the queue with a reference, or ERR_PTR(-ENOENT).
- */
-struct ioasid_queue *ioasid_queue_get(struct ioasid_ctx *ctx, u32 id,
-				      struct ioasid_extack *extack)
-{
-	struct ioasid_queue *q = ioasid_queue_try(ctx, id);
-
-	if (q)
-		return q;
-	extack->value = id;
-	ioasid_fail(extack, -ENOENT, IOASID_REASON_NO_QUEUE_ID,
-		    "this context has no fault queue %u", id);
-	return ERR_PTR(-ENOENT);
 }

@@ -167,9 +167,18 @@ struct ioasid_space_ops {
 };
 
 /**
+ * struct ioasid_object - what is found by its id without a lock
+ * @ref: the id, commands at work, and what else uses it
+ * @rcu: it is freed by
+ */
+struct ioasid_object {
+	struct kref ref;
+	struct rcu_head rcu;
+};
+
+/**
  * struct ioasid_space - an I/O address space
- * @ref: the id, and commands at work
- * @rcu: to look it up without a lock
+ * @obj: its references; comes first, so that it is what the table of ids has
  * @ctx: the context; outlives its spaces
  * @id: ioasid
  * @kind: enum ioasid_kind
@@ -200,8 +209,7 @@ struct ioasid_space_ops {
  * @pinned: pages first mapped here
  */
 struct ioasid_space {
-	struct kref ref;
-	struct rcu_head rcu;
+	struct ioasid_object obj;
 	struct ioasid_ctx *ctx;
 	u32 id;
 	u32 kind;

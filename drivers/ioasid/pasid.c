@@ -397,8 +397,8 @@ int ioasid_pasids_alloc(struct ioasid_ctx *ctx, u32 dev_id, u32 first, u32 last,
 
 	guard(mutex)(&ctx->lock);
 	idev = ioasid_device_by_id(ctx, dev_id, extack);
-	if (!idev)
-		return -ENOENT;
+	if (IS_ERR(idev))
+		return PTR_ERR(idev);
 	rc = ioasid_check_pasids(idev->dev, extack);
 	if (rc)
 		return rc;

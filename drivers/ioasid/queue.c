@@ -484,7 +484,7 @@ static void ioasid_queue_free(struct ioasid_queue *q)
 		eventfd_ctx_put(q->eventfd);
 	vfree(q->ring);
 	kvfree(q->pool);
-	kfree_rcu(q, rcu);
+	kfree_rcu(q, obj.rcu);
 }
 
 static struct ioasid_queue *ioasid_queue_alloc(struct ioasid_ctx *ctx,
@@ -498,7 +498,7 @@ static struct ioasid_queue *ioasid_queue_alloc(struct ioasid_ctx *ctx,
 		return NULL;
 	}
 	q->ctx = ctx;
-	kref_init(&q->ref);
+	kref_init(&q->obj.ref);
 	mutex_init(&q->lock);
 	mutex_init(&q->read_lock);
 	INIT_LIST_HEAD(&q->free);
@@ -554,11 +554,11 @@ struct ioasid_queue *ioasid_queue_create(struct ioasid_ctx *ctx,
 
 static void ioasid_queue_last(struct kref *ref)
 {
-	ioasid_queue_free(container_of(ref, struct ioasid_queue, ref));
+	ioasid_queue_free(container_of(ref, struct ioasid_queue, obj.ref));
 }
 
 void ioasid_queue_put(struct ioasid_queue *q)
 {
 	if (q)
-		kref_put(&q->ref, ioasid_queue_last);
+		kref_put(&q->obj.ref, ioasid_queue_last);
 }

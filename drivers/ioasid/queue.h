@@ -27,8 +27,8 @@ struct ioasid_pending {
 
 /**
  * struct ioasid_queue - a fault queue
- * @ref: the file, and each space and attachment that it is bound to
- * @rcu: to be found without a lock
+ * @obj: references: the file, and each space and attachment that it is bound to;
+ *	comes first, so that it is what the table of ids has
  * @ctx: the context; referenced by the file
  * @id: queue_id
  * @lock: all below; the only lock on the way of a page request
@@ -54,8 +54,7 @@ struct ioasid_pending {
  * @eventfd: signalled when there are new records, or NULL
  */
 struct ioasid_queue {
-	struct kref ref;
-	struct rcu_head rcu;
+	struct ioasid_object obj;
 	struct ioasid_ctx *ctx;
 	u32 id;
 	struct mutex lock;

@@ -44,7 +44,8 @@ int ioasid_check_no_data(const struct ioasid_space_params *params,
 
 static void ioasid_space_free_last(struct kref *ref)
 {
-	struct ioasid_space *space = container_of(ref, struct ioasid_space, ref);
+	struct ioasid_space *space =
+		container_of(ref, struct ioasid_space, obj.ref);
 
 	WARN_ON(!list_empty(&space->attachments) ||
 		!list_empty(&space->domains));
@@ -54,12 +55,12 @@ static void ioasid_space_free_last(struct kref *ref)
 		space->ops->destroy(space);
 	ioasid_iova_destroy(space);
 	ioasid_fault_unbind(space);
-	kfree_rcu(space, rcu);
+	kfree_rcu(space, obj.rcu);
 }
 
 void ioasid_space_put(struct ioasid_space *space)
 {
-	kref_put(&space->ref, ioasid_space_free_last);
+	kref_put(&space->obj.ref, ioasid_space_free_last);
 }
 
 static int ioasid_space_alive(struct ioasid_space *space,
@@ -232,7 +233,7 @@ ioasid_space_new(struct ioasid_ctx *ctx, const struct ioasid_space_ops *ops,
 
 	if (!space)
 		return NULL;
-	kref_init(&space->ref);
+	kref_init(&space->obj.ref);
 	space->ctx = ctx;
 	space->ops = ops;
 	space->kind = params->kind;

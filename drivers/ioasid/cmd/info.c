@@ -347,7 +347,7 @@ int ioasid_cmd_device_info(struct ioasid_command *cmd)
 	struct ioasid_device_info *arg = cmd->arg;
 	struct ioasid_description desc;
 	struct ioasid_device *idev;
-	int rc = -ENOENT;
+	int rc;
 
 	if (arg->__reserved)
 		return ioasid_fail(cmd->extack, -EOPNOTSUPP,
@@ -355,7 +355,9 @@ int ioasid_cmd_device_info(struct ioasid_command *cmd)
 				   "a reserved field is not zero");
 	mutex_lock(&cmd->ctx->lock);
 	idev = ioasid_device_by_id(cmd->ctx, arg->dev_id, cmd->extack);
-	if (idev)
+	if (IS_ERR(idev))
+		rc = PTR_ERR(idev);
+	else
 		rc = ioasid_device_describe(idev, arg, &desc, cmd->extack);
 	mutex_unlock(&cmd->ctx->lock);
 	if (rc)

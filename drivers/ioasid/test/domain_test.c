@@ -44,9 +44,10 @@ static void new_setup(struct kunit *test, struct setup *s,
 	dev_id = itest_bind_device(s->it, s->dev);
 	s->id = itest_alloc_kind(s->it, IOASID_KIND_MAPPED, flags);
 	ioasid_extack_init(&extack);
-	s->idev = ioasid_device_by_id(s->it->ctx, dev_id, &extack);
+	scoped_guard(mutex, &s->it->ctx->lock)
+		s->idev = ioasid_device_by_id(s->it->ctx, dev_id, &extack);
 	s->space = ioasid_space_get(s->it->ctx, s->id, &extack);
-	KUNIT_ASSERT_NOT_NULL(test, s->idev);
+	KUNIT_ASSERT_FALSE(test, IS_ERR(s->idev));
 	KUNIT_ASSERT_FALSE(test, IS_ERR(s->space));
 }
 

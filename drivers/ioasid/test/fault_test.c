@@ -764,10 +764,10 @@ static void bad_bindings(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, itest_attach(o.it, dev_id, plain, &rid, 0, 0), 0);
 	/* It has other things to tell than page requests */
 	KUNIT_EXPECT_EQ(test, itest_bind(o.it, 0, dev_id, 0, o.tq.id), 0);
-	KUNIT_EXPECT_EQ(test, kref_read(&o.tq.q->ref), 3U);
+	KUNIT_EXPECT_EQ(test, kref_read(&o.tq.q->obj.ref), 3U);
 	KUNIT_EXPECT_EQ(test, itest_bind(o.it, 0, dev_id, 0, 0), 0);
 	/* None of it is held by a binding that failed */
-	KUNIT_EXPECT_EQ(test, kref_read(&o.tq.q->ref), 2U);
+	KUNIT_EXPECT_EQ(test, kref_read(&o.tq.q->obj.ref), 2U);
 	sva_remove_device(o.it->ctx, dev);
 	sva_remove_device(o.it->ctx, o.dev);
 }

@@ -32,15 +32,16 @@ static int put_area(struct ioasid_space *space, struct ioasid_area *area,
 {
 	int rc;
 
-	mutex_lock(&space->iova_lock);
+	guard(rwsem_read)
+		(&space->rwsem);
+	guard(mutex)
+		(&space->iova_lock);
 	rc = ioasid_iova_place(space, iova, length, fixed, extack);
-	if (!rc) {
-		area->first = *iova;
-		area->last = *iova + length - 1;
-		rc = ioasid_iova_insert(space, area, extack);
-	}
-	mutex_unlock(&space->iova_lock);
-	return rc;
+	if (rc)
+		return rc;
+	area->first = *iova;
+	area->last = *iova + length - 1;
+	return ioasid_iova_insert(space, area, extack);
 }
 
 static void drop_area(struct ioasid_space *space, struct ioasid_area *area)

@@ -540,7 +540,8 @@ static void others_at_work(struct kunit *test)
 	ioasid_extack_init(&extack);
 	space = ioasid_space_get(it->ctx, id, &extack);
 	KUNIT_ASSERT_FALSE(test, IS_ERR(space));
-	area = ioasid_iova_first(space, SZ_2M, SZ_2M);
+	scoped_guard(mutex, &space->iova_lock)
+		area = ioasid_iova_first(space, SZ_2M, SZ_2M);
 	KUNIT_ASSERT_NOT_NULL(test, area);
 	tr.ioasid = id;
 	copy.src_ioasid = id;

@@ -372,7 +372,7 @@ static void queue_and_context(struct kunit *test)
 	itest_queue_close(r->it, &r->tq);
 	KUNIT_EXPECT_TRUE(test, q->dead);
 	KUNIT_EXPECT_NULL(test, ioasid_queue_try(ctx, q->id));
-	KUNIT_EXPECT_EQ(test, kref_read(&q->ref), 1U);
+	KUNIT_EXPECT_EQ(test, kref_read(&q->obj.ref), 1U);
 	ioasid_queue_put(q);
 	KUNIT_EXPECT_EQ(test, kref_read(&ctx->ref), 2U);
 	sva_put(ctx);

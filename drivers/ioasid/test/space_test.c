@@ -139,7 +139,7 @@ static void free_does_not_wait(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, itest_free_space(it, id), 0);
 	KUNIT_EXPECT_EQ(test, atomic64_read(&it->ctx->pinned), 0LL);
 	KUNIT_EXPECT_EQ(test, itest_info(it).nr_spaces, 0U);
-	KUNIT_EXPECT_EQ(test, kref_read(&space->ref), 1U);
+	KUNIT_EXPECT_EQ(test, kref_read(&space->obj.ref), 1U);
 	KUNIT_EXPECT_EQ(test, ioasid_space_lock(space, &extack), -ENOENT);
 	KUNIT_EXPECT_EQ(test, extack.code, (u32)IOASID_REASON_NO_SPACE_ID);
 	KUNIT_EXPECT_FALSE(test, ioasid_space_release_id(space));
@@ -180,7 +180,7 @@ static void killed_while_waiting(struct kunit *test)
 	lockdep_on();
 	itest_set_killed(false);
 	up_read(&space->rwsem);
-	KUNIT_EXPECT_EQ(test, kref_read(&space->ref), 2U);
+	KUNIT_EXPECT_EQ(test, kref_read(&space->obj.ref), 2U);
 	/* A device is attached: it cannot be freed */
 	space->nr_devices = 1;
 	ITEST_EXPECT_ERR(it, itest_free_space(it, id), -EBUSY,
