@@ -218,7 +218,8 @@ static void ranges_of_a_group(struct kunit *test)
 	s.fake->knobs.aperture_end = SZ_4G - 1;
 	for (i = 0; i < 2; i++) {
 		ioasid_extack_init(&extack);
-		got = ioasid_group_ranges(s.idev, &nr, &extack);
+		scoped_guard(mutex, &s.it->ctx->lock)
+			got = ioasid_group_ranges(s.idev, &nr, &extack);
 		KUNIT_ASSERT_FALSE(test, IS_ERR(got));
 		KUNIT_ASSERT_EQ(test, nr, (u32)ARRAY_SIZE(want));
 		KUNIT_EXPECT_MEMEQ(test, got, want, sizeof(want));
@@ -231,7 +232,8 @@ static void ranges_of_a_group(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, itest_detach(s.it, s.idev->id, IOASID_RID), 0);
 	s.fake->knobs.fail_alloc = -ENODEV;
 	ioasid_extack_init(&extack);
-	got = ioasid_group_ranges(s.idev, &nr, &extack);
+	scoped_guard(mutex, &s.it->ctx->lock)
+		got = ioasid_group_ranges(s.idev, &nr, &extack);
 	KUNIT_EXPECT_EQ(test, PTR_ERR(got), (long)-ENODEV);
 	KUNIT_EXPECT_EQ(test, extack.code, (u32)IOASID_REASON_IOMMU);
 	end_setup(&s);
