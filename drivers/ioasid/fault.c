@@ -1,27 +1,27 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Page requests: from the IOMMU core to the attachment and its queue, and what
- * becomes of them when the attachment ends. Whatever happens, every request is
- * answered or dropped exactly once. Nothing here may allocate, or wait for user
- * space, on the way of a request; and never return an error to the IOMMU core,
- * which would make the device stop asking.
+ * Page requests: takes them from the IOMMU core to the queue of the attachment
+ * or space, and answers what is pending when the attachment ends. Every request
+ * is answered or dropped exactly once. The handler must never allocate or wait
+ * for user space, and must never return an error to the IOMMU core, which would
+ * then answer FAILURE and so stop the device's page requests.
  */
 #include <linux/iommu.h>
 #include <linux/srcu.h>
 #include "compat/iopf.h"
 #include "queue.h"
 
-/* --- the way of a request ---------------------------------------------------- */
+/* --- the handler ----------------------------------------------------------- */
 
 /**
  * ioasid_iopf_get() - let a device send page requests
- * @idev: the device; every call wants its ioasid_iopf_put()
+ * @idev: the device; to be balanced by ioasid_iopf_put()
  *
- * To be called before the attach, where older kernels want to know.
+ * Call it before the attach, since older kernels need them enabled by then.
  *
- * Context: ioasid_ctx.lock is held.
+ * Context: ioasid_ctx.lock is held; can sleep.
  *
- * Return: 0, or -ENODEV if it or its IOMMU has none.
+ * Return: 0, or -ENODEV if the device or its IOMMU has no page requests.
  */
 int ioasid_iopf_get(struct ioasid_device *idev)
 {
@@ -52,7 +52,7 @@ ioasid_fault_dev_pasid(struct ioasid_attachment *att, struct device *dev)
 	return NULL;
 }
 
-/* The IOMMU core puts records together by group number alone */
+/* The IOMMU core groups requests by group index alone, whatever their PASID */
 static bool ioasid_fault_is_of(struct iopf_group *group, u32 pasid)
 {
 	struct iopf_fault *iopf;
@@ -68,7 +68,7 @@ static bool ioasid_fault_is_of(struct iopf_group *group, u32 pasid)
 	return true;
 }
 
-/* The policy "kernel": it is there, or it is not */
+/* Policy IOASID_FAULT_KERNEL: SUCCESS if the pages are mapped, else INVALID */
 static enum iommu_page_response_code
 ioasid_fault_resolve(struct ioasid_space *space, struct iopf_group *group)
 {
@@ -77,8 +77,8 @@ ioasid_fault_resolve(struct ioasid_space *space, struct iopf_group *group)
 	struct iopf_fault *iopf;
 
 	/*
-	 * The page requests of all devices of the IOMMU would wait for whoever
-	 * is changing this space: let the device try, and ask, again.
+	 * Waiting would delay the page requests of all devices of the IOMMU;
+	 * SUCCESS makes this device retry the access and ask again.
 	 */
 	if (!mutex_trylock(&space->iova_lock))
 		return code;
@@ -93,7 +93,7 @@ ioasid_fault_resolve(struct ioasid_space *space, struct iopf_group *group)
 	return code;
 }
 
-/* Somebody answers it, soon or later */
+/* Queues the group, or answers it at once */
 static void ioasid_fault_route(struct ioasid_attachment *att,
 			       struct iopf_group *group)
 {
@@ -124,7 +124,7 @@ static int ioasid_fault_handler(struct iopf_group *group)
 						     handle);
 	int idx = srcu_read_lock(&ioasid_fault_srcu);
 
-	/* The group is ours from here on, whatever becomes of the device */
+	/* From here on the group is ours, even if the device goes away */
 	iopf_group_dequeue(group);
 	if (READ_ONCE(att->ended))
 		ioasid_group_answer(group, IOMMU_PAGE_RESP_INVALID);
@@ -135,9 +135,9 @@ static int ioasid_fault_handler(struct iopf_group *group)
 }
 
 /**
- * ioasid_fault_prepare() - let a new domain take page requests
+ * ioasid_fault_prepare() - let a new domain handle page requests
  * @space: the space
- * @domain: its domain, not attached yet: the IOMMU driver looks when it is
+ * @domain: its domain; not attached yet, since the attach checks for a handler
  */
 void ioasid_fault_prepare(struct ioasid_space *space,
 			  struct iommu_domain *domain)
@@ -146,7 +146,7 @@ void ioasid_fault_prepare(struct ioasid_space *space,
 		domain->iopf_handler = ioasid_fault_handler;
 }
 
-/* --- the end of an attachment ---------------------------------------------- */
+/* --- detach ---------------------------------------------------------------- */
 
 static int ioasid_fault_after_detach(struct iopf_group *group)
 {
@@ -155,7 +155,7 @@ static int ioasid_fault_after_detach(struct iopf_group *group)
 	return 0;
 }
 
-/* What the handle of an attachment that has ended points at */
+/* The handle of a detached attachment points here */
 static struct iommu_domain ioasid_no_domain = {
 	.iopf_handler = ioasid_fault_after_detach,
 };
@@ -181,11 +181,13 @@ static void ioasid_all_queues(struct ioasid_dev_pasid *dev_pasid,
 }
 
 /**
- * ioasid_fault_prepare_detach() - a device is about to leave an attachment
+ * ioasid_fault_prepare_detach() - prepare to detach a device
  * @dev_pasid: the attachment of the device
  *
- * From now on the device's page requests can be off because it leaves. What a
- * reset has left behind was found before.
+ * Reaps the stale groups first: from now on the device's page requests can also
+ * be off because of the detach, which cannot be told from a reset.
+ *
+ * Context: ioasid_group.lock is held; takes ioasid_queue.lock of all queues.
  */
 void ioasid_fault_prepare_detach(struct ioasid_dev_pasid *dev_pasid)
 {
@@ -197,11 +199,15 @@ void ioasid_fault_prepare_detach(struct ioasid_dev_pasid *dev_pasid)
 }
 
 /**
- * ioasid_fault_flush() - a device has left an attachment
- * @dev_pasid: the attachment of the device; in no list any more, and detached in the hardware if it was
- *	the last one
+ * ioasid_fault_flush() - answer all pending page requests after a detach
+ * @dev_pasid: the attachment of the device; in no list any more, and detached in
+ *	the hardware if it was the last one
  *
- * What it still waits for is answered, in whatever queue it is.
+ * Searches all queues of the context: groups stay in the queue that was bound
+ * when they came.
+ *
+ * Context: ioasid_group.lock is held; can sleep. Waits for ioasid_fault_srcu and
+ * takes ioasid_queue.lock of all queues.
  */
 void ioasid_fault_flush(struct ioasid_dev_pasid *dev_pasid)
 {
@@ -215,7 +221,7 @@ void ioasid_fault_flush(struct ioasid_dev_pasid *dev_pasid)
 		WRITE_ONCE(att->ended, true);
 		WRITE_ONCE(att->handle.domain, &ioasid_no_domain);
 	}
-	/* From here on no handler finds the device */
+	/* After this no handler can find the device any more */
 	if (att->space->faults)
 		synchronize_srcu_expedited(&ioasid_fault_srcu);
 	ioasid_all_queues(dev_pasid, ioasid_queue_flush);
@@ -224,7 +230,7 @@ void ioasid_fault_flush(struct ioasid_dev_pasid *dev_pasid)
 
 /* --- binding ------------------------------------------------------------------- */
 
-/* Who comes later goes to the new queue; who waits in the old one stays there */
+/* New groups go to the new queue; pending ones stay in the old queue */
 static void ioasid_fault_rebind(struct ioasid_queue __rcu **where,
 				struct ioasid_queue *q)
 {
@@ -249,7 +255,7 @@ static int ioasid_check_policy(struct ioasid_space *space, u32 policy,
 	if (policy == IOASID_FAULT_FORWARD || space->faults)
 		return ioasid_check_queueable(space, extack);
 	return ioasid_fail(extack, -EINVAL, IOASID_REASON_KIND,
-			   "space %u takes no page requests: it was made without IOASID_ALLOC_FAULTS",
+			   "space %u takes no page requests: it was allocated without IOASID_ALLOC_FAULTS",
 			   space->id);
 }
 
@@ -261,9 +267,10 @@ static int ioasid_check_policy(struct ioasid_space *space, u32 policy,
  * @q: the queue, whose reference is taken over if it succeeds; or NULL
  * @extack: the reason if it fails
  *
- * Context: takes ioasid_ctx.lock.
+ * Context: can sleep; takes ioasid_ctx.lock and waits for ioasid_fault_srcu.
  *
- * Return: 0, -ENOENT without such a space, -EINVAL for one that cannot.
+ * Return: 0, -ENOENT if there is no such space, -EINVAL if its kind cannot have
+ * a queue or it was allocated without IOASID_ALLOC_FAULTS and @policy needs that.
  */
 int ioasid_fault_bind_space(struct ioasid_ctx *ctx, u32 ioasid, u32 policy,
 			    struct ioasid_queue *q,
@@ -291,13 +298,14 @@ int ioasid_fault_bind_space(struct ioasid_ctx *ctx, u32 ioasid, u32 policy,
  * ioasid_fault_bind_dev_pasid() - bind one attachment of a device to a queue
  * @ctx: the context
  * @dev_id: the device
- * @pasid: IOASID_RID, or the number by which the user knows the PASID
+ * @pasid: IOASID_RID, or the user's number for the PASID
  * @q: the queue, whose reference is taken over if it succeeds; or NULL
  * @extack: the reason if it fails
  *
- * Context: takes ioasid_ctx.lock.
+ * Context: can sleep; takes ioasid_ctx.lock and waits for ioasid_fault_srcu.
  *
- * Return: 0, -ENOENT if there is no such attachment, -EINVAL for one that cannot.
+ * Return: 0, -ENOENT if there is no such device or attachment, -EINVAL if the
+ * kind of its space cannot have a queue.
  */
 int ioasid_fault_bind_dev_pasid(struct ioasid_ctx *ctx, u32 dev_id, u32 pasid,
 				struct ioasid_queue *q,

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Fault queues: the records that a user reads, the groups of page requests that
- * wait for him, and the limits of both. The ring is the user's to write to: an
- * index of his that makes no sense is a full ring.
+ * Fault queues: the records that user space reads, the groups of page requests
+ * that wait for its response, and the limits of both. User space can write to
+ * the ring at any time, so nothing here may trust what the ring says: an invalid
+ * index counts as a full ring.
  */
 #include <linux/eventfd.h>
 #include <linux/mm.h>
@@ -12,23 +13,22 @@
 #include <linux/vmalloc.h>
 #include "queue.h"
 
-/* Handlers at work; who detaches waits for them */
 DEFINE_SRCU(ioasid_fault_srcu);
 
-/* How often to look for groups that a reset has left behind, in a second */
+/* How often per second to look for groups from before a reset */
 #define IOASID_REAPS 10
 
 /* --- the ring ----------------------------------------------------------- */
 
 /**
- * ioasid_queue_room() - how many records fit into the ring now
+ * ioasid_queue_room() - how many more records fit into the ring
  * @q: the queue
  *
- * Return: that, 0 if what the user says makes no sense.
+ * Return: number of records; 0 if the ring is full or its index is invalid.
  */
 u32 ioasid_queue_room(struct ioasid_queue *q)
 {
-	/* What is taken from the ring has been read before this index moved */
+	/* Pairs with the reader, which has copied all records below the tail */
 	u32 used = q->head - smp_load_acquire(&q->ring->tail);
 
 	return used > q->depth ? 0 : q->depth - used;
@@ -43,17 +43,19 @@ void ioasid_queue_put_record(struct ioasid_queue *q,
 }
 
 /**
- * ioasid_queue_publish() - let the user see the records that were put
+ * ioasid_queue_publish() - make the new records visible to user space
  * @q: the queue
+ *
+ * Context: ioasid_queue.lock is held.
  */
 void ioasid_queue_publish(struct ioasid_queue *q)
 {
 	lockdep_assert_held(&q->lock);
-	/* The records before the index that says that they are there */
+	/* Orders the records before the index that covers them */
 	smp_store_release(&q->published, q->head);
-	/* The same for who has mapped the ring */
+	/* The same for readers of the mapped ring */
 	smp_store_release(&q->ring->head, q->head);
-	/* Pairs with poll_wait(): a user who finds the ring full never sleeps */
+	/* The barrier pairs with poll_wait(), so that no wake-up is lost */
 	if (wq_has_sleeper(&q->wait))
 		wake_up_interruptible(&q->wait);
 	if (q->eventfd)
@@ -61,8 +63,10 @@ void ioasid_queue_publish(struct ioasid_queue *q)
 }
 
 /**
- * ioasid_queue_arm() - see to it that what waits is looked after
+ * ioasid_queue_arm() - schedule the work that expires and reaps pending groups
  * @q: the queue
+ *
+ * Context: ioasid_queue.lock is held.
  */
 static void ioasid_queue_arm(struct ioasid_queue *q)
 {
@@ -77,8 +81,6 @@ static void ioasid_queue_arm(struct ioasid_queue *q)
 	schedule_delayed_work(&q->work,
 			      clamp(left, 0L, (long)HZ / IOASID_REAPS));
 }
-
-/* --- answers ------------------------------------------------------------- */
 
 u64 ioasid_pending_cookie(struct ioasid_queue *q, struct ioasid_pending *p)
 {
@@ -118,21 +120,23 @@ static bool ioasid_queue_put_lost(struct ioasid_queue *q)
 }
 
 /**
- * ioasid_queue_report_lost() - say what was refused or left out, if anything was
- * @q: the queue; its lock is held
+ * ioasid_queue_report_lost() - put a LOST record if anything was lost
+ * @q: the queue
  *
- * Return: false if there is no room to say it.
+ * Context: ioasid_queue.lock is held.
+ *
+ * Return: false if a LOST record is due and the ring has no room for it.
  */
 bool ioasid_queue_report_lost(struct ioasid_queue *q)
 {
 	lockdep_assert_held(&q->lock);
-	/* Apart from the record, which every page request would clear on its stack */
+	/* Split so that a page request does not clear a record on its stack */
 	return likely(!q->lost && !q->lost_events) || ioasid_queue_put_lost(q);
 }
 
 /*
- * A record that is news only; counted if there is no more room than @spare, which
- * what is said of those that were counted must not take either.
+ * Puts an event, or counts it as lost if fewer than @spare records would stay
+ * free for page requests; a LOST record that is due needs room as well.
  */
 static void ioasid_queue_put_event(struct ioasid_queue *q,
 				   const struct ioasid_fault_record *record,
@@ -167,12 +171,16 @@ static struct ioasid_queue *ioasid_fault_queue(struct ioasid_attachment *att)
 }
 
 /**
- * ioasid_queue_report_event() - tell something that wants no answer
- * @dev_pasid: what it is about
- * @record: type, flags, addr, nr and reason
- * @several: it is not known which attachment of the device to the space
+ * ioasid_queue_report_event() - report an event, which takes no response
+ * @dev_pasid: the attachment of the device that caused it
+ * @record: type, flags, addr, nr and reason of the event
+ * @several: the device has several attachments to the space, and the event can
+ *	be of any of them
  *
- * Leaves room for page requests: a device can make such records without end.
+ * Keeps a quarter of the ring free for page requests, since a device can cause
+ * events without limit.
+ *
+ * Context: can sleep; takes ioasid_queue.lock.
  */
 void ioasid_queue_report_event(struct ioasid_dev_pasid *dev_pasid,
 			       const struct ioasid_fault_record *record,
@@ -232,7 +240,7 @@ static void ioasid_queue_put_group(struct ioasid_queue *q,
 	ioasid_queue_publish(q);
 }
 
-/* --- answers ------------------------------------------------------------------ */
+/* --- responses ------------------------------------------------------------ */
 
 void ioasid_group_answer(struct iopf_group *group,
 				enum iommu_page_response_code code)
@@ -241,7 +249,7 @@ void ioasid_group_answer(struct iopf_group *group,
 	iopf_free_group(group);
 }
 
-/* Forgets a group; so that its cookie names nothing any more */
+/* Frees the entry of a group, and changes the generation to retire its cookie */
 static struct iopf_group *ioasid_pending_take(struct ioasid_queue *q,
 					      struct ioasid_pending *p)
 {
@@ -256,10 +264,10 @@ static struct iopf_group *ioasid_pending_take(struct ioasid_queue *q,
 }
 
 /*
- * Whoever turns off the page requests of a device that is still attached resets
- * it: nobody waits for the answer any more, and the device could take it for
- * that to a new group. The group keeps what it came by, so that nothing else can
- * have that address.
+ * While a device is attached, only a reset turns off its page requests. It no
+ * longer waits for the response then, and could take it for that to a new group.
+ * The group has a reference on its fault_param, so that a new one cannot have
+ * the same address.
  */
 static bool ioasid_pending_is_stale(const struct ioasid_pending *p)
 {
@@ -269,7 +277,7 @@ static bool ioasid_pending_is_stale(const struct ioasid_pending *p)
 	       rcu_access_pointer(param->dev->iommu->fault_param) != param;
 }
 
-/* Drops what a reset has left behind, and says so before anything that follows */
+/* Drops the groups from before a reset, and reports them ahead of new records */
 void ioasid_queue_reap_stale(struct ioasid_queue *q,
 			     struct ioasid_dev_pasid *dev_pasid)
 {
@@ -288,8 +296,10 @@ void ioasid_queue_reap_stale(struct ioasid_queue *q,
 }
 
 /**
- * ioasid_queue_reap_all_stale() - drop all that resets have left behind
- * @q: the queue; its lock is held
+ * ioasid_queue_reap_all_stale() - drop the stale groups of all devices
+ * @q: the queue
+ *
+ * Context: ioasid_queue.lock is held.
  */
 static void ioasid_queue_reap_all_stale(struct ioasid_queue *q)
 {
@@ -306,13 +316,15 @@ again:
 }
 
 /**
- * ioasid_pending_answer() - answer a group, and forget it
- * @q: the queue; its lock is held
+ * ioasid_pending_answer() - answer a pending group and free its entry
+ * @q: the queue
  * @p: the group
  * @code: IOASID_FAULT_SUCCESS, _INVALID or _FAILURE
  *
- * Return: false if there was a reset: then the group is dropped, with all of
- * its attachment.
+ * Context: ioasid_queue.lock is held.
+ *
+ * Return: true, or false if the device was reset: then all stale groups of the
+ * attachment are dropped without a response.
  */
 bool ioasid_pending_answer(struct ioasid_queue *q, struct ioasid_pending *p,
 			   u32 code)
@@ -334,9 +346,11 @@ bool ioasid_pending_answer(struct ioasid_queue *q, struct ioasid_pending *p,
 }
 
 /**
- * ioasid_pending_expired() - nobody has answered in time
- * @q: the queue; its lock is held
+ * ioasid_pending_expired() - answer INVALID for want of a response in time
+ * @q: the queue
  * @p: the group
+ *
+ * Context: ioasid_queue.lock is held.
  */
 static void ioasid_pending_expired(struct ioasid_queue *q, struct ioasid_pending *p)
 {
@@ -358,7 +372,7 @@ static void ioasid_queue_work(struct work_struct *work)
 
 	mutex_lock(&q->lock);
 	ioasid_queue_reap_all_stale(q);
-	/* A few at a time: page requests wait for the lock. The rest is next */
+	/* A batch only, since page requests wait for the lock; then rearm */
 	for (n = 0; n < IOASID_QUEUE_BATCH; n++) {
 		p = list_first_entry_or_null(&q->pending, struct ioasid_pending,
 					     node);
@@ -370,7 +384,7 @@ static void ioasid_queue_work(struct work_struct *work)
 	mutex_unlock(&q->lock);
 }
 
-/* NULL for a cookie that does not name a group that waits */
+/* Returns NULL if no pending group has that cookie */
 static struct ioasid_pending *ioasid_pending_find(struct ioasid_queue *q,
 						  u64 cookie)
 {
@@ -396,7 +410,7 @@ int ioasid_queue_respond(struct ioasid_queue *q,
 	return ioasid_pending_answer(q, p, r->code) ? 0 : -ENOENT;
 }
 
-/* The queue's lock is held; false: the caller answers */
+/* Returns false if the group was not queued, and the caller must answer it */
 static bool ioasid_fault_enqueue(struct ioasid_queue *q,
 				 struct ioasid_dev_pasid *dev_pasid,
 				 struct iopf_group *group)
@@ -406,7 +420,7 @@ static bool ioasid_fault_enqueue(struct ioasid_queue *q,
 	lockdep_assert_held(&q->lock);
 	if (q->dead)
 		return false;
-	/* Came another way than those that wait: these are from before a reset */
+	/* A new fault_param: what is pending may be from before a reset */
 	if (dev_pasid->param != group->fault_param &&
 	    atomic_read(&dev_pasid->nr_pending))
 		ioasid_queue_reap_stale(q, dev_pasid);
@@ -433,12 +447,12 @@ bool ioasid_queue_forward(struct ioasid_queue *q,
 			  struct ioasid_dev_pasid *dev_pasid,
 			  struct iopf_group *group)
 {
-	bool held;
+	bool queued;
 
 	mutex_lock(&q->lock);
-	held = ioasid_fault_enqueue(q, dev_pasid, group);
+	queued = ioasid_fault_enqueue(q, dev_pasid, group);
 	mutex_unlock(&q->lock);
-	return held;
+	return queued;
 }
 
 static bool ioasid_dev_pasid_uses_queue(struct ioasid_dev_pasid *dev_pasid,
@@ -528,12 +542,15 @@ static struct ioasid_queue *ioasid_queue_alloc(struct ioasid_ctx *ctx,
 }
 
 /**
- * ioasid_queue_create() - make a queue that nobody finds yet
+ * ioasid_queue_create() - make a queue that no lookup finds yet
  * @ctx: the context
  * @arg: depth and limits, which have been checked
  * @extack: the reason if it fails
  *
- * Return: the queue with a reference, or ERR_PTR of -EDQUOT, -ENOMEM.
+ * Context: can sleep.
+ *
+ * Return: the queue with a reference, ERR_PTR(-EDQUOT) above the context's limit
+ * of records, or ERR_PTR(-ENOMEM).
  */
 struct ioasid_queue *ioasid_queue_create(struct ioasid_ctx *ctx,
 					 const struct ioasid_fault_queue *arg,

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * A fault queue. queue.c owns it: records, groups that wait, limits. queue_file.c
- * is its file, and fault.c brings page requests to it. Nothing else may look inside.
+ * A fault queue: the ring of records that user space reads, and the groups of
+ * page requests that are pending until it responds. queue.c implements it,
+ * queue_file.c is its file, and fault.c and unrecoverable.c add to it. No other
+ * file may access its members.
  */
 #ifndef __IOASID_QUEUE_H
 #define __IOASID_QUEUE_H
@@ -10,12 +12,12 @@
 #include "ioasid_private.h"
 
 /**
- * struct ioasid_pending - a group of page requests that waits for its answer
+ * struct ioasid_pending - a group of page requests without a response yet
  * @node: in ioasid_queue.pending, oldest first, or ioasid_queue.free
- * @group: what the IOMMU core gave us
- * @dev_pasid: where it came from
- * @generation: upper half of the cookie; changes with each use
- * @expires: when it is answered without the user, in jiffies
+ * @group: the group of the IOMMU core, or NULL if this entry is free
+ * @dev_pasid: the attachment of the device that sent it
+ * @generation: upper half of the cookie; changes with each use of this entry
+ * @expires: when it is answered INVALID without a response, in jiffies
  */
 struct ioasid_pending {
 	struct list_head node;
@@ -31,27 +33,27 @@ struct ioasid_pending {
  *	comes first, so that it is what the table of ids has
  * @ctx: the context; referenced by the file
  * @id: queue_id
- * @lock: all below; the only lock on the way of a page request
- * @read_lock: read()
- * @dead: the file is closed: everything is refused
- * @ring: what the user maps
+ * @lock: protects all members below but @read_lock
+ * @read_lock: serialises readers
+ * @dead: the file is closed: page requests are answered INVALID at once
+ * @ring: the memory that user space maps
  * @records: in @ring
  * @responses: in @ring
- * @depth: records, and responses, in @ring; a power of two
- * @head: records made; @ring only gets a copy
- * @published: records that may be read
- * @response_tail: responses taken
- * @pool: @max_pending of them
- * @free: those that are not in use
- * @pending: those that wait
- * @max_pending: groups that may wait
- * @max_per_pasid: groups of one device and PASID that may wait
- * @lost: groups refused since the last LOST record
- * @lost_events: records of news that were not made since then
- * @deadline: in jiffies
- * @work: answers what has waited too long
+ * @depth: number of @records, and of @responses; a power of two
+ * @head: number of records written so far; the ring only gets a copy
+ * @published: number of records that may be read so far
+ * @response_tail: number of responses consumed so far
+ * @pool: array of @max_pending entries
+ * @free: entries of @pool that are not in use
+ * @pending: entries of @pool in use, oldest first
+ * @max_pending: limit of pending groups
+ * @max_per_pasid: limit of pending groups of one device and PASID
+ * @lost: groups answered INVALID for lack of room since the last LOST record
+ * @lost_events: events dropped for lack of room since the last LOST record
+ * @deadline: how long a group may be pending, in jiffies
+ * @work: answers expired groups, and reaps stale ones
  * @wait: readers
- * @eventfd: signalled when there are new records, or NULL
+ * @eventfd: signalled when records are published, or NULL
  */
 struct ioasid_queue {
 	struct ioasid_object obj;
@@ -80,13 +82,13 @@ struct ioasid_queue {
 	struct eventfd_ctx *eventfd;
 };
 
-/* Groups that are answered at a time: page requests wait for the lock */
+/* Groups answered per lock hold, since new page requests wait for the lock */
 #define IOASID_QUEUE_BATCH	32
 
-/* Handlers at work; who detaches waits for them */
+/* Read-held by fault handlers; a detach waits for them */
 extern struct srcu_struct ioasid_fault_srcu;
 
-/* queue.c; the lock is held */
+/* queue.c, with ioasid_queue.lock held */
 u32 ioasid_queue_room(struct ioasid_queue *q);
 void ioasid_queue_put_record(struct ioasid_queue *q,
 			     const struct ioasid_fault_record *record);
@@ -102,7 +104,7 @@ bool ioasid_pending_answer(struct ioasid_queue *q, struct ioasid_pending *p,
 int ioasid_queue_respond(struct ioasid_queue *q,
 			 const struct ioasid_fault_response *r);
 
-/* queue.c; no lock is held */
+/* queue.c, without ioasid_queue.lock */
 struct ioasid_queue *ioasid_queue_create(struct ioasid_ctx *ctx,
 					 const struct ioasid_fault_queue *arg,
 					 struct ioasid_extack *extack);

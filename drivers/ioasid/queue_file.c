@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A fault queue as the user sees it: a file with a ring that he maps, read() and
- * write() as the simple way, poll(). User memory is never touched under the lock
- * that page requests wait for.
+ * The file of a fault queue: a ring to be mapped, read() and write() as the
+ * simple interface, and poll(). It must never access user memory under
+ * ioasid_queue.lock, which page requests wait for.
  */
 #include <linux/fs.h>
 #include <linux/mm.h>
@@ -12,8 +12,7 @@
 #include <linux/vmalloc.h>
 #include "queue.h"
 
-
-/* The user can write there at any time: each field is read once */
+/* User space can write there at any time, so read each field once */
 static struct ioasid_fault_response ioasid_queue_response(struct ioasid_queue *q,
 							  u32 i)
 {
@@ -26,7 +25,7 @@ static struct ioasid_fault_response ioasid_queue_response(struct ioasid_queue *q
 	};
 }
 
-/* Some of the responses up to @end, so that page requests need not wait for all */
+/* Handles a batch of the responses up to @end, since page requests wait */
 static void ioasid_queue_ring_some(struct ioasid_queue *q, u32 end,
 				   struct ioasid_fault_doorbell *arg)
 {
@@ -42,17 +41,17 @@ static void ioasid_queue_ring_some(struct ioasid_queue *q, u32 end,
 			arg->done++;
 			continue;
 		}
-		/* The others are not to blame: go on */
+		/* A bad response does not affect the others */
 		if (!arg->failed++) {
 			arg->first_cookie = r.cookie;
 			arg->first_error = -rc;
 		}
 	}
-	/* Read before the user may write there again */
+	/* Orders the reads before user space may reuse the entries */
 	smp_store_release(&q->ring->response_tail, q->response_tail);
 }
 
-/* Takes what the user has put into the ring of responses */
+/* Consumes the responses that user space has put into the ring */
 static long ioasid_queue_doorbell(struct ioasid_queue *q,
 				  struct ioasid_fault_doorbell __user *uarg)
 {
@@ -64,14 +63,14 @@ static long ioasid_queue_doorbell(struct ioasid_queue *q,
 		return -EFAULT;
 	if (size < sizeof(arg))
 		return -EINVAL;
-	/* An answer that cannot be written is found before the deed */
+	/* Fails on unwritable memory before any response is consumed */
 	if (copy_to_user(uarg, &arg, sizeof(arg)))
 		return -EFAULT;
-	/* The responses were written before this index */
+	/* Pairs with user space, which writes responses before the index */
 	end = smp_load_acquire(&q->ring->response_head);
 	do {
 		mutex_lock(&q->lock);
-		/* Another thread can have rung meanwhile, and gone further */
+		/* Another doorbell may have consumed beyond @end meanwhile */
 		if (end - q->response_tail > q->depth) {
 			mutex_unlock(&q->lock);
 			if (arg.done || arg.failed)
@@ -95,7 +94,7 @@ static bool ioasid_queue_empty(struct ioasid_queue *q)
 	return smp_load_acquire(&q->published) == READ_ONCE(q->ring->tail);
 }
 
-/* Readers are locked against each other, not against page requests */
+/* Copies without ioasid_queue.lock, so that page requests need not wait */
 static ssize_t ioasid_queue_take(struct ioasid_queue *q, char __user *buf,
 				 size_t max)
 {
@@ -114,12 +113,12 @@ static ssize_t ioasid_queue_take(struct ioasid_queue *q, char __user *buf,
 			break;
 	if (!n && tail != head)
 		return -EFAULT;
-	/* Read before ioasid_queue_room() lets it be written again */
+	/* Pairs with ioasid_queue_room(), which lets the records be reused */
 	smp_store_release(&q->ring->tail, tail);
 	return n * sizeof(*q->records);
 }
 
-/* There is room again for the record that says what was lost */
+/* After a read there is room for a LOST record that is due */
 static void ioasid_queue_file_report_lost(struct ioasid_queue *q)
 {
 	mutex_lock(&q->lock);
@@ -152,7 +151,7 @@ static ssize_t ioasid_queue_read(struct file *file, char __user *buf,
 	}
 }
 
-/* How many of @nr responses were good; the first bad one ends it */
+/* Returns how many responses were accepted before the first bad one */
 static u32 ioasid_queue_respond_some(struct ioasid_queue *q,
 				     const struct ioasid_fault_response *r,
 				     u32 nr, int *rc)
@@ -170,7 +169,6 @@ static u32 ioasid_queue_respond_some(struct ioasid_queue *q,
 	return i;
 }
 
-/* User memory is never touched under the lock that page requests wait for */
 static ssize_t ioasid_queue_write(struct file *file, const char __user *buf,
 				  size_t count, loff_t *pos)
 {
@@ -228,7 +226,7 @@ static const struct vm_operations_struct ioasid_queue_vm_ops = {
 	.fault = ioasid_queue_fault,
 };
 
-/* Page by page: memory that a memory cgroup pays for has no other way */
+/* Mapped by page faults, since the ring is charged to a memory cgroup */
 static int ioasid_queue_mmap(struct file *file, struct vm_area_struct *vma)
 {
 	struct ioasid_queue *q = file->private_data;
@@ -243,7 +241,7 @@ static int ioasid_queue_mmap(struct file *file, struct vm_area_struct *vma)
 	return 0;
 }
 
-/* False if nothing waits any more, and nothing will */
+/* Returns false if no group is pending and none can be added any more */
 static bool ioasid_queue_end_some(struct ioasid_queue *q)
 {
 	struct ioasid_pending *p;
@@ -261,13 +259,13 @@ static bool ioasid_queue_end_some(struct ioasid_queue *q)
 	return more;
 }
 
-/* Whoever waits is answered; who comes later is refused at once */
+/* Answers all pending groups INVALID; later ones are answered at once */
 static int ioasid_queue_release(struct inode *inode, struct file *file)
 {
 	struct ioasid_queue *q = file->private_data;
 	struct ioasid_ctx *ctx = q->ctx;
 
-	/* Before it is gone from the table: a detach looks for its groups there */
+	/* Before the id is erased, since a detach finds its groups by the table */
 	while (ioasid_queue_end_some(q))
 		cond_resched();
 	xa_erase(&ctx->queues, q->id);

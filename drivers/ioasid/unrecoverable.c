@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Unrecoverable faults: DMA that the IOMMU has blocked, from the IOMMU driver, which
- * may be in an interrupt, to the fault queue. The first half must not sleep,
- * allocate or look at anything but the reporters of a page table; the second half
- * makes the records. A device that causes faults without end must not push out the
+ * Unrecoverable faults: takes the report of blocked DMA from the IOMMU driver to
+ * the fault queue. The handler may run in an interrupt, so it must never sleep,
+ * allocate or use anything but the reporters of a page table; a work item makes
+ * the records. A device that causes faults without limit must never displace the
  * records of others.
  */
 #include <linux/iommu.h>
 #include "compat/iommu_quirk.h"
 #include "queue.h"
 
-/* --- the first half: in the IOMMU driver's context ----------------------------- */
+/* --- the handler, in the context of the IOMMU driver ------------------------- */
 
 static void ioasid_unrecoverable_stage(struct ioasid_unrecoverable *r, u64 addr,
 				       u32 flags, bool several)
@@ -26,7 +26,7 @@ static void ioasid_unrecoverable_stage(struct ioasid_unrecoverable *r, u64 addr,
 	schedule_work(&r->work);
 }
 
-/* One of those of @dev, if any hears; the lock is held */
+/* Finds a reporter of @dev whose space has had a queue */
 static struct ioasid_unrecoverable *
 ioasid_unrecoverable_find(struct ioasid_domain *d, struct device *dev,
 			  bool *several)
@@ -48,7 +48,7 @@ ioasid_unrecoverable_find(struct ioasid_domain *d, struct device *dev,
 	return found;
 }
 
-/* The IOMMU driver writes to the kernel log what is not taken here */
+/* On an error the IOMMU driver writes the fault to the kernel log */
 static int ioasid_unrecoverable_handler(struct iommu_domain *domain,
 					struct device *dev, unsigned long iova,
 					int flags, void *token)
@@ -71,8 +71,8 @@ static int ioasid_unrecoverable_handler(struct iommu_domain *domain,
 }
 
 /**
- * ioasid_unrecoverable_prepare() - let a new page table hear of refused DMA
- * @d: the page table, not attached yet
+ * ioasid_unrecoverable_prepare() - report the unrecoverable faults of a new domain
+ * @d: the domain, not attached yet
  * @dev: the device that it is made for
  */
 void ioasid_unrecoverable_prepare(struct ioasid_domain *d, struct device *dev)
@@ -87,9 +87,9 @@ void ioasid_unrecoverable_prepare(struct ioasid_domain *d, struct device *dev)
 	iommu_set_fault_handler(d->domain, ioasid_unrecoverable_handler, d);
 }
 
-/* --- the second half ------------------------------------------------------------ */
+/* --- the work -------------------------------------------------------------- */
 
-/* The driver does not say why; the space may have changed meanwhile */
+/* A guess: drivers report no reason, and the mapping may have changed since */
 static u32 ioasid_unrecoverable_reason(struct ioasid_space *space, u64 addr,
 				       u32 flags)
 {
@@ -100,7 +100,7 @@ static u32 ioasid_unrecoverable_reason(struct ioasid_space *space, u64 addr,
 	return flags & ~mapped ? IOASID_FAULT_PERMISSION : IOASID_FAULT_UNKNOWN;
 }
 
-/* Takes what is there; the lock is not held any more when records are made */
+/* Copies the entries, since records are made without the spinlock */
 static void ioasid_unrecoverable_take(struct ioasid_dev_pasid *dev_pasid,
 				      struct ioasid_unrecoverable *out)
 {
@@ -158,8 +158,10 @@ void ioasid_unrecoverable_init(struct ioasid_dev_pasid *dev_pasid)
 }
 
 /**
- * ioasid_unrecoverable_begin() - hear of what the IOMMU refuses
- * @dev_pasid: the attachment, of a device that uses its attachment's page table
+ * ioasid_unrecoverable_begin() - start to report the faults of an attachment
+ * @dev_pasid: the attachment of a device; ignored if it has no domain of ours
+ *
+ * Context: can sleep; takes ioasid_domain.reporters_lock.
  */
 void ioasid_unrecoverable_begin(struct ioasid_dev_pasid *dev_pasid)
 {
@@ -173,8 +175,10 @@ void ioasid_unrecoverable_begin(struct ioasid_dev_pasid *dev_pasid)
 }
 
 /**
- * ioasid_unrecoverable_end() - hear no more, and tell what was heard
+ * ioasid_unrecoverable_end() - report what is left, and stop reporting
  * @dev_pasid: the attachment of the device
+ *
+ * Context: can sleep; waits for the work.
  */
 void ioasid_unrecoverable_end(struct ioasid_dev_pasid *dev_pasid)
 {

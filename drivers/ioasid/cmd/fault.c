@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The commands about page requests: FAULT_QUEUE, FAULT_BIND. A queue is found by
- * others only when making it can no longer fail.
+ * The commands FAULT_QUEUE and FAULT_BIND. The fd of a queue must never be installed
+ * while making the queue can still fail.
  */
 #include <linux/anon_inodes.h>
 #include <linux/eventfd.h>
@@ -9,8 +9,6 @@
 #include <linux/log2.h>
 #include "cmd.h"
 #include "../queue.h"
-
-/* --- making one ------------------------------------------------------------ */
 
 static int ioasid_check_queue(const struct ioasid_fault_queue *arg,
 			      struct ioasid_extack *extack)
@@ -22,18 +20,18 @@ static int ioasid_check_queue(const struct ioasid_fault_queue *arg,
 	if (!is_power_of_2(arg->depth) || arg->depth < IOASID_FAULT_MIN_DEPTH ||
 	    arg->depth > IOASID_FAULT_MAX_DEPTH)
 		return ioasid_fail(extack, -EINVAL, IOASID_REASON_VALUE,
-				   "%u records: a power of two from %u to %u",
+				   "depth is %u, and must be a power of two from %u to %u",
 				   arg->depth, IOASID_FAULT_MIN_DEPTH,
 				   IOASID_FAULT_MAX_DEPTH);
 	extack->value = arg->max_pending;
 	if (arg->max_pending > arg->depth)
 		return ioasid_fail(extack, -EINVAL, IOASID_REASON_VALUE,
-				   "%u groups that wait, with %u records",
+				   "max_pending is %u, and must not exceed the depth of %u",
 				   arg->max_pending, arg->depth);
 	extack->value = arg->deadline_ms;
 	if (arg->deadline_ms > IOASID_FAULT_MAX_DEADLINE)
 		return ioasid_fail(extack, -EINVAL, IOASID_REASON_VALUE,
-				   "a deadline of %u ms: %u at most",
+				   "the deadline is %u ms, and must not exceed %u ms",
 				   arg->deadline_ms, IOASID_FAULT_MAX_DEADLINE);
 	extack->value = 0;
 	return 0;
@@ -54,7 +52,6 @@ static int ioasid_queue_set_eventfd(struct ioasid_queue *q, s32 fd,
 	return 0;
 }
 
-/* Gives it a file, and only then lets others find it */
 static int ioasid_queue_install(struct ioasid_command *cmd,
 				struct ioasid_queue *q)
 {
@@ -72,7 +69,7 @@ static int ioasid_queue_install(struct ioasid_command *cmd,
 	if (IS_ERR(file)) {
 		rc = ioasid_fail(cmd->extack, PTR_ERR(file),
 				 IOASID_REASON_LIMIT,
-				 "no file is left, or no memory for one");
+				 "no file or no memory is left");
 		goto put_fd;
 	}
 	kref_get(&q->ctx->ref);
@@ -91,7 +88,7 @@ static int ioasid_queue_install(struct ioasid_command *cmd,
 	fd_install(arg->fd, file);
 	return 0;
 put_file:
-	/* Takes the queue with it */
+	/* Its release puts the queue */
 	fput(file);
 	put_unused_fd(arg->fd);
 	return rc;
@@ -127,15 +124,15 @@ static int ioasid_check_bind(const struct ioasid_fault_bind *arg,
 				   "a reserved field is not zero");
 	if (!arg->ioasid == !arg->dev_id)
 		return ioasid_fail(extack, -EINVAL, IOASID_REASON_VALUE,
-				   "either a space or an attachment, not %s",
-				   arg->ioasid ? "both" : "none");
+				   "either ioasid or dev_id must be given, not %s",
+				   arg->ioasid ? "both" : "neither");
 	extack->value = arg->policy;
 	if (arg->policy > IOASID_FAULT_KERNEL)
 		return ioasid_fail(extack, -EINVAL, IOASID_REASON_VALUE,
 				   "%u is not a policy", arg->policy);
 	if (arg->policy && arg->dev_id)
 		return ioasid_fail(extack, -EINVAL, IOASID_REASON_VALUE,
-				   "a policy is that of a space, not of an attachment");
+				   "only a space has a policy, an attachment has none");
 	extack->value = 0;
 	return 0;
 }
