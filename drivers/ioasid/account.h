@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Who pays for what: see account.c. Whatever a user can make the kernel keep is
- * charged here before it is taken.
+ * Accounting, implemented by account.c. Pinned pages, PASIDs and fault records must
+ * never be taken before they are charged here.
  */
 #ifndef __IOASID_ACCOUNT_H
 #define __IOASID_ACCOUNT_H
@@ -17,12 +17,12 @@ struct user_struct;
 #define INVALID_UID_NR	((uid_t)-1)
 
 /**
- * struct ioasid_payer - against whom pinned pages count
+ * struct ioasid_payer - the process and user charged for pinned pages
  * @link: in ioasid_ctx.payers
- * @ref: pages objects that it pays for, and ioasid_ctx.payer
+ * @ref: held by each struct ioasid_pages it is charged for, and by ioasid_ctx.payer
  * @mode: enum ioasid_account_mode
- * @mm: process; only its counters are used, so mm_count is held, not mm_users
- * @user: user
+ * @mm: mm of the process; mm_count is held, which is enough for its counters
+ * @user: user of the process; referenced
  */
 struct ioasid_payer {
 	struct list_head link;

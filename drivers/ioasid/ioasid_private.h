@@ -1,42 +1,42 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the files of the core know of each other: the objects, their locks and
- * who may call whom. Data flows one way, command -> context -> device -> attach
- * -> space -> domain -> pages -> IOMMU core; nothing here may be used by a glue
- * module.
+ * The objects of the core, their locks, and the functions that its files share.
+ * Calls go one way, command -> context -> device -> attach -> space -> domain ->
+ * pages -> IOMMU core. A glue module must never include this file.
  *
  * Locks, outermost first. A function that relies on one says so with
  * lockdep_assert_held().
  *
- *   ioasid_queue.read_lock     readers of a fault queue; mmap_lock inside
- *   ioasid_file_info.lock      a glue's: opening, closing, resetting a device
+ *   ioasid_queue.read_lock     serialises readers of a fault queue; mmap_lock is
+ *                              taken inside
+ *   ioasid_file_info.lock      lock of a glue: open, close, reset of a device
  *   ioasid_ctx.lock            devices, attachments and PASIDs of a context, and
  *                              which queue is bound to what
- *   (runtime PM)               a device is woken before its group is locked
- *   ioasid_group.lock          attachments of an IOMMU group, over all contexts
+ *   (runtime PM)               a device is resumed before its group is locked
+ *   ioasid_group.lock          attachments of an IOMMU group, of all contexts
  *   ioasid_space.rwsem         read: map, unmap; write: domains, attachments,
  *                              usable ranges
  *   (the IOMMU core's group mutex)
- *   mmap_lock                  taken by pinning, which comes before rwsem, and by
- *                              the mm accounting mode
+ *   mmap_lock                  taken by pinning, before rwsem, and by accounting
+ *                              to an mm
  *   ioasid_space.iova_lock     the tree of areas; never held while pinning. The
- *                              way of a page request only tries it
- *   ioasid_fault_srcu          read: a handler or an event on its way to a queue.
+ *                              handler of page requests only tries it
+ *   ioasid_fault_srcu          read: a handler, or an event being reported.
  *                              Waited for under ioasid_ctx.lock and
- *                              ioasid_group.lock, never under what is below
- *   ioasid_queue.lock          all of a fault queue; user memory is not touched
- *                              under it
+ *                              ioasid_group.lock, never under the locks below
+ *   ioasid_queue.lock          all of a fault queue; never held while accessing
+ *                              user memory
  *   (the IOMMU core's lock of the page requests of a device)
  *
  * Leaves, under which none of the others is taken:
  *
  *   ioasid_ctx.ledger_lock     payers, accounting mode
- *   ioasid_pasid_lock          how many PASIDs each user has (account.c)
+ *   ioasid_pasid_lock          number of PASIDs of each user (account.c)
  *   ioasid_groups_lock         the list of groups (group.c)
  *   ioasid_resolvers_lock      the list of resolvers, and their calls (device_fd.c)
- *   ioasid_domain.reporters_lock  spinlock, also in interrupts: who is to be told of
- *                              unrecoverable faults, and what has come
- *   ioasid_deferred_free_lock  spinlock: attachments to be freed late
+ *   ioasid_domain.reporters_lock  spinlock, also taken in interrupts: reporters of
+ *                              unrecoverable faults, and their entries
+ *   ioasid_deferred_free_lock  spinlock: attachments whose free is deferred
  *                              (attachment.c)
  *   the xarrays' own locks
  */
@@ -67,24 +67,24 @@ struct seq_file;
 
 /**
  * struct ioasid_ctx - one open of /dev/ioasid
- * @ref: the file and every glue that has a device in here
- * @nr: number for people, in traces and debugfs
- * @lock: devices, and the order of attach against detach
+ * @ref: held by the file, by each fault queue and by glues
+ * @nr: number of the context in traces and debugfs
+ * @lock: protects devices, attachments and PASIDs; see the top of this file
  * @spaces: ioasid -> struct ioasid_space
  * @devices: dev_id -> struct ioasid_device
- * @device_list: the same, to look for a device without walking empty slots
+ * @device_list: the same devices, for a search that skips empty slots
  * @account_mode: enum ioasid_account_mode
- * @ledger_lock: @payers, @payer, @account_mode
- * @payers: who has pages pinned through this context
- * @payer: the one that paid last; holds a reference
- * @pinned: pages pinned
- * @nr_spaces: spaces
- * @nr_devices: devices
+ * @ledger_lock: protects @payers, @payer and @account_mode
+ * @payers: struct ioasid_payer with pages pinned through this context
+ * @payer: the latest payer; referenced
+ * @pinned: number of pages pinned
+ * @nr_spaces: number of spaces
+ * @nr_devices: number of devices
  * @pasids: PASID -> struct ioasid_pasid
- * @nr_pasids: PASIDs
+ * @nr_pasids: number of PASIDs
  * @queues: queue_id -> struct ioasid_queue
- * @nr_records: records that its queues have room for
- * @opener: process that opened the device, for people
+ * @nr_records: number of records that fit into all its queues
+ * @opener: thread group id of the process that opened it, for debugfs
  * @debugfs: its directory
  */
 struct ioasid_ctx {
@@ -112,11 +112,11 @@ struct ioasid_ctx {
 /**
  * struct ioasid_domain - a page table behind a space
  * @link: in ioasid_space.domains
- * @domain: what the IOMMU core knows
- * @users: attachments
- * @enforced: DMA is forced to be coherent
+ * @domain: domain of the IOMMU core
+ * @users: number of attachments
+ * @enforced: the IOMMU forces DMA to be cache coherent
  * @reports_unlocked: the IOMMU driver may still report a fault after a detach
- * @reporters_lock: @reporters, and what they have heard; taken in interrupts
+ * @reporters_lock: protects @reporters and their entries; taken in interrupts
  * @reporters: struct ioasid_unrecoverable of the devices that use it
  */
 struct ioasid_domain {
@@ -130,22 +130,21 @@ struct ioasid_domain {
 };
 
 /**
- * struct ioasid_space_ops - what a kind of space does in its own way
- * @name: of the kind, for people
- * @no_map: what is said of a space that nothing can be mapped in, or NULL
- * @no_queue: what is said of a space whose page requests nobody else answers, or
- *	NULL
- * @check: can there be such a space? 0, -EOPNOTSUPP or -EINVAL
- * @init: prepares a new space, which nobody else knows; or NULL
- * @empty: gives back what it holds: its id is gone, no device is attached and no
- *	domain is left; or NULL. Can be called again
+ * struct ioasid_space_ops - operations of a kind of space
+ * @name: name of the kind in debugfs
+ * @no_map: extack sentence why nothing can be mapped, or NULL if it can
+ * @no_queue: extack sentence why it cannot have a queue, or NULL if it can
+ * @check: checks the parameters of a new space. Returns 0, -EOPNOTSUPP or -EINVAL
+ * @init: initialises a new space before it is published; or NULL
+ * @empty: unpins all memory once the id is released and no device or domain is
+ *	left; or NULL. Can be called more than once
  * @destroy: undoes @init; or NULL
- * @fill: puts what the space has into a domain that no device uses yet; rwsem is
- *	held for writing
- * @unfill: before such a domain is freed; rwsem is held for writing
- * @attach: for a kind whose page table is the IOMMU core's, with a PASID of its
- *	own: attaches a device, and gives that PASID. NULL for a kind with domains of
- *	ours, which are attached to a RID or to any PASID
+ * @fill: maps the contents of the space in a domain that no device uses yet;
+ *	rwsem is held for writing
+ * @unfill: prepares a domain to be freed; rwsem is held for writing
+ * @attach: attaches a device and returns the PASID, for a kind whose page table
+ *	and PASID are the IOMMU core's; NULL for a kind with domains of ours, which
+ *	are attached to a RID or any PASID
  * @detach: undoes @attach; cannot fail
  */
 struct ioasid_space_ops {
@@ -182,31 +181,31 @@ struct ioasid_object {
  * @ctx: the context; outlives its spaces
  * @id: ioasid
  * @kind: enum ioasid_kind
- * @ops: what its kind does
- * @mm: the process of an mm space; mm_count is held
- * @mm_uid: who pays for the PASID of @mm, or INVALID_UID_NR
+ * @ops: operations of its kind
+ * @mm: address space of a process, of an mm space; mm_count is held
+ * @mm_uid: user charged for the PASID of @mm, or INVALID_UID_NR
  * @faults: devices may send page requests
- * @queue: where they go, or NULL; changes under ioasid_ctx.lock
+ * @queue: queue of its faults, or NULL; changes under ioasid_ctx.lock
  * @policy: enum ioasid_fault_policy; changes with @queue
- * @has_queue: a queue is, or was, bound to it or to an attachment
- * @label: name for people
+ * @has_queue: a queue is, or was, bound to it or to one of its attachments
+ * @label: the user's label
  * @rwsem: see the top of this file
- * @dead: freed; commands that still hold a reference get ENOENT
- * @iova_lock: @areas and the state of each area
+ * @dead: freed; commands that still have a reference fail with -ENOENT
+ * @iova_lock: protects @areas and the state of each area
  * @areas: struct ioasid_area, by IOVA
- * @nr_areas: areas in @areas
+ * @nr_areas: number of areas in @areas
  * @domains: struct ioasid_domain
  * @attachments: struct ioasid_attachment
  * @nr_domains: number of @domains
- * @nr_devices: devices attached
- * @usable: ranges where something can be mapped, ascending
+ * @nr_devices: number of devices attached
+ * @usable: ranges that can be mapped, ascending
  * @nr_usable: number of @usable
- * @max_usable: room in @usable: enough for every way of removing constraints
- * @reserved: what the user has reserved
+ * @max_usable: room in @usable; enough to remove constraints in any order
+ * @reserved: ranges that the user has reserved
  * @nr_reserved: number of @reserved
- * @nr_mappings: areas
- * @mapped: pages mapped
- * @pinned: pages first mapped here
+ * @nr_mappings: number of areas that are READY
+ * @mapped: number of pages mapped
+ * @pinned: number of pages that were first mapped in this space
  */
 struct ioasid_space {
 	struct ioasid_object obj;
@@ -240,7 +239,7 @@ struct ioasid_space {
 	atomic64_t pinned;
 };
 
-/* Does it have page tables of ours, or does the IOMMU core keep its only one? */
+/* False if the IOMMU core keeps the only page table of the space */
 static inline bool ioasid_space_has_domains(const struct ioasid_space *space)
 {
 	return !space->ops->attach;
@@ -248,11 +247,11 @@ static inline bool ioasid_space_has_domains(const struct ioasid_space *space)
 
 /**
  * struct ioasid_group - the attachments of one IOMMU group
- * @link: in the list of all
- * @users: devices known, in whatever context
+ * @link: in the list of all groups
+ * @users: number of bound devices, of all contexts
  * @group: IOMMU group; referenced
- * @lock: @devices, @table, and the links of its attachments
- * @devices: struct ioasid_device, in whatever context
+ * @lock: protects @devices, @table, and the dev_pasids of its attachments
+ * @devices: struct ioasid_device, of all contexts
  * @table: PASID or IOASID_RID -> struct ioasid_attachment
  */
 struct ioasid_group {
@@ -267,19 +266,18 @@ struct ioasid_group {
 /**
  * struct ioasid_attachment - (group, RID or PASID) -> space
  * @space_link: in ioasid_space.attachments
- * @dev_pasids: struct ioasid_dev_pasid: the devices of the group that share it
+ * @dev_pasids: struct ioasid_dev_pasid of the devices of the group that share it
  * @group: the group
  * @space: the space; referenced
- * @domain: the page table of it that the group uses; NULL without one of ours
- * @orphan: a page table that nothing else uses any more, and is freed with it; or
- *	NULL
+ * @domain: domain of the space that the group uses, or NULL if not one of ours
+ * @orphan: domain without other users, to be freed with the attachment, or NULL
  * @pasid: PASID or IOASID_RID
- * @queue: where its page requests go before the space's, or NULL
- * @ended: detached: its page requests are refused
- * @deferred_since: when it ended, in jiffies
- * @handle: what the IOMMU core keeps; a fresh one for each attach
+ * @queue: queue of its faults, instead of that of the space; or NULL
+ * @ended: detached; its page requests are answered INVALID
+ * @deferred_since: when its free was deferred, in jiffies; 0 if it was not
+ * @handle: handle in the IOMMU core; each attach needs a new one
  * @nr_reserved: number of @reserved
- * @reserved: IOVA ranges that the group's devices cannot use
+ * @reserved: IOVA ranges that devices of the group cannot use
  */
 struct ioasid_attachment {
 	struct list_head space_link;
@@ -298,11 +296,11 @@ struct ioasid_attachment {
 };
 
 /**
- * struct ioasid_file_ref - a file by which a device is known
- * @file: referenced, or NULL: a glue makes it known
- * @resolver: whose file it is; its module is referenced
- * @info: what the resolver said
- * @stay: the device stays known when it is attached to nothing
+ * struct ioasid_file_ref - reference to the file that a device was bound by
+ * @file: referenced; NULL if a glue has bound the device
+ * @resolver: resolver of the file; its module is referenced
+ * @info: result of the resolver
+ * @stay: the device stays bound while it is attached to nothing
  */
 struct ioasid_file_ref {
 	struct file *file;
@@ -312,20 +310,21 @@ struct ioasid_file_ref {
 };
 
 /**
- * struct ioasid_device - a device known to a context
+ * struct ioasid_device - a device that is bound to a context
  * @node: in ioasid_ctx.device_list
  * @group_node: in ioasid_group.devices
  * @ctx: the context
  * @id: dev_id
- * @dev: the device; the glue keeps it alive until sva_remove_device(), or the
- *	file in @file_ref does
- * @file_ref: the file by which it is known
+ * @dev: the device; kept alive by the glue until sva_remove_device(), or by the
+ *	file in @file_ref
+ * @file_ref: the file that it was bound by, if any
  * @group: its group
- * @dev_pasids: PASID as the user knows it, or IOASID_RID -> struct ioasid_dev_pasid
- * @nr_iopf: links that need page requests
- * @nr_sva: links to the address space of a process
+ * @dev_pasids: user's number for the PASID, or IOASID_RID -> struct
+ *	ioasid_dev_pasid
+ * @nr_iopf: number of attachments that need page requests
+ * @nr_sva: number of attachments to the address space of a process
  * @owner: name of the framework
- * @cookie: the user's number
+ * @cookie: the user's number for the device
  */
 struct ioasid_device {
 	struct list_head node;
@@ -345,12 +344,13 @@ struct ioasid_device {
 #define IOASID_UNRECOVERABLE_ENTRIES 8
 
 /**
- * struct ioasid_unrecoverable - unrecoverable faults on their way to a queue
+ * struct ioasid_unrecoverable - unrecoverable faults not yet in a queue
  * @node: in ioasid_domain.reporters
- * @work: takes what is here to the queue
+ * @work: makes records of @entries
  * @nr: number of @entries
- * @lost_events: refusals since then, for which there was no entry
- * @entries: address and IOASID_FAULT_*; of several refusals in a row the first
+ * @lost_events: number of later faults, for which there was no entry
+ * @entries: address and IOASID_FAULT_* of each fault; @several: as in
+ *	ioasid_queue_report_event()
  */
 struct ioasid_unrecoverable {
 	struct list_head node;
@@ -365,17 +365,17 @@ struct ioasid_unrecoverable {
 };
 
 /**
- * struct ioasid_dev_pasid - an attachment of one device
+ * struct ioasid_dev_pasid - attachment of one device
  * @node: in ioasid_attachment.dev_pasids
  * @idev: the device
- * @att: the attachment
- * @sva: what binds the process of an mm space
+ * @att: the attachment, which devices of the group share
+ * @sva: bond of the IOMMU core, of an mm space
  * @iopf: it counts in ioasid_device.nr_iopf
- * @vpasid: how the user numbers it: virtual PASID, PASID or IOASID_RID
- * @nr_pending: groups of page requests that wait for the user
- * @param: where the last of these came from; only compared
- * @detaching: being detached: all that waits is answered, not dropped
- * @unrecoverable: faults of it that the IOMMU driver has reported
+ * @vpasid: the user's number: virtual PASID, PASID or IOASID_RID
+ * @nr_pending: number of pending groups of page requests
+ * @param: fault_param of the latest pending group; only compared
+ * @detaching: pending groups are answered, not dropped as after a reset
+ * @unrecoverable: its unrecoverable faults
  */
 struct ioasid_dev_pasid {
 	struct list_head node;
@@ -391,12 +391,12 @@ struct ioasid_dev_pasid {
 };
 
 /**
- * struct ioasid_attach_request - what an attach is asked for
+ * struct ioasid_attach_request - parameters of an attach
  * @ioasid: the space
  * @pasid: IOASID_RID, a PASID of the context, or IOASID_PASID_ANY
- * @vpasid: in: the number that the user gives it, or 0 for its own
- * @replace: leave the present space
- * @key: out: how the user numbers it: @vpasid, or the PASID
+ * @vpasid: the user's number for the PASID, or 0 to use the PASID itself
+ * @replace: replace the present space
+ * @key: out: the user's number: @vpasid, or the PASID
  */
 struct ioasid_attach_request {
 	u32 ioasid;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Pinned memory, and its places in spaces: see pages.c. Nobody else may look at the
- * runs.
+ * Pinned memory and its mappings, implemented by pages.c. No other file may access
+ * the runs.
  */
 #ifndef __IOASID_PAGES_H
 #define __IOASID_PAGES_H
@@ -28,9 +28,9 @@ struct ioasid_run {
 };
 
 enum ioasid_area_state {
-	IOASID_AREA_PENDING, /* its place is taken, it is not mapped yet */
+	IOASID_AREA_PENDING, /* in the tree, but not mapped yet */
 	IOASID_AREA_READY,
-	IOASID_AREA_UNMAPPING, /* being unmapped */
+	IOASID_AREA_UNMAPPING,
 };
 
 /**
@@ -38,13 +38,13 @@ enum ioasid_area_state {
  * @node: in ioasid_space.areas
  * @first: first IOVA
  * @last: last IOVA
- * @hole: free bytes between the area below and this one
- * @widest: the largest @hole of the subtree whose root it is
+ * @hole: number of free bytes between the area below and this one
+ * @widest: largest @hole of the subtree with this root
  * @pages: the memory
  * @page: index of its first page in @pages
  * @prot: IOASID_MAP_READ, _WRITE
- * @state: enum ioasid_area_state; changes under iova_lock, or while PENDING by
- *	its maker
+ * @state: enum ioasid_area_state; changes under iova_lock, or by its creator while
+ *	PENDING
  *
  * @node to @widest are under iova_lock; @first and @last do not change while
  * the area is in the tree.
@@ -68,18 +68,18 @@ static inline u64 ioasid_area_length(const struct ioasid_area *area)
 
 /**
  * struct ioasid_pages - pinned memory, charged once however often it is mapped
- * @area: its first mapping; most memory has no other
- * @addr: where it was in the memory or file of who mapped it
+ * @area: its first mapping, embedded since most memory has no other
+ * @addr: user address, or offset in the file, in bytes
  * @payer: who is charged
- * @users: areas
+ * @users: number of areas
  * @nr: number of pages
  * @nr_runs: number of runs; 0 while it is being pinned
  * @writable: pinned for writing
- * @file: from memfd_pin_folios(): one pin for each folio, not for each page
+ * @file: pinned by memfd_pin_folios(), with one pin per folio, not per page
  * @run: the only run, if @nr_runs is 1
  * @runs: the runs otherwise
  *
- * There can be millions: 120 bytes.
+ * Keep it small (120 bytes), since there can be millions.
  */
 struct ioasid_pages {
 	struct ioasid_area area;

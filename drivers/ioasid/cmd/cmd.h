@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the commands and main.c share. Only these know struct ioasid_command:
- * the rest of the core is called with what a command says, not with a command.
+ * What main.c and the commands share. Commands unpack and check the user's struct,
+ * call the engine and write the answer. The engine must never use struct
+ * ioasid_command.
  */
 #ifndef __IOASID_CMD_H
 #define __IOASID_CMD_H
@@ -9,10 +10,10 @@
 #include "../ioasid_private.h"
 
 /**
- * struct ioasid_command - one command on its way
+ * struct ioasid_command - a command being executed
  * @ctx: the context
  * @uptr: the user's struct
- * @usize: its size
+ * @usize: its size in bytes
  * @arg: the kernel's copy, zero-padded
  * @extack: the reason if it fails
  */
