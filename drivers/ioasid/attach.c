@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Attachments: which group uses which space, with its RID and with each of its
- * PASIDs. What the IOMMU core attaches belongs to a whole IOMMU group, so the
- * devices of a group share what is in the group's table; a struct ioasid_dev_pasid says
- * which of them asked for it, and how the user numbers it. Detaching must never
- * fail and never allocate.
+ * Attachments: the space that a group uses with its RID and with each PASID. The
+ * IOMMU core attaches whole groups, so the devices of a group share the group's
+ * table of attachments; a struct ioasid_dev_pasid stands for each device that was
+ * attached, with the user's number for the PASID. Detaching must never fail and
+ * never allocate.
  */
 #include <linux/iommu.h>
 #include <linux/pm_runtime.h>
@@ -72,27 +72,27 @@ static int ioasid_attach_failed(struct ioasid_space *space, struct device *dev,
 {
 	if (rc == -ENODEV && space->faults)
 		return ioasid_fail(extack, rc, IOASID_REASON_NO_PRI,
-				   "device %s: it or its IOMMU has no page requests",
+				   "device %s or its IOMMU does not support page requests",
 				   dev_name(dev));
 	if (rc == -EBUSY)
 		return ioasid_fail(extack, rc, IOASID_REASON_RESET,
-				   "device %s: it is being reset, or its group is attached by somebody else: try again",
+				   "device %s is being reset, or its group is attached by another owner: try again",
 				   dev_name(dev));
 	return ioasid_fail(extack, rc, IOASID_REASON_IOMMU,
-			   "device %s: the IOMMU driver refuses to attach (error %d)",
+			   "device %s: the IOMMU driver cannot attach it (error %d)",
 			   dev_name(dev), -rc);
 }
 
 /**
- * ioasid_domain_create() - a page table with all that is mapped in a space
+ * ioasid_domain_create() - make a domain with the mappings of a space
  * @space: the space
- * @dev: a device behind the IOMMU that it is for
+ * @dev: a device behind the IOMMU that the domain is for
  * @extack: the reason if it fails
  *
- * Context: ioasid_space.rwsem is held for writing.
+ * Context: ioasid_space.rwsem is held for writing; can sleep.
  *
- * Return: the domain, in no list yet, or ERR_PTR of -ENOMEM, what @fill of the
- * kind returns or the IOMMU driver says.
+ * Return: the domain, in no list yet, ERR_PTR(-ENOMEM), or the error of the IOMMU
+ * driver or of the kind's @fill.
  */
 struct ioasid_domain *ioasid_domain_create(struct ioasid_space *space,
 					   struct device *dev,
@@ -112,13 +112,13 @@ struct ioasid_domain *ioasid_domain_create(struct ioasid_space *space,
 		rc = PTR_ERR(d->domain);
 		kfree(d);
 		ioasid_fail(extack, rc, IOASID_REASON_IOMMU,
-			    "device %s: the IOMMU driver makes no domain (error %d)",
+			    "device %s: the IOMMU driver cannot allocate a domain (error %d)",
 			    dev_name(dev), -rc);
 		return ERR_PTR(rc);
 	}
 	/*
-	 * Before the first map, since some formats have it in each entry. Only
-	 * where the device can: a fresh domain says yes to anything.
+	 * Before the first map, since some formats set it in each entry; only
+	 * if the device supports it, since an empty domain always accepts it.
 	 */
 	if (device_iommu_capable(dev, IOMMU_CAP_ENFORCE_CACHE_COHERENCY) &&
 	    d->domain->ops->enforce_cache_coherency)
@@ -134,7 +134,7 @@ struct ioasid_domain *ioasid_domain_create(struct ioasid_space *space,
 	return d;
 }
 
-/* Attaches the group to a domain of the space, an old one or a new one */
+/* Attaches the group to an existing domain of the space, or to a new one */
 static int ioasid_find_domain(struct ioasid_space *space,
 			      struct ioasid_attachment *att,
 			      struct ioasid_attachment *old, struct device *dev,
@@ -150,7 +150,7 @@ static int ioasid_find_domain(struct ioasid_space *space,
 		rc = ioasid_attach_domain(att, d, old, dev);
 		if (!rc)
 			goto attached;
-		/* -EINVAL: another IOMMU with other features needs its own */
+		/* -EINVAL: this IOMMU has other features, so try the next domain */
 		if (rc != -EINVAL)
 			return ioasid_attach_failed(space, dev, rc, extack);
 	}
@@ -180,7 +180,7 @@ static int ioasid_fault_enable(struct ioasid_device *idev,
 	if (!rc)
 		return 0;
 	return ioasid_fail(extack, rc, IOASID_REASON_NO_PRI,
-			   "device %s: it or its IOMMU has no page requests",
+			   "device %s or its IOMMU does not support page requests",
 			   dev_name(idev->dev));
 }
 
@@ -192,8 +192,8 @@ static void ioasid_fault_disable(struct ioasid_device *idev,
 }
 
 /*
- * Does another attachment keep the same IOVA from use? Many PASIDs of a group can
- * be in one space; working out the usable ranges goes through all of them.
+ * True if another attachment reserves the same IOVA. Saves updating the usable
+ * ranges, which walks all attachments, for each of many PASIDs of one group.
  */
 static bool ioasid_space_reserves(struct ioasid_space *space,
 				  const struct ioasid_attachment *att)
@@ -211,21 +211,20 @@ static bool ioasid_space_reserves(struct ioasid_space *space,
 	return false;
 }
 
-/* Makes @att the space's; the group's lock and the space are held */
 static int ioasid_space_attach(struct ioasid_space *space,
 			       struct ioasid_attachment *att,
 			       struct ioasid_attachment *old,
 			       struct device *dev, struct ioasid_extack *extack)
 {
-	bool known = ioasid_space_reserves(space, att);
+	bool covered = ioasid_space_reserves(space, att);
 	u32 nr_domains = space->nr_domains;
-	int rc = known ? 0 : ioasid_check_collision(space, att, dev, extack);
+	int rc = covered ? 0 : ioasid_check_collision(space, att, dev, extack);
 
 	lockdep_assert_held(&att->group->lock);
 	lockdep_assert_held_write(&space->rwsem);
 	if (rc)
 		return rc;
-	if (!known && ioasid_iova_make_room(space, att->nr_reserved))
+	if (!covered && ioasid_iova_make_room(space, att->nr_reserved))
 		return ioasid_fail(extack, -ENOMEM, IOASID_REASON_NO_MEMORY,
 				   "no memory for the usable ranges");
 	rc = ioasid_find_domain(space, att, old, dev, extack);
@@ -234,36 +233,36 @@ static int ioasid_space_attach(struct ioasid_space *space,
 	kref_get(&space->obj.ref);
 	list_add_tail(&att->space_link, &space->attachments);
 	space->nr_devices++;
-	if (!known || space->nr_domains != nr_domains)
+	if (!covered || space->nr_domains != nr_domains)
 		ioasid_iova_update(space);
 	return 0;
 }
 
-/* Forgets @att, whose group uses its domain no more; cannot fail */
+/* Removes @att, which is detached in the hardware, from its space; cannot fail */
 static void ioasid_space_detach(struct ioasid_attachment *att)
 {
 	struct ioasid_space *space = att->space;
 	struct ioasid_domain *d = att->domain;
-	bool known;
+	bool covered;
 
 	lockdep_assert_held(&att->group->lock);
 	att->domain = NULL;
 	down_write(&space->rwsem);
 	list_del(&att->space_link);
 	space->nr_devices--;
-	known = ioasid_space_reserves(space, att);
+	covered = ioasid_space_reserves(space, att);
 	if (d && !--d->users) {
 		/*
 		 * No device can reach the page table any more, and detaching
-		 * has flushed it: it goes as a whole, not entry by entry.
+		 * has flushed it, so it is freed without unmapping each entry.
 		 */
 		list_del(&d->link);
 		space->nr_domains--;
 		space->ops->unfill(space, d);
 		att->orphan = d;
-		known = false;
+		covered = false;
 	}
-	if (!known)
+	if (!covered)
 		ioasid_iova_update(space);
 	up_write(&space->rwsem);
 	ioasid_attachment_free_deferred(att);
@@ -277,14 +276,14 @@ static void ioasid_count_device(struct ioasid_space *space, int n)
 	up_write(&space->rwsem);
 }
 
-/* So that publishing cannot fail */
+/* Reserves the entry of the table, so that publishing cannot fail */
 static int ioasid_dev_pasid_reserve(struct ioasid_dev_pasid *dev_pasid,
 				    struct ioasid_extack *extack)
 {
 	lockdep_assert_held(&dev_pasid->idev->ctx->lock);
 	if (ioasid_dev_pasid_find(dev_pasid->idev, dev_pasid->vpasid))
 		return ioasid_fail(extack, -EBUSY, IOASID_REASON_ATTACHED,
-				   "device %s uses PASID %u already",
+				   "device %s already uses PASID %u",
 				   dev_name(dev_pasid->idev->dev),
 				   dev_pasid->vpasid);
 	if (!xa_reserve(&dev_pasid->idev->dev_pasids, dev_pasid->vpasid,
@@ -294,7 +293,7 @@ static int ioasid_dev_pasid_reserve(struct ioasid_dev_pasid *dev_pasid,
 			   "no memory for an attachment");
 }
 
-/* It becomes real; its place in the table is reserved */
+/* Cannot fail, since the entry of the table is reserved */
 static void ioasid_dev_pasid_publish(struct ioasid_dev_pasid *dev_pasid,
 				     struct ioasid_attachment *att)
 {
@@ -325,7 +324,7 @@ static int ioasid_attachment_join(struct ioasid_attachment *att,
 		if (other->idev == dev_pasid->idev)
 			return ioasid_fail(extack, -EBUSY,
 					   IOASID_REASON_ATTACHED,
-					   "device %s uses PASID %u as %u already",
+					   "device %s already uses PASID %u as %u",
 					   dev_name(dev), att->pasid,
 					   other->vpasid);
 	if (att->space != space)
@@ -338,7 +337,7 @@ static int ioasid_attachment_join(struct ioasid_attachment *att,
 	return 0;
 }
 
-/* Puts the device's group behind the space, in the place of @old if given */
+/* Attaches the device's group to the space, replacing @old if given */
 static int ioasid_attachment_create(struct ioasid_space *space,
 				    struct ioasid_dev_pasid *dev_pasid,
 				    u32 pasid, struct ioasid_attachment *old,
@@ -354,7 +353,7 @@ static int ioasid_attachment_create(struct ioasid_space *space,
 	att->pasid = pasid;
 	att->space = space;
 	INIT_LIST_HEAD(&att->dev_pasids);
-	/* So that storing it cannot fail; what is replaced is there already */
+	/* So that xa_store() cannot fail; no-op if @old has the entry */
 	rc = xa_reserve(&g->table, pasid, GFP_KERNEL_ACCOUNT);
 	if (rc) {
 		ioasid_fail(extack, rc, IOASID_REASON_NO_MEMORY,
@@ -373,12 +372,11 @@ static int ioasid_attachment_create(struct ioasid_space *space,
 release:
 	xa_release(&g->table, pasid);
 free:
-	/* Some kernels (6.12) show it to page requests before they attach */
+	/* Some kernels (6.12) publish the handle before the attach can fail */
 	ioasid_attachment_free_deferred(att);
 	return rc;
 }
 
-/* A domain of ours behind a RID or a PASID; the group's lock is held */
 static int ioasid_attach_group(struct ioasid_space *space,
 			       struct ioasid_dev_pasid *dev_pasid, u32 pasid,
 			       struct ioasid_extack *extack)
@@ -399,9 +397,8 @@ static int ioasid_attach_group(struct ioasid_space *space,
 }
 
 /*
- * A kind that attaches without a domain of ours: the IOMMU core keeps the page
- * table, so that this is no entry of the group's table. It has a PASID of its own,
- * which is known only when it is attached.
+ * Attaches a space whose page table and PASID are the IOMMU core's. It has no entry
+ * in the group's table, and its PASID is not known before it is attached.
  */
 static int ioasid_attach_foreign(struct ioasid_space *space,
 				 struct ioasid_dev_pasid *dev_pasid, u32 vpasid,
@@ -443,7 +440,7 @@ free:
 	return rc;
 }
 
-/* Moves a device's group to another space, if no sibling is attached with it */
+/* Moves the group to another space, unless other devices share the attachment */
 static int ioasid_dev_pasid_move(struct ioasid_dev_pasid *dev_pasid,
 				 struct ioasid_space *space,
 				 struct ioasid_extack *extack)
@@ -458,7 +455,7 @@ static int ioasid_dev_pasid_move(struct ioasid_dev_pasid *dev_pasid,
 	if (!ioasid_space_has_domains(old->space) ||
 	    !ioasid_space_has_domains(space))
 		return ioasid_fail(extack, -EOPNOTSUPP, IOASID_REASON_KIND,
-				   "device %s: the address space of a process is detached and attached, not replaced",
+				   "device %s: the address space of a process cannot be replaced: detach, then attach",
 				   dev_name(dev));
 	if (!list_is_singular(&old->dev_pasids))
 		return ioasid_fail(extack, -EBUSY, IOASID_REASON_SIBLING,
@@ -477,7 +474,7 @@ static int ioasid_dev_pasid_move(struct ioasid_dev_pasid *dev_pasid,
 		return rc;
 	}
 	list_del_rcu(&dev_pasid->node);
-	/* No handler is on the old list when the device goes to the new one */
+	/* Before the node is reused, no handler may still walk the old list */
 	ioasid_fault_flush(dev_pasid);
 	ioasid_dev_pasid_publish(dev_pasid,
 				 xa_load(&dev_pasid->idev->group->table,
@@ -488,22 +485,21 @@ static int ioasid_dev_pasid_move(struct ioasid_dev_pasid *dev_pasid,
 }
 
 /*
- * The device must be awake: attaching invalidates caches in it. Nothing else
- * keeps a user from having put it to sleep before.
+ * Attaching invalidates caches in the device, which user space may have suspended
+ * before.
  */
 static int ioasid_device_wake(struct device *dev, struct ioasid_extack *extack)
 {
 	int rc = pm_runtime_resume_and_get(dev);
 
-	/* Without runtime power management it never sleeps */
+	/* -EACCES: runtime PM is disabled, so the device is not suspended */
 	if (!rc || rc == -EACCES)
 		return rc;
 	return ioasid_fail(extack, rc, IOASID_REASON_OTHER,
-			   "device %s does not wake up (error %d)",
+			   "device %s cannot be resumed (error %d)",
 			   dev_name(dev), -rc);
 }
 
-/* The device is awake, the group's lock is held */
 static int ioasid_attach_new(struct ioasid_space *space,
 			     struct ioasid_dev_pasid *dev_pasid,
 			     struct ioasid_attach_request *req,
@@ -540,7 +536,7 @@ static int ioasid_attach_locked(struct ioasid_space *space,
 	int rc;
 
 	lockdep_assert_held(&idev->group->lock);
-	/* A PASID that is the space's own is known only later */
+	/* An mm space without vpasid has no key before it is attached */
 	if (ioasid_space_has_domains(space) || req->vpasid)
 		dev_pasid = ioasid_dev_pasid_find(idev, req->key);
 	if (dev_pasid && req->replace &&
@@ -548,14 +544,14 @@ static int ioasid_attach_locked(struct ioasid_space *space,
 	    ioasid_space_has_domains(space) &&
 	    req->pasid != dev_pasid->att->pasid)
 		return ioasid_fail(extack, -EINVAL, IOASID_REASON_VALUE,
-				   "device %s: number %u is PASID %u, and not %u",
+				   "device %s: number %u is PASID %u, not %u",
 				   dev_name(idev->dev), req->key,
 				   dev_pasid->att->pasid, req->pasid);
 	if (dev_pasid && req->replace)
 		return ioasid_dev_pasid_move(dev_pasid, space, extack);
 	if (dev_pasid)
 		return ioasid_fail(extack, -EBUSY, IOASID_REASON_ATTACHED,
-				   "device %s is attached to space %u already",
+				   "device %s is already attached to space %u",
 				   dev_name(idev->dev),
 				   dev_pasid->att->space->id);
 	dev_pasid = kzalloc(sizeof(*dev_pasid), GFP_KERNEL_ACCOUNT);
@@ -594,9 +590,9 @@ static int ioasid_attach_awake(struct ioasid_space *space,
 }
 
 /*
- * What is in the way of an attach, and in no table of ours, is a reset or
- * somebody else's attachment: that one has a handle, but for the RID of VFIO
- * type1.
+ * If the group's table does not explain -EBUSY, the cause is a reset or another
+ * owner. Attachments of another owner have a handle in the IOMMU core, except for
+ * the RID of VFIO type1.
  */
 static int ioasid_attach_busy(struct ioasid_device *idev, u32 asked,
 			      const struct ioasid_attach_request *req,
@@ -613,22 +609,25 @@ static int ioasid_attach_busy(struct ioasid_device *idev, u32 asked,
 	if (IS_ERR(iommu_attach_handle_get(g->group, req->pasid, 0)) &&
 	    !(req->pasid == IOASID_RID && idev->file_ref.info.rid_taken))
 		return -EBUSY;
-	/* Instead of the first reason: more is known here */
+	/* Overrides the first reason, which is less exact */
 	extack->code = IOASID_REASON_NONE;
 	if (req->pasid != IOASID_RID)
 		return ioasid_fail(extack, -EBUSY, IOASID_REASON_OWNER,
-				   "device %s: somebody else has attached PASID %u",
+				   "device %s: another owner has attached PASID %u",
 				   dev_name(idev->dev), req->pasid);
 	return ioasid_fail(extack, -EBUSY, IOASID_REASON_OWNER,
-			   "device %s: its RID is in use by its owner (VFIO type1 or iommufd); PASIDs are not",
+			   "device %s: its owner uses the RID (VFIO type1 or iommufd), but not its PASIDs",
 			   dev_name(idev->dev));
 }
 
 /**
  * ioasid_device_attach() - attach a device to a space of its context
- * @idev: the device; its context's lock is held
- * @req: the space, the PASID; out: @key
+ * @idev: the device
+ * @req: the space and the PASID; out: @key
  * @extack: the reason if it fails
+ *
+ * Context: ioasid_ctx.lock is held; can sleep. Takes ioasid_group.lock and
+ * ioasid_space.rwsem.
  *
  * Return: 0 or an error of sva_register_device_to_pasid().
  */
@@ -649,14 +648,13 @@ int ioasid_device_attach(struct ioasid_device *idev,
 	if (!rc) {
 		req->key = req->vpasid ?: req->pasid;
 		rc = ioasid_attach_awake(space, idev, req, extack);
-		/* The attachment holds it now, or nobody */
+		/* An attachment has its own reference on the PASID */
 		ioasid_pasid_put(idev->ctx, req->pasid);
 	}
 	ioasid_space_put(space);
 	return rc == -EBUSY ? ioasid_attach_busy(idev, asked, req, extack) : rc;
 }
 
-/* The last device of the group has left */
 static void ioasid_attachment_end(struct ioasid_attachment *att,
 				  struct ioasid_dev_pasid *dev_pasid)
 {
@@ -669,7 +667,6 @@ static void ioasid_attachment_end(struct ioasid_attachment *att,
 	xa_erase(&att->group->table, att->pasid);
 }
 
-/* The group's lock is held */
 static void ioasid_dev_pasid_end(struct ioasid_dev_pasid *dev_pasid)
 {
 	struct ioasid_attachment *att = dev_pasid->att;
@@ -683,22 +680,25 @@ static void ioasid_dev_pasid_end(struct ioasid_dev_pasid *dev_pasid)
 		ioasid_attachment_end(att, dev_pasid);
 	else
 		ioasid_count_device(space, -1);
-	/* After the hardware: nothing new can come, and the rest is answered */
+	/* After detaching in the hardware, so that no new request can follow */
 	ioasid_fault_flush(dev_pasid);
 	ioasid_fault_disable(dev_pasid->idev, space);
 	if (!last)
 		return;
-	/* Nobody answers in its name any more; no PASID of ours for an mm space */
+	/* After the last response with that PASID; no-op for an mm space */
 	ioasid_pasid_put(dev_pasid->idev->ctx, att->pasid);
 	ioasid_space_detach(att);
 }
 
 /**
  * ioasid_dev_pasid_detach() - detach a device
- * @dev_pasid: its attachment; the context's lock is held
+ * @dev_pasid: its attachment; freed
  *
- * Cannot fail. Goes on if the device does not wake up: nothing may keep the
- * memory reachable.
+ * Cannot fail. Goes on if the device cannot be resumed, since it must not reach
+ * the memory any longer.
+ *
+ * Context: ioasid_ctx.lock is held; can sleep. Takes ioasid_group.lock and
+ * ioasid_space.rwsem.
  */
 void ioasid_dev_pasid_detach(struct ioasid_dev_pasid *dev_pasid)
 {
@@ -720,7 +720,7 @@ void ioasid_dev_pasid_detach(struct ioasid_dev_pasid *dev_pasid)
 		pm_runtime_put(idev->dev);
 }
 
-/* The device whose PASIDs have the fewest bits: what it can have, all can */
+/* Finds the device with the fewest PASIDs: all others can use them too */
 static u32 ioasid_narrowest(struct ioasid_device **idevs, u32 nr)
 {
 	u32 i, least = 0;
@@ -732,8 +732,8 @@ static u32 ioasid_narrowest(struct ioasid_device **idevs, u32 nr)
 	return least;
 }
 
-static void ioasid_blame(struct ioasid_device **idevs, u32 i,
-			 struct ioasid_extack *extack)
+static void ioasid_extack_set_device(struct ioasid_device **idevs, u32 i,
+				     struct ioasid_extack *extack)
 {
 	extack->dev_id = idevs[i]->id;
 	extack->index = i;
@@ -752,12 +752,12 @@ static int ioasid_attach_each(struct ioasid_device **idevs, u32 nr,
 		rc = ioasid_device_attach(idevs[i], &one, extack);
 		if (rc)
 			goto undo;
-		/* The same for all: a process has one PASID */
+		/* The key is the same for all devices, even of an mm space */
 		req->key = one.key;
 	}
 	return 0;
 undo:
-	ioasid_blame(idevs, i, extack);
+	ioasid_extack_set_device(idevs, i, extack);
 	while (i--)
 		ioasid_dev_pasid_detach(
 			ioasid_dev_pasid_find(idevs[i], req->key));
@@ -766,13 +766,16 @@ undo:
 
 /**
  * ioasid_devices_attach() - attach devices to a space, all of them or none
- * @idevs: devices of one context, whose lock is held
- * @nr: how many, not 0
- * @req: the space, the PASID; not to replace; out: @key, the same for all
- * @extack: the reason if it fails, and which device
+ * @idevs: devices of one context
+ * @nr: number of devices, not 0
+ * @req: the space and the PASID, without @replace; out: @key, the same for all
+ * @extack: the reason if it fails, and the device
  *
- * IOASID_PASID_ANY is one PASID that all of them can have. The devices can be
- * behind different IOMMUs: the space then has a page table for each.
+ * IOASID_PASID_ANY takes one PASID that all of them can use. If the devices are
+ * behind different IOMMUs, the space has a page table for each.
+ *
+ * Context: ioasid_ctx.lock is held; can sleep. Takes ioasid_group.lock and
+ * ioasid_space.rwsem.
  *
  * Return: 0 or an error of sva_register_device_to_pasid().
  */
@@ -781,7 +784,7 @@ int ioasid_devices_attach(struct ioasid_device **idevs, u32 nr,
 			  struct ioasid_extack *extack)
 {
 	struct ioasid_ctx *ctx = idevs[0]->ctx;
-	struct ioasid_attach_request held = *req;
+	struct ioasid_attach_request chosen = *req;
 	struct ioasid_space *space;
 	u32 least;
 	int rc;
@@ -791,16 +794,16 @@ int ioasid_devices_attach(struct ioasid_device **idevs, u32 nr,
 	if (IS_ERR(space))
 		return PTR_ERR(space);
 	least = ioasid_narrowest(idevs, nr);
-	rc = ioasid_pasid_choose(idevs[least], space, &held, extack);
+	rc = ioasid_pasid_choose(idevs[least], space, &chosen, extack);
 	if (rc) {
-		ioasid_blame(idevs, least, extack);
+		ioasid_extack_set_device(idevs, least, extack);
 		goto put;
 	}
-	/* For the address space of a process none is taken */
-	if (held.pasid != IOASID_RID)
-		req->pasid = held.pasid;
+	/* IOASID_RID if an mm space needs no PASID from the pool */
+	if (chosen.pasid != IOASID_RID)
+		req->pasid = chosen.pasid;
 	rc = ioasid_attach_each(idevs, nr, req, extack);
-	ioasid_pasid_put(ctx, held.pasid);
+	ioasid_pasid_put(ctx, chosen.pasid);
 put:
 	ioasid_space_put(space);
 	return rc;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The life of an attachment: made with what its group reserves, and freed late
- * where the IOMMU core may still be looking at its handle or its page table.
+ * Lifetime of an attachment: allocation with the reserved ranges of its group, and
+ * the deferred free. An attachment must never be freed while the IOMMU core may
+ * still use its handle or page table.
  */
 #include <linux/delay.h>
 #include <linux/iommu.h>
@@ -9,7 +10,7 @@
 #include <linux/slab.h>
 #include "ioasid_private.h"
 
-/* How long the IOMMU core may look at the handle of an attachment that ended */
+/* How long the IOMMU core may use the handle after a detach */
 #define IOASID_DEFERRED_FREE_SECONDS 2
 
 static void ioasid_deferred_free_work_fn(struct work_struct *work);
@@ -19,9 +20,11 @@ static DECLARE_DELAYED_WORK(ioasid_deferred_free_work,
 			    ioasid_deferred_free_work_fn);
 
 /**
- * ioasid_attachment_alloc() - an attachment with what its group reserves
+ * ioasid_attachment_alloc() - allocate an attachment with its reserved ranges
  * @g: the group
  * @extack: the reason if there is no memory
+ *
+ * Context: can sleep.
  *
  * Return: the attachment, to be freed by kfree(), or NULL.
  */
@@ -33,7 +36,7 @@ struct ioasid_attachment *ioasid_attachment_alloc(struct ioasid_group *g,
 	LIST_HEAD(regions);
 	u32 nr = 0;
 
-	/* A group that reserves nothing gives an empty list */
+	/* Not an error of a group without reserved regions, whose list is empty */
 	if (iommu_get_group_resv_regions(g->group, &regions))
 		goto out;
 	list_for_each_entry(region, &regions, list)
@@ -45,7 +48,7 @@ struct ioasid_attachment *ioasid_attachment_alloc(struct ioasid_group *g,
 	list_for_each_entry(region, &regions, list) {
 		struct ioasid_iova_range *r = &att->reserved[att->nr_reserved];
 
-		/* Relaxable ones matter only to the firmware */
+		/* Relaxable regions matter only to the firmware */
 		if (region->type == IOMMU_RESV_DIRECT_RELAXABLE ||
 		    !region->length)
 			continue;
@@ -66,13 +69,13 @@ out:
 	return att;
 }
 
-/* --- burial -------------------------------------------------------------------- */
+/* --- deferred free ---------------------------------------------------------- */
 
 /**
- * ioasid_space_may_report() - can somebody be on his way to a queue of a space?
+ * ioasid_space_may_report() - can a fault of a space be in progress?
  * @space: the space
  *
- * Return: false if it never had page requests or a queue.
+ * Return: false if the space has no page requests and never had a queue.
  */
 bool ioasid_space_may_report(struct ioasid_space *space)
 {
@@ -112,12 +115,14 @@ static void ioasid_deferred_free_work_fn(struct work_struct *work)
 }
 
 /**
- * ioasid_attachment_free_deferred() - free an attachment, late if need be
- * @att: the attachment, in no table and no list; with its @orphan
+ * ioasid_attachment_free_deferred() - free an attachment, deferred if necessary
+ * @att: the attachment, in no table and no list; its @orphan is freed as well
  *
- * The IOMMU core follows the pointer to its handle, and from there to the page
- * table, without a lock; so do IOMMU drivers that report what they refuse. An
- * IOMMU driver that is a module cannot be unloaded meanwhile.
+ * The IOMMU core follows the pointers to its handle and page table without a
+ * lock; so do IOMMU drivers that report unrecoverable faults. A deferred domain
+ * keeps a reference on the module of its IOMMU driver.
+ *
+ * Context: can sleep; takes ioasid_deferred_free_lock.
  */
 void ioasid_attachment_free_deferred(struct ioasid_attachment *att)
 {
@@ -129,7 +134,7 @@ void ioasid_attachment_free_deferred(struct ioasid_attachment *att)
 	}
 	if (att->orphan)
 		__module_get(att->orphan->domain->owner->owner);
-	/* Never 0, which is that of one that is freed at once */
+	/* Never 0, which stands for not deferred */
 	att->deferred_since = jiffies | 1;
 	spin_lock(&ioasid_deferred_free_lock);
 	list_add_tail(&att->space_link, &ioasid_deferred_free_list);
@@ -139,10 +144,12 @@ void ioasid_attachment_free_deferred(struct ioasid_attachment *att)
 }
 
 /**
- * ioasid_deferred_free_flush() - free at once all that waits for it
+ * ioasid_deferred_free_flush() - free all deferred attachments at once
  *
- * To be called only when the IOMMU core can no longer look at any of it, and when
- * nothing new comes.
+ * Call it only when the IOMMU core can no longer use any of them and no new one
+ * can be added.
+ *
+ * Context: can sleep; waits for the work.
  */
 void ioasid_deferred_free_flush(void)
 {
@@ -158,7 +165,7 @@ void ioasid_deferred_free_flush(void)
 
 void ioasid_deferred_free_teardown(void)
 {
-	/* The IOMMU core can still be on its way to a handle, and to our code */
+	/* The IOMMU core may still use a handle, and call code of this module */
 	if (!list_empty(&ioasid_deferred_free_list))
 		msleep(IOASID_DEFERRED_FREE_SECONDS * MSEC_PER_SEC);
 	ioasid_deferred_free_flush();

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Files that name a device: a resolver of a glue finds the device behind one, and
- * the context keeps the file open as long as it knows the device by it. It must
- * never know what kind of file that is, and never let go of one with a lock held:
- * that can close the device.
+ * Files that name a device: the resolver of a glue finds the device of a file, and
+ * the context keeps the file open while the device is bound by it. The core must
+ * never depend on the kind of file. A reference may be put with locks held, even
+ * ioasid_ctx.lock, since fput() never closes a file synchronously.
  */
 #include <linux/file.h>
 #include <linux/module.h>
@@ -13,8 +13,10 @@ static DEFINE_MUTEX(ioasid_resolvers_lock);
 static LIST_HEAD(ioasid_resolvers);
 
 /**
- * ioasid_register_resolver() - let users name devices by files of a framework
- * @resolver: stays until ioasid_unregister_resolver()
+ * ioasid_register_resolver() - let user space name devices by files of a framework
+ * @resolver: must stay valid until ioasid_unregister_resolver()
+ *
+ * Context: can sleep.
  */
 void ioasid_register_resolver(struct ioasid_resolver *resolver)
 {
@@ -26,7 +28,9 @@ IOASID_EXPORT(ioasid_register_resolver);
 
 /**
  * ioasid_unregister_resolver() - undo ioasid_register_resolver()
- * @resolver: no device is known by it any more, as its module has no references
+ * @resolver: no device is bound by it any more, as its module has no references
+ *
+ * Context: can sleep.
  */
 void ioasid_unregister_resolver(struct ioasid_resolver *resolver)
 {
@@ -39,7 +43,9 @@ IOASID_EXPORT(ioasid_unregister_resolver);
 /**
  * ioasid_resolver_exists() - can devices be named by files?
  *
- * Return: true if a glue that can tell has been loaded.
+ * Context: can sleep.
+ *
+ * Return: true if a glue with a resolver is loaded.
  */
 bool ioasid_resolver_exists(void)
 {
@@ -51,7 +57,7 @@ bool ioasid_resolver_exists(void)
 	return exists;
 }
 
-/* Asks one after the other, and keeps the module of the one that knows */
+/* Tries each resolver; -ENOTTY if the file is not of their frameworks */
 static int ioasid_resolve(struct ioasid_file_ref *file_ref,
 			  struct ioasid_extack *extack)
 {
@@ -75,7 +81,6 @@ static int ioasid_resolve(struct ioasid_file_ref *file_ref,
 	return rc;
 }
 
-/* The device behind a user's fd: to be given back by ioasid_file_ref_put() */
 static int ioasid_file_ref_get(struct ioasid_file_ref *file_ref, int fd,
 			       struct ioasid_extack *extack)
 {
@@ -92,15 +97,15 @@ static int ioasid_file_ref_get(struct ioasid_file_ref *file_ref, int fd,
 	file_ref->file = NULL;
 	if (rc == -ENOTTY)
 		rc = ioasid_fail(extack, -EINVAL, IOASID_REASON_FD,
-				 "device_fd %d is no device of a framework whose glue is loaded",
+				 "device_fd %d is not a device of a framework whose glue is loaded",
 				 fd);
 	return rc;
 }
 
 /**
- * ioasid_file_ref_copy() - another reference on a file and its resolver
- * @to: where to put it; what it was is forgotten
- * @from: a hold on a file
+ * ioasid_file_ref_copy() - take another reference on a file and its resolver
+ * @to: overwritten
+ * @from: the reference to copy
  */
 void ioasid_file_ref_copy(struct ioasid_file_ref *to,
 			  const struct ioasid_file_ref *from)
@@ -111,10 +116,11 @@ void ioasid_file_ref_copy(struct ioasid_file_ref *to,
 }
 
 /**
- * ioasid_file_ref_put() - let go of a file
- * @file_ref: the hold; nothing happens if there is no file
+ * ioasid_file_ref_put() - put the reference on a file and its resolver
+ * @file_ref: the reference; no-op if it has no file
  *
- * It may be the last reference on the file: no lock is held.
+ * Context: ioasid_ctx.lock may be held: even if this is the last reference, fput()
+ * defers closing the file.
  */
 void ioasid_file_ref_put(struct ioasid_file_ref *file_ref)
 {
@@ -134,7 +140,7 @@ static int ioasid_file_ref_lock(struct ioasid_file_ref *file_ref,
 			   "killed while waiting for the device");
 }
 
-/* The device behind a user's fd, which does not close until ioasid_file_ref_end() */
+/* Gets the device of a user's fd; it stays open until ioasid_file_ref_end() */
 int ioasid_file_ref_begin(struct ioasid_file_ref *file_ref, int fd,
 			  struct ioasid_extack *extack)
 {

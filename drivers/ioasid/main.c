@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The char device and the table of its commands: the one place where sizes,
- * flags and tails are checked. It must know nothing of what a command does.
+ * The char device and the table of its commands: the only place that checks the
+ * size, the flags and the tail of a struct. It must never depend on what a command
+ * does.
  */
 #include <linux/file.h>
 #include <linux/fs.h>
@@ -42,11 +43,11 @@ union ioasid_args {
 
 /**
  * struct ioasid_op - a command
- * @fn: what it does
- * @name: for messages and traces
- * @size: size of its struct now
- * @min_size: end of the last field that it was first published with
- * @flags: flags that it knows
+ * @fn: executes it
+ * @name: name in messages and traces
+ * @size: size of its struct in bytes
+ * @min_size: end of the last field of the first published version
+ * @flags: supported flags
  * @out: it writes its struct back
  */
 struct ioasid_op {
@@ -121,8 +122,8 @@ static const struct ioasid_op *ioasid_find_op(unsigned int cmd)
 }
 
 /*
- * An answer that cannot be written must not cost the user the deed. The struct
- * is smaller than a page, so its two ends tell.
+ * Fails before the command takes effect if its answer cannot be written. The struct
+ * is smaller than a page, so probing both ends covers every page it is in.
  */
 static int ioasid_check_writable(struct ioasid_command *cmd,
 				 const struct ioasid_op *op)
@@ -148,12 +149,12 @@ static int ioasid_check_struct(struct ioasid_command *cmd,
 				   "%s: size %u is less than %u", op->name,
 				   cmd->usize, op->min_size);
 	}
-	/* No struct of any kernel is that large: do not look for zeroes for ever */
+	/* Bounds the search for nonzero bytes; no struct is larger than a page */
 	rc = cmd->usize > PAGE_SIZE ? -E2BIG :
 	     copy_struct_from_user(cmd->arg, op->size, cmd->uptr, cmd->usize);
 	if (rc == -E2BIG)
 		return ioasid_fail(cmd->extack, rc, IOASID_REASON_SIZE,
-				   "%s: this kernel knows %u bytes and the rest is not zero",
+				   "%s: this kernel knows %u bytes, and the rest is not zero",
 				   op->name, op->size);
 	if (rc)
 		return ioasid_fail(cmd->extack, rc, IOASID_REASON_POINTER,
@@ -242,12 +243,15 @@ static struct miscdevice ioasid_miscdev = {
 };
 
 /**
- * sva_get_from_fd() - the context behind a user's fd
- * @fd: an open /dev/ioasid
- * @extack: the reason if it is none
+ * sva_get_from_fd() - get the context of a user's fd
+ * @fd: fd of an open /dev/ioasid
+ * @extack: the reason if it fails
  *
- * Return: the context with a reference that keeps it alive beyond the fd, or
- * ERR_PTR of -EBADF (not open) or -EINVAL (something else).
+ * Context: a user process.
+ *
+ * Return: the context with a reference that keeps it alive beyond the fd,
+ * ERR_PTR(-EBADF) if the fd is not open, or ERR_PTR(-EINVAL) if it is not
+ * /dev/ioasid.
  */
 struct ioasid_ctx *sva_get_from_fd(int fd, struct ioasid_extack *extack)
 {
