@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Who pays for what: the ledger of pinned memory, and the quotas of PASIDs and of
- * fault records. It must never fall behind: a thing is charged before it is taken
- * and given back after it is gone.
+ * Accounting: the ledger of pinned memory, and the quotas of PASIDs and of fault
+ * records. Nothing may ever be taken before it is charged, or uncharged before it
+ * is released.
  */
 #include <linux/cred.h>
 #include <linux/mm.h>
@@ -49,10 +49,12 @@ static struct ioasid_payer *ioasid_payer_add(struct ioasid_ctx *ctx)
 }
 
 /**
- * ioasid_payer_get() - who pays for what the current process maps
+ * ioasid_payer_get() - get the payer of the current process
  * @ctx: the context
  *
- * Return: a payer with a reference, or NULL without memory.
+ * Context: a user process; can sleep. Takes ioasid_ctx.ledger_lock.
+ *
+ * Return: the payer with a reference, or NULL without memory.
  */
 struct ioasid_payer *ioasid_payer_get(struct ioasid_ctx *ctx)
 {
@@ -64,7 +66,7 @@ struct ioasid_payer *ioasid_payer_get(struct ioasid_ctx *ctx)
 		payer = ioasid_payer_add(ctx);
 	else
 		refcount_inc(&payer->ref);
-	/* A program that maps and unmaps in turn must not make it anew each time */
+	/* Cached, so that mapping and unmapping in turn does not allocate */
 	if (payer && ctx->payer != payer) {
 		old = ctx->payer;
 		refcount_inc(&payer->ref);
@@ -117,9 +119,11 @@ static int ioasid_charge_mm(struct ioasid_payer *payer, unsigned long pages)
 /**
  * ioasid_charge_pages() - reserve pages in the ledger before they are pinned
  * @ctx: the context
- * @payer: who pays; the current process
+ * @payer: payer of the current process
  * @pages: number of pages
  * @extack: the reason if it fails
+ *
+ * Context: a user process; can sleep. Takes mmap_lock if accounting to an mm.
  *
  * Return: 0, -ENOMEM above RLIMIT_MEMLOCK without CAP_IPC_LOCK, -EINTR if
  * killed.
@@ -152,10 +156,12 @@ int ioasid_charge_pages(struct ioasid_ctx *ctx, struct ioasid_payer *payer,
 }
 
 /**
- * ioasid_uncharge_pages() - give back what ioasid_charge_pages() took
+ * ioasid_uncharge_pages() - undo ioasid_charge_pages()
  * @ctx: the context
- * @payer: who paid; need not be the current process, which may be gone
+ * @payer: payer that was charged; its process may have exited
  * @pages: number of pages
+ *
+ * Context: can sleep; takes mmap_lock if accounting to an mm.
  */
 void ioasid_uncharge_pages(struct ioasid_ctx *ctx, struct ioasid_payer *payer,
 			   unsigned long pages)
@@ -173,23 +179,25 @@ void ioasid_uncharge_pages(struct ioasid_ctx *ctx, struct ioasid_payer *payer,
 
 static unsigned int ioasid_pasids_per_context = 1024;
 module_param_named(pasids_per_context, ioasid_pasids_per_context, uint, 0644);
-MODULE_PARM_DESC(pasids_per_context, "PASIDs that one context can have");
+MODULE_PARM_DESC(pasids_per_context, "Maximum number of PASIDs of one context");
 
 static unsigned int ioasid_pasids_per_user = 4096;
 module_param_named(pasids_per_user, ioasid_pasids_per_user, uint, 0644);
-MODULE_PARM_DESC(pasids_per_user, "PASIDs that all contexts of one user can have");
+MODULE_PARM_DESC(pasids_per_user, "Maximum number of PASIDs of all contexts of one user");
 
-/* uid -> PASIDs that it has, as a value; an entry of 0 is erased */
+/* uid -> number of its PASIDs, as a value; never 0 */
 static DEFINE_XARRAY_FLAGS(ioasid_pasid_users, XA_FLAGS_ACCOUNT);
 
 static DEFINE_MUTEX(ioasid_pasid_lock);
 
 /**
- * ioasid_charge_user_pasid() - a user has a PASID more
+ * ioasid_charge_user_pasid() - charge a PASID to a user
  * @uid: the user
  * @extack: the reason if it fails
  *
- * Return: 0, -EDQUOT, -ENOMEM.
+ * Context: can sleep; takes ioasid_pasid_lock.
+ *
+ * Return: 0, -EDQUOT above the limit of the user, -ENOMEM.
  */
 int ioasid_charge_user_pasid(uid_t uid, struct ioasid_extack *extack)
 {
@@ -201,7 +209,7 @@ int ioasid_charge_user_pasid(uid_t uid, struct ioasid_extack *extack)
 	has = xa_to_value(xa_load(&ioasid_pasid_users, uid) ?: xa_mk_value(0));
 	if (has >= limit)
 		rc = ioasid_fail(extack, -EDQUOT, IOASID_REASON_LIMIT,
-				 "user %u has %lu PASIDs, and may not have more",
+				 "user %u has reached the limit with %lu PASIDs",
 				 uid, has);
 	else if (xa_err(xa_store(&ioasid_pasid_users, uid, xa_mk_value(has + 1),
 				 GFP_KERNEL_ACCOUNT)))
@@ -212,8 +220,10 @@ int ioasid_charge_user_pasid(uid_t uid, struct ioasid_extack *extack)
 }
 
 /**
- * ioasid_uncharge_user_pasid() - a user has a PASID less
- * @uid: the user; ioasid_charge_user_pasid() has succeeded for it
+ * ioasid_uncharge_user_pasid() - undo ioasid_charge_user_pasid()
+ * @uid: the user
+ *
+ * Context: can sleep; takes ioasid_pasid_lock.
  */
 void ioasid_uncharge_user_pasid(uid_t uid)
 {
@@ -221,7 +231,7 @@ void ioasid_uncharge_user_pasid(uid_t uid)
 
 	mutex_lock(&ioasid_pasid_lock);
 	has = xa_to_value(xa_load(&ioasid_pasid_users, uid));
-	/* Over an entry that is there: needs no memory */
+	/* Cannot fail, since the entry exists */
 	if (has > 1)
 		xa_store(&ioasid_pasid_users, uid, xa_mk_value(has - 1),
 			 GFP_KERNEL);
@@ -231,12 +241,14 @@ void ioasid_uncharge_user_pasid(uid_t uid)
 }
 
 /**
- * ioasid_charge_pasid() - a context, and a user, have a PASID more
- * @ctx: the context; its lock is held
+ * ioasid_charge_pasid() - charge a PASID to a context and a user
+ * @ctx: the context
  * @uid: the user
  * @extack: the reason if it fails
  *
- * Return: 0, -EDQUOT, -ENOMEM.
+ * Context: ioasid_ctx.lock is held; can sleep. Takes ioasid_pasid_lock.
+ *
+ * Return: 0, -EDQUOT above the limit of the context or the user, -ENOMEM.
  */
 int ioasid_charge_pasid(struct ioasid_ctx *ctx, uid_t uid,
 			struct ioasid_extack *extack)
@@ -247,7 +259,7 @@ int ioasid_charge_pasid(struct ioasid_ctx *ctx, uid_t uid,
 	if (ctx->nr_pasids >= READ_ONCE(ioasid_pasids_per_context)) {
 		extack->value = ctx->nr_pasids;
 		return ioasid_fail(extack, -EDQUOT, IOASID_REASON_LIMIT,
-				   "this context has %u PASIDs, and may not have more",
+				   "this context has reached the limit with %u PASIDs",
 				   ctx->nr_pasids);
 	}
 	rc = ioasid_charge_user_pasid(uid, extack);
@@ -257,9 +269,12 @@ int ioasid_charge_pasid(struct ioasid_ctx *ctx, uid_t uid,
 }
 
 /**
- * ioasid_uncharge_pasid() - give back what ioasid_charge_pasid() took
- * @ctx: the context; its lock is held, or nobody else has it
+ * ioasid_uncharge_pasid() - undo ioasid_charge_pasid()
+ * @ctx: the context
  * @uid: the user
+ *
+ * Context: ioasid_ctx.lock is held, or @ctx has no other user; can sleep. Takes
+ * ioasid_pasid_lock.
  */
 void ioasid_uncharge_pasid(struct ioasid_ctx *ctx, uid_t uid)
 {
@@ -271,15 +286,17 @@ static uint ioasid_records_per_context = 4 * IOASID_FAULT_MAX_DEPTH;
 module_param_named(fault_records_per_context, ioasid_records_per_context, uint,
 		   0644);
 MODULE_PARM_DESC(fault_records_per_context,
-		 "records that all fault queues of a context may have room for");
+		 "Maximum number of records of all fault queues of one context");
 
 /**
- * ioasid_charge_records() - a context has a fault queue more
+ * ioasid_charge_records() - charge the records of a fault queue to a context
  * @ctx: the context
- * @depth: records that fit into it
+ * @depth: number of records
  * @extack: the reason if it fails
  *
- * Return: 0 or -EDQUOT.
+ * Context: any.
+ *
+ * Return: 0, or -EDQUOT above the limit of the context.
  */
 int ioasid_charge_records(struct ioasid_ctx *ctx, u32 depth,
 			  struct ioasid_extack *extack)
@@ -292,14 +309,16 @@ int ioasid_charge_records(struct ioasid_ctx *ctx, u32 depth,
 	atomic_sub(depth, &ctx->nr_records);
 	extack->value = limit;
 	return ioasid_fail(extack, -EDQUOT, IOASID_REASON_LIMIT,
-			   "the fault queues of this context would have %u records: %u at most",
+			   "the fault queues of this context would have %u records, above the limit of %u",
 			   has, limit);
 }
 
 /**
- * ioasid_uncharge_records() - give back what ioasid_charge_records() took
+ * ioasid_uncharge_records() - undo ioasid_charge_records()
  * @ctx: the context
- * @depth: records
+ * @depth: number of records
+ *
+ * Context: any.
  */
 void ioasid_uncharge_records(struct ioasid_ctx *ctx, u32 depth)
 {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Contexts: what one open of /dev/ioasid owns, and how long it lives.
+ * Contexts: the objects of one open of /dev/ioasid, and its lifetime. A context must
+ * never be freed while a glue or a fault queue has a reference.
  */
 #include <linux/sched.h>
 #include <linux/slab.h>
@@ -30,9 +31,9 @@ struct ioasid_ctx *ioasid_ctx_create(void)
 }
 
 /*
- * Frees the spaces that no device uses. The file is closed, so no command is
- * at work; a glue that has just looked the fd up can still attach a device, and
- * finds the space attached in time or not at all.
+ * Frees the spaces without devices. The file is closed, so no command is in
+ * progress; a glue that looked the fd up before may still attach a device, which
+ * either keeps the space or fails with -ENOENT.
  */
 static void ioasid_ctx_free_spaces(struct ioasid_ctx *ctx)
 {
@@ -69,11 +70,13 @@ void ioasid_ctx_put(struct ioasid_ctx *ctx)
 }
 
 /**
- * ioasid_ctx_close() - the file is gone
+ * ioasid_ctx_close() - close the file of a context
  * @ctx: the context
  *
- * Devices that are known by a file are detached. Memory that no attached device
- * can reach is unpinned at once; the rest goes with the last device.
+ * Unbinds the devices that are bound by a file. Unpins at once all memory that no
+ * attached device can reach, and the rest with the last device.
+ *
+ * Context: can sleep; takes ioasid_file_info.lock and ioasid_ctx.lock.
  */
 void ioasid_ctx_close(struct ioasid_ctx *ctx)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * /sys/kernel/debug/ioasid: a directory for each context, for people. It only
- * looks, and no program may rely on its form.
+ * /sys/kernel/debug/ioasid: a directory for each context. It must never change any
+ * state, and no program may rely on its format.
  */
 #include <linux/debugfs.h>
 #include <linux/seq_file.h>
@@ -75,8 +75,10 @@ void ioasid_debugfs_teardown(void)
 }
 
 /**
- * ioasid_debugfs_add() - show a context
- * @ctx: the context; debugfs waits for readers before it lets go of it
+ * ioasid_debugfs_add() - add the directory of a context
+ * @ctx: the context; stays valid for readers until ioasid_debugfs_remove() returns
+ *
+ * Context: can sleep.
  */
 void ioasid_debugfs_add(struct ioasid_ctx *ctx)
 {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Devices: which ones a context knows, by whom, and what they are attached to. The
- * core trusts its glues for who owns a device, and never claims ownership itself.
+ * Devices: binds them to a context, on behalf of a glue or by a file, and attaches
+ * and detaches them by pointer or id. The core trusts its glues about who owns a
+ * device, and must never claim ownership itself.
  */
 #include <linux/iommu.h>
 #include <linux/seq_file.h>
@@ -52,8 +53,8 @@ static int ioasid_device_publish(struct ioasid_ctx *ctx,
 }
 
 /*
- * By its file a device is known to one context. A glue that moves it makes it
- * known to two for a moment.
+ * A device that is bound by a file is bound to one context only. A glue may bind
+ * its device to two contexts for a moment, to move it.
  */
 static int ioasid_device_enlist(struct ioasid_device *idev, bool by_file,
 				struct ioasid_extack *extack)
@@ -67,7 +68,7 @@ static int ioasid_device_enlist(struct ioasid_device *idev, bool by_file,
 		if (other->dev == idev->dev &&
 		    (by_file || other->file_ref.file))
 			rc = ioasid_fail(extack, -EBUSY, IOASID_REASON_OWNER,
-					 "device %s is known to another context",
+					 "device %s is bound to another context",
 					 dev_name(idev->dev));
 	if (!rc)
 		list_add_tail(&idev->group_node, &g->devices);
@@ -89,7 +90,7 @@ static void ioasid_device_unlist(struct ioasid_device *idev)
 	mutex_unlock(&idev->group->lock);
 }
 
-/* The reference on @group is taken over */
+/* Consumes the reference on @group, even on failure */
 static struct ioasid_device *
 ioasid_device_alloc(struct ioasid_ctx *ctx, struct device *dev,
 		    struct iommu_group *group,
@@ -122,11 +123,11 @@ ioasid_device_create(struct ioasid_ctx *ctx, struct device *dev,
 	struct ioasid_device *idev;
 	int rc;
 
-	/* What frameworks make for a device without IOMMU has no dev->iommu */
+	/* Frameworks make groups for devices without IOMMU, which lack dev->iommu */
 	if (!group || !dev->iommu) {
 		iommu_group_put(group);
 		ioasid_fail(extack, -ENODEV, IOASID_REASON_IOMMU,
-			    "device %s is behind no IOMMU", dev_name(dev));
+			    "device %s is not behind an IOMMU", dev_name(dev));
 		return ERR_PTR(-ENODEV);
 	}
 	rc = ioasid_device_check(dev, group, params, extack);
@@ -164,7 +165,6 @@ static void ioasid_device_destroy(struct ioasid_ctx *ctx,
 	ioasid_device_free(idev);
 }
 
-/* Finds or makes the device; ctx->lock is held */
 static struct ioasid_device *
 ioasid_device_find_or_create(struct ioasid_ctx *ctx, struct device *dev,
 			     const struct ioasid_attach_params *params,
@@ -183,8 +183,8 @@ ioasid_device_find_or_create(struct ioasid_ctx *ctx, struct device *dev,
 }
 
 /*
- * Nothing can fail any more: a new device is kept by the file that named it, or
- * by the glue, which also takes over what a file has kept.
+ * Sets who keeps a device bound, once nothing can fail any more: the file that a
+ * new device is named by, or the glue, which takes over from a file.
  */
 static void ioasid_device_commit(struct ioasid_device *idev, bool is_new,
 				 const struct ioasid_attach_params *params,
@@ -202,7 +202,7 @@ static void ioasid_device_commit(struct ioasid_device *idev, bool is_new,
 	}
 }
 
-/* What a file made known is forgotten when it is attached to nothing any more */
+/* A device that is bound by a file is unbound after its last detach */
 static void ioasid_device_put_if_idle(struct ioasid_ctx *ctx,
 				      struct ioasid_device *idev)
 {
@@ -213,13 +213,15 @@ static void ioasid_device_put_if_idle(struct ioasid_ctx *ctx,
 }
 
 /**
- * ioasid_device_bind() - make a device known to a context
+ * ioasid_device_bind() - bind a device to a context
  * @ctx: the context
  * @dev: the device
  * @params: owner, cookie
- * @file_ref: the file that keeps it known, or NULL if a glue does
- * @dev_id: where to put its id, or NULL
+ * @file_ref: the file that keeps it bound, or NULL if a glue does
+ * @dev_id: out: its id; or NULL
  * @extack: the reason if it fails
+ *
+ * Context: can sleep; takes ioasid_ctx.lock and ioasid_group.lock.
  *
  * Return: as sva_bind_device().
  */
@@ -243,10 +245,12 @@ int ioasid_device_bind(struct ioasid_ctx *ctx, struct device *dev,
 }
 
 /**
- * ioasid_device_unbind_idle() - forget a device that is not attached
+ * ioasid_device_unbind_idle() - unbind a device that is not attached
  * @ctx: the context
- * @dev: the device; nothing happens if it is not known
+ * @dev: the device; no-op if it is not bound
  * @extack: the reason if it fails
+ *
+ * Context: can sleep; takes ioasid_ctx.lock and ioasid_group.lock.
  *
  * Return: 0, or -EBUSY if the device is attached.
  */
@@ -279,11 +283,13 @@ static void ioasid_device_detach_all(struct ioasid_ctx *ctx,
 }
 
 /**
- * ioasid_device_remove() - detach a device from everything and forget it
+ * ioasid_device_remove() - detach a device from all spaces and unbind it
  * @ctx: the context
- * @dev: the device; nothing happens if it is not known
+ * @dev: the device; no-op if it is not bound
  *
  * Cannot fail.
+ *
+ * Context: can sleep; takes ioasid_ctx.lock.
  */
 void ioasid_device_remove(struct ioasid_ctx *ctx, struct device *dev)
 {
@@ -295,7 +301,7 @@ void ioasid_device_remove(struct ioasid_ctx *ctx, struct device *dev)
 		ioasid_device_detach_all(ctx, idev);
 }
 
-/* Some device that is known by a file, which is the caller's to put */
+/* Finds any device that is bound by a file, and takes a reference on the file */
 static bool ioasid_device_by_file(struct ioasid_ctx *ctx,
 				  struct ioasid_file_ref *file_ref)
 {
@@ -321,19 +327,21 @@ static int ioasid_unbind_checked(struct ioasid_ctx *ctx,
 	lockdep_assert_held(&ctx->lock);
 	if (!idev->file_ref.file)
 		return ioasid_fail(extack, -EBUSY, IOASID_REASON_OWNER,
-				   "device %s is known by its container until it is closed",
+				   "device %s is bound by its container, and stays bound until it is closed",
 				   dev_name(idev->dev));
 	ioasid_device_detach_all(ctx, idev);
 	return 0;
 }
 
 /**
- * ioasid_device_unbind() - detach a device from everything and forget it
+ * ioasid_device_unbind() - detach a device from all spaces and unbind it
  * @ctx: the context
  * @dev: the device
  * @extack: the reason if it fails
  *
- * Return: 0, -ENOENT if it is not known, -EBUSY if a glue keeps it known.
+ * Context: can sleep; takes ioasid_ctx.lock.
+ *
+ * Return: 0, -ENOENT if it is not bound, -EBUSY if a glue keeps it bound.
  */
 int ioasid_device_unbind(struct ioasid_ctx *ctx, struct device *dev,
 			 struct ioasid_extack *extack)
@@ -345,15 +353,17 @@ int ioasid_device_unbind(struct ioasid_ctx *ctx, struct device *dev,
 	if (idev)
 		return ioasid_unbind_checked(ctx, idev, extack);
 	return ioasid_fail(extack, -ENOENT, IOASID_REASON_NO_DEVICE_ID,
-			   "this context does not know device %s",
+			   "device %s is not bound to this context",
 			   dev_name(dev));
 }
 
 /**
- * ioasid_unbind_by_id() - the same, by its id
+ * ioasid_unbind_by_id() - like ioasid_device_unbind(), by id
  * @ctx: the context
  * @dev_id: the device
  * @extack: the reason if it fails
+ *
+ * Context: can sleep; takes ioasid_ctx.lock.
  *
  * Return: as ioasid_device_unbind().
  */
@@ -369,10 +379,12 @@ int ioasid_unbind_by_id(struct ioasid_ctx *ctx, u32 dev_id,
 }
 
 /**
- * ioasid_unbind_files() - detach all devices that are known by a file
- * @ctx: the context; its own file is gone, so no command is at work
+ * ioasid_unbind_files() - detach and unbind all devices that are bound by a file
+ * @ctx: the context; its own file is closed, so no command is in progress
  *
- * Cannot fail. A glue may still make one of them its own: it is left to it then.
+ * Cannot fail. If a glue takes over one of them meanwhile, that one stays bound.
+ *
+ * Context: can sleep; takes ioasid_file_info.lock and ioasid_ctx.lock.
  */
 void ioasid_unbind_files(struct ioasid_ctx *ctx)
 {
@@ -392,11 +404,13 @@ void ioasid_unbind_files(struct ioasid_ctx *ctx)
  * ioasid_device_register() - attach a device to a space, or move it there
  * @ctx: the context
  * @pasid: IOASID_RID, a PASID of the context, or IOASID_PASID_ANY
- * @dev: the device; made known if it is not yet
+ * @dev: the device; bound if it is not yet
  * @params: the space, owner, cookie, the user's number for the PASID
- * @replace: leave the present space
- * @file_ref: the file that keeps it known, or NULL if a glue does
+ * @replace: replace the present space
+ * @file_ref: the file that keeps it bound, or NULL if a glue does
  * @extack: the reason if it fails
+ *
+ * Context: can sleep; takes ioasid_ctx.lock.
  *
  * Return: as sva_register_device_to_pasid().
  */
@@ -456,9 +470,11 @@ static int ioasid_detach_checked(struct ioasid_device *idev, u32 vpasid,
 /**
  * ioasid_device_unregister() - detach a device
  * @ctx: the context
- * @pasid: IOASID_RID, or the number by which the user knows the PASID
- * @dev: the device; stays known if a glue keeps it
+ * @pasid: IOASID_RID, or the user's number for the PASID
+ * @dev: the device; stays bound if a glue keeps it bound
  * @extack: the reason if it fails
+ *
+ * Context: can sleep; takes ioasid_ctx.lock.
  *
  * Return: 0, or -ENOENT if it is not attached.
  */
@@ -483,10 +499,12 @@ int ioasid_device_unregister(struct ioasid_ctx *ctx, u32 pasid,
  * ioasid_detach_by_id() - detach a device, by its id
  * @ctx: the context
  * @dev_id: the device
- * @pasid: IOASID_RID, or the number by which the user knows the PASID
+ * @pasid: IOASID_RID, or the user's number for the PASID
  * @extack: the reason if it fails
  *
- * Return: 0, or -ENOENT if there is none or it is not attached.
+ * Context: can sleep; takes ioasid_ctx.lock.
+ *
+ * Return: 0, or -ENOENT if there is no such device or it is not attached.
  */
 int ioasid_detach_by_id(struct ioasid_ctx *ctx, u32 dev_id, u32 pasid,
 			struct ioasid_extack *extack)
@@ -505,13 +523,15 @@ int ioasid_detach_by_id(struct ioasid_ctx *ctx, u32 dev_id, u32 pasid,
 }
 
 /**
- * ioasid_attach_by_id() - attach a device that is known, by its id
+ * ioasid_attach_by_id() - attach a bound device, by its id
  * @ctx: the context
  * @dev_id: the device
- * @req: the space, the PASID; out: @pasid, the real one
+ * @req: the space and the PASID; out: @pasid, the real one
  * @extack: the reason if it fails
  *
- * Return: 0, -ENOENT without such a device, or an error of
+ * Context: can sleep; takes ioasid_ctx.lock.
+ *
+ * Return: 0, -ENOENT if there is no such device, or an error of
  * sva_register_device_to_pasid().
  */
 int ioasid_attach_by_id(struct ioasid_ctx *ctx, u32 dev_id,
@@ -532,14 +552,16 @@ int ioasid_attach_by_id(struct ioasid_ctx *ctx, u32 dev_id,
 }
 
 /**
- * ioasid_attach_by_ids() - the same for several devices: all of them or none
+ * ioasid_attach_by_ids() - attach bound devices, all of them or none
  * @ctx: the context
  * @ids: the devices
- * @nr: how many, not 0
- * @req: the space, the PASID; not to replace; out: @pasid, the same for all
- * @extack: the reason if it fails, and which device
+ * @nr: number of devices, not 0
+ * @req: the space and the PASID, without @replace; out: @pasid, the same for all
+ * @extack: the reason if it fails, and the device
  *
- * Return: as ioasid_attach_by_id().
+ * Context: can sleep; takes ioasid_ctx.lock.
+ *
+ * Return: as ioasid_attach_by_id(), or -ENOMEM.
  */
 int ioasid_attach_by_ids(struct ioasid_ctx *ctx, const u32 *ids, u32 nr,
 			 struct ioasid_attach_request *req,

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The reason behind every error, and how it gets to the user. A command that
- * fails says why by ioasid_fail() at the place that knows; nothing here may
- * change the outcome of a command.
+ * Extacks: the reason of every error, noted by ioasid_fail() where the error is
+ * found, and copied to the user. Nothing here may change the result of a command.
  */
 #include <linux/minmax.h>
 #include <linux/stdarg.h>
@@ -12,13 +11,15 @@
 #include "ioasid_private.h"
 
 /**
- * ioasid_fail() - note why a command fails
+ * ioasid_fail() - note the reason of an error
  * @extack: where to note it, or NULL
  * @err: the negative errno to return
- * @code: the reason for programs
- * @fmt: the reason for people: one sentence without a full stop
+ * @code: the reason, for programs
+ * @fmt: the reason, for people: one sentence without a full stop
  *
- * The first reason noted wins: it is the one nearest to the cause.
+ * Keeps the first reason, which is nearest to the cause.
+ *
+ * Context: any.
  *
  * Return: @err.
  */
@@ -38,8 +39,10 @@ int ioasid_fail(struct ioasid_extack *extack, int err, enum ioasid_reason code,
 IOASID_EXPORT(ioasid_fail);
 
 /**
- * ioasid_extack_check() - look at the user's extack before anything is done
+ * ioasid_extack_check() - check the user's extack before the command takes effect
  * @uptr: address of a struct ioasid_extack, or 0
+ *
+ * Context: a user process; can sleep.
  *
  * Return: 0, -EFAULT if it cannot be read or written, -EINVAL if its @size
  * has no room for a code.
@@ -57,7 +60,7 @@ int ioasid_extack_check(u64 uptr)
 		return -EINVAL;
 	if (!access_ok(uext, size))
 		return -EFAULT;
-	/* Writing what is there finds read-only memory while nothing is done */
+	/* Detects read-only memory by writing the same value back */
 	if (put_user(size, &uext->size))
 		return -EFAULT;
 	return 0;
@@ -65,14 +68,15 @@ int ioasid_extack_check(u64 uptr)
 IOASID_EXPORT(ioasid_extack_check);
 
 /**
- * ioasid_extack_to_user() - tell the user why a command failed
+ * ioasid_extack_to_user() - copy the reason of an error to the user
  * @extack: the reason
  * @uptr: address of a struct ioasid_extack that passed
  *	ioasid_extack_check(), or 0
  * @err: the negative errno of the command, or 0, which writes nothing
  *
- * The memory can have gone since it was checked: then the user gets the errno
- * alone.
+ * If the memory has been unmapped since the check, the user only gets the errno.
+ *
+ * Context: a user process; can sleep.
  */
 void ioasid_extack_to_user(struct ioasid_extack *extack, u64 uptr, int err)
 {
@@ -86,11 +90,11 @@ void ioasid_extack_to_user(struct ioasid_extack *extack, u64 uptr, int err)
 	if (get_user(size, (u32 __user *)u64_to_user_ptr(uptr)))
 		return;
 	extack->size = size;
-	/* Behind the sentence is what was on the stack */
+	/* Clears the uninitialised stack behind the sentence */
 	len = strlen(extack->msg);
 	memset(extack->msg + len, 0, sizeof(extack->msg) - len);
 	size = min_t(u32, size, sizeof(*extack));
-	/* A short one still ends in NUL */
+	/* Terminates the sentence if a shorter struct truncates it */
 	if (size > offsetof(struct ioasid_extack, msg))
 		((char *)extack)[size - 1] = '\0';
 	if (copy_to_user(u64_to_user_ptr(uptr), extack, size))

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * IOMMU groups: one struct ioasid_group for each that a known device is in, shared
+ * IOMMU groups: one struct ioasid_group for each group with a bound device, shared
  * by all contexts. Nothing here may attach anything.
  */
 #include <linux/iommu.h>
@@ -22,10 +22,12 @@ static struct ioasid_group *ioasid_group_find(struct iommu_group *group)
 }
 
 /**
- * ioasid_group_get() - the group's table of attachments
- * @group: the group; its reference is taken over
+ * ioasid_group_get() - find or make the struct ioasid_group of a group
+ * @group: the group; its reference is consumed, even on failure
  *
- * Return: the group, to be given back by ioasid_group_put(), or NULL.
+ * Context: can sleep; takes ioasid_groups_lock.
+ *
+ * Return: the group, to be put by ioasid_group_put(), or NULL without memory.
  */
 struct ioasid_group *ioasid_group_get(struct iommu_group *group)
 {

@@ -32,6 +32,8 @@ static struct ioasid_object *ioasid_object_get(struct xarray *table, u32 id)
  * @id: the id
  * @extack: the reason if there is none
  *
+ * Context: any.
+ *
  * Return: the space with a reference, or ERR_PTR(-ENOENT).
  */
 struct ioasid_space *ioasid_space_get(struct ioasid_ctx *ctx, u32 id,
@@ -96,9 +98,11 @@ struct ioasid_device *ioasid_device_by_id(struct ioasid_ctx *ctx, u32 id,
 }
 
 /**
- * ioasid_dev_pasid_find() - what a device is attached to
- * @idev: the device; its context's lock is held
- * @vpasid: IOASID_RID, or a PASID as the user numbers it
+ * ioasid_dev_pasid_find() - find an attachment of a device
+ * @idev: the device
+ * @vpasid: IOASID_RID, or the user's number for the PASID
+ *
+ * Context: ioasid_ctx.lock is held.
  *
  * Return: the attachment of the device, or NULL.
  */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The bodies of the tracepoints of trace.h. Nothing else may be in here.
+ * Definitions of the tracepoints of trace.h. Nothing else may be in here.
  */
 #include "ioasid_private.h"
 
