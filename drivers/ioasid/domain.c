@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Page tables for devices: making one, filling and emptying it, and whether
- * another device can use it. Nothing here may attach a device to anything.
+ * Domains: mapping and unmapping areas in the page tables of a space, filling a new
+ * one, and checking whether a device can share one. Nothing here may attach a device
+ * to anything.
  */
 #include <linux/iommu.h>
 #include <linux/slab.h>
@@ -14,15 +15,17 @@ void ioasid_domain_free(struct ioasid_domain *domain)
 }
 
 /**
- * ioasid_domain_suits() - can a device use a page table of another one?
- * @d: the page table
+ * ioasid_domain_suits() - check whether a device may share a domain
+ * @d: the domain
  * @dev: the device
  *
- * Return: false if it cannot; true if attaching will tell.
+ * Context: any.
+ *
+ * Return: false if it cannot; true if it may, though the attach can still fail.
  */
 bool ioasid_domain_suits(struct ioasid_domain *d, struct device *dev)
 {
-	/* KVM goes by the device's capability, so the domain must live up to it */
+	/* KVM relies on the device's capability, so the domain must enforce it */
 	if (device_iommu_capable(dev, IOMMU_CAP_ENFORCE_CACHE_COHERENCY) &&
 	    !d->enforced)
 		return false;
@@ -35,8 +38,8 @@ static void ioasid_unmap_area(struct iommu_domain *domain,
 {
 	if (ioasid_area_unmap(domain, area, gather))
 		return;
-	/* A device can still reach them: better lost than given to others */
-	pr_err_once("ioasid: the IOMMU driver cannot unmap %#llx-%#llx: its pages stay pinned for good\n",
+	/* A device can still reach the pages, so leak them */
+	pr_err_once("ioasid: the IOMMU driver cannot unmap %#llx-%#llx: its pages stay pinned forever\n",
 		    area->first, area->last);
 	refcount_inc(&area->pages->users);
 }
@@ -55,7 +58,7 @@ void ioasid_unmap_areas(struct ioasid_space *space,
 		iommu_iotlb_gather_init(&gather);
 		for (i = 0; i < nr; i++)
 			ioasid_unmap_area(domain->domain, area[i], &gather);
-		/* One flush for all; nothing may be unpinned before it */
+		/* Nothing may be unpinned before this flush */
 		ioasid_flush(domain->domain, &gather);
 	}
 }
@@ -94,11 +97,11 @@ static int ioasid_fill_area(struct ioasid_domain *domain,
 		return ioasid_area_map(domain->domain, area, extack);
 	extack->value = area->first;
 	return ioasid_fail(extack, -ERANGE, IOASID_REASON_APERTURE,
-			   "the mapping at %#llx-%#llx is beyond what the IOMMU can address (%#llx)",
+			   "the mapping at %#llx-%#llx is beyond the last address of the IOMMU (%#llx)",
 			   area->first, area->last, (u64)g->aperture_end);
 }
 
-/* Takes the areas below @end out of a domain; all of them if @end is NULL */
+/* Unmaps the areas below @end in a domain; all of them if @end is NULL */
 static void ioasid_unfill(struct ioasid_space *space,
 			  struct ioasid_domain *domain, struct ioasid_area *end)
 {
@@ -117,15 +120,17 @@ static void ioasid_unfill(struct ioasid_space *space,
 }
 
 /**
- * ioasid_domain_fill() - put all that is mapped in a space into a new domain
- * @space: the space; rwsem is held for writing
- * @domain: the domain; not used by any device yet
+ * ioasid_domain_fill() - map all areas of a space in a new domain
+ * @space: the space
+ * @domain: the domain; not used by any device yet, and empty again on failure
  * @extack: the reason if it fails
  *
- * From the runs; no page table is walked and nothing is pinned.
+ * Maps from the runs, without walking a page table or pinning.
  *
- * Return: 0, -ERANGE if a mapping is beyond what the domain can address, or
- * what the IOMMU driver says; the domain is empty then.
+ * Context: ioasid_space.rwsem is held for writing; can sleep. Takes iova_lock.
+ *
+ * Return: 0, -ERANGE if the domain cannot address a mapping, or the error of the
+ * IOMMU driver.
  */
 int ioasid_domain_fill(struct ioasid_space *space, struct ioasid_domain *domain,
 		       struct ioasid_extack *extack)
@@ -149,12 +154,14 @@ int ioasid_domain_fill(struct ioasid_space *space, struct ioasid_domain *domain,
 }
 
 /**
- * ioasid_domain_unfill() - prepare a domain for being freed
- * @space: the space; rwsem is held for writing
- * @domain: its domain; no device uses it any more
+ * ioasid_domain_unfill() - prepare a domain to be freed
+ * @space: the space
+ * @domain: its domain; not used by any device any more
  *
- * A page table goes as a whole, not entry by entry. Only a kernel that counts
- * how often each page is mapped must see every page leave.
+ * Freeing a domain frees its page table without unmapping each entry, except on
+ * kernels with CONFIG_IOMMU_DEBUG_PAGEALLOC, which count the mappings of each page.
+ *
+ * Context: ioasid_space.rwsem is held for writing; can sleep. Takes iova_lock.
  */
 void ioasid_domain_unfill(struct ioasid_space *space,
 			  struct ioasid_domain *domain)

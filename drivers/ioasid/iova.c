@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Which IOVA of a space is taken, and which can be used at all. The tree of
- * areas is under iova_lock, the usable ranges under rwsem. Nothing here may
- * touch memory or a page table.
+ * IOVA allocation of a space: the tree of areas, under iova_lock, and the ranges
+ * that are usable at all, under rwsem. Nothing here may access pinned memory or a
+ * page table.
  */
 #include <linux/rbtree_augmented.h>
 #include <linux/sizes.h>
@@ -10,10 +10,9 @@
 #include "ioasid_private.h"
 
 /*
- * The areas are a red-black tree, not a maple tree: an area brings its own
- * node, so that taking a place and giving it back need no memory and cannot
- * fail. Each node also knows the widest hole of its subtree, so that a free
- * place is found without a scan.
+ * A red-black tree, not a maple tree, since the node is embedded in the area, so
+ * that inserting and erasing need no memory. Each node has the widest hole of its
+ * subtree, to find free IOVA without a scan.
  */
 #define ioasid_area_of(n)	rb_entry(n, struct ioasid_area, node)
 
@@ -57,7 +56,7 @@ void ioasid_iova_destroy(struct ioasid_space *space)
 	kvfree(space->reserved);
 }
 
-/* The first usable range that ends at or behind @iova; nr_usable if none does */
+/* Index of the first usable range that ends at or above @iova, or nr_usable */
 static u32 ioasid_usable_find(struct ioasid_space *space, u64 iova)
 {
 	u32 low = 0, high = space->nr_usable;
@@ -81,7 +80,7 @@ static bool ioasid_iova_usable(struct ioasid_space *space, u64 first, u64 last)
 	       last <= space->usable[i].last;
 }
 
-/* Needs no memory; -EEXIST if another area has some of the addresses */
+/* Returns -EEXIST if the area overlaps another one */
 static int ioasid_iova_link(struct ioasid_space *space, struct ioasid_area *area)
 {
 	struct rb_node **link = &space->areas.rb_node, *parent = NULL;
@@ -107,7 +106,7 @@ static int ioasid_iova_link(struct ioasid_space *space, struct ioasid_area *area
 	rb_link_node(&area->node, parent, link);
 	if (above)
 		above->hole = above->first - area->last - 1;
-	/* All before the rotations, which pass on what the nodes say */
+	/* Before the rebalancing, which relies on up-to-date nodes */
 	if (parent)
 		ioasid_area_callbacks_propagate(parent, NULL);
 	if (above)
@@ -142,12 +141,12 @@ static int ioasid_check_free(struct ioasid_space *space, u64 first, u64 last,
 			   first, last, other->first, other->last);
 }
 
-/* Can the subtree below @area have a hole of @need bytes above @low? */
+/* True if the left subtree may have a hole of @need bytes above @low */
 static bool ioasid_try_left(struct ioasid_area *area, u64 low, u64 need)
 {
 	struct rb_node *left = area->node.rb_left;
 
-	/* What is below its hole is below @low, and all of the subtree is */
+	/* If the hole of @area starts at or below @low, all of the subtree is below it */
 	return left && ioasid_area_of(left)->widest >= need &&
 	       area->first - area->hole > low;
 }
@@ -159,7 +158,7 @@ static bool ioasid_try_right(struct ioasid_area *area, u64 need)
 	return right && ioasid_area_of(right)->widest >= need;
 }
 
-/* The next area above the whole subtree of @area, or NULL */
+/* Returns the next area above the subtree of @area, or NULL */
 static struct ioasid_area *ioasid_climb(struct ioasid_area *area)
 {
 	struct rb_node *node = &area->node, *parent;
@@ -172,7 +171,7 @@ static struct ioasid_area *ioasid_climb(struct ioasid_area *area)
 	return NULL;
 }
 
-/* The lowest area with @need free bytes below it that are not below @low */
+/* Finds the lowest area with @need free bytes between @low and itself */
 static struct ioasid_area *ioasid_hole_find(struct ioasid_space *space, u64 low,
 					    u64 need)
 {
@@ -199,7 +198,7 @@ static struct ioasid_area *ioasid_hole_find(struct ioasid_space *space, u64 low,
 	return NULL;
 }
 
-/* The lowest of @need free bytes within [first, last] */
+/* Finds the lowest gap of @need bytes within [first, last] */
 static bool ioasid_gap_find(struct ioasid_space *space, u64 first, u64 last,
 			    u64 need, u64 *gap)
 {
@@ -209,7 +208,7 @@ static bool ioasid_gap_find(struct ioasid_space *space, u64 first, u64 last,
 	if (area) {
 		*gap = max(first, area->first - area->hole);
 	} else {
-		/* What is above all areas is no hole of any */
+		/* The gap above the top area is not the hole of any area */
 		top = rb_last(&space->areas);
 		if (top && ioasid_area_of(top)->last >= last)
 			return false;
@@ -219,8 +218,8 @@ static bool ioasid_gap_find(struct ioasid_space *space, u64 first, u64 last,
 }
 
 /*
- * Looks for a free IOVA that is @offset modulo @align, so that huge pages of
- * the memory can be huge pages of the IOMMU.
+ * Finds a free IOVA that is @offset modulo @align, so that the IOMMU can use huge
+ * pages where the memory has them.
  */
 static int ioasid_iova_find(struct ioasid_space *space, u64 length, u64 align,
 			    u64 offset, u64 *iova)
@@ -244,8 +243,8 @@ static int ioasid_iova_find(struct ioasid_space *space, u64 length, u64 align,
 }
 
 /*
- * Aligned like the memory at @addr to the largest page that fits into the
- * length, if there is such a place.
+ * Chooses an IOVA with the alignment of @addr to the largest page size that fits
+ * into the length, or to a smaller one if there is no room.
  */
 static int ioasid_iova_choose(struct ioasid_space *space, u64 length, u64 addr,
 			      u64 *iova, struct ioasid_extack *extack)
@@ -265,14 +264,17 @@ static int ioasid_iova_choose(struct ioasid_space *space, u64 length, u64 addr,
 
 /**
  * ioasid_iova_place() - find a free range of IOVA
- * @space: the space; rwsem is held for reading, and iova_lock
- * @iova: where, if @fixed; otherwise in: the address of the memory, for
- *	alignment, out: where
- * @length: bytes, not 0
- * @fixed: at @iova and nowhere else
+ * @space: the space
+ * @iova: the IOVA if @fixed; otherwise in: the address of the memory, for its
+ *	alignment; out: the IOVA
+ * @length: in bytes, not 0
+ * @fixed: only @iova will do
  * @extack: the reason if it fails
  *
- * Return: 0, -EEXIST, -ERANGE outside of the usable ranges, -ENOSPC.
+ * Context: ioasid_space.rwsem is held for reading, and iova_lock.
+ *
+ * Return: 0; if @fixed -EEXIST if the range overlaps a mapping, or -ERANGE if it is
+ * not usable; otherwise -ENOSPC.
  */
 int ioasid_iova_place(struct ioasid_space *space, u64 *iova, u64 length,
 		      bool fixed, struct ioasid_extack *extack)
@@ -288,12 +290,15 @@ int ioasid_iova_place(struct ioasid_space *space, u64 *iova, u64 length,
 }
 
 /**
- * ioasid_iova_insert() - put an area into the tree, at a given place
- * @space: the space; rwsem is held for reading, and iova_lock
+ * ioasid_iova_insert() - insert an area into the tree
+ * @space: the space
  * @area: the area, with @first and @last set
  * @extack: the reason if it fails
  *
- * Return: 0, -EEXIST, -ERANGE outside of the usable ranges.
+ * Context: ioasid_space.rwsem is held for reading, and iova_lock.
+ *
+ * Return: 0, -EEXIST if it overlaps another area, -ERANGE if its range is not
+ * usable.
  */
 int ioasid_iova_insert(struct ioasid_space *space, struct ioasid_area *area,
 		       struct ioasid_extack *extack)
@@ -307,11 +312,11 @@ int ioasid_iova_insert(struct ioasid_space *space, struct ioasid_area *area,
 }
 
 /**
- * ioasid_iova_erase() - take an area out of the tree
- * @space: the space; iova_lock is held
+ * ioasid_iova_erase() - remove an area from the tree
+ * @space: the space
  * @area: the area
  *
- * Cannot fail.
+ * Context: ioasid_space.iova_lock is held.
  */
 void ioasid_iova_erase(struct ioasid_space *space, struct ioasid_area *area)
 {
@@ -327,10 +332,10 @@ void ioasid_iova_erase(struct ioasid_space *space, struct ioasid_area *area)
 }
 
 /**
- * ioasid_iova_clear() - take all areas out of the tree
- * @space: the space; iova_lock is held, or nobody else knows it
+ * ioasid_iova_clear() - remove all areas from the tree, for the caller to free
+ * @space: the space
  *
- * What becomes of the areas is the caller's business.
+ * Context: ioasid_space.iova_lock is held, or no one else can access the tree.
  */
 void ioasid_iova_clear(struct ioasid_space *space)
 {
@@ -339,12 +344,14 @@ void ioasid_iova_clear(struct ioasid_space *space)
 }
 
 /**
- * ioasid_iova_first() - the first area of a range
- * @space: the space; iova_lock is held
+ * ioasid_iova_first() - find the first area of a range
+ * @space: the space
  * @first: first address of the range
  * @last: last address of the range
  *
- * Return: the lowest area that has an address in the range, or NULL.
+ * Context: ioasid_space.iova_lock is held.
+ *
+ * Return: the lowest area that overlaps the range, or NULL.
  */
 struct ioasid_area *ioasid_iova_first(struct ioasid_space *space, u64 first,
 				      u64 last)
@@ -369,8 +376,10 @@ struct ioasid_area *ioasid_iova_first(struct ioasid_space *space, u64 first,
 }
 
 /**
- * ioasid_iova_next() - the area above another one
- * @area: the area; iova_lock is held
+ * ioasid_iova_next() - get the area above another one
+ * @area: the area
+ *
+ * Context: ioasid_space.iova_lock is held.
  *
  * Return: the next area, or NULL.
  */
@@ -382,12 +391,14 @@ struct ioasid_area *ioasid_iova_next(struct ioasid_area *area)
 }
 
 /**
- * ioasid_iova_make_room() - prepare for more constraints on a space
- * @space: the space; rwsem is held for writing, or nobody else knows it
- * @more: how many reserved ranges and domains are to come
+ * ioasid_iova_make_room() - make room for more usable ranges
+ * @space: the space
+ * @more: number of reserved ranges to be added
  *
- * The array of usable ranges never shrinks, so that taking constraints away
- * needs no memory.
+ * The array never shrinks, so that removing constraints needs no memory.
+ *
+ * Context: ioasid_space.rwsem is held for writing, or the space is not published;
+ * can sleep.
  *
  * Return: 0 or -ENOMEM.
  */
@@ -433,8 +444,9 @@ static void ioasid_usable_split(struct ioasid_space *space, u32 i, u64 first,
 	r[1].first = last + 1;
 }
 
-/* Takes [first, last] out of the usable ranges */
-static void ioasid_usable_cut(struct ioasid_space *space, u64 first, u64 last)
+/* Removes [first, last] from the usable ranges */
+static void ioasid_usable_remove(struct ioasid_space *space, u64 first,
+				 u64 last)
 {
 	u32 i = ioasid_usable_find(space, first);
 
@@ -459,11 +471,13 @@ static void ioasid_usable_cut(struct ioasid_space *space, u64 first, u64 last)
 }
 
 /**
- * ioasid_iova_update() - work out the usable ranges anew
- * @space: the space; rwsem is held for writing, or nobody else knows it
+ * ioasid_iova_update() - recompute the usable ranges
+ * @space: the space
  *
- * What every domain can address, less what any attached group and the user
- * reserve. Cannot fail: see ioasid_iova_make_room().
+ * The usable ranges are those that all domains can address, without those that an
+ * attached group or the user reserves. Cannot fail; see ioasid_iova_make_room().
+ *
+ * Context: ioasid_space.rwsem is held for writing, or the space is not published.
  */
 void ioasid_iova_update(struct ioasid_space *space)
 {
@@ -480,20 +494,19 @@ void ioasid_iova_update(struct ioasid_space *space)
 		if (!g->force_aperture)
 			continue;
 		if (g->aperture_start)
-			ioasid_usable_cut(space, 0, g->aperture_start - 1);
+			ioasid_usable_remove(space, 0, g->aperture_start - 1);
 		if (g->aperture_end != U64_MAX)
-			ioasid_usable_cut(space, g->aperture_end + 1, U64_MAX);
+			ioasid_usable_remove(space, g->aperture_end + 1, U64_MAX);
 	}
 	list_for_each_entry(att, &space->attachments, space_link)
 		for (i = 0; i < att->nr_reserved; i++)
-			ioasid_usable_cut(space, att->reserved[i].first,
-					  att->reserved[i].last);
+			ioasid_usable_remove(space, att->reserved[i].first,
+					     att->reserved[i].last);
 	for (i = 0; i < space->nr_reserved; i++)
-		ioasid_usable_cut(space, space->reserved[i].first,
-				  space->reserved[i].last);
+		ioasid_usable_remove(space, space->reserved[i].first,
+				     space->reserved[i].last);
 }
 
-/* The space's iova_lock is held */
 u32 ioasid_iova_access_locked(struct ioasid_space *space, u64 addr)
 {
 	struct ioasid_area *area = ioasid_iova_first(space, addr, addr);
@@ -507,11 +520,13 @@ u32 ioasid_iova_access_locked(struct ioasid_space *space, u64 addr)
 }
 
 /**
- * ioasid_iova_access() - what a space lets a device do at an address now
+ * ioasid_iova_access() - get the permissions of a device at an IOVA
  * @space: a mapped space
- * @addr: the address
+ * @addr: the IOVA
  *
- * Return: IOASID_FAULT_READ, _WRITE, or 0 if nothing is mapped there.
+ * Context: can sleep; takes ioasid_space.iova_lock.
+ *
+ * Return: IOASID_FAULT_READ and _WRITE, or 0 if nothing is mapped there.
  */
 u32 ioasid_iova_access(struct ioasid_space *space, u64 addr)
 {
@@ -535,17 +550,17 @@ static int ioasid_check_reserved(struct ioasid_space *space,
 		if (!PAGE_ALIGNED(r[i].first) || !PAGE_ALIGNED(r[i].last + 1))
 			return ioasid_fail(extack, -EINVAL,
 					   IOASID_REASON_ALIGNMENT,
-					   "range %u does not begin and end with a page",
+					   "range %u is not aligned to pages",
 					   i);
 		if (r[i].first > r[i].last ||
 		    (i && r[i].first <= r[i - 1].last))
 			return ioasid_fail(extack, -EINVAL, IOASID_REASON_VALUE,
-					   "range %u is empty, or not above the one before",
+					   "range %u is empty, or not above the previous one",
 					   i);
 		mutex_lock(&space->iova_lock);
 		area = ioasid_iova_first(space, r[i].first, r[i].last);
 		mutex_unlock(&space->iova_lock);
-		/* It stays: the space is locked for writing */
+		/* Still valid without the lock, since rwsem is held for writing */
 		if (area) {
 			extack->value = area->first;
 			return ioasid_fail(extack, -EADDRINUSE,
@@ -559,16 +574,16 @@ static int ioasid_check_reserved(struct ioasid_space *space,
 }
 
 /**
- * ioasid_iova_reserve() - keep ranges from use, instead of those before
+ * ioasid_iova_reserve() - replace the ranges that the user reserves
  * @space: the space
- * @ranges: ascending; exchanged for those before if it succeeds
- * @nr: how many
+ * @ranges: ascending; swapped with the previous ranges on success
+ * @nr: number of ranges
  * @extack: the reason if it fails
  *
- * Context: ioasid_space.rwsem is held for writing.
+ * Context: ioasid_space.rwsem is held for writing; can sleep.
  *
- * Return: 0, -EINVAL for a range that is none, -EADDRINUSE if something is
- * mapped in one, -ENOMEM.
+ * Return: 0, -EINVAL if a range is unaligned, empty or not ascending, -EADDRINUSE
+ * if something is mapped in one, -ENOMEM.
  */
 int ioasid_iova_reserve(struct ioasid_space *space,
 			struct ioasid_iova_range **ranges, u32 nr,

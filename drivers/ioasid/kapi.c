@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What include/linux/ioasid.h declares for other modules: the same engine calls as
- * those of the commands, under the names that glues use. Nothing here may do
- * anything by itself.
+ * The functions that include/linux/ioasid.h declares for other modules. Each calls
+ * the engine, as the commands do, and must never contain logic of its own.
  */
 #include <linux/module.h>
 #include "ioasid_private.h"
 
 /**
- * sva_put() - give back what sva_get_from_fd() returned
+ * sva_put() - put the reference of sva_get_from_fd()
  * @ctx: the context
+ *
+ * Context: can sleep.
  */
 void sva_put(struct ioasid_ctx *ctx)
 {
@@ -18,21 +19,23 @@ void sva_put(struct ioasid_ctx *ctx)
 IOASID_EXPORT(sva_put);
 
 /**
- * sva_bind_device() - make a device known to a context
+ * sva_bind_device() - bind a device to a context
  * @ctx: the context
  * @dev: the device; the caller keeps it, and its driver, until
  *	sva_remove_device()
  * @params: owner, cookie
- * @dev_id: where to put its id, or NULL
+ * @dev_id: out: its id; or NULL
  * @extack: the reason if it fails
  *
- * The caller has proved that whoever holds the context controls the device,
- * and that it owns the DMA of the device's group. A device that is known
- * already keeps its id and gets the new cookie.
+ * The caller must have checked that the user of the context controls the device,
+ * and must own the DMA of its group. A device that is already bound keeps its id
+ * and gets the new cookie.
+ *
+ * Context: can sleep.
  *
  * Return: 0, -ENODEV without an IOMMU, -EINVAL if DMA is not coherent, -EPERM
- * without isolated interrupts, -EBUSY if another context knows it by its file,
- * -ENOMEM.
+ * without isolated interrupts, -EBUSY if it is bound to another context by its
+ * file, -ENOMEM.
  */
 int sva_bind_device(struct ioasid_ctx *ctx, struct device *dev,
 		    const struct ioasid_attach_params *params, u32 *dev_id,
@@ -43,10 +46,12 @@ int sva_bind_device(struct ioasid_ctx *ctx, struct device *dev,
 IOASID_EXPORT(sva_bind_device);
 
 /**
- * sva_unbind_device() - forget a device that is not attached
+ * sva_unbind_device() - unbind a device that is not attached
  * @ctx: the context
- * @dev: the device; nothing happens if it is not known
+ * @dev: the device; no-op if it is not bound
  * @extack: the reason if it fails
+ *
+ * Context: can sleep.
  *
  * Return: 0, or -EBUSY if the device is attached.
  */
@@ -58,11 +63,13 @@ int sva_unbind_device(struct ioasid_ctx *ctx, struct device *dev,
 IOASID_EXPORT(sva_unbind_device);
 
 /**
- * sva_remove_device() - detach a device from everything and forget it
+ * sva_remove_device() - detach a device from all spaces and unbind it
  * @ctx: the context
- * @dev: the device; nothing happens if it is not known
+ * @dev: the device; no-op if it is not bound
  *
- * Cannot fail. To be called before the device's group loses its owner.
+ * Cannot fail. Must be called before the owner releases the device's group.
+ *
+ * Context: can sleep.
  */
 void sva_remove_device(struct ioasid_ctx *ctx, struct device *dev)
 {
@@ -74,19 +81,23 @@ IOASID_EXPORT(sva_remove_device);
  * sva_register_device_to_pasid() - attach a device to a space
  * @ctx: the context
  * @pasid: IOASID_RID, a PASID of the context, or IOASID_PASID_ANY
- * @dev: the device; made known if it is not yet, see sva_bind_device()
+ * @dev: the device; bound if it is not yet, see sva_bind_device()
  * @params: the space, owner, cookie, the user's number for the PASID
  * @extack: the reason if it fails
  *
- * Return: the attachment, only to be compared, or ERR_PTR of: what
- * sva_bind_device() returns; -ENOENT without such a space; -EBUSY if attached,
- * if a sibling uses another space with that PASID, or during a reset;
- * -EADDRINUSE or -ERANGE if a mapping is where the device cannot have one;
- * -EOPNOTSUPP for a PASID that device or IOMMU cannot have; -ERANGE for one
- * that is too wide; -EPERM for a PASID, or the memory of a process, of
- * somebody else; -EDQUOT or -ENOSPC without a PASID; -EINVAL where PASID and
- * kind of space do not go together; what the IOMMU driver returns. On failure a
- * device that was made known is forgotten again.
+ * On failure a device that was not bound before is unbound again.
+ *
+ * Context: can sleep. To attach the address space of a process, that process.
+ *
+ * Return: the attachment, only to be compared, or ERR_PTR of: an error of
+ * sva_bind_device(); -ENOENT if there is no such space; -EBUSY if already attached,
+ * if a sibling uses another space with that PASID, or during a reset; -EADDRINUSE
+ * or -ERANGE if there is a mapping that the device or its IOMMU cannot have;
+ * -EOPNOTSUPP if device or IOMMU do not support PASIDs; -ERANGE if the PASID is too
+ * large for the device; -EPERM if the PASID is not of the context, or the memory is
+ * of another process; -EDQUOT or -ENOSPC if no PASID is left; -EINVAL if PASID and
+ * kind of space do not match; -EINTR if killed; -ENOMEM; or an error of the IOMMU
+ * driver.
  */
 struct ioasid_attachment *sva_register_device_to_pasid(
 	struct ioasid_ctx *ctx, u32 pasid, struct device *dev,
@@ -106,8 +117,10 @@ IOASID_EXPORT(sva_register_device_to_pasid);
  * @params: the new space
  * @extack: the reason if it fails
  *
- * A device that is not attached yet is attached. DMA in flight may be refused
- * for a moment: not every IOMMU driver replaces without a gap.
+ * A device that is not attached yet is attached. DMA in flight may be blocked for a
+ * moment, since not every IOMMU driver can replace without a gap.
+ *
+ * Context: can sleep.
  *
  * Return: 0, or as sva_register_device_to_pasid(); on failure the device
  * stays where it is.
@@ -125,11 +138,13 @@ IOASID_EXPORT(sva_replace_device_pasid);
 /**
  * sva_unregister_device_from_pasid() - detach a device
  * @ctx: the context
- * @pasid: IOASID_RID, or the number by which the user knows the PASID
- * @dev: the device; stays known
+ * @pasid: IOASID_RID, or the user's number for the PASID
+ * @dev: the device; stays bound
  * @extack: the reason if it fails
  *
- * Return: 0, or -ENOENT if it is not attached. Nothing else can fail.
+ * Context: can sleep.
+ *
+ * Return: 0, or -ENOENT if it is not attached.
  */
 int sva_unregister_device_from_pasid(struct ioasid_ctx *ctx, u32 pasid,
 				     struct device *dev,
@@ -140,18 +155,18 @@ int sva_unregister_device_from_pasid(struct ioasid_ctx *ctx, u32 pasid,
 IOASID_EXPORT(sva_unregister_device_from_pasid);
 
 /**
- * ioasid_space_alloc() - make a space, as IOASID_ALLOC does
+ * ioasid_space_alloc() - allocate a space, as IOASID_ALLOC does
  * @ctx: the context
- * @params: what it is to be; @data, if any, is an address of the current process
+ * @params: its parameters; @data, if any, is an address of the current process
  * @ioasid: out: its id
  * @extack: the reason if it fails
  *
- * It goes with the context, if not by ioasid_space_free() before.
+ * The space is freed by ioasid_space_free(), or with the context.
  *
- * Context: can sleep. Takes none of the caller's locks.
+ * Context: can sleep.
  *
- * Return: 0, -EOPNOTSUPP for a kind, a flag or data that this kernel does not have,
- * -EINVAL for a flag that the kind does not have, -ENOMEM.
+ * Return: 0, -EOPNOTSUPP if the kernel does not support the kind, a flag or the
+ * data, -EINVAL if the kind does not support a flag, -ENOMEM.
  */
 int ioasid_space_alloc(struct ioasid_ctx *ctx,
 		       const struct ioasid_space_params *params, u32 *ioasid,
@@ -168,14 +183,14 @@ int ioasid_space_alloc(struct ioasid_ctx *ctx,
 IOASID_EXPORT(ioasid_space_alloc);
 
 /**
- * ioasid_space_free() - free a space, and unpin all that is mapped in it
+ * ioasid_space_free() - free a space and unpin its mappings
  * @ctx: the context
  * @ioasid: the space
  * @extack: the reason if it fails
  *
  * Context: can sleep.
  *
- * Return: 0, -ENOENT without such a space, -EBUSY while a device is attached.
+ * Return: 0, -ENOENT if there is no such space, -EBUSY if a device is attached.
  */
 int ioasid_space_free(struct ioasid_ctx *ctx, u32 ioasid,
 		      struct ioasid_extack *extack)
@@ -188,13 +203,13 @@ IOASID_EXPORT(ioasid_space_free);
  * ioasid_space_map() - map memory of the current process, all of it or none
  * @ctx: the context
  * @ioasid: a mapped space
- * @ranges: what to map; out: @iova of what is not IOASID_MAP_FIXED
- * @nr: how many, 1 to IOASID_MAX_VECTOR
+ * @ranges: the ranges; out: @iova of those without IOASID_MAP_FIXED
+ * @nr: number of ranges, 1 to IOASID_MAX_VECTOR
  * @extack: the reason if it fails
  *
- * The current process is charged, as if it had called IOASID_MAP.
+ * The current process is charged, as by IOASID_MAP.
  *
- * Context: a user process. Can sleep, and takes mmap_lock.
+ * Context: a user process; can sleep. Takes mmap_lock.
  *
  * Return: 0, or an error of IOASID_MAP.
  */
@@ -212,12 +227,12 @@ IOASID_EXPORT(ioasid_space_map);
  * @ctx: the context
  * @ioasid: a mapped space
  * @ranges: the ranges; none may split a mapping
- * @nr: how many, 1 to IOASID_MAX_VECTOR
+ * @nr: number of ranges, 1 to IOASID_MAX_VECTOR
  * @flags: 0 or IOASID_UNMAP_EMPTY_OK
- * @unmapped: out: bytes
+ * @unmapped: out: number of bytes
  * @extack: the reason if it fails
  *
- * Context: can sleep. Need not be the process that has mapped.
+ * Context: can sleep; any process.
  *
  * Return: 0, or an error of IOASID_UNMAP.
  */
@@ -232,15 +247,15 @@ int ioasid_space_unmap(struct ioasid_ctx *ctx, u32 ioasid,
 IOASID_EXPORT(ioasid_space_unmap);
 
 /**
- * ioasid_space_unmap_all() - unmap all that is mapped in a space
+ * ioasid_space_unmap_all() - unmap all mappings of a space
  * @ctx: the context
  * @ioasid: a mapped space
- * @unmapped: out: bytes
+ * @unmapped: out: number of bytes
  * @extack: the reason if it fails
  *
- * Context: can sleep. Need not be the process that has mapped.
+ * Context: can sleep; any process.
  *
- * Return: 0, -ENOENT without such a space, -EINVAL for one of another kind,
+ * Return: 0, -ENOENT if there is no such space, -EINVAL if it is of another kind,
  * -EINTR if killed.
  */
 int ioasid_space_unmap_all(struct ioasid_ctx *ctx, u32 ioasid, u64 *unmapped,
@@ -251,18 +266,18 @@ int ioasid_space_unmap_all(struct ioasid_ctx *ctx, u32 ioasid, u64 *unmapped,
 IOASID_EXPORT(ioasid_space_unmap_all);
 
 /**
- * ioasid_space_ranges() - where something can be mapped in a space
+ * ioasid_space_ranges() - get the usable ranges of a space
  * @ctx: the context
  * @ioasid: the space
  * @nr: out: number of ranges
  * @extack: the reason if it fails
  *
- * They become fewer when a device is attached, and more when one is detached.
+ * They can shrink when a device is attached, and grow when one is detached.
  *
  * Context: can sleep.
  *
- * Return: the ranges, ascending, to be freed by kvfree(); NULL if there is none;
- * ERR_PTR of -ENOENT, -EINTR, -ENOMEM.
+ * Return: the ranges, ascending, to be freed by kvfree(); NULL if there are none;
+ * ERR_PTR of -ENOENT if there is no such space, -EINTR if killed, -ENOMEM.
  */
 struct ioasid_iova_range *ioasid_space_ranges(struct ioasid_ctx *ctx,
 					      u32 ioasid, u32 *nr,

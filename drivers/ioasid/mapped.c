@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Mapped spaces: the kernel keeps the page table, the user maps and unmaps.
- * Every function here works wholly or not at all, and the order is always:
- * out of the page tables, flush, out of the tree, unpin.
+ * Mapped spaces: the kernel keeps the page table, and user space maps and unmaps.
+ * Every command takes effect as a whole or not at all. Memory must never be unpinned
+ * before it is unmapped, flushed and removed from the tree, in that order.
  */
 #include <linux/iommu.h>
 #include <linux/overflow.h>
@@ -12,7 +12,7 @@
 #include "ioasid_private.h"
 #include "trace.h"
 
-/* Areas that UNMAP_ALL removes with one flush */
+/* Areas that IOASID_UNMAP_ALL removes with one flush */
 #define IOASID_UNMAP_BATCH 4096
 
 #define IOASID_UNMAP_FEW 8
@@ -49,8 +49,8 @@ static void ioasid_erase_areas(struct ioasid_space *space,
 }
 
 /*
- * Gives areas back that are in no page table any more. They leave the tree
- * before they are freed, since others walk it.
+ * Frees areas that are in no page table any more; only after they are out of the
+ * tree, which others walk.
  */
 static void ioasid_free_areas(struct ioasid_space *space,
 			      struct ioasid_area **area, u32 nr)
@@ -77,7 +77,6 @@ static void ioasid_remove_areas(struct ioasid_space *space,
 	ioasid_free_areas(space, area, nr);
 }
 
-/* Lets devices and other commands have areas that are PENDING */
 static void ioasid_publish_areas(struct ioasid_space *space,
 				 struct ioasid_area **area, u32 nr)
 {
@@ -96,11 +95,13 @@ static void ioasid_publish_areas(struct ioasid_space *space,
 }
 
 /**
- * ioasid_check_vector() - is it a number of ranges that one call can have?
- * @nr: the number
- * @extack: the reason if it is not
+ * ioasid_check_vector() - check the number of ranges of a command
+ * @nr: number of ranges
+ * @extack: the reason if it fails
  *
- * Return: 0, -EINVAL for none, -E2BIG.
+ * Context: any.
+ *
+ * Return: 0, -EINVAL for 0 ranges, -E2BIG above IOASID_MAX_VECTOR.
  */
 int ioasid_check_vector(u32 nr, struct ioasid_extack *extack)
 {
@@ -111,7 +112,7 @@ int ioasid_check_vector(u32 nr, struct ioasid_extack *extack)
 		return ioasid_fail(extack, -EINVAL, IOASID_REASON_VALUE,
 				   "no range is given");
 	return ioasid_fail(extack, -E2BIG, IOASID_REASON_LIMIT,
-			   "%u ranges: %u at most", nr, IOASID_MAX_VECTOR);
+			   "%u ranges, but at most %u are allowed", nr, IOASID_MAX_VECTOR);
 }
 
 static int ioasid_check_map_flags(const struct ioasid_map_range *r,
@@ -132,7 +133,7 @@ static int ioasid_check_map_flags(const struct ioasid_map_range *r,
 	return 0;
 }
 
-/* @iova is checked as well if it matters, else 0 is given */
+/* @iova is 0 if the kernel chooses it */
 static int ioasid_check_range(u64 iova, u64 addr, u64 length,
 			      struct ioasid_extack *extack)
 {
@@ -147,7 +148,7 @@ static int ioasid_check_range(u64 iova, u64 addr, u64 length,
 				   "IOVA %#llx, address %#llx and length %#llx must be multiples of %lu",
 				   iova, addr, length, PAGE_SIZE);
 	}
-	/* The last address counts, not the one behind it, which may be 2^64 */
+	/* Checks the last address, since the end may be 2^64 */
 	if (check_add_overflow(iova, length - 1, &end) ||
 	    check_add_overflow(addr, length - 1, &end)) {
 		extack->value = length;
@@ -172,11 +173,11 @@ static int ioasid_check_map(const struct ioasid_map_range *r,
 	if (r->length >> PAGE_SHIFT > U32_MAX) {
 		extack->value = r->length;
 		return ioasid_fail(extack, -E2BIG, IOASID_REASON_LIMIT,
-				   "a mapping has less than 16 TiB");
+				   "a mapping must be smaller than 16 TiB");
 	}
 	if (r->flags & IOASID_MAP_FILE && r->addr > S64_MAX - r->length)
 		return ioasid_fail(extack, -EOVERFLOW, IOASID_REASON_OVERFLOW,
-				   "no file reaches to %#llx", r->addr);
+				   "offset %#llx is beyond the end of any file", r->addr);
 	return 0;
 }
 
@@ -194,7 +195,7 @@ static struct ioasid_pages *ioasid_new_pages(const struct ioasid_map_range *r)
 	return pages;
 }
 
-/* Pins one range; no lock is held, since pinning can take forever */
+/* Called without locks, since pinning can block for any length of time */
 static int ioasid_pin_range(struct ioasid_ctx *ctx,
 			    const struct ioasid_map_range *r,
 			    struct ioasid_area **area,
@@ -238,7 +239,7 @@ static int ioasid_insert_range(struct ioasid_space *space,
 	return rc;
 }
 
-/* Gives one pinned range its place; it stays PENDING */
+/* Inserts and maps a pinned range, whose area stays PENDING */
 static int ioasid_place_range(struct ioasid_space *space,
 			      struct ioasid_map_range *r,
 			      struct ioasid_area *area,
@@ -278,10 +279,10 @@ undo:
 	return rc;
 }
 
-static int ioasid_map_enter(struct ioasid_ctx *ctx, u32 ioasid,
-			    struct ioasid_map_range *r,
-			    struct ioasid_area **area, u32 nr,
-			    struct ioasid_extack *extack)
+static int ioasid_map_pinned(struct ioasid_ctx *ctx, u32 ioasid,
+			     struct ioasid_map_range *r,
+			     struct ioasid_area **area, u32 nr,
+			     struct ioasid_extack *extack)
 {
 	struct ioasid_space *space;
 	int rc;
@@ -309,7 +310,7 @@ static int ioasid_map_areas(struct ioasid_ctx *ctx, u32 ioasid,
 			goto unpin;
 		}
 	}
-	rc = ioasid_map_enter(ctx, ioasid, r, area, nr, extack);
+	rc = ioasid_map_pinned(ctx, ioasid, r, area, nr, extack);
 	if (!rc)
 		return 0;
 unpin:
@@ -322,11 +323,12 @@ unpin:
  * ioasid_map_ranges() - map memory of the current process, all of it or none
  * @ctx: the context
  * @ioasid: a mapped space
- * @r: what to map; out: @iova of what is not fixed
- * @nr: how many, 1 to IOASID_MAX_VECTOR
+ * @r: the ranges; out: @iova of those without IOASID_MAP_FIXED
+ * @nr: number of ranges, 1 to IOASID_MAX_VECTOR
  * @extack: the reason if it fails
  *
- * Context: takes ioasid_space.rwsem for reading, and mmap_lock.
+ * Context: a user process; can sleep. Takes mmap_lock, and ioasid_space.rwsem for
+ * reading.
  *
  * Return: 0, or an error of IOASID_MAP.
  */
@@ -337,7 +339,7 @@ int ioasid_map_ranges(struct ioasid_ctx *ctx, u32 ioasid,
 	struct ioasid_area **area, *one;
 	int rc;
 
-	/* One range costs no allocation */
+	/* Avoids an allocation for a single range */
 	if (nr == 1)
 		return ioasid_map_areas(ctx, ioasid, r, &one, 1, extack);
 	area = kvmalloc_array(nr, sizeof(*area), GFP_KERNEL_ACCOUNT);
@@ -350,13 +352,14 @@ int ioasid_map_ranges(struct ioasid_ctx *ctx, u32 ioasid,
 }
 
 /**
- * struct ioasid_unmap_batch - the areas that an unmap removes
+ * struct ioasid_unmap_batch - areas that an unmap removes
  * @space: the space
- * @area: the areas; LEAVING, so nobody else touches them
- * @nr: how many
- * @max: room
- * @empty_ok: a range may have no area
- * @few: where @area points to at first
+ * @area: the areas, which are UNMAPPING, so that no other command uses them; @few
+ *	at first
+ * @nr: number of areas
+ * @max: room in @area
+ * @empty_ok: a range may be without areas
+ * @few: avoids an allocation for a small unmap
  */
 struct ioasid_unmap_batch {
 	struct ioasid_space *space;
@@ -407,14 +410,14 @@ static int ioasid_check_unmap_area(const struct ioasid_area *area, u64 first,
 	extack->value = area->first;
 	if (area->first < first || area->last > last)
 		return ioasid_fail(extack, -EINVAL, IOASID_REASON_SPLIT,
-				   "%#llx-%#llx would cut the mapping at %#llx-%#llx",
+				   "%#llx-%#llx would split the mapping at %#llx-%#llx",
 				   first, last, area->first, area->last);
 	return ioasid_fail(extack, -EBUSY, IOASID_REASON_RACE,
-			   "another command is at work on the mapping at %#llx",
+			   "another command is using the mapping at %#llx",
 			   area->first);
 }
 
-/* Takes the areas of a range, none in part */
+/* Adds the areas of a range to the batch; fails if it splits an area */
 static int ioasid_unmap_batch_take(struct ioasid_unmap_batch *batch, u64 first,
 				   u64 last, struct ioasid_extack *extack)
 {
@@ -472,7 +475,7 @@ static int ioasid_unmap_batch_take_all(struct ioasid_unmap_batch *batch,
 	return rc;
 }
 
-/* Takes as many areas from @at on as there is room for, and moves @at */
+/* Fills the batch with the areas from @at on, and advances @at */
 static void ioasid_unmap_batch_take_some(struct ioasid_unmap_batch *batch,
 					 u64 *at)
 {
@@ -483,7 +486,7 @@ static void ioasid_unmap_batch_take_some(struct ioasid_unmap_batch *batch,
 	area = ioasid_iova_first(batch->space, *at, U64_MAX);
 	while (area && batch->nr < batch->max) {
 		*at = area->last + 1;
-		/* What another command is at work on is not mapped: leave it */
+		/* Skips areas that another command maps or unmaps */
 		if (area->state == IOASID_AREA_READY) {
 			area->state = IOASID_AREA_UNMAPPING;
 			batch->area[batch->nr++] = area;
@@ -516,7 +519,7 @@ static int ioasid_compare(const void *a, const void *b)
 	return x->first < y->first ? -1 : x->first > y->first;
 }
 
-/* Ranges that overlap would unmap the same thing twice */
+/* Overlapping ranges would unmap an area twice */
 static int ioasid_check_disjoint(const struct ioasid_unmap_range *r, u32 nr,
 				 struct ioasid_extack *extack)
 {
@@ -570,13 +573,13 @@ static int ioasid_check_unmap(const struct ioasid_unmap_range *r, u32 nr,
  * ioasid_unmap_ranges() - unmap ranges, all of them or none
  * @ctx: the context
  * @ioasid: a mapped space
- * @r: the ranges; none may cut a mapping in two
- * @nr: how many, 1 to IOASID_MAX_VECTOR
+ * @r: the ranges; none may split a mapping
+ * @nr: number of ranges, 1 to IOASID_MAX_VECTOR
  * @flags: 0 or IOASID_UNMAP_EMPTY_OK
- * @unmapped: out: bytes
+ * @unmapped: out: number of bytes
  * @extack: the reason if it fails
  *
- * Context: takes ioasid_space.rwsem for reading.
+ * Context: can sleep; takes ioasid_space.rwsem for reading.
  *
  * Return: 0, or an error of IOASID_UNMAP.
  */
@@ -593,7 +596,7 @@ int ioasid_unmap_ranges(struct ioasid_ctx *ctx, u32 ioasid,
 		return PTR_ERR(space);
 	rc = ioasid_check_unmap(r, nr, extack);
 	if (rc)
-		goto leave;
+		goto put;
 	ioasid_unmap_batch_init(&batch, space);
 	batch.empty_ok = flags & IOASID_UNMAP_EMPTY_OK;
 	rc = ioasid_unmap_batch_take_all(&batch, r, nr, extack);
@@ -602,23 +605,23 @@ int ioasid_unmap_ranges(struct ioasid_ctx *ctx, u32 ioasid,
 		ioasid_remove_areas(space, batch.area, batch.nr);
 	}
 	ioasid_unmap_batch_free(&batch);
-leave:
+put:
 	ioasid_space_put_read(space);
 	return rc;
 }
 
 /**
- * ioasid_unmap_all() - unmap all that is mapped in a space
+ * ioasid_unmap_all() - unmap all mappings of a space
  * @ctx: the context
  * @ioasid: a mapped space
- * @unmapped: out: bytes
+ * @unmapped: out: number of bytes
  * @extack: the reason if it fails
  *
- * What another command is at work on stays.
+ * Skips mappings that another command is mapping or unmapping.
  *
- * Context: takes ioasid_space.rwsem for reading.
+ * Context: can sleep; takes ioasid_space.rwsem for reading.
  *
- * Return: 0, -ENOENT without such a space, -EINVAL for one of another kind,
+ * Return: 0, -ENOENT if there is no such space, -EINVAL if it is of another kind,
  * -EINTR if killed.
  */
 int ioasid_unmap_all(struct ioasid_ctx *ctx, u32 ioasid, u64 *unmapped,
@@ -632,7 +635,7 @@ int ioasid_unmap_all(struct ioasid_ctx *ctx, u32 ioasid, u64 *unmapped,
 	if (IS_ERR(space))
 		return PTR_ERR(space);
 	ioasid_unmap_batch_init(&batch, space);
-	/* Without memory it takes more, smaller steps: this cannot fail */
+	/* On failure goes on with smaller batches */
 	ioasid_unmap_batch_grow(&batch, IOASID_UNMAP_BATCH);
 	*unmapped = 0;
 	do {
@@ -647,7 +650,7 @@ int ioasid_unmap_all(struct ioasid_ctx *ctx, u32 ioasid, u64 *unmapped,
 
 /**
  * struct ioasid_copy_batch - areas for the destination of a copy
- * @area: the areas; until they are placed, @first is 0 in each
+ * @area: the areas; @first of each is 0 until it has an IOVA
  * @nr: number of areas
  * @max: room in @area
  */
@@ -692,7 +695,7 @@ static int ioasid_copy_check_area(struct ioasid_area *area, u64 at, u32 prot,
 				   at);
 	if (area->state != IOASID_AREA_READY)
 		return ioasid_fail(extack, -EBUSY, IOASID_REASON_RACE,
-				   "another command is at work on the mapping at %#llx of the source",
+				   "another command is using the mapping at %#llx of the source",
 				   area->first);
 	if (prot & IOASID_MAP_WRITE && !(area->prot & IOASID_MAP_WRITE))
 		return ioasid_fail(extack, -EPERM, IOASID_REASON_PERMISSION,
@@ -702,7 +705,7 @@ static int ioasid_copy_check_area(struct ioasid_area *area, u64 at, u32 prot,
 	return 0;
 }
 
-/* Takes a reference on all the memory of the source; iova_lock is held */
+/* Makes areas for the destination, with references on the pages */
 static int ioasid_copy_collect(struct ioasid_space *space,
 			       const struct ioasid_copy *arg,
 			       struct ioasid_copy_batch *c,
@@ -753,7 +756,7 @@ static int ioasid_copy_from(struct ioasid_ctx *ctx,
 	return rc;
 }
 
-/* Turns lengths into places, and puts the areas there; iova_lock is held */
+/* Gives the areas their IOVA and inserts them */
 static int ioasid_copy_insert(struct ioasid_space *space,
 			      struct ioasid_copy *arg,
 			      struct ioasid_copy_batch *c,
@@ -776,7 +779,7 @@ static int ioasid_copy_insert(struct ioasid_space *space,
 		area->first = iova;
 		area->last += iova;
 		iova = area->last + 1;
-		/* All of the place was free, and the lock is still held */
+		/* Cannot fail: the range was free, and the lock is still held */
 		WARN_ON(ioasid_iova_insert(space, area, extack));
 		cond_resched();
 	}
@@ -798,18 +801,18 @@ static int ioasid_copy_to(struct ioasid_ctx *ctx, struct ioasid_copy *arg,
 	rc = ioasid_copy_insert(space, arg, c, extack);
 	mutex_unlock(&space->iova_lock);
 	if (rc)
-		goto leave;
+		goto put;
 	for (i = 0; i < c->nr; i++) {
 		rc = ioasid_map_area(space, c->area[i], extack);
 		if (rc)
 			goto undo;
 	}
 	ioasid_publish_areas(space, c->area, c->nr);
-	goto leave;
+	goto put;
 undo:
 	ioasid_unmap_areas(space, c->area, i);
 	ioasid_erase_areas(space, c->area, c->nr);
-leave:
+put:
 	ioasid_space_put_read(space);
 	return rc;
 }
@@ -817,10 +820,11 @@ leave:
 /**
  * ioasid_copy_range() - map memory of a space in another one, all of it or none
  * @ctx: the context
- * @arg: from where to where; out: @dst_iova unless it is fixed
+ * @arg: source and destination; out: @dst_iova without IOASID_MAP_FIXED
  * @extack: the reason if it fails
  *
- * Context: takes ioasid_space.rwsem of both for reading, one after the other.
+ * Context: can sleep; takes ioasid_space.rwsem of both for reading, one after the
+ * other.
  *
  * Return: 0, or an error of IOASID_COPY.
  */
@@ -842,7 +846,7 @@ int ioasid_copy_range(struct ioasid_ctx *ctx, struct ioasid_copy *arg,
 	rc = ioasid_copy_from(ctx, arg, &c, extack);
 	if (!rc)
 		rc = ioasid_copy_to(ctx, arg, &c, extack);
-	/* Copied, the areas are the destination's; else they are nobody's */
+	/* On success the areas belong to the destination */
 	for (i = 0; rc && i < c.nr; i++)
 		ioasid_area_free(ctx, c.area[i]);
 	kvfree(c.area);
@@ -879,12 +883,12 @@ static int ioasid_translate_area(struct ioasid_space *space,
 }
 
 /**
- * ioasid_translate() - what is mapped at an IOVA
+ * ioasid_translate() - look up the mapping at an IOVA
  * @ctx: the context
- * @arg: the space and the IOVA; out: what is there
+ * @arg: the space and the IOVA; out: the mapping
  * @extack: the reason if it fails
  *
- * Context: takes ioasid_space.rwsem for reading.
+ * Context: can sleep; takes ioasid_space.rwsem for reading.
  *
  * Return: 0, or an error of IOASID_TRANSLATE.
  */
@@ -905,10 +909,10 @@ int ioasid_translate(struct ioasid_ctx *ctx, struct ioasid_translate *arg,
 }
 
 /**
- * ioasid_mapped_empty() - unpin all of a space that has no domain any more
- * @space: the space; dead, or nobody else knows it
+ * ioasid_mapped_empty() - unpin all memory of a space without domains
+ * @space: the space; dead, or not published
  *
- * Takes no lock: nobody else gets at the tree.
+ * Context: can sleep. Takes no lock, since no one else can access the tree.
  */
 static void ioasid_mapped_empty(struct ioasid_space *space)
 {
@@ -927,7 +931,7 @@ static int ioasid_mapped_check(const struct ioasid_space_params *params,
 {
 	if (params->flags & IOASID_ALLOC_FAULTS && !IS_ENABLED(CONFIG_IOMMU_IOPF))
 		return ioasid_fail(extack, -EOPNOTSUPP, IOASID_REASON_NO_PRI,
-				   "this kernel is built without page requests (CONFIG_IOMMU_IOPF)");
+				   "this kernel is built without support for page requests (CONFIG_IOMMU_IOPF)");
 	return ioasid_check_no_data(params, extack);
 }
 

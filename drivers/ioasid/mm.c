@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Spaces that are the address space of a process (SVA). The IOMMU core binds
- * them, keeps their page tables and resolves their faults; its PASID is the
- * process'. Nothing here may pin memory, or let a process give away the memory
- * of another one.
+ * Spaces that are the address space of a process (SVA). The IOMMU core binds them,
+ * keeps their page tables, resolves their faults and chooses the PASID of the
+ * process. Nothing here may pin memory, or let a process expose the memory of
+ * another one.
  */
 #include <linux/cred.h>
 #include <linux/iommu.h>
@@ -11,7 +11,7 @@
 #include "compat/iopf.h"
 #include "ioasid_private.h"
 
-/* Keeps the mm_struct, not the memory: the process can exit */
+/* mm_count, not mm_users, so that the memory is freed when the process exits */
 static void ioasid_mm_init(struct ioasid_space *space)
 {
 	space->mm = current->mm;
@@ -27,8 +27,8 @@ static void ioasid_mm_destroy(struct ioasid_space *space)
 }
 
 /*
- * The first bind gives the process a PASID, which it keeps as long as its
- * mm_struct lives, and we keep that. ctx->lock is held.
+ * Charged once for the lifetime of the space: the first bind gives the mm_struct a
+ * PASID, which lives as long as the mm_struct, and the space has a reference on it.
  */
 static int ioasid_mm_charge(struct ioasid_space *space,
 			    struct ioasid_extack *extack)
@@ -50,22 +50,22 @@ static int ioasid_mm_bind_failed(struct device *dev, int rc,
 {
 	if (rc == -ENODEV || rc == -EOPNOTSUPP)
 		return ioasid_fail(extack, rc, IOASID_REASON_NO_SVA,
-				   "device %s: it or its IOMMU cannot share the address space of a process",
+				   "device %s or its IOMMU cannot share the address space of a process",
 				   dev_name(dev));
 	if (rc == -ENOSPC)
 		return ioasid_fail(extack, rc, IOASID_REASON_LIMIT,
-				   "device %s: no PASID is left that it can use",
+				   "device %s: no PASID that it can use is left",
 				   dev_name(dev));
 	if (rc == -EBUSY)
 		return ioasid_fail(extack, rc, IOASID_REASON_RESET,
-				   "device %s: it is being reset, or the PASID of the process is in use: try again",
+				   "device %s is being reset, or the PASID of the process is in use: try again",
 				   dev_name(dev));
 	return ioasid_fail(extack, rc, IOASID_REASON_IOMMU,
-			   "device %s: the IOMMU driver refuses the address space of the process (error %d)",
+			   "device %s: the IOMMU driver cannot attach the address space of the process (error %d)",
 			   dev_name(dev), -rc);
 }
 
-/* A device without page requests can do with the memory that is there */
+/* -ENODEV: without page requests the device only reaches present pages */
 static int ioasid_sva_enable(struct ioasid_dev_pasid *dev_pasid)
 {
 	struct ioasid_device *idev = dev_pasid->idev;
@@ -93,8 +93,8 @@ static void ioasid_sva_disable(struct ioasid_dev_pasid *dev_pasid)
 }
 
 /*
- * Whoever has the context could attach a device of his own: only the process
- * itself may let a device at its memory.
+ * Only the process itself may expose its memory to a device, since the context may
+ * be shared with another process, which could attach a device of its own.
  */
 static int ioasid_mm_bind(struct ioasid_space *space,
 			  struct ioasid_dev_pasid *dev_pasid, u32 *pasid,
@@ -128,7 +128,7 @@ static int ioasid_mm_attach(struct ioasid_space *space,
 
 	if (rc)
 		return ioasid_fail(extack, rc, IOASID_REASON_NO_SVA,
-				   "device %s: it or its IOMMU cannot share the address space of a process",
+				   "device %s or its IOMMU cannot share the address space of a process",
 				   dev_name(dev));
 	rc = ioasid_mm_bind(space, dev_pasid, pasid, extack);
 	if (rc)
@@ -136,7 +136,7 @@ static int ioasid_mm_attach(struct ioasid_space *space,
 	return rc;
 }
 
-/* Page requests that are under way are answered */
+/* The unbind answers all page requests in progress */
 static void ioasid_mm_detach(struct ioasid_dev_pasid *dev_pasid)
 {
 	iommu_sva_unbind_device(dev_pasid->sva);
@@ -155,7 +155,7 @@ static int ioasid_mm_check(const struct ioasid_space_params *params,
 
 const struct ioasid_space_ops ioasid_mm_ops = {
 	.name = "mm",
-	.no_map = "is the address space of a process, which maps by itself",
+	.no_map = "is the address space of a process, which needs no mapping",
 	.no_queue = "the kernel answers the page requests for the memory of a process",
 	.check = ioasid_mm_check,
 	.init = ioasid_mm_init,

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Pinned memory: pages are pinned in batches, kept as runs of contiguous
- * frames, and mapped, unmapped and unpinned from the runs. Pages are charged
- * before they are pinned; nothing here may unpin a page that an IOMMU can
- * still reach: callers unmap and flush first.
+ * Pinned memory: pages are pinned in batches, kept as runs of contiguous frames,
+ * and mapped, unmapped and unpinned from the runs. Pages must be charged before
+ * they are pinned, and must never be unpinned before they are unmapped and
+ * flushed.
  */
 #include <linux/file.h>
 #include <linux/hugetlb.h>
@@ -19,17 +19,17 @@
 #include "compat/memfd.h"
 #include "ioasid_private.h"
 
-/* What a small mapping needs lives on the stack */
+/* A mapping of up to this many pages or runs only needs arrays on the stack */
 #define IOASID_FEW	16
-/* Pages pinned, and runs mapped, at a time for large ones */
+/* Pages pinned at once, and runs mapped at once, of a larger mapping */
 #define IOASID_BATCH	2048
 /*
- * What is mapped, unmapped and flushed at once lies in one aligned block of
- * this size; see ioasid_flush_apart().
+ * Maps, unmaps and flushes never cross a boundary of this alignment in one step;
+ * see ioasid_flush_apart().
  */
 #define IOASID_BLOCK	SZ_1G
 
-/* Frames that are contiguous must have struct pages that are */
+/* Runs rely on contiguous frames having contiguous struct pages */
 #if !defined(CONFIG_SPARSEMEM_VMEMMAP) && !defined(CONFIG_FLATMEM)
 #error "ioasid needs a kernel with CONFIG_SPARSEMEM_VMEMMAP or CONFIG_FLATMEM"
 #endif
@@ -37,11 +37,11 @@
 static struct kmem_cache *ioasid_pages_cache;
 
 /**
- * struct ioasid_runs - runs in the making
- * @run: array
- * @nr: how many are used
- * @max: how many fit
- * @few: where @run points to at first
+ * struct ioasid_runs - array of runs that grows while pages are pinned
+ * @run: the runs; @few at first
+ * @nr: number of runs
+ * @max: room in @run
+ * @few: avoids an allocation for small mappings
  */
 struct ioasid_runs {
 	struct ioasid_run *run;
@@ -62,9 +62,12 @@ void ioasid_pages_teardown(void)
 }
 
 /**
- * ioasid_pages_alloc() - memory to be pinned, with its first area
+ * ioasid_pages_alloc() - allocate a struct ioasid_pages with its first area
  *
- * Return: one with one user and a PENDING area, to be filled in, or NULL.
+ * Context: can sleep.
+ *
+ * Return: the pages, with one user and a PENDING area for the caller to fill in, or
+ * NULL without memory.
  */
 struct ioasid_pages *ioasid_pages_alloc(void)
 {
@@ -89,7 +92,7 @@ static const struct ioasid_run *ioasid_pages_runs(const struct ioasid_pages *pag
 
 static int ioasid_runs_grow(struct ioasid_runs *runs, u32 pages_left)
 {
-	/* Never more than a run for each page that is still to come */
+	/* At most one run for each page still to be added */
 	u64 want = min_t(u64, (u64)runs->max * 4, (u64)runs->nr + pages_left);
 	struct ioasid_run *bigger;
 
@@ -133,7 +136,7 @@ static int ioasid_runs_add(struct ioasid_runs *runs, unsigned long pfn,
 	return 0;
 }
 
-/* How many pages from the first on are contiguous; a huge page has hundreds */
+/* Compares four pages at a time, since a huge page has hundreds */
 static u32 ioasid_contiguous(struct page **page, u32 nr)
 {
 	struct page *first = page[0];
@@ -148,7 +151,7 @@ static u32 ioasid_contiguous(struct page **page, u32 nr)
 	return n;
 }
 
-/* Adds pages that are @first and on of all; returns how many it could */
+/* Adds @nr pages, the first with index @first; returns how many were added */
 static u32 ioasid_runs_add_pages(struct ioasid_runs *runs, struct page **page,
 				 u32 nr, u32 first, u32 left)
 {
@@ -172,7 +175,7 @@ static void ioasid_mark_dirty(struct folio *folio)
 	folio_unlock(folio);
 }
 
-/* memfd_pin_folios() takes one pin for each folio, however much of it is used */
+/* memfd_pin_folios() takes one pin per folio, not per page */
 static void ioasid_unpin_file_run(const struct ioasid_run *run, bool dirty)
 {
 	u32 i, n;
@@ -191,12 +194,11 @@ static void ioasid_unpin_file_run(const struct ioasid_run *run, bool dirty)
 }
 
 /*
- * Unpins a page that is no part of a larger folio. One that no process maps
- * any more is probably freed by that: held a little longer, it is freed
- * together with others, which is much cheaper.
+ * Unpins a folio of one page. If no process maps it, that probably frees it, which
+ * is much cheaper in a batch, so keep a reference until the batch is full.
  */
 static void ioasid_unpin_small(struct folio *folio, bool dirty,
-			       struct folio_batch *held)
+			       struct folio_batch *batch)
 {
 	if (dirty)
 		ioasid_mark_dirty(folio);
@@ -206,18 +208,18 @@ static void ioasid_unpin_small(struct folio *folio, bool dirty,
 	}
 	folio_get(folio);
 	unpin_folio(folio);
-	if (!folio_batch_add(held, folio))
-		folios_put(held);
+	if (!folio_batch_add(batch, folio))
+		folios_put(batch);
 }
 
-/* Unpins the first pages of @nr, up to the end of their folio; returns how many */
+/* Unpins up to @nr pages within the first folio; returns how many */
 static u32 ioasid_unpin_some(struct page *page, u32 nr, bool dirty,
-			     struct folio_batch *held)
+			     struct folio_batch *batch)
 {
 	struct folio *folio = page_folio(page);
 
 	if (!folio_test_large(folio)) {
-		ioasid_unpin_small(folio, dirty, held);
+		ioasid_unpin_small(folio, dirty, batch);
 		return 1;
 	}
 	nr = min_t(u32, nr, folio_nr_pages(folio) - folio_page_idx(folio, page));
@@ -227,7 +229,7 @@ static u32 ioasid_unpin_some(struct page *page, u32 nr, bool dirty,
 }
 
 static void ioasid_unpin_user_run(const struct ioasid_run *run, bool dirty,
-				  struct folio_batch *held)
+				  struct folio_batch *batch)
 {
 	u32 i = 0, stop;
 
@@ -235,7 +237,7 @@ static void ioasid_unpin_user_run(const struct ioasid_run *run, bool dirty,
 		stop = min(run->nr, i + IOASID_BATCH);
 		while (i < stop)
 			i += ioasid_unpin_some(pfn_to_page(run->pfn + i),
-					       run->nr - i, dirty, held);
+					       run->nr - i, dirty, batch);
 		cond_resched();
 	}
 }
@@ -244,18 +246,18 @@ static void ioasid_unpin_runs(const struct ioasid_run *run, u32 nr, bool dirty,
 			      bool file)
 {
 	const struct ioasid_run *end = run + nr;
-	struct folio_batch held;
+	struct folio_batch batch;
 
 	if (file) {
 		for (; run < end; run++)
 			ioasid_unpin_file_run(run, dirty);
 		return;
 	}
-	folio_batch_init(&held);
+	folio_batch_init(&batch);
 	for (; run < end; run++)
-		ioasid_unpin_user_run(run, dirty, &held);
-	if (folio_batch_count(&held))
-		folios_put(&held);
+		ioasid_unpin_user_run(run, dirty, &batch);
+	if (folio_batch_count(&batch))
+		folios_put(&batch);
 }
 
 static int ioasid_pin_user(struct ioasid_pages *pages, struct page **page,
@@ -352,7 +354,7 @@ static int ioasid_check_file(struct ioasid_pages *pages, struct file *file,
 
 	if (!shmem_mapping(file->f_mapping) && !is_file_hugepages(file))
 		return ioasid_fail(extack, -EINVAL, IOASID_REASON_FD,
-				   "the file is not a memfd, nor on tmpfs or hugetlbfs");
+				   "the file is neither a memfd nor on tmpfs or hugetlbfs");
 	if (!(file->f_mode & FMODE_READ) ||
 	    (pages->writable && !(file->f_mode & FMODE_WRITE)))
 		return ioasid_fail(extack, -EPERM, IOASID_REASON_PERMISSION,
@@ -366,7 +368,7 @@ static int ioasid_check_file(struct ioasid_pages *pages, struct file *file,
 	return 0;
 }
 
-/* Seals against writing are against devices as well */
+/* Devices must respect write seals too */
 static bool ioasid_file_sealed(struct file *file)
 {
 	return compat_memfd_seals(file) & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE);
@@ -385,7 +387,7 @@ static int ioasid_pin_file(struct ioasid_pages *pages, int fd, void *batch,
 	rc = ioasid_check_file(pages, file, extack);
 	if (rc)
 		goto put;
-	/* Keeps a seal away while pages are being pinned; then the pins do */
+	/* Keeps F_SEAL_WRITE from being added until the pins prevent it */
 	if (pages->writable && mapping_map_writable(file->f_mapping)) {
 		rc = ioasid_fail(extack, -EPERM, IOASID_REASON_PERMISSION,
 				 "the file is sealed against writing");
@@ -403,7 +405,7 @@ put:
 	return rc;
 }
 
-/* Moves the runs to where they stay, in memory of just their size */
+/* Keeps the runs in an array without much unused room */
 static int ioasid_pages_keep(struct ioasid_pages *pages,
 			     struct ioasid_runs *runs)
 {
@@ -462,7 +464,7 @@ static int ioasid_pages_fill_large(struct ioasid_pages *pages, int fd,
 	return rc;
 }
 
-/* Apart, so that only small mappings pay for the stack */
+/* Not inlined, so that larger mappings do not pay for the stack */
 static noinline_for_stack int
 ioasid_pages_fill_small(struct ioasid_pages *pages, int fd,
 			struct ioasid_extack *extack)
@@ -475,11 +477,16 @@ ioasid_pages_fill_small(struct ioasid_pages *pages, int fd,
 /**
  * ioasid_pages_pin() - charge and pin memory of the current process
  * @ctx: the context
- * @pages: with @addr, @nr, @writable and @file set
+ * @pages: the pages, with @addr, @nr, @writable and @file set
  * @fd: the file if @file
  * @extack: the reason if it fails
  *
- * Return: 0 or a negative errno, and then nothing is pinned or charged.
+ * On failure nothing is pinned or charged.
+ *
+ * Context: a user process; can sleep. Takes mmap_lock.
+ *
+ * Return: 0, -ENOMEM without memory or above RLIMIT_MEMLOCK, -EINTR if killed,
+ * -EBADF, -EINVAL or -EPERM for an unsuitable file, or the error of pinning.
  */
 int ioasid_pages_pin(struct ioasid_ctx *ctx, struct ioasid_pages *pages, int fd,
 		     struct ioasid_extack *extack)
@@ -518,9 +525,12 @@ static void ioasid_pages_unpin(struct ioasid_ctx *ctx,
 }
 
 /**
- * ioasid_pages_put() - one user less
+ * ioasid_pages_put() - put a reference on pages
  * @ctx: the context
- * @pages: the pages; unpinned and freed when that was the last one
+ * @pages: the pages; unpinned and freed with the last reference
+ *
+ * Context: can sleep. If this is the last reference, no IOMMU may reach the pages
+ * any more.
  */
 void ioasid_pages_put(struct ioasid_ctx *ctx, struct ioasid_pages *pages)
 {
@@ -532,8 +542,10 @@ void ioasid_pages_put(struct ioasid_ctx *ctx, struct ioasid_pages *pages)
 }
 
 /**
- * ioasid_area_alloc() - another mapping of memory that is mapped already
- * @pages: the memory; gets one user more
+ * ioasid_area_alloc() - allocate another area for pages
+ * @pages: the pages; the area takes a reference
+ *
+ * Context: can sleep.
  *
  * Return: the area, or NULL without memory.
  */
@@ -552,7 +564,7 @@ void ioasid_area_free(struct ioasid_ctx *ctx, struct ioasid_area *area)
 {
 	struct ioasid_pages *pages = area->pages;
 
-	/* The first one lives in the pages themselves */
+	/* The first area is embedded in the pages */
 	if (area != &pages->area)
 		kfree(area);
 	ioasid_pages_put(ctx, pages);
@@ -574,10 +586,10 @@ static u32 ioasid_run_find(const struct ioasid_run *run, u32 nr, u32 page)
 }
 
 /**
- * struct ioasid_cursor - the runs that are still to be mapped
- * @run: the next
- * @skip: pages of it that are behind
- * @left: pages to map
+ * struct ioasid_cursor - position in the runs to be mapped
+ * @run: the current run
+ * @skip: number of pages of @run that are done
+ * @left: number of pages left to map
  */
 struct ioasid_cursor {
 	const struct ioasid_run *run;
@@ -585,13 +597,13 @@ struct ioasid_cursor {
 	u32 left;
 };
 
-/* Pages from @iova to the end of its block: more is never mapped at once */
+/* Number of pages from @iova to the end of its block */
 static u32 ioasid_block_pages(u64 iova)
 {
 	return (IOASID_BLOCK - (iova & (IOASID_BLOCK - 1))) >> PAGE_SHIFT;
 }
 
-/* The next run of @cur, at most @max pages of it */
+/* Advances over at most @max pages of the current run; returns the first frame */
 static unsigned long ioasid_cursor_next(struct ioasid_cursor *cur, u32 max,
 					u32 *nr)
 {
@@ -608,7 +620,7 @@ static unsigned long ioasid_cursor_next(struct ioasid_cursor *cur, u32 max,
 	return pfn;
 }
 
-/* Fills @sg with the next runs, at most @pages pages; returns how many */
+/* Fills @sg with the next runs; returns how many of @pages were added */
 static u32 ioasid_fill_sg(struct ioasid_cursor *cur, struct scatterlist *sg,
 			  u32 max, u32 pages, u32 *nents)
 {
@@ -630,11 +642,10 @@ static u32 ioasid_fill_sg(struct ioasid_cursor *cur, struct scatterlist *sg,
 }
 
 /*
- * Flushes what is gathered if [first, last] is not in the same aligned block.
- * The first-stage code of the VT-d driver flushes the smallest aligned power of
- * two that covers the gather, and neither it nor the hardware takes one that
- * is larger than the unit's maximum (CAP.MAMV, as little as 1 GiB): the flush
- * would be refused, and the device would keep its translations.
+ * Flushes the gather if [first, last] is in another aligned block. The first-stage
+ * code of the VT-d driver flushes the smallest aligned power of two that covers the
+ * gather, but the hardware rejects one above its maximum (CAP.MAMV, as little as
+ * 1 GiB), and the device would keep its translations.
  */
 static void ioasid_flush_apart(struct iommu_domain *domain,
 			       struct iommu_iotlb_gather *gather, u64 first,
@@ -659,7 +670,7 @@ static bool ioasid_unmap_range(struct iommu_domain *domain, u64 iova,
 		done = iommu_unmap_fast(domain, iova, step, gather);
 		if (WARN_ON_ONCE(done < step))
 			return false;
-		/* A huge page can reach beyond the step, never beyond the area */
+		/* A huge page can extend beyond the step, but not beyond the area */
 		iova += done;
 		length -= min_t(u64, done, length);
 		cond_resched();
@@ -681,7 +692,7 @@ static int ioasid_map_error(int rc, u64 iova, struct ioasid_extack *extack)
 			   iova, -rc);
 }
 
-/* Maps what is next of @cur, within one block; a failure maps none of it */
+/* Maps the next pages of @cur within one block, all of them or none */
 static int ioasid_map_step(struct iommu_domain *domain, u64 iova, int prot,
 			   struct ioasid_cursor *cur, struct scatterlist *sg,
 			   u32 max, u32 *done)
@@ -692,7 +703,7 @@ static int ioasid_map_step(struct iommu_domain *domain, u64 iova, int prot,
 
 	if (fatal_signal_pending(current))
 		return -EINTR;
-	/* A run that fills the block, or all that is left, needs no list */
+	/* No scatterlist if the run covers the rest of the block or of the area */
 	if (cur->run->nr - cur->skip >= min(cur->left, pages)) {
 		pfn = ioasid_cursor_next(cur, pages, done);
 		return iommu_map(domain, iova, PFN_PHYS(pfn),
@@ -757,12 +768,14 @@ static int ioasid_iommu_prot(const struct ioasid_area *area)
 }
 
 /**
- * ioasid_area_map() - put an area into a page table
- * @domain: the page table
- * @area: the area; PENDING, or the space is locked for writing
+ * ioasid_area_map() - map an area in a domain, all of it or none
+ * @domain: the domain
+ * @area: the area; PENDING, unless ioasid_space.rwsem is held for writing
  * @extack: the reason if it fails
  *
- * Return: 0 or a negative errno, and then nothing of it is mapped.
+ * Context: can sleep.
+ *
+ * Return: 0, -ENOMEM, -EINTR if killed, or the error of the IOMMU driver.
  */
 int ioasid_area_map(struct iommu_domain *domain, const struct ioasid_area *area,
 		    struct ioasid_extack *extack)
@@ -792,15 +805,17 @@ int ioasid_area_map(struct iommu_domain *domain, const struct ioasid_area *area,
 }
 
 /**
- * ioasid_area_unmap() - take an area out of a page table
- * @domain: the page table
+ * ioasid_area_unmap() - unmap an area in a domain
+ * @domain: the domain
  * @area: the area
- * @gather: what must be flushed by ioasid_flush() before anything is unpinned
+ * @gather: to be flushed by ioasid_flush() before anything is unpinned
  *
- * Is not stopped by a signal.
+ * Not interrupted by signals.
  *
- * Return: true, or false if the IOMMU driver has kept something mapped: then
- * the pages must never be given back.
+ * Context: can sleep.
+ *
+ * Return: true, or false if the IOMMU driver failed to unmap some of it: then the
+ * pages must never be unpinned.
  */
 bool ioasid_area_unmap(struct iommu_domain *domain,
 		       const struct ioasid_area *area,
@@ -811,12 +826,14 @@ bool ioasid_area_unmap(struct iommu_domain *domain,
 }
 
 /**
- * ioasid_flush() - let no device use what ioasid_area_unmap() took away
- * @domain: the page table
- * @gather: what was gathered; empty afterwards
+ * ioasid_flush() - flush the IOTLBs after ioasid_area_unmap()
+ * @domain: the domain
+ * @gather: the gathered range; empty afterwards
  *
- * To be called only when something was unmapped, and then always: a driver
- * need not gather anything, and may do all its work here.
+ * Call it after every unmap, even if the gather is empty, since a driver may do all
+ * its work here; but not if nothing was unmapped.
+ *
+ * Context: can sleep.
  */
 void ioasid_flush(struct iommu_domain *domain,
 		  struct iommu_iotlb_gather *gather)

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The PASIDs of a context: out of the kernel's global pool, so that none is ever
- * one that a driver or a process uses; within the quotas of the context and of
- * the user. A PASID must not go back to the pool while anything is attached to
- * it.
+ * PASIDs of a context: allocated from the kernel's global pool, so that no driver or
+ * process uses the same one, and charged to the context and the user. A PASID must
+ * never be freed while anything is attached to it.
  */
 #include <linux/cred.h>
 #include <linux/iommu.h>
@@ -14,11 +13,11 @@
 #include "ioasid_private.h"
 
 /**
- * struct ioasid_pasid - a PASID that a context has
- * @pasid: the number
- * @users: attachments, and commands at work
- * @automatic: made by an attach; goes with its last user
- * @uid: against whose quota it counts
+ * struct ioasid_pasid - a PASID of a context
+ * @pasid: the PASID
+ * @users: number of attachments, and of commands in progress
+ * @automatic: allocated by an attach; freed with its last user
+ * @uid: the user that is charged
  */
 struct ioasid_pasid {
 	u32 pasid;
@@ -40,18 +39,18 @@ static bool ioasid_pasid_off(struct device *dev)
 #endif
 
 /*
- * The IOMMU core attaches a PASID to a group without PASIDs with success, and
- * does nothing.
+ * Without this check the IOMMU core would report success without attaching
+ * anything.
  */
 static int ioasid_check_pasids(struct device *dev, struct ioasid_extack *extack)
 {
 	if (!dev->iommu->max_pasids)
 		return ioasid_fail(extack, -EOPNOTSUPP, IOASID_REASON_NO_PASID,
-				   "device %s: it or its IOMMU has no PASIDs",
+				   "device %s or its IOMMU does not support PASIDs",
 				   dev_name(dev));
 	if (ioasid_pasid_off(dev))
 		return ioasid_fail(extack, -EOPNOTSUPP, IOASID_REASON_NO_PASID,
-				   "device %s: its PASIDs are not enabled (a bridge above it without ACS, or the kernel refused)",
+				   "device %s: its PASIDs are not enabled (no ACS in a bridge above it, or disabled by the kernel)",
 				   dev_name(dev));
 	return 0;
 }
@@ -67,7 +66,7 @@ static int ioasid_check_width(struct device *dev, u32 pasid,
 			   pasid, dev->iommu->max_pasids);
 }
 
-/* The number stays taken */
+/* Does not free the PASID in the pool */
 static void ioasid_pasid_remove(struct ioasid_ctx *ctx, struct ioasid_pasid *p)
 {
 	xa_erase(&ctx->pasids, p->pasid);
@@ -108,7 +107,6 @@ static int ioasid_pasid_from_pool(struct ioasid_ctx *ctx, struct device *dev,
 			   "no memory for a PASID");
 }
 
-/* ctx->lock is held */
 static struct ioasid_pasid *ioasid_pasid_new(struct ioasid_ctx *ctx,
 					     struct device *dev,
 					     struct ioasid_extack *extack)
@@ -137,7 +135,6 @@ free:
 	return ERR_PTR(rc);
 }
 
-/* Finds the PASID that an attach to a mapped space asks for */
 static int ioasid_pasid_find(struct ioasid_device *idev,
 			     struct ioasid_attach_request *req,
 			     struct ioasid_extack *extack)
@@ -157,7 +154,7 @@ static int ioasid_pasid_find(struct ioasid_device *idev,
 		if (!p)
 			return ioasid_fail(extack, -EPERM,
 					   IOASID_REASON_NO_PASID_ID,
-					   "PASID %u is not one of this context",
+					   "PASID %u does not belong to this context",
 					   req->pasid);
 	}
 	p->users++;
@@ -172,13 +169,13 @@ static int ioasid_check_request(struct ioasid_space *space,
 
 	if (req->pasid == IOASID_RID && own_pasid)
 		return ioasid_fail(extack, -EINVAL, IOASID_REASON_KIND,
-				   "the address space of a process is reached by its PASID: use IOASID_PASID_ANY");
+				   "the address space of a process needs a PASID: use IOASID_PASID_ANY");
 	if (req->pasid == IOASID_RID && req->vpasid)
 		return ioasid_fail(extack, -EINVAL, IOASID_REASON_VALUE,
 				   "vpasid %u without a PASID", req->vpasid);
 	if (req->pasid != IOASID_PASID_ANY && own_pasid)
 		return ioasid_fail(extack, -EINVAL, IOASID_REASON_VALUE,
-				   "a process has its own PASID, and not %u: use IOASID_PASID_ANY",
+				   "the kernel chooses the PASID of a process, not %u: use IOASID_PASID_ANY",
 				   req->pasid);
 	if (req->vpasid > IOASID_MAX_PASID)
 		return ioasid_fail(extack, -EINVAL, IOASID_REASON_VALUE,
@@ -186,20 +183,24 @@ static int ioasid_check_request(struct ioasid_space *space,
 				   req->vpasid);
 	if (req->replace && req->pasid == IOASID_PASID_ANY && !req->vpasid)
 		return ioasid_fail(extack, -EINVAL, IOASID_REASON_VALUE,
-				   "which PASID to replace is not said");
+				   "IOASID_PASID_ANY with IOASID_ATTACH_REPLACE needs a vpasid");
 	return 0;
 }
 
 /**
- * ioasid_pasid_choose() - settle which PASID an attach is about
- * @idev: the device; its context's lock is held
+ * ioasid_pasid_choose() - choose the PASID of an attach
+ * @idev: the device
  * @space: the space
- * @req: in: @pasid; out: the real one, or IOASID_RID if it needs none of ours
+ * @req: in: @pasid; out: the real one, or IOASID_RID if it needs none of the pool
  * @extack: the reason if it fails
  *
- * Return: 0 and the caller gives it back by ioasid_pasid_put(); -EINVAL,
- * -EPERM for one that is not the context's, -EOPNOTSUPP, -ERANGE, -EDQUOT,
- * -ENOSPC, -ENOMEM.
+ * On success the caller puts the PASID by ioasid_pasid_put().
+ *
+ * Context: ioasid_ctx.lock is held; can sleep.
+ *
+ * Return: 0, -EINVAL if PASID and kind do not match, -EPERM if the context does not
+ * have the PASID, -EOPNOTSUPP if the device has no PASIDs, -ERANGE if the PASID is
+ * too large for it; -EDQUOT above a limit, -ENOSPC if none is free, -ENOMEM.
  */
 int ioasid_pasid_choose(struct ioasid_device *idev, struct ioasid_space *space,
 			struct ioasid_attach_request *req,
@@ -232,9 +233,11 @@ int ioasid_pasid_choose(struct ioasid_device *idev, struct ioasid_space *space,
 }
 
 /**
- * ioasid_pasid_get() - an attachment uses a PASID
- * @ctx: the context; its lock is held
- * @pasid: a PASID that has been taken, or IOASID_RID
+ * ioasid_pasid_get() - take a reference on a PASID
+ * @ctx: the context
+ * @pasid: the PASID; no-op if the context does not have it, as for IOASID_RID
+ *
+ * Context: ioasid_ctx.lock is held.
  */
 void ioasid_pasid_get(struct ioasid_ctx *ctx, u32 pasid)
 {
@@ -246,9 +249,11 @@ void ioasid_pasid_get(struct ioasid_ctx *ctx, u32 pasid)
 }
 
 /**
- * ioasid_pasid_put() - one user of a PASID less
- * @ctx: the context; its lock is held
- * @pasid: the PASID; nothing happens for one that the context does not have
+ * ioasid_pasid_put() - put a reference on a PASID
+ * @ctx: the context
+ * @pasid: the PASID; no-op if the context does not have it, as for IOASID_RID
+ *
+ * Context: ioasid_ctx.lock is held; can sleep.
  */
 void ioasid_pasid_put(struct ioasid_ctx *ctx, u32 pasid)
 {
@@ -260,8 +265,10 @@ void ioasid_pasid_put(struct ioasid_ctx *ctx, u32 pasid)
 }
 
 /**
- * ioasid_pasid_free_all() - give back the PASIDs of a context that ends
- * @ctx: the context; nothing is attached any more
+ * ioasid_pasid_free_all() - free all PASIDs of a context
+ * @ctx: the context, without other users; nothing is attached any more
+ *
+ * Context: can sleep.
  */
 void ioasid_pasid_free_all(struct ioasid_ctx *ctx)
 {
@@ -272,16 +279,16 @@ void ioasid_pasid_free_all(struct ioasid_ctx *ctx)
 		ioasid_pasid_free(ctx, p);
 }
 
-/* How far a range of PASIDs can be above the first free one */
+/* Limit of the free PASIDs below a requested range */
 #define IOASID_MAX_SKIPPED_PASIDS	4096
 
 /**
- * struct ioasid_pasid_range - which PASIDs a command wants
+ * struct ioasid_pasid_range - range of PASIDs to allocate from
  * @dev: a device that is to use them
  * @first: smallest
  * @last: largest
- * @skipped: taken from the pool to get at those behind
- * @nr_skipped: how many
+ * @skipped: PASIDs below @first, allocated to reach @first and freed at the end
+ * @nr_skipped: number of @skipped
  */
 struct ioasid_pasid_range {
 	struct device *dev;
@@ -291,7 +298,7 @@ struct ioasid_pasid_range {
 	u32 nr_skipped;
 };
 
-/* The pool gives the smallest that is free: those below @first step aside */
+/* Keeps a PASID below @first allocated, since the pool returns the smallest */
 static int ioasid_pasid_skip(struct ioasid_pasid_range *range, u32 pasid,
 			     struct ioasid_extack *extack)
 {
@@ -377,14 +384,16 @@ undo:
 }
 
 /**
- * ioasid_pasids_alloc() - take PASIDs from the pool, all of them or none
+ * ioasid_pasids_alloc() - allocate PASIDs from the pool, all of them or none
  * @ctx: the context
  * @dev_id: a device that is to use them
- * @first: the smallest that will do
- * @last: the largest that will do
+ * @first: smallest PASID allowed
+ * @last: largest PASID allowed
  * @pasids: out: the PASIDs
- * @nr: how many
+ * @nr: number of PASIDs
  * @extack: the reason if it fails
+ *
+ * Context: can sleep; takes ioasid_ctx.lock.
  *
  * Return: 0, or an error of IOASID_PASID_ALLOC.
  */
@@ -410,10 +419,12 @@ int ioasid_pasids_alloc(struct ioasid_ctx *ctx, u32 dev_id, u32 first, u32 last,
 }
 
 /**
- * ioasid_pasids_drop() - give PASIDs back that nobody has been told of
+ * ioasid_pasids_drop() - free PASIDs that could not be reported to the user
  * @ctx: the context
- * @pasids: what ioasid_pasids_alloc() returned; what is in use meanwhile stays
- * @nr: how many
+ * @pasids: PASIDs of ioasid_pasids_alloc(); those in use meanwhile are kept
+ * @nr: number of PASIDs
+ *
+ * Context: can sleep; takes ioasid_ctx.lock.
  */
 void ioasid_pasids_drop(struct ioasid_ctx *ctx, const u32 *pasids, u32 nr)
 {
@@ -425,14 +436,16 @@ void ioasid_pasids_drop(struct ioasid_ctx *ctx, const u32 *pasids, u32 nr)
 }
 
 /**
- * ioasid_pasids_free() - give PASIDs back, all of them or none
+ * ioasid_pasids_free() - free PASIDs, all of them or none
  * @ctx: the context
  * @pasids: the PASIDs
- * @nr: how many
+ * @nr: number of PASIDs
  * @extack: the reason if it fails
  *
- * Return: 0, -ENOENT for one that the user has not allocated, -EBUSY for one that
- * is attached.
+ * Context: can sleep; takes ioasid_ctx.lock.
+ *
+ * Return: 0, -ENOENT if the user has not allocated one of them, -EBUSY if one of
+ * them is attached.
  */
 int ioasid_pasids_free(struct ioasid_ctx *ctx, const u32 *pasids, u32 nr,
 		       struct ioasid_extack *extack)
@@ -456,7 +469,7 @@ int ioasid_pasids_free(struct ioasid_ctx *ctx, const u32 *pasids, u32 nr,
 	}
 	extack->index = IOASID_NO_INDEX;
 	extack->pasid = 0;
-	/* One that is named twice is gone the second time */
+	/* A PASID that is listed twice is not found the second time */
 	for (i = 0; i < nr; i++)
 		ioasid_pasid_drop(ctx, pasids[i]);
 	return 0;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What all spaces share: making and freeing them, who may enter. What a kind of
- * space does in its own way is in its struct ioasid_space_ops; the table of kinds
- * below is the one place that knows them all.
+ * Spaces: allocation, lookup, locking and freeing, for all kinds. Code that depends
+ * on the kind belongs in its struct ioasid_space_ops; only the table of kinds
+ * below may name them.
  */
 #include <linux/nospec.h>
 #include <linux/slab.h>
@@ -21,16 +21,18 @@ ioasid_space_ops_of(u32 kind, struct ioasid_extack *extack)
 		return ioasid_kinds[array_index_nospec(kind, ARRAY_SIZE(ioasid_kinds))];
 	extack->value = kind;
 	ioasid_fail(extack, -EOPNOTSUPP, IOASID_REASON_KIND,
-		    "%u is not a kind of space that this kernel has", kind);
+		    "this kernel has no kind of space %u", kind);
 	return NULL;
 }
 
 /**
- * ioasid_check_no_data() - for kinds without a parent and without a format
- * @params: what the space is to be
+ * ioasid_check_no_data() - check parameters of a kind without parent and data
+ * @params: parameters of the space
  * @extack: the reason if it fails
  *
- * Return: 0 or -EOPNOTSUPP.
+ * Context: any.
+ *
+ * Return: 0, or -EOPNOTSUPP if there is a parent or data.
  */
 int ioasid_check_no_data(const struct ioasid_space_params *params,
 			 struct ioasid_extack *extack)
@@ -39,7 +41,7 @@ int ioasid_check_no_data(const struct ioasid_space_params *params,
 	    !params->data)
 		return 0;
 	return ioasid_fail(extack, -EOPNOTSUPP, IOASID_REASON_FLAGS,
-			   "such a space has no parent and no data");
+			   "a space of this kind has no parent and no data");
 }
 
 static void ioasid_space_free_last(struct kref *ref)
@@ -82,13 +84,16 @@ static int ioasid_check_mapped(struct ioasid_space *space,
 }
 
 /**
- * ioasid_space_get_read() - find a space and keep its domains as they are
+ * ioasid_space_get_read() - find a space and lock it for reading
  * @ctx: the context
  * @id: the id
  * @extack: the reason if it fails
  *
- * Return: the space, with rwsem held for reading, or ERR_PTR of -ENOENT or
- * -EINTR.
+ * Context: can sleep; takes ioasid_space.rwsem for reading, until
+ * ioasid_space_put_read().
+ *
+ * Return: the space with a reference, ERR_PTR(-ENOENT) if there is no such space,
+ * or ERR_PTR(-EINTR) if killed.
  */
 struct ioasid_space *ioasid_space_get_read(struct ioasid_ctx *ctx, u32 id,
 					   struct ioasid_extack *extack)
@@ -113,13 +118,16 @@ put:
 }
 
 /**
- * ioasid_space_get_read_mapped() - the same for commands that map or look
+ * ioasid_space_get_read_mapped() - find a mapped space and lock it for reading
  * @ctx: the context
  * @id: the id
  * @extack: the reason if it fails
  *
- * Return: the space, with rwsem held for reading, or ERR_PTR of -ENOENT,
- * -EINTR, or -EINVAL if its page table is not the kernel's.
+ * Context: can sleep; takes ioasid_space.rwsem for reading, until
+ * ioasid_space_put_read().
+ *
+ * Return: the space with a reference, ERR_PTR(-EINVAL) if nothing can be mapped in
+ * its kind, or an error of ioasid_space_get_read().
  */
 struct ioasid_space *ioasid_space_get_read_mapped(struct ioasid_ctx *ctx,
 						  u32 id,
@@ -144,11 +152,14 @@ void ioasid_space_put_read(struct ioasid_space *space)
 }
 
 /**
- * ioasid_space_lock() - keep everybody else out of a space
+ * ioasid_space_lock() - lock a space for writing
  * @space: the space
  * @extack: the reason if it fails
  *
- * Return: 0 with rwsem held for writing, -ENOENT or -EINTR.
+ * Context: can sleep; takes ioasid_space.rwsem for writing, until
+ * ioasid_space_unlock().
+ *
+ * Return: 0, -ENOENT if it has been freed, -EINTR if killed.
  */
 int ioasid_space_lock(struct ioasid_space *space, struct ioasid_extack *extack)
 {
@@ -170,11 +181,13 @@ void ioasid_space_unlock(struct ioasid_space *space)
 }
 
 /**
- * ioasid_space_release_id() - take a space out of its context
- * @space: the space; the caller has a reference, or no command is at work
+ * ioasid_space_release_id() - release the id of a space, and empty it
+ * @space: the space; the caller has a reference, or no command is in progress
  *
- * Return: false if a device is attached; true if the id is gone and the memory
- * is unpinned, and the reference that stood for the id is the caller's to put.
+ * Context: can sleep; takes ioasid_space.rwsem for writing.
+ *
+ * Return: true, and then the caller puts the reference of the id; false if a device
+ * is attached or the id is released already.
  */
 bool ioasid_space_release_id(struct ioasid_space *space)
 {
@@ -189,21 +202,21 @@ bool ioasid_space_release_id(struct ioasid_space *space)
 		released = true;
 	}
 	up_write(&space->rwsem);
-	/* Nobody gets in any more; who still has a reference must not delay it */
+	/* Safe without the lock, as the space is dead; other references must not delay it */
 	if (released && space->ops->empty)
 		space->ops->empty(space);
 	return released;
 }
 
 /**
- * ioasid_space_delete() - give a space back, and all that is mapped in it
+ * ioasid_space_delete() - free a space and its mappings, by its id
  * @ctx: the context
  * @id: the space
  * @extack: the reason if it fails
  *
- * Context: takes ioasid_space.rwsem for writing.
+ * Context: can sleep; takes ioasid_space.rwsem for writing.
  *
- * Return: 0, -ENOENT without such a space, -EBUSY if a device is attached.
+ * Return: 0, -ENOENT if there is no such space, -EBUSY if a device is attached.
  */
 int ioasid_space_delete(struct ioasid_ctx *ctx, u32 id,
 			struct ioasid_extack *extack)
@@ -253,10 +266,12 @@ ioasid_space_new(struct ioasid_ctx *ctx, const struct ioasid_space_ops *ops,
 }
 
 /**
- * ioasid_space_scratch() - a space that belongs to no context, to try things on
+ * ioasid_space_scratch() - make a space without context, to compute ranges with
  * @extack: the reason if there is no memory
  *
- * Return: the space, to be given back by ioasid_space_put(), or NULL.
+ * Context: can sleep.
+ *
+ * Return: the space, to be put by ioasid_space_put(), or NULL without memory.
  */
 struct ioasid_space *ioasid_space_scratch(struct ioasid_extack *extack)
 {
@@ -271,17 +286,18 @@ struct ioasid_space *ioasid_space_scratch(struct ioasid_extack *extack)
 }
 
 /**
- * ioasid_space_create() - make a space that nobody finds yet
+ * ioasid_space_create() - make a space with an id that no lookup finds yet
  * @ctx: the context
- * @params: what it is to be
+ * @params: parameters of the space
  * @extack: the reason if it fails
  *
- * It has its id. To be followed by ioasid_space_publish() or
- * ioasid_space_abort().
+ * To be followed by ioasid_space_publish() or ioasid_space_abort().
  *
- * Return: the space, or ERR_PTR of -EOPNOTSUPP for a kind, a flag or data that
- * this kernel does not have, -EINVAL for a flag that the kind does not have,
- * -ENOMEM.
+ * Context: can sleep. A space for the address space of a process takes that of the
+ * current process.
+ *
+ * Return: the space, or ERR_PTR of -EOPNOTSUPP if the kernel does not support the
+ * kind, a flag or the data, -EINVAL if the kind does not support a flag, -ENOMEM.
  */
 struct ioasid_space *
 ioasid_space_create(struct ioasid_ctx *ctx,
@@ -299,7 +315,7 @@ ioasid_space_create(struct ioasid_ctx *ctx,
 	if (rc)
 		return ERR_PTR(rc);
 	space = ioasid_space_new(ctx, ops, params);
-	/* An empty entry: the id is taken, and nobody finds the space yet */
+	/* A NULL entry reserves the id without publishing the space */
 	rc = space ? xa_alloc(&ctx->spaces, &space->id, NULL,
 			      XA_LIMIT(1, S32_MAX), GFP_KERNEL_ACCOUNT) :
 		     -ENOMEM;
@@ -313,20 +329,24 @@ ioasid_space_create(struct ioasid_ctx *ctx,
 }
 
 /**
- * ioasid_space_publish() - let others find a new space by its id
- * @space: the space; from here on another thread can use it and free it
+ * ioasid_space_publish() - let lookups find a new space by its id
+ * @space: the space; afterwards another thread may free it
+ *
+ * Context: can sleep.
  */
 void ioasid_space_publish(struct ioasid_space *space)
 {
 	atomic_inc(&space->ctx->nr_spaces);
 	trace_ioasid_space_alloc(space);
-	/* The entry is there: needs no memory */
+	/* Cannot fail, since the entry exists */
 	xa_store(&space->ctx->spaces, space->id, space, GFP_KERNEL);
 }
 
 /**
- * ioasid_space_abort() - free a new space that nobody has found yet
+ * ioasid_space_abort() - free a new space that is not published
  * @space: the space
+ *
+ * Context: can sleep.
  */
 void ioasid_space_abort(struct ioasid_space *space)
 {
@@ -335,15 +355,15 @@ void ioasid_space_abort(struct ioasid_space *space)
 }
 
 /**
- * ioasid_space_usable() - where something can be mapped in a space
+ * ioasid_space_usable() - copy the usable ranges of a space
  * @space: the space
  * @nr: out: number of ranges
  * @extack: the reason if it fails
  *
- * Context: ioasid_space.rwsem is held.
+ * Context: ioasid_space.rwsem is held; can sleep.
  *
- * Return: an array to be freed by kvfree(), which can be NULL if there is no
- * range, or ERR_PTR(-ENOMEM).
+ * Return: the ranges, to be freed by kvfree(), NULL if there are none, or
+ * ERR_PTR(-ENOMEM).
  */
 struct ioasid_iova_range *ioasid_space_usable(struct ioasid_space *space,
 					      u32 *nr,
@@ -365,15 +385,15 @@ struct ioasid_iova_range *ioasid_space_usable(struct ioasid_space *space,
 }
 
 /**
- * ioasid_space_reserve() - keep ranges of IOVA from use
+ * ioasid_space_reserve() - replace the ranges that the user reserves in a space
  * @ctx: the context
  * @id: a mapped space
- * @ranges: ascending; taken over if it succeeds, and then what was reserved
- *	before: the caller frees it
- * @nr: how many
+ * @ranges: ascending; swapped with the previous ranges on success, and to be freed
+ *	by the caller in any case
+ * @nr: number of ranges
  * @extack: the reason if it fails
  *
- * Context: takes ioasid_space.rwsem for writing.
+ * Context: can sleep; takes ioasid_space.rwsem for writing.
  *
  * Return: 0, or an error of IOASID_RESERVE.
  */
