@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The commands that attach and detach devices, by id or by file: DEVICE_ATTACH,
- * DEVICE_DETACH.
+ * The commands DEVICE_ATTACH and DEVICE_DETACH, by id or by file. They must never
+ * depend on what kind of file names a device.
  */
 #include <linux/slab.h>
 #include "cmd.h"
@@ -14,7 +14,7 @@ static int ioasid_check_attach(const struct ioasid_device_attach *arg,
 	if ((arg->devices && !arg->nr_devices) ||
 	    (!by_file && (arg->device_fd || arg->cookie)))
 		return ioasid_fail(extack, -EOPNOTSUPP, IOASID_REASON_FLAGS,
-				   "a field that is not used is not zero");
+				   "an unused field is not zero");
 	if (!by_file && arg->flags & IOASID_ATTACH_BIND_ONLY)
 		return ioasid_fail(extack, -EINVAL, IOASID_REASON_VALUE,
 				   "IOASID_ATTACH_BIND_ONLY without IOASID_ATTACH_FD");
@@ -22,23 +22,23 @@ static int ioasid_check_attach(const struct ioasid_device_attach *arg,
 		return 0;
 	if (by_file)
 		return ioasid_fail(extack, -EINVAL, IOASID_REASON_VALUE,
-				   "one device by device_fd, or several by devices");
+				   "device_fd and devices must not both be given");
 	if (arg->nr_devices > IOASID_MAX_DEVICES) {
 		extack->value = arg->nr_devices;
 		return ioasid_fail(extack, -E2BIG, IOASID_REASON_LIMIT,
-				   "%u devices: %u at most", arg->nr_devices,
+				   "%u devices, but at most %u are allowed", arg->nr_devices,
 				   IOASID_MAX_DEVICES);
 	}
 	if (arg->dev_id)
 		return ioasid_fail(extack, -EINVAL, IOASID_REASON_VALUE,
-				   "one device by dev_id, or several by devices");
+				   "dev_id and devices must not both be given");
 	if (arg->flags & IOASID_ATTACH_REPLACE)
 		return ioasid_fail(extack, -EINVAL, IOASID_REASON_VALUE,
-				   "several devices are attached, not replaced");
+				   "IOASID_ATTACH_REPLACE is for a single device");
 	return 0;
 }
 
-/* A field that is not there must not be taken for fd 0 */
+/* A missing device_fd must not be taken for fd 0 */
 static int ioasid_check_fd_size(struct ioasid_command *cmd, size_t size)
 {
 	if (cmd->usize >= size)
@@ -59,14 +59,14 @@ static int ioasid_check_attach_fd(struct ioasid_command *cmd)
 		return 0;
 	if (arg->flags & IOASID_ATTACH_REPLACE)
 		return ioasid_fail(cmd->extack, -EINVAL, IOASID_REASON_VALUE,
-				   "a device that is only made known replaces nothing");
+				   "IOASID_ATTACH_BIND_ONLY and IOASID_ATTACH_REPLACE exclude each other");
 	if (arg->ioasid || arg->pasid != IOASID_RID || arg->vpasid)
 		return ioasid_fail(cmd->extack, -EINVAL, IOASID_REASON_VALUE,
-				   "a device that is only made known has no space and no PASID");
+				   "IOASID_ATTACH_BIND_ONLY takes no space and no PASID");
 	return 0;
 }
 
-/* The device is locked, and does not close */
+/* Called between ioasid_file_ref_begin() and ioasid_file_ref_end() */
 static int ioasid_attach_file_ref(struct ioasid_command *cmd,
 				  struct ioasid_file_ref *file_ref)
 {
@@ -91,7 +91,7 @@ static int ioasid_attach_file_ref(struct ioasid_command *cmd,
 				       &params,
 				       arg->flags & IOASID_ATTACH_REPLACE,
 				       file_ref, cmd->extack));
-	/* Nothing is wrong, but the device has been named there */
+	/* The id is noted there even on success */
 	arg->dev_id = cmd->extack->dev_id;
 	return rc;
 }
@@ -160,7 +160,7 @@ static int ioasid_check_detach(struct ioasid_command *cmd)
 
 	if (arg->flags & IOASID_DETACH_UNBIND && arg->pasid != IOASID_RID)
 		return ioasid_fail(cmd->extack, -EINVAL, IOASID_REASON_VALUE,
-				   "a device that is forgotten has no PASID %u left",
+				   "IOASID_DETACH_UNBIND detaches all PASIDs, so pasid must not be %u",
 				   arg->pasid);
 	if (arg->flags & IOASID_DETACH_FD)
 		return 0;
@@ -184,7 +184,7 @@ static int ioasid_check_detach_fd(struct ioasid_command *cmd)
 				   "a reserved field is not zero");
 	if (arg->dev_id)
 		return ioasid_fail(cmd->extack, -EINVAL, IOASID_REASON_VALUE,
-				   "dev_id and device_fd both name a device");
+				   "dev_id and device_fd must not both be given");
 	return 0;
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The commands that only look, and OPTION: GET_INFO, DEVICE_INFO. What a device
- * and its IOMMU can do is found out without changing anything.
+ * The commands GET_INFO, DEVICE_INFO and OPTION. Querying a device and its IOMMU must
+ * never change anything.
  */
 #include <linux/iommu.h>
 #include <linux/pci.h>
@@ -133,11 +133,11 @@ static u32 ioasid_pci_caps(struct device *dev)
 	struct pci_dev *pdev;
 	u32 caps = 0;
 
-	/* Elsewhere the firmware says how many PASIDs a device has */
+	/* Other buses have no capability to enable, only a number from the firmware */
 	if (!dev_is_pci(dev))
 		return dev->iommu->max_pasids ? IOASID_DEVICE_PASID : 0;
 	pdev = to_pci_dev(dev);
-	/* The width alone does not tell: enabling can have failed */
+	/* max_pasids is set even if enabling PASIDs failed */
 	if (ioasid_pasid_enabled(pdev) && dev->iommu->max_pasids)
 		caps |= IOASID_DEVICE_PASID;
 	if (ioasid_pri_enabled(pdev))
@@ -175,7 +175,7 @@ static u32 ioasid_device_caps(struct ioasid_device *idev)
 	return caps;
 }
 
-/* What @domain leaves of all IOVA for the device of @att */
+/* Computes the usable ranges of a space with only @domain and @att */
 static int ioasid_try_ranges(struct ioasid_space *space,
 			     struct ioasid_attachment *att,
 			     struct iommu_domain *domain)
@@ -193,16 +193,19 @@ static int ioasid_try_ranges(struct ioasid_space *space,
 }
 
 /**
- * ioasid_group_ranges() - the IOVA that a space with this device alone can use
- * @idev: the device; its context's lock is held
+ * ioasid_group_ranges() - get the usable ranges of a space with this device alone
+ * @idev: the device
  * @nr: out: number of ranges
  * @extack: the reason if it fails
  *
- * Tried on a space that nobody else knows. A device that is not attached is
- * asked by a domain that never is; drivers that look at the device only when
- * it is attached (VT-d in 6.12) then tell more than it has.
+ * Computed in a scratch space, with a new domain unless the device is attached.
+ * Drivers that adapt a domain only when it is attached (VT-d in 6.12) then report
+ * more than the device can use.
  *
- * Return: an array to be freed by kvfree(), or an ERR_PTR.
+ * Context: ioasid_ctx.lock is held; can sleep.
+ *
+ * Return: the ranges, to be freed by kvfree(), ERR_PTR(-ENOMEM), or the error of the
+ * IOMMU driver.
  */
 struct ioasid_iova_range *ioasid_group_ranges(struct ioasid_device *idev,
 					      u32 *nr,
@@ -223,7 +226,7 @@ struct ioasid_iova_range *ioasid_group_ranges(struct ioasid_device *idev,
 		domain = compat_paging_domain_alloc(idev->dev);
 	if (IS_ERR(domain)) {
 		ioasid_fail(extack, PTR_ERR(domain), IOASID_REASON_IOMMU,
-			    "device %s: the IOMMU driver makes no domain (error %ld)",
+			    "device %s: the IOMMU driver cannot allocate a domain (error %ld)",
 			    dev_name(idev->dev), -PTR_ERR(domain));
 		ranges = ERR_CAST(domain);
 		goto put;
@@ -247,7 +250,7 @@ free:
 }
 
 /**
- * struct ioasid_description - what DEVICE_INFO tells beside its struct
+ * struct ioasid_description - what DEVICE_INFO reports besides its struct
  * @ranges: IOVA ranges
  * @nr_ranges: number of @ranges
  * @hw_info: the IOMMU driver's blob, or NULL
@@ -271,7 +274,7 @@ static u32 ioasid_count_pasids(struct ioasid_device *idev)
 	return nr;
 }
 
-/* ctx->lock is held: the user's memory must not be touched */
+/* Only collects, since user memory must not be accessed under ctx->lock */
 static int ioasid_device_describe(struct ioasid_device *idev,
 				  struct ioasid_device_info *arg,
 				  struct ioasid_description *desc,
@@ -300,7 +303,7 @@ static int ioasid_device_describe(struct ioasid_device *idev,
 		return 0;
 	kvfree(desc->ranges);
 	return ioasid_fail(extack, PTR_ERR(desc->hw_info), IOASID_REASON_IOMMU,
-			   "device %s: the IOMMU driver does not describe its hardware (error %ld)",
+			   "device %s: the IOMMU driver cannot describe its hardware (error %ld)",
 			   dev_name(dev), -PTR_ERR(desc->hw_info));
 }
 
@@ -313,7 +316,7 @@ static int ioasid_put_hw_info(const struct ioasid_device_info *arg,
 	if (arg->hw_info_len < desc->hw_info_len) {
 		extack->value = desc->hw_info_len;
 		return ioasid_fail(extack, -EMSGSIZE, IOASID_REASON_LIMIT,
-				   "the description has %u bytes, and there is room for %u",
+				   "the hardware description has %u bytes, but there is only room for %u",
 				   desc->hw_info_len, arg->hw_info_len);
 	}
 	if (copy_to_user(u64_to_user_ptr(arg->hw_info), desc->hw_info,
@@ -331,7 +334,7 @@ static int ioasid_put_description(struct ioasid_command *cmd,
 
 	rc = ioasid_put_ranges(arg->ranges, arg->nr_ranges, desc->ranges,
 			       desc->nr_ranges, cmd->extack);
-	/* Too little room for one must not hide how much the other needs */
+	/* Reports both sizes even if one of the two does not fit */
 	if (rc && rc != -EMSGSIZE)
 		return rc;
 	rc2 = ioasid_put_hw_info(arg, desc, cmd->extack);

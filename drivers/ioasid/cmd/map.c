@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The commands about what is mapped: MAP, UNMAP, COPY, TRANSLATE, DIRTY_*. They
- * read what the user gave and write the answer; the work is done by mapped.c.
+ * The commands MAP, UNMAP, COPY, TRANSLATE and DIRTY_*. They only copy from and to
+ * user space, and must leave all work to mapped.c.
  */
 #include <linux/capability.h>
 #include <linux/slab.h>
@@ -9,8 +9,8 @@
 #include "cmd.h"
 
 /*
- * Tells the user the IOVA that the kernel has chosen. Tried before anything is
- * done, so that only who unmaps his own memory meanwhile is not told.
+ * Writes the IOVA that the kernel has chosen. Also called before the command takes
+ * effect, so that it only fails afterwards if user space unmaps the array meanwhile.
  */
 static int ioasid_put_iovas(const struct ioasid_map_range *r, u32 nr, u64 uptr,
 			    struct ioasid_extack *extack)
@@ -65,7 +65,7 @@ int ioasid_cmd_map(struct ioasid_command *cmd)
 
 	if (rc)
 		return rc;
-	/* One range costs no allocation */
+	/* Avoids an allocation for a single range */
 	if (arg->nr > 1)
 		return ioasid_map_vector(cmd);
 	if (copy_from_user(&r, u64_to_user_ptr(arg->ranges), sizeof(r)))
@@ -119,7 +119,7 @@ int ioasid_cmd_unmap(struct ioasid_command *cmd)
 	rc = ioasid_check_vector(arg->nr, cmd->extack);
 	if (rc)
 		return rc;
-	/* One range costs no allocation */
+	/* Avoids an allocation for a single range */
 	rc = arg->nr > 1 ? ioasid_unmap_vector(cmd) : ioasid_unmap_one(cmd);
 	return rc ?: ioasid_respond(cmd, sizeof(*arg));
 }
@@ -138,7 +138,7 @@ int ioasid_cmd_translate(struct ioasid_command *cmd)
 
 	if (arg->flags & IOASID_TRANSLATE_PHYS && !capable(CAP_SYS_ADMIN))
 		return ioasid_fail(cmd->extack, -EPERM, IOASID_REASON_PRIVILEGE,
-				   "physical addresses are for CAP_SYS_ADMIN");
+				   "IOASID_TRANSLATE_PHYS needs CAP_SYS_ADMIN");
 	return ioasid_translate(cmd->ctx, arg, cmd->extack) ?:
 		       ioasid_respond(cmd, sizeof(*arg));
 }
@@ -153,7 +153,7 @@ static int ioasid_no_dirty(struct ioasid_command *cmd, u32 ioasid)
 	ioasid_space_put(space);
 	return ioasid_fail(cmd->extack, -EOPNOTSUPP, IOASID_REASON_NO_DIRTY,
 			   compat_can_read_dirty() ?
-				   "this version does not read dirty bits" :
+				   "this version does not support dirty tracking" :
 				   "this kernel is built without CONFIG_IOMMUFD_DRIVER: its IOMMU drivers cannot report dirty bits");
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The commands about PASIDs: PASID_ALLOC, PASID_FREE. All PASIDs of a command or
- * none.
+ * The commands PASID_ALLOC and PASID_FREE. They must allocate or free all PASIDs of
+ * a command or none.
  */
 #include <linux/slab.h>
 #include <linux/uaccess.h>
@@ -13,15 +13,15 @@ static int ioasid_check_pasid_alloc(const struct ioasid_pasid_alloc *arg,
 	extack->value = arg->nr;
 	if (!arg->nr)
 		return ioasid_fail(extack, -EINVAL, IOASID_REASON_VALUE,
-				   "no PASID is asked for");
+				   "the number of PASIDs is 0");
 	if (arg->nr > IOASID_MAX_VECTOR)
 		return ioasid_fail(extack, -E2BIG, IOASID_REASON_LIMIT,
-				   "%u PASIDs: %u at most", arg->nr,
+				   "%u PASIDs, but at most %u are allowed", arg->nr,
 				   IOASID_MAX_VECTOR);
 	extack->value = arg->last;
 	if (arg->last > IOASID_MAX_PASID || (arg->last && arg->last < arg->first))
 		return ioasid_fail(extack, -EINVAL, IOASID_REASON_VALUE,
-				   "%u to %u is no range of PASIDs", arg->first,
+				   "%u to %u is not a range of PASIDs", arg->first,
 				   arg->last);
 	extack->value = 0;
 	return 0;
@@ -35,7 +35,7 @@ int ioasid_cmd_pasid_alloc(struct ioasid_command *cmd)
 
 	if (rc)
 		return rc;
-	/* What is there now: finds memory that cannot be written before the deed */
+	/* Detects an unreadable array before anything is allocated */
 	pasids = ioasid_get_array(arg->pasids, arg->nr, sizeof(*pasids),
 				  "PASIDs", cmd->extack);
 	if (IS_ERR(pasids))
@@ -68,7 +68,7 @@ int ioasid_cmd_pasid_free(struct ioasid_command *cmd)
 		return ioasid_fail(cmd->extack, arg->nr ? -E2BIG : -EINVAL,
 				   arg->nr ? IOASID_REASON_LIMIT :
 					     IOASID_REASON_VALUE,
-				   "%u PASIDs: 1 to %u", arg->nr,
+				   "%u PASIDs, but 1 to %u are allowed", arg->nr,
 				   IOASID_MAX_VECTOR);
 	}
 	pasids = ioasid_get_array(arg->pasids, arg->nr, sizeof(*pasids),

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The commands about spaces: ALLOC, FREE, SPACE_INFO, RESERVE. What a kind of
- * space can do is not for here to know.
+ * The commands ALLOC, FREE, SPACE_INFO and RESERVE. They must never depend on what a
+ * kind of space can do.
  */
 #include <linux/slab.h>
 #include "cmd.h"
@@ -16,7 +16,7 @@ static int ioasid_check_alloc(struct ioasid_command *cmd)
 				   "a reserved field is not zero");
 	if (strnlen(arg->label, sizeof(arg->label)) == sizeof(arg->label))
 		return ioasid_fail(cmd->extack, -EINVAL, IOASID_REASON_VALUE,
-				   "the label does not end within %zu bytes",
+				   "the label is not terminated within %zu bytes",
 				   sizeof(arg->label));
 	return 0;
 }
@@ -102,7 +102,7 @@ int ioasid_cmd_space_info(struct ioasid_command *cmd)
 			       cmd->extack);
 	kvfree(ranges);
 	arg->nr_ranges = nr;
-	/* The count is told even if there is too little room */
+	/* Reports the count even if the ranges do not fit */
 	if (rc && rc != -EMSGSIZE)
 		return rc;
 	return ioasid_respond(cmd, sizeof(*arg)) ?: rc;
@@ -117,7 +117,7 @@ int ioasid_cmd_reserve(struct ioasid_command *cmd)
 	if (arg->nr > IOASID_MAX_VECTOR) {
 		cmd->extack->value = arg->nr;
 		return ioasid_fail(cmd->extack, -E2BIG, IOASID_REASON_LIMIT,
-				   "%u ranges: %u at most", arg->nr,
+				   "%u ranges, but at most %u are allowed", arg->nr,
 				   IOASID_MAX_VECTOR);
 	}
 	if (arg->nr)

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What goes between a command and its user: the command's own struct, arrays in
- * and arrays out. No lock may be held in here, since the user's memory can take
- * forever.
+ * Copies between commands and user space: the command's struct, and arrays. It must
+ * never be called with a lock held, since accessing user memory can block for any
+ * length of time.
  */
 #include <linux/slab.h>
 #include <linux/uaccess.h>
@@ -11,10 +11,12 @@
 /**
  * ioasid_respond() - write a command's struct back
  * @cmd: the command
- * @size: size of the struct
+ * @size: size of the struct in bytes
  *
- * Return: 0 or -EFAULT. The dispatcher has tried to write before the command
- * ran, so only a caller that unmaps its own memory meanwhile sees that.
+ * Context: a user process, no locks held; can sleep.
+ *
+ * Return: 0, or -EFAULT if user space has unmapped the struct since
+ * ioasid_check_writable().
  */
 int ioasid_respond(struct ioasid_command *cmd, size_t size)
 {
@@ -28,9 +30,11 @@ int ioasid_respond(struct ioasid_command *cmd, size_t size)
  * ioasid_get_array() - read an array from the user
  * @uptr: its address
  * @nr: number of elements, not 0
- * @size: of each, in bytes
- * @what: plural of what it is an array of, for messages
+ * @size: size of an element in bytes
+ * @what: name of the elements in messages, in the plural
  * @extack: the reason if it fails
+ *
+ * Context: a user process, no locks held; can sleep.
  *
  * Return: the array, to be freed by kvfree(), or ERR_PTR of -ENOMEM or -EFAULT.
  */
@@ -55,13 +59,15 @@ void *ioasid_get_array(u64 uptr, u32 nr, size_t size, const char *what,
 
 /**
  * ioasid_put_ranges() - write ranges to the user
- * @uptr: address of an array, or 0 for none
- * @room: how many fit there
+ * @uptr: address of the user's array, or 0 for none
+ * @room: number of ranges that fit into it
  * @ranges: the ranges
- * @nr: how many
+ * @nr: number of ranges
  * @extack: the reason if it fails
  *
- * Return: 0, -EFAULT, -EMSGSIZE if they do not fit.
+ * Context: a user process, no locks held; can sleep.
+ *
+ * Return: 0, -EMSGSIZE if they do not fit, -EFAULT if they cannot be written.
  */
 int ioasid_put_ranges(u64 uptr, u32 room,
 		      const struct ioasid_iova_range *ranges, u32 nr,
@@ -72,7 +78,7 @@ int ioasid_put_ranges(u64 uptr, u32 room,
 	if (room < nr) {
 		extack->value = nr;
 		return ioasid_fail(extack, -EMSGSIZE, IOASID_REASON_LIMIT,
-				   "there are %u ranges and room for %u", nr,
+				   "there are %u ranges, but only room for %u", nr,
 				   room);
 	}
 	if (copy_to_user(u64_to_user_ptr(uptr), ranges, nr * sizeof(*ranges)))

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0
 #
-# Where the type information (BTF) of a kernel is. Sourced by probe.sh and
-# vfio_glue/check.sh; prints a path, or nothing if there is none to be had.
+# Finds the type information (BTF) of a kernel. Sourced by probe.sh and
+# vfio_glue/check.sh; prints a path, or nothing if there is none.
 # shellcheck shell=sh
 
-# btf_vmlinux OBJTREE RELEASE: Debian's header packages ship a vmlinux that is
-# nothing but BTF; a kernel tree has the real one.
+# btf_vmlinux OBJTREE RELEASE: OBJTREE has a vmlinux in a kernel tree, and one with
+# only BTF in Debian's header packages.
 btf_vmlinux()
 {
 	if [ -n "${IOASID_VMLINUX:-}" ]; then
@@ -17,8 +17,8 @@ btf_vmlinux()
 	fi
 }
 
-# btf_module NAME FILE OBJTREE RELEASE TMPDIR: FILE if it is given, else the
-# module of that kernel, wherever it is installed; unpacked if need be.
+# btf_module NAME FILE OBJTREE RELEASE TMPDIR: FILE if given, else the installed
+# module of that kernel, decompressed to TMPDIR if necessary.
 btf_module()
 {
 	for ko in "$2" "$3/drivers/$1/$1.ko" \

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What differs between kernels, behind one name each. Whether a kernel has a
- * thing is found by compiling compat/probe/ against its headers, which makes
- * config.h; nothing here may look at a version number, and nothing outside of
- * here may look at IOASID_HAVE_*.
+ * Wrappers for what differs between kernels. compat/probe/ is compiled against the
+ * headers of the kernel to generate config.h. Nothing here may check a kernel
+ * version, and nothing outside of compat/ may check IOASID_HAVE_*.
  */
 #ifndef __IOASID_COMPAT_H
 #define __IOASID_COMPAT_H
@@ -25,10 +24,12 @@
 #endif
 
 /**
- * compat_paging_domain_alloc() - a page table that the kernel fills in
+ * compat_paging_domain_alloc() - allocate a domain that the kernel maps and unmaps
  * @dev: a device behind the IOMMU that it is for
  *
- * Return: the domain, or an ERR_PTR.
+ * Context: can sleep.
+ *
+ * Return: the domain, or ERR_PTR of the error of the IOMMU driver.
  */
 #if IOASID_HAVE_PAGING_DOMAIN_ALLOC_FLAGS
 static inline struct iommu_domain *compat_paging_domain_alloc(struct device *dev)
@@ -43,13 +44,16 @@ static inline struct iommu_domain *compat_paging_domain_alloc(struct device *dev
 #endif
 
 /**
- * compat_replace_device_pasid() - give a PASID another page table in place
- * @domain: the new one
+ * compat_replace_device_pasid() - replace the domain of a PASID
+ * @domain: the new domain
  * @dev: a device of the group
  * @pasid: a PASID that is attached
- * @handle: a fresh one
+ * @handle: an unused handle
  *
- * Return: 0, -EOPNOTSUPP on kernels that cannot, what the IOMMU driver says.
+ * Context: can sleep.
+ *
+ * Return: 0, -EOPNOTSUPP if the kernel cannot replace, or the error of the IOMMU
+ * driver.
  */
 #if IOASID_HAVE_REPLACE_DEVICE_PASID
 static inline int compat_replace_device_pasid(struct iommu_domain *domain,
@@ -68,18 +72,20 @@ static inline int compat_replace_device_pasid(struct iommu_domain *domain,
 #endif
 
 /**
- * compat_hw_info() - what the IOMMU driver tells user space of its hardware
+ * compat_hw_info() - get the hardware description of an IOMMU for user space
  * @dev: a device behind that IOMMU
- * @length: out: bytes, 0 without a description
+ * @length: out: length in bytes, 0 without a description
  * @type: out: enum iommu_hw_info_type
  *
- * Return: a blob that the caller frees with kfree(), NULL if the driver has
- * none, or an ERR_PTR.
+ * Context: can sleep.
+ *
+ * Return: the description, to be freed by kfree(), NULL if the driver has none, or
+ * ERR_PTR of the error of the driver.
  */
 static inline void *compat_hw_info(struct device *dev, u32 *length, u32 *type)
 {
 	const struct iommu_ops *ops = dev->iommu->iommu_dev->ops;
-	/* A u32 for older drivers, which the compiler takes for the same */
+	/* Older drivers take a u32, which is compatible with the enum */
 	enum iommu_hw_info_type found = IOMMU_HW_INFO_TYPE_NONE;
 	void *blob;
 
@@ -94,12 +100,14 @@ static inline void *compat_hw_info(struct device *dev, u32 *length, u32 *type)
 }
 
 /**
- * compat_can_read_dirty() - can this kernel read dirty bits at all?
+ * compat_can_read_dirty() - check whether this kernel can read dirty bits
  *
- * Without iommufd the page-table formats are built without the code to read
- * them, while the drivers claim the capability all the same.
+ * Without CONFIG_IOMMUFD_DRIVER the page-table formats lack the code, although the
+ * drivers still report the capability.
  *
- * Return: false if IOASID_DIRTY_* cannot work, whatever the IOMMU says.
+ * Context: any.
+ *
+ * Return: false if IOASID_DIRTY_* cannot work on any IOMMU.
  */
 static inline bool compat_can_read_dirty(void)
 {

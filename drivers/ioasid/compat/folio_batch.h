@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Where a kernel declares struct folio_batch.
+ * Includes the header that declares struct folio_batch.
  */
 #ifndef __IOASID_COMPAT_FOLIO_BATCH_H
 #define __IOASID_COMPAT_FOLIO_BATCH_H

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What IOMMU drivers report beside page requests, read off their sources. It must
- * never promise what a driver does not do on every kernel that we load on.
+ * What IOMMU drivers report besides page requests, according to their sources. It
+ * must never promise what a driver does not do on every supported kernel.
  */
 #include <linux/iommu.h>
 #include <linux/ioasid.h>
@@ -18,9 +18,9 @@ static const struct ioasid_iommu_quirk ioasid_iommu_quirks[] = {
 	},
 	{
 		/*
-		 * AMD-Vi: reports with the page table of the RID, whatever the
-		 * PASID was; and nothing that the IOMMU marks as an interrupt, as
-		 * QEMU's does with everything.
+		 * AMD-Vi: reports against the domain of the RID, whatever the
+		 * PASID, and ignores events that the IOMMU marks as interrupts,
+		 * as QEMU marks all of them.
 		 */
 		.name = "ivhd",
 		.caps = IOASID_DEVICE_UNRECOVERABLE,
@@ -34,10 +34,12 @@ static const struct ioasid_iommu_quirk ioasid_iommu_quirks[] = {
 };
 
 /**
- * ioasid_iommu_quirk_of() - what is known of the IOMMU driver of a device
+ * ioasid_iommu_quirk_of() - find the quirk of the IOMMU driver of a device
  * @dev: a device behind an IOMMU
  *
- * Return: that, or NULL for nothing.
+ * Context: any.
+ *
+ * Return: the quirk, or NULL if there is none.
  */
 const struct ioasid_iommu_quirk *ioasid_iommu_quirk_of(struct device *dev)
 {
@@ -54,8 +56,10 @@ const struct ioasid_iommu_quirk *ioasid_iommu_quirk_of(struct device *dev)
 }
 
 /**
- * ioasid_iommu_caps() - what is reported of the faults of a device
+ * ioasid_iommu_caps() - get what is reported of the faults of a device
  * @dev: a device behind an IOMMU
+ *
+ * Context: any.
  *
  * Return: IOASID_DEVICE_UNRECOVERABLE, _UNRECOVERABLE_PASID and _RESETS.
  */

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Turning on what a device needs before a process' address space, or a page
- * table whose faults somebody handles, is attached to it. Newer kernels do it
- * when they attach.
+ * Enables page requests and SVA in a device before an attach that needs them. It
+ * must do nothing on newer kernels, which enable them in the attach.
  */
 #ifndef __IOASID_COMPAT_IOPF_H
 #define __IOASID_COMPAT_IOPF_H
@@ -13,9 +12,11 @@
 #if IOASID_HAVE_DEV_ENABLE_FEAT
 /**
  * compat_iopf_enable() - let a device send page requests
- * @dev: the device; every call wants its compat_iopf_disable()
+ * @dev: the device; to be balanced by compat_iopf_disable()
  *
- * Return: 0 or -ENODEV.
+ * Context: can sleep.
+ *
+ * Return: 0, or -ENODEV if the device or its IOMMU does not support it.
  */
 static inline int compat_iopf_enable(struct device *dev)
 {
@@ -29,9 +30,11 @@ static inline void compat_iopf_disable(struct device *dev)
 
 /**
  * compat_sva_enable() - let a device share the address space of a process
- * @dev: the device; every call wants its compat_sva_disable()
+ * @dev: the device; to be balanced by compat_sva_disable()
  *
- * Return: 0 or -ENODEV.
+ * Context: can sleep.
+ *
+ * Return: 0, or -ENODEV if the device or its IOMMU does not support it.
  */
 static inline int compat_sva_enable(struct device *dev)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The seals of a file in memory, which no kernel exports a function for. Only
- * for files on tmpfs (memfd among them) and hugetlbfs.
+ * The seals of a memfd, for which no kernel exports a function. Must only be used for
+ * files on tmpfs, which includes memfds, and on hugetlbfs.
  */
 #ifndef __IOASID_COMPAT_MEMFD_H
 #define __IOASID_COMPAT_MEMFD_H
@@ -23,8 +23,10 @@ static inline unsigned int compat_hugetlbfs_seals(struct file *file)
 #endif
 
 /**
- * compat_memfd_seals() - F_SEAL_* of a file
+ * compat_memfd_seals() - get the seals (F_SEAL_*) of a file
  * @file: a file on tmpfs or hugetlbfs
+ *
+ * Context: any.
  *
  * Return: the seals.
  */

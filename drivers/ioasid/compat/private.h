@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The functions that the IOMMU core exports without a public header (namespace
- * IOMMUFD_INTERNAL): the only place that declares them. In a kernel tree the
- * real header is used; out of it the build compares these declarations with
- * the type information (BTF) of the kernel, since nothing else would notice
- * that they no longer fit.
+ * Functions that the IOMMU core exports without a public header (namespace
+ * IOMMUFD_INTERNAL). In a kernel tree the real header is used; out of tree the build
+ * compares these declarations with the type information (BTF) of the kernel, since
+ * nothing else would detect a mismatch. No other file may declare such functions.
  */
 #ifndef __IOASID_COMPAT_PRIVATE_H
 #define __IOASID_COMPAT_PRIVATE_H

@@ -1,14 +1,14 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Finds out what the kernel at hand offers, and writes config.h. Stops the
-# build with a sentence for each thing that is needed and missing.
+# Probes the kernel that the modules are built for, and writes config.h. Stops the
+# build with a sentence for each required feature that is missing.
 #
 #   probe.sh CONFIG_H OBJTREE RELEASE COMPILER [FLAG...]
 #
-# IOASID_SYMVERS names another Module.symvers (for tests). Everything that can
-# be missing is either a symbol in needs or a file in probe/: have_X.c makes
-# IOASID_HAVE_X 0 or 1, need_X.c must compile.
+# IOASID_SYMVERS overrides the path of Module.symvers, for tests. A required symbol
+# is listed in needs; otherwise have_X.c in probe/ sets IOASID_HAVE_X to 0 or 1, and
+# need_X.c must compile.
 
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
@@ -46,7 +46,7 @@ missing_symbols()
 			order[++nr] = w[1]
 			ns[w[1]] = w[2] == "-" ? "" : w[2]
 			sub(/^[^ ]+ [^ ]+ /, "", line)
-			why[w[1]] = line
+			purpose[w[1]] = line
 			n = split(w[1], alt, "|")
 			for (i = 1; i <= n; i++)
 				key[alt[i]] = w[1]
@@ -59,12 +59,12 @@ missing_symbols()
 			s = order[i]
 			if (!(s in found))
 				printf "%s%s, which is needed %s\n", s,
-					ns[s] ? " in namespace " ns[s] : "", why[s]
+					ns[s] ? " in namespace " ns[s] : "", purpose[s]
 		}
 	}' "$symvers"
 }
 
-# What only some kernels export, for probes that look at symbols
+# Symbols that only some kernels export, for probes that depend on them
 exported()
 {
 	for s in $WANTED; do
@@ -79,7 +79,7 @@ while read -r line; do
 done < "$tmp/missing"
 [ ! -e "$tmp/stop" ] || exit 1
 
-# A compiler that fails for another reason must not look like an old kernel
+# Tells a compiler that fails for another reason from a missing feature
 printf '#include <linux/iommu.h>\n#include <linux/module.h>\n' > "$tmp/nothing.c"
 compile "$tmp/nothing.c" "$@" &
 for p in "$here"/probe/*.c; do
@@ -110,8 +110,8 @@ fi
 } > "$tmp/config.h"
 [ ! -e "$tmp/stop" ] || exit 1
 
-# The declarations of private.h beside what the kernel's BTF says: where they
-# differ, the compiler finds conflicting types.
+# Compiles the declarations of private.h together with those from the kernel's BTF,
+# so that the compiler reports conflicting types where they differ.
 check_private()
 {
 	funcs=$(sed -n 's/^.*\(iommu_[a-z_]*_handle[a-z_]*\)(.*$/\1/p' "$here/private.h")

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Whether IOMMU drivers are told that a device is reset. Only then do they
- * forget its page requests, which is what a module can see of a reset.
+ * Whether the kernel reports the reset of a device to its IOMMU driver. Only then
+ * does the driver drop its page requests, which is all that the core can detect of a
+ * reset.
  */
 #ifndef __IOASID_COMPAT_RESET_H
 #define __IOASID_COMPAT_RESET_H
@@ -11,10 +12,12 @@
 #include "config.h"
 
 /**
- * compat_reset_is_reported() - does the IOMMU forget page requests in a reset?
+ * compat_reset_is_reported() - check whether resets of a device can be detected
  * @dev: the device
  *
- * Return: false if nothing can be seen of its resets.
+ * Context: any.
+ *
+ * Return: false if its resets cannot be detected.
  */
 static inline bool compat_reset_is_reported(struct device *dev)
 {

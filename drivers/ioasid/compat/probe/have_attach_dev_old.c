@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Is an IOMMU driver told which domain a new one takes the place of? */
+/* Does attach_dev() take the old domain? */
 #include <linux/iommu.h>
 
 int probe(const struct iommu_domain_ops *ops, struct iommu_domain *domain, struct device *dev);

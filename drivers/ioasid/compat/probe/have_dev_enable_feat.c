@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Must page requests and SVA be turned on by the driver of the device? */
+/* Must page requests and SVA be enabled before an attach? */
 #include <linux/iommu.h>
 
 int probe(const struct iommu_ops *ops, struct device *dev);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Are paging and nested domains allocated by operations of their own? */
+/* Are there separate operations to allocate paging and nested domains? */
 #include <linux/iommu.h>
 
 int probe(const struct iommu_ops *ops);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Has a PASID's end an operation of its own? If not, the blocking domain is attached. */
+/* Is there an operation to detach a PASID, rather than a blocking domain? */
 #include <linux/iommu.h>
 
 void *probe(const struct iommu_ops *ops);

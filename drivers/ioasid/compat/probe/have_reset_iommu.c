@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Is the IOMMU core told when a PCI device is reset? (Linux 7.0) */
+/* Is the reset of a PCI device reported to the IOMMU core? (Linux 7.0) */
 #include <linux/iommu.h>
 
 int probe(struct pci_dev *pdev);
