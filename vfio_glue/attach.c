@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The two commands on a VFIO container: which context of /dev/ioasid an open
- * device belongs to, and which address space it uses. The caller proves that
- * it controls the device by having both the container and the device open.
+ * The two commands on a VFIO container: they bind an open device to a context of
+ * /dev/ioasid, and attach it to and detach it from spaces. They must never accept a
+ * device unless the caller has both the container and the device open.
  *
  * Errors of both commands, besides those of the core's attach and detach:
  *   EFAULT      the struct, @extack or @dev_id cannot be read or written
  *   EINVAL      @argsz is too small; VFIO has released the container
- *   E2BIG       @argsz is larger than known, and the rest is not zero
+ *   E2BIG       @argsz is larger than the kernel's struct, and the rest not zero
  *   EOPNOTSUPP  an unknown flag, or a reserved field that is not zero
  *   EBADF       @device_fd or @ioasid_fd is not open
  *   EINVAL      @ioasid_fd is not /dev/ioasid; both flags at once; @ioasid
@@ -26,7 +26,7 @@
 #define IOASID_VFIO_ATTACH_FLAGS \
 	(IOASID_ATTACH_REPLACE | VFIO_DEVICE_ATTACH_BIND_ONLY)
 
-/* How the structs of both commands begin */
+/* The common head of both structs */
 struct ioasid_vfio_header {
 	__u32 argsz;
 	__u32 flags;
@@ -39,9 +39,9 @@ static_assert(offsetof(struct vfio_device_detach, extack) ==
 	      offsetof(struct ioasid_vfio_header, extack));
 
 /**
- * struct ioasid_vfio_command - a command on its way
- * @container: the container it came to
- * @device: the device that it is about
+ * struct ioasid_vfio_command - a command being executed
+ * @container: the container
+ * @device: the device
  * @uptr: the user's struct
  * @extack: the reason if it fails
  */
@@ -52,7 +52,7 @@ struct ioasid_vfio_command {
 	struct ioasid_extack extack;
 };
 
-/* What must be right before a reason can be given */
+/* Errors here have no reason, since the extack is not known yet */
 static int ioasid_vfio_get_header(struct ioasid_vfio_header *header,
 				  const void __user *uptr)
 {
@@ -82,7 +82,7 @@ static int ioasid_vfio_get_struct(struct ioasid_vfio_command *cmd, void *arg,
 	     copy_struct_from_user(arg, size, cmd->uptr, argsz);
 	if (rc == -E2BIG)
 		return ioasid_fail(&cmd->extack, rc, IOASID_REASON_SIZE,
-				   "this kernel knows %zu bytes and the rest is not zero",
+				   "this kernel knows %zu bytes, and the rest is not zero",
 				   size);
 	if (rc)
 		return ioasid_fail(&cmd->extack, rc, IOASID_REASON_POINTER,
@@ -97,9 +97,8 @@ static int ioasid_vfio_get_struct(struct ioasid_vfio_command *cmd, void *arg,
 }
 
 /*
- * The device behind a file, if it is a device of VFIO that was opened through
- * a group. The pointer must not be followed before it has been found in a
- * list of devices.
+ * Returns the VFIO device of a file that was opened through a group. The caller must
+ * not dereference it before it has found it in the list of a container.
  */
 static struct vfio_device *ioasid_vfio_file_device(struct file *file)
 {
@@ -108,13 +107,13 @@ static struct vfio_device *ioasid_vfio_file_device(struct file *file)
 	if (!vfio_file_is_valid(file) || vfio_file_is_group(file))
 		return NULL;
 	df = file->private_data;
-	/* A device node that is not bound to anything gives no rights */
+	/* A device node without group gives no rights in a container */
 	return df->group ? df->device : NULL;
 }
 
 /*
- * Finds the device of @file in the container, and locks it against being
- * opened, closed and reset. @file keeps it open meanwhile.
+ * Finds the device of @file in the container, and takes its dev_set lock against
+ * open, close and reset. @file keeps it open meanwhile.
  */
 static int ioasid_vfio_lock_device(struct ioasid_vfio_command *cmd,
 				   struct file *file, int fd)
@@ -136,7 +135,7 @@ static int ioasid_vfio_lock_device(struct ioasid_vfio_command *cmd,
 			   "device_fd %d is being closed", fd);
 }
 
-static int ioasid_vfio_enter(struct ioasid_vfio_command *cmd, struct fd f, int fd,
+static int ioasid_vfio_begin(struct ioasid_vfio_command *cmd, struct fd f, int fd,
 			     void *iommu_data)
 {
 	int rc;
@@ -154,18 +153,19 @@ static int ioasid_vfio_enter(struct ioasid_vfio_command *cmd, struct fd f, int f
 	return rc;
 }
 
-static void ioasid_vfio_leave(struct ioasid_vfio_command *cmd)
+static void ioasid_vfio_end(struct ioasid_vfio_command *cmd)
 {
 	mutex_unlock(&cmd->device->vdev->dev_set->lock);
 	ioasid_vfio_container_put(cmd->container);
 }
 
 /**
- * ioasid_vfio_unbind() - take a device out of its context
- * @device: the device; vdev->dev_set->lock is held
+ * ioasid_vfio_unbind() - detach a device from all spaces and unbind it
+ * @device: the device; no-op if it is not bound
  *
- * Detaches it from whatever it is attached to. When it returns the device's
- * DMA is blocked and the context no longer knows it.
+ * When it returns, the DMA of the device is blocked.
+ *
+ * Context: vdev->dev_set->lock is held; can sleep.
  */
 void ioasid_vfio_unbind(struct ioasid_vfio_device *device)
 {
@@ -184,14 +184,13 @@ static int ioasid_vfio_check_attach(struct ioasid_vfio_command *cmd,
 		return 0;
 	if (arg->flags & IOASID_ATTACH_REPLACE)
 		return ioasid_fail(&cmd->extack, -EINVAL, IOASID_REASON_VALUE,
-				   "a device that is only made known replaces nothing");
+				   "VFIO_DEVICE_ATTACH_BIND_ONLY and IOASID_ATTACH_REPLACE exclude each other");
 	if (arg->ioasid || arg->pasid != IOASID_RID || arg->vpasid)
 		return ioasid_fail(&cmd->extack, -EINVAL, IOASID_REASON_VALUE,
-				   "a device that is only made known has no space and no PASID");
+				   "VFIO_DEVICE_ATTACH_BIND_ONLY takes no space and no PASID");
 	return 0;
 }
 
-/* Makes the device use a space, or only known, in a context that knows it */
 static int ioasid_vfio_attach_to(struct ioasid_vfio_command *cmd,
 				 const struct vfio_device_attach *arg,
 				 struct ioasid_ctx *ctx,
@@ -210,14 +209,14 @@ static int ioasid_vfio_attach_to(struct ioasid_vfio_command *cmd,
 }
 
 /*
- * No context knows the device by its container. This one may know it by its
- * file, with attachments: the core takes that over if it succeeds, and leaves
- * all as it was if it does not.
+ * For a device that is not bound by its container. It may be bound to @ctx by its
+ * file, with attachments, which the core takes over on success and leaves unchanged
+ * on failure.
  */
-static int ioasid_vfio_enter_context(struct ioasid_vfio_command *cmd,
-				     const struct vfio_device_attach *arg,
-				     struct ioasid_ctx *ctx,
-				     const struct ioasid_attach_params *params)
+static int ioasid_vfio_set_context(struct ioasid_vfio_command *cmd,
+				   const struct vfio_device_attach *arg,
+				   struct ioasid_ctx *ctx,
+				   const struct ioasid_attach_params *params)
 {
 	struct ioasid_vfio_device *device = cmd->device;
 	int rc = ioasid_vfio_attach_to(cmd, arg, ctx, params);
@@ -230,8 +229,8 @@ static int ioasid_vfio_enter_context(struct ioasid_vfio_command *cmd,
 }
 
 /*
- * A device that is attached nowhere can change its context. That it is
- * attached is for the core to find out: the user can attach it by its id.
+ * Moves a device without attachments to another context. Only the core knows of all
+ * attachments, since user space can also attach the device by its id.
  */
 static int ioasid_vfio_change_context(struct ioasid_vfio_command *cmd,
 				      const struct vfio_device_attach *arg,
@@ -248,7 +247,7 @@ static int ioasid_vfio_change_context(struct ioasid_vfio_command *cmd,
 		return rc;
 	if (!(arg->flags & VFIO_DEVICE_ATTACH_BIND_ONLY))
 		rc = ioasid_vfio_attach_to(cmd, arg, ctx, params);
-	/* By another PASID it can still be attached through the old one */
+	/* -EBUSY if another PASID is still attached through the old context */
 	if (!rc)
 		rc = sva_unbind_device(device->ctx, device->vdev->dev,
 				       &cmd->extack);
@@ -262,7 +261,7 @@ static int ioasid_vfio_change_context(struct ioasid_vfio_command *cmd,
 	return 0;
 }
 
-/* Takes over the reference on @ctx if the device moves to it */
+/* Sets @keep if the device keeps the reference on @ctx */
 static int ioasid_vfio_attach_device(struct ioasid_vfio_command *cmd,
 				     struct vfio_device_attach *arg,
 				     struct ioasid_ctx *ctx, bool *keep)
@@ -279,7 +278,7 @@ static int ioasid_vfio_attach_device(struct ioasid_vfio_command *cmd,
 	int rc;
 
 	if (!cmd->device->ctx) {
-		rc = ioasid_vfio_enter_context(cmd, arg, ctx, &params);
+		rc = ioasid_vfio_set_context(cmd, arg, ctx, &params);
 		*keep = !rc;
 	} else if (cmd->device->ctx != ctx) {
 		rc = ioasid_vfio_change_context(cmd, arg, ctx, &params);
@@ -292,8 +291,9 @@ static int ioasid_vfio_attach_device(struct ioasid_vfio_command *cmd,
 }
 
 /*
- * Tried before the deed, so that an attach is not lost for want of an answer;
- * never under a lock, since writing to user memory can take forever.
+ * Also called before the attach, so that it fails without effect if the struct
+ * cannot be written; never under a lock, since user memory can block for any length
+ * of time.
  */
 static int ioasid_vfio_put_answer(struct ioasid_vfio_command *cmd,
 				  const struct vfio_device_attach *arg)
@@ -323,10 +323,10 @@ static int ioasid_vfio_do_attach(struct ioasid_vfio_command *cmd,
 	ctx = sva_get_from_fd(arg->ioasid_fd, &cmd->extack);
 	if (IS_ERR(ctx))
 		return PTR_ERR(ctx);
-	rc = ioasid_vfio_enter(cmd, f, arg->device_fd, iommu_data);
+	rc = ioasid_vfio_begin(cmd, f, arg->device_fd, iommu_data);
 	if (!rc) {
 		rc = ioasid_vfio_attach_device(cmd, arg, ctx, &keep);
-		ioasid_vfio_leave(cmd);
+		ioasid_vfio_end(cmd);
 	}
 	if (!keep)
 		sva_put(ctx);
@@ -335,8 +335,10 @@ static int ioasid_vfio_do_attach(struct ioasid_vfio_command *cmd,
 
 /**
  * ioasid_vfio_attach() - VFIO_DEVICE_ATTACH
- * @iommu_data: the container
- * @arg: address of a struct vfio_device_attach
+ * @iommu_data: id of the container
+ * @arg: user address of a struct vfio_device_attach
+ *
+ * Context: a user process, no locks held; can sleep.
  *
  * Return: 0, or an error of the table at the top of this file.
  */
@@ -366,7 +368,7 @@ static int ioasid_vfio_do_detach(struct ioasid_vfio_command *cmd,
 {
 	CLASS(fd, f)(arg->device_fd);
 	struct ioasid_vfio_device *device;
-	int rc = ioasid_vfio_enter(cmd, f, arg->device_fd, iommu_data);
+	int rc = ioasid_vfio_begin(cmd, f, arg->device_fd, iommu_data);
 
 	if (rc)
 		return rc;
@@ -380,14 +382,16 @@ static int ioasid_vfio_do_detach(struct ioasid_vfio_command *cmd,
 				 IOASID_REASON_NOT_ATTACHED,
 				 "device %s is not attached",
 				 dev_name(device->vdev->dev));
-	ioasid_vfio_leave(cmd);
+	ioasid_vfio_end(cmd);
 	return rc;
 }
 
 /**
  * ioasid_vfio_detach() - VFIO_DEVICE_DETACH
- * @iommu_data: the container
- * @arg: address of a struct vfio_device_detach
+ * @iommu_data: id of the container
+ * @arg: user address of a struct vfio_device_detach
+ *
+ * Context: a user process, no locks held; can sleep.
  *
  * Return: 0, or an error of the table at the top of this file.
  */

@@ -2,11 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Compares vfio_private.h with the type information (BTF) of a kernel's VFIO:
-# the types are printed as C under other names, and the compiler says whether
-# they are the same. VFIO's interface for backends is private, so a kernel may
-# change it without a word; built against the wrong one this module would crash
-# the machine. Stops the build with a sentence if they differ; only notes it if
-# there is no BTF to compare with.
+# prints the types as C under other names, for the compiler to compare. VFIO's
+# interface for backends is private and can change in any kernel, and a module that
+# is built with the wrong one would crash the machine. Stops the build with a
+# sentence if they differ; only prints a note if there is no BTF.
 #
 #   check.sh STAMP OBJTREE RELEASE VFIO_KO|"" COMPILER [FLAG...]
 

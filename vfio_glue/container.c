@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The VFIO container backend of /dev/ioasid: a container whose type is
- * VFIO_IOASID_IOMMU gets its devices' address spaces from /dev/ioasid. This
- * file follows the life of containers, groups and open devices; attach.c has
- * the two commands. No page is mapped and no IOMMU domain is touched in here.
+ * The VFIO container backend of /dev/ioasid: the devices of a container of type
+ * VFIO_IOASID_IOMMU get their address spaces from /dev/ioasid. This file tracks
+ * containers and open devices; attach.c has the two commands. Nothing here may map
+ * pages or access an IOMMU domain.
  *
- * VFIO owns the groups' DMA and keeps it blocked until a device is attached.
- * It promises, and this module relies on it: a device is registered before it
- * is opened and unregistered after it is closed, both under the lock of its
- * device set; a group leaves after its last device; release comes last.
+ * VFIO owns the DMA of the groups, and keeps it blocked until a device is attached.
+ * This module relies on its order of calls: a device is registered before it is
+ * opened and unregistered after it is closed, both under the lock of its device set;
+ * a group is detached after its last device is closed; release comes last.
  *
  * SET_IOMMU and SET_CONTAINER fail with
  *   EPERM       a group's interrupts are not isolated (see the parameter
@@ -32,21 +32,23 @@ bool ioasid_vfio_allow_unsafe_interrupts;
 module_param_named(allow_unsafe_interrupts, ioasid_vfio_allow_unsafe_interrupts,
 		   bool, 0644);
 MODULE_PARM_DESC(allow_unsafe_interrupts,
-		 "Take devices whose interrupts are not isolated by the platform: such a device can raise any interrupt of the host");
+		 "Accept devices whose interrupts the platform does not isolate: such a device can raise any interrupt of the host");
 
 /*
- * VFIO hands ioctls on without a lock, so one can still be on its way when
- * the container has left. VFIO therefore gets a number, not a pointer; it is
- * looked up under the lock of this array.
+ * VFIO forwards ioctls without a lock, so one can still be in progress when the
+ * container is released. iommu_data therefore is an id, not a pointer, and is looked
+ * up under the lock of this array.
  */
 static DEFINE_XARRAY_ALLOC1(ioasid_vfio_containers);
 static u32 ioasid_vfio_next_id;
 
 /**
- * ioasid_vfio_container_get() - find a container and keep it
- * @iommu_data: what VFIO knows it by
+ * ioasid_vfio_container_get() - find a container by its id
+ * @iommu_data: its id
  *
- * Return: the container, or NULL if VFIO has released it.
+ * Context: any.
+ *
+ * Return: the container with a reference, or NULL if VFIO has released it.
  */
 struct ioasid_vfio_container *ioasid_vfio_container_get(void *iommu_data)
 {
@@ -63,6 +65,8 @@ struct ioasid_vfio_container *ioasid_vfio_container_get(void *iommu_data)
 /**
  * ioasid_vfio_container_put() - undo ioasid_vfio_container_get()
  * @container: the container
+ *
+ * Context: any.
  */
 void ioasid_vfio_container_put(struct ioasid_vfio_container *container)
 {
@@ -74,12 +78,14 @@ void ioasid_vfio_container_put(struct ioasid_vfio_container *container)
 }
 
 /**
- * ioasid_vfio_find_device() - is a device open in a container?
+ * ioasid_vfio_find_device() - find an open device of a container
  * @container: the container
- * @vdev: the device; only compared, it may be any pointer
+ * @vdev: the device; only compared, so it may be any pointer
  *
- * Return: the device or NULL. It stays while the caller keeps it open and, to
- * look into it, holds vdev->dev_set->lock.
+ * Context: can sleep; takes ioasid_vfio_container.lock.
+ *
+ * Return: the device, or NULL. It stays valid while the caller keeps it open; its
+ * members need vdev->dev_set->lock.
  */
 struct ioasid_vfio_device *
 ioasid_vfio_find_device(struct ioasid_vfio_container *container,
@@ -96,10 +102,12 @@ ioasid_vfio_find_device(struct ioasid_vfio_container *container,
 }
 
 /**
- * ioasid_vfio_is_ours() - is a device open in a container of this backend?
- * @vdev: the device; an open file keeps it open
+ * ioasid_vfio_is_ours() - check whether a container of this backend has a device
+ * @vdev: the device; kept open by the caller
  *
- * Return: true if it is.
+ * Context: can sleep; takes ioasid_vfio_container.lock.
+ *
+ * Return: true if the device is open in a container of this backend.
  */
 bool ioasid_vfio_is_ours(const struct vfio_device *vdev)
 {
@@ -130,7 +138,7 @@ static void *ioasid_vfio_open(unsigned long arg)
 	refcount_set(&container->ref, 1);
 	mutex_init(&container->lock);
 	INIT_LIST_HEAD(&container->devices);
-	/* A number is not used again soon: who comes late finds nothing */
+	/* Cyclic, so that a late ioctl does not find another container */
 	rc = xa_alloc_cyclic(&ioasid_vfio_containers, &container->id, container,
 			     XA_LIMIT(1, INT_MAX), &ioasid_vfio_next_id,
 			     GFP_KERNEL_ACCOUNT);
@@ -152,7 +160,7 @@ static long ioasid_vfio_ioctl(void *iommu_data, unsigned int cmd,
 {
 	long rc = -ENOTTY;
 
-	/* VFIO's own reference can go while an ioctl is at work */
+	/* VFIO can put its own reference while an ioctl is in progress */
 	__module_get(THIS_MODULE);
 	switch (cmd) {
 	case VFIO_CHECK_EXTENSION:
@@ -173,7 +181,7 @@ static int ioasid_vfio_check_coherent(struct device *dev, void *unused)
 {
 	if (device_iommu_capable(dev, IOMMU_CAP_CACHE_COHERENCY))
 		return 0;
-	dev_notice_ratelimited(dev, "ioasid: refused, its DMA is not cache coherent\n");
+	dev_notice_ratelimited(dev, "ioasid: rejected, its DMA is not cache coherent\n");
 	return -EINVAL;
 }
 
@@ -183,17 +191,17 @@ static int ioasid_vfio_attach_group(void *iommu_data, struct iommu_group *group,
 	int nr = iommu_group_id(group);
 
 	if (type == VFIO_NO_IOMMU) {
-		pr_notice_ratelimited("group %d refused: it has no IOMMU\n", nr);
+		pr_notice_ratelimited("group %d rejected: it has no IOMMU\n", nr);
 		return -EPERM;
 	}
 	if (type != VFIO_IOMMU) {
-		pr_notice_ratelimited("group %d refused: mediated devices are not supported yet\n",
+		pr_notice_ratelimited("group %d rejected: mediated devices are not supported yet\n",
 				      nr);
 		return -EOPNOTSUPP;
 	}
 	if (!iommu_group_has_isolated_msi(group) &&
 	    !ioasid_vfio_allow_unsafe_interrupts) {
-		pr_notice_ratelimited("group %d refused: its interrupts are not isolated; load with allow_unsafe_interrupts=1 to take it all the same\n",
+		pr_notice_ratelimited("group %d rejected: its interrupts are not isolated; set allow_unsafe_interrupts=1 to accept it anyway\n",
 				      nr);
 		return -EPERM;
 	}
@@ -212,7 +220,7 @@ static void ioasid_vfio_register_device(void *iommu_data,
 	struct ioasid_vfio_device *device;
 
 	lockdep_assert_held(&vdev->dev_set->lock);
-	/* VFIO cannot be told that it failed */
+	/* __GFP_NOFAIL, since there is no way to return an error to VFIO */
 	device = kzalloc(sizeof(*device), GFP_KERNEL_ACCOUNT | __GFP_NOFAIL);
 	device->vdev = vdev;
 	container = xa_load(&ioasid_vfio_containers, (unsigned long)iommu_data);
@@ -222,7 +230,7 @@ static void ioasid_vfio_register_device(void *iommu_data,
 	dev_dbg(vdev->dev, "ioasid: opened in container %u\n", container->id);
 }
 
-/* The device is closed and its bus mastering is off: the last moment to detach */
+/* The last call for the device, after it is closed and bus mastering is off */
 static void ioasid_vfio_unregister_device(void *iommu_data,
 					  struct vfio_device *vdev)
 {

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What container.c, attach.c and resolve.c know of each other.
+ * What container.c, attach.c and resolve.c share. No other module may include it.
  *
  * Locks, outermost first:
  *   VFIO's group and container locks
- *   vfio_device_set.lock        opening, closing and resetting devices;
- *                               what ioasid_vfio_device says of its context
+ *   vfio_device_set.lock        open, close and reset of devices; the context of
+ *                               each struct ioasid_vfio_device
  *   locks of the core
- *   ioasid_vfio_container.lock  the list of devices, a leaf: never held
- *                               while any of the others is taken
+ *   ioasid_vfio_container.lock  the list of devices; a leaf: none of the others is
+ *                               taken under it
  */
 #ifndef __IOASID_VFIO_GLUE_H
 #define __IOASID_VFIO_GLUE_H
@@ -22,9 +22,9 @@ struct vfio_device;
 
 /**
  * struct ioasid_vfio_container - a container that uses this backend
- * @ref: VFIO, and ioctls at work
- * @id: what VFIO knows it by
- * @lock: @devices
+ * @ref: held by VFIO and by ioctls in progress
+ * @id: id that VFIO passes as iommu_data
+ * @lock: protects @devices
  * @devices: struct ioasid_vfio_device
  */
 struct ioasid_vfio_container {
@@ -38,7 +38,7 @@ struct ioasid_vfio_container {
  * struct ioasid_vfio_device - an open device of a container
  * @link: in ioasid_vfio_container.devices
  * @vdev: the device; VFIO keeps it while it is open
- * @ctx: the context that it is known to, with a reference, or NULL
+ * @ctx: the context that it is bound to, with a reference, or NULL
  * @dev_id: its id in @ctx
  *
  * @ctx and @dev_id are protected by vdev->dev_set->lock.

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The device behind a device file of VFIO, for IOASID_DEVICE_ATTACH: whoever
- * opened it, through a container of whatever type, or by its device node and
- * bound to an iommufd. An open file that VFIO itself does not yet let its holder
- * use must give no rights here either. Nothing is undone here: the core keeps
- * the file, and VFIO its device, until nothing of it is attached any more.
+ * The resolver of VFIO for IOASID_DEVICE_ATTACH: finds the device of a device file
+ * that was opened through a container of any type, or by its device node and bound
+ * to an iommufd. A file that VFIO does not grant access to yet must give no rights
+ * here either. There is nothing to undo, since the core keeps the file open while
+ * the device is bound.
  */
 #include <linux/file.h>
 #include <linux/ioasid.h>
@@ -14,8 +14,8 @@
 #include "vfio_private.h"
 
 /*
- * A device file outlives neither its device nor the set that has the lock. What
- * VFIO has granted once it does not take back while the file is open.
+ * The file keeps its device and the device set with the lock; VFIO does not revoke
+ * granted access while the file is open.
  */
 static int ioasid_vfio_resolve(struct file *file, struct ioasid_file_info *info,
 			       struct ioasid_extack *extack)
@@ -27,10 +27,10 @@ static int ioasid_vfio_resolve(struct file *file, struct ioasid_file_info *info,
 		return -ENOTTY;
 	if (vfio_file_is_group(file))
 		return ioasid_fail(extack, -EINVAL, IOASID_REASON_FD,
-				   "it is a group of VFIO and no device: see VFIO_GROUP_GET_DEVICE_FD");
+				   "it is a VFIO group, not a device: see VFIO_GROUP_GET_DEVICE_FD");
 	df = file->private_data;
 	vdev = df->device;
-	/* Pairs with VFIO's store, behind which the device is open */
+	/* Pairs with the store in VFIO after the device is opened */
 	if (!smp_load_acquire(&df->access_granted))
 		return ioasid_fail(extack, -EPERM, IOASID_REASON_OWNER,
 				   "device %s is not bound to an iommufd yet: see VFIO_DEVICE_BIND_IOMMUFD",
@@ -43,7 +43,6 @@ static int ioasid_vfio_resolve(struct file *file, struct ioasid_file_info *info,
 	return 0;
 }
 
-/* Registered as long as the module is there */
 struct ioasid_resolver ioasid_vfio_resolver = {
 	.owner = "vfio",
 	.module = THIS_MODULE,

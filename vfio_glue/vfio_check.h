@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Used by check.sh only: compares each type of vfio_private.h with one of the
- * same name, after btf_, that was made from the kernel's BTF.
+ * For check.sh only: compares each type of vfio_private.h with the type of the same
+ * name with the prefix btf_ that was generated from the kernel's BTF.
  */
 #include <linux/spinlock.h>
 #include <linux/stddef.h>
@@ -20,7 +20,7 @@
 #define CHECK_ENUM(name)						\
 	_Static_assert((int)name == (int)BTF_##name, #name " has another value");
 
-/* The kernel's may be longer: what it appends reads as NULL */
+/* The kernel's struct may be longer, up to the size of the padded one */
 #define CHECK_ALL							\
 	_Static_assert(sizeof(struct btf_vfio_iommu_driver_ops) >=	\
 		       sizeof(struct vfio_iommu_driver_ops),		\

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What a VFIO container backend, and who looks at a device file, needs of VFIO and
- * no public header has. In a
- * kernel tree the real header is used; out of it the build compares what is
- * declared here with the type information (BTF) of the kernel's vfio.ko, see
- * check.sh. Nothing else may be taken from VFIO's insides.
+ * Private declarations of VFIO that a container backend and the resolver need. In a
+ * kernel tree the real header is used; out of tree check.sh compares them with the
+ * type information (BTF) of the kernel's vfio.ko. Nothing else of VFIO's internals
+ * may be used.
  */
 #ifndef __IOASID_VFIO_PRIVATE_H
 #define __IOASID_VFIO_PRIVATE_H
@@ -23,10 +22,10 @@ struct page;
 struct vfio_group;
 
 /**
- * enum vfio_group_type - what stands behind a VFIO group
+ * enum vfio_group_type - type of a VFIO group
  * @VFIO_IOMMU: physical devices and their IOMMU group
- * @VFIO_EMULATED_IOMMU: a mediated device, with a made-up group
- * @VFIO_NO_IOMMU: a physical device without IOMMU, with a made-up group
+ * @VFIO_EMULATED_IOMMU: a mediated device, with an emulated group
+ * @VFIO_NO_IOMMU: a physical device without IOMMU, with an emulated group
  */
 enum vfio_group_type {
 	VFIO_IOMMU,
@@ -35,20 +34,20 @@ enum vfio_group_type {
 };
 
 /**
- * struct vfio_iommu_driver_ops - what VFIO calls in a container backend
- * @name: for people
- * @owner: module; VFIO holds a reference while a container uses it
- * @open: a container chose this backend; returns @iommu_data
- * @release: its last group has left
- * @ioctl: an ioctl that VFIO does not know; no lock is held
- * @attach_group: a group entered; its DMA is blocked
- * @detach_group: a group left; its devices are closed
+ * struct vfio_iommu_driver_ops - operations of a container backend
+ * @name: name of the backend
+ * @owner: module; referenced by VFIO while a container uses it
+ * @open: called when a container selects this backend; returns @iommu_data
+ * @release: called after the last group is detached
+ * @ioctl: ioctl that VFIO does not handle; called without locks
+ * @attach_group: adds a group, whose DMA is blocked
+ * @detach_group: removes a group, whose devices are closed
  * @pin_pages: for mediated devices
  * @unpin_pages: for mediated devices
- * @register_device: before a device is first opened; dev_set->lock held
- * @unregister_device: after it was last closed; dev_set->lock held
+ * @register_device: called before the first open of a device; dev_set->lock held
+ * @unregister_device: called after its last close; dev_set->lock held
  * @dma_rw: for mediated devices
- * @group_iommu_domain: for drivers that look at the page table
+ * @group_iommu_domain: for drivers that use the page table
  */
 struct vfio_iommu_driver_ops {
 	char *name;
@@ -72,7 +71,7 @@ struct vfio_iommu_driver_ops {
 };
 
 /**
- * struct vfio_device_file - the head of what a device fd's private_data is
+ * struct vfio_device_file - head of the private_data of a device fd
  * @device: the device
  * @group: the group that it was opened through; NULL for a device node
  * @access_granted: the device is open, and this file may be used
@@ -89,10 +88,9 @@ void vfio_unregister_iommu_driver(const struct vfio_iommu_driver_ops *ops);
 #endif /* !IOASID_IN_TREE */
 
 /**
- * struct ioasid_vfio_backend - the operations, with room for later ones
- * @ops: as VFIO knows them
- * @later: an operation that a later kernel appends reads as NULL, not as
- *	whatever happens to follow
+ * struct ioasid_vfio_backend - operations, padded for later kernels
+ * @ops: operations that are declared here
+ * @later: NULL for operations that a later kernel appends
  */
 struct ioasid_vfio_backend {
 	struct vfio_iommu_driver_ops ops;

@@ -87,7 +87,7 @@ IOASID_EXPORT(sva_remove_device);
  *
  * On failure a device that was not bound before is unbound again.
  *
- * Context: can sleep. To attach the address space of a process, that process.
+ * Context: can sleep. Only a process itself can attach its address space.
  *
  * Return: the attachment, only to be compared, or ERR_PTR of: an error of
  * sva_bind_device(); -ENOENT if there is no such space; -EBUSY if already attached,

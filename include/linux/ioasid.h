@@ -1,22 +1,21 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What a glue module (VFIO, vDPA, a mediated driver) calls to put the devices
- * of its framework behind /dev/ioasid. A glue states who owns a device and
- * proves that the caller controls it; it must never map, pin or touch an IOMMU
- * domain by itself.
+ * The interface of /dev/ioasid for glue modules (VFIO, vDPA, a mediated driver),
+ * which attach the devices of their framework. A glue vouches for the owner of
+ * the device and checks that the caller controls it; it must never pin memory or
+ * access an IOMMU domain by itself.
  *
- * Life of a device: sva_get_from_fd() takes a reference on the context behind
- * the user's fd; sva_bind_device() makes a device known there;
+ * Lifetime of a device: sva_get_from_fd() takes a reference on the context of the
+ * user's fd; sva_bind_device() binds the device to it;
  * sva_register_device_to_pasid(), sva_replace_device_pasid() and
  * sva_unregister_device_from_pasid() attach and detach it; sva_remove_device()
- * detaches whatever is still attached, and must have returned before the
- * owner gives up the device's IOMMU group. The reference on the context, not
- * the user's fd, keeps the DMA of attached devices alive.
+ * detaches it from all spaces and unbinds it, and must return before the owner
+ * releases the device's IOMMU group. The reference on the context, not the user's
+ * fd, keeps the DMA of attached devices alive.
  *
- * A framework whose devices are files needs less: with a struct ioasid_resolver
- * the core finds the device behind a file that the user gives to
- * IOASID_DEVICE_ATTACH, and keeps that file open as long as the device is
- * attached. The glue has nothing to undo then.
+ * A framework whose devices are files only needs a struct ioasid_resolver: the core
+ * finds the device of a file that is given to IOASID_DEVICE_ATTACH, and keeps the
+ * file open while the device is bound. The glue then has nothing to undo.
  */
 #ifndef _LINUX_IOASID_H
 #define _LINUX_IOASID_H
@@ -33,12 +32,13 @@ struct mutex;
 struct ioasid_attachment;
 
 /**
- * ioasid_extack_init() - prepare the reason of an error
- * @extack: where it is noted; handed down by pointer, and given to the user by
- *	ioasid_extack_to_user()
+ * ioasid_extack_init() - initialise an extack as empty
+ * @extack: the extack, to be copied to the user by ioasid_extack_to_user()
  *
- * Only marks it as empty: the text is left uninitialised, since commands that
- * succeed never look at it.
+ * Leaves the rest of the text uninitialised, since commands that succeed do not use
+ * it.
+ *
+ * Context: any.
  */
 static inline void ioasid_extack_init(struct ioasid_extack *extack)
 {
@@ -57,15 +57,15 @@ int __printf(4, 5) ioasid_fail(struct ioasid_extack *extack, int err,
 			       enum ioasid_reason code, const char *fmt, ...);
 
 /**
- * struct ioasid_attach_params - how to make a device known and attach it
+ * struct ioasid_attach_params - parameters to bind and attach a device
  * @ioasid: id of the space in the context
  * @owner: name of the framework that owns the device, at most 15 characters;
- *	must outlive the device's time in the context
+ *	must stay valid while the device is bound
  * @cookie: the user's number for the device
- * @vpasid: the user's number for the PASID, or 0 for its own
- * @pasid: where to put the PASID, or NULL
- * @unsafe_interrupts: the glue's administrator accepts a group whose
- *	interrupts are not isolated
+ * @vpasid: the user's number for the PASID, or 0 to use the PASID itself
+ * @pasid: out: the PASID; or NULL
+ * @unsafe_interrupts: the administrator accepts a group whose interrupts are not
+ *	isolated
  */
 struct ioasid_attach_params {
 	u32 ioasid;
@@ -77,14 +77,14 @@ struct ioasid_attach_params {
 };
 
 /**
- * struct ioasid_space_params - what a new space is to be
+ * struct ioasid_space_params - parameters of a new space
  * @kind: enum ioasid_kind
  * @flags: IOASID_ALLOC_*
  * @parent: id of the space that it is nested in, or 0
- * @data_type: what @data is, or 0
- * @data_len: bytes of @data
- * @data: the user's address of what the IOMMU driver is to be given, or 0
- * @label: a name for people, or NULL
+ * @data_type: type of @data, or 0
+ * @data_len: length of @data in bytes
+ * @data: user address of data for the IOMMU driver, or 0
+ * @label: label for debugfs, or NULL
  */
 struct ioasid_space_params {
 	u32 kind;
@@ -137,16 +137,16 @@ struct ioasid_iova_range *ioasid_space_ranges(struct ioasid_ctx *ctx,
 					      struct ioasid_extack *extack);
 
 /**
- * struct ioasid_file_info - what an open file says of a device
+ * struct ioasid_file_info - the device of an open file
  * @dev: the device
  * @lock: serialises opening, closing and resetting the device; or NULL. The core
  *	takes it before any lock of its own, and holds it while it attaches and
  *	detaches
- * @rid_taken: its owner has attached its RID, and goes on using it
+ * @rid_taken: its owner has attached its RID, and keeps using it
  * @unsafe_interrupts: as in struct ioasid_attach_params
  *
- * All of it stays true while the file is open: the device and its driver are
- * there, the device is open, the owner owns the DMA of its group.
+ * While the file is open, all members stay valid, the device keeps its driver and
+ * stays open, and its owner owns the DMA of its group.
  */
 struct ioasid_file_info {
 	struct device *dev;
@@ -158,14 +158,15 @@ struct ioasid_file_info {
 /**
  * struct ioasid_resolver - finds the device behind a file of a framework
  * @owner: name of the framework that owns the devices, at most 15 characters
- * @module: cannot be unloaded while a device is known by one of its files
- * @resolve: looks at @file and fills in @info. Returns 0; -ENOTTY for a file of
- *	another framework: the next resolver is asked; or another error, with the
- *	reason in @extack, for a file of its own that names no device, or proves no
- *	right to use it. Called with a lock of the core held, and must not call it
- * @link: the core's
+ * @module: referenced while a device is bound by one of its files
+ * @resolve: fills in @info from @file. Returns 0; -ENOTTY if the file is of another
+ *	framework; or another error, with the reason in @extack, if the file is of
+ *	this framework but is not a device, or gives no right to use it. Called
+ *	with a lock of the core held, so it must not call the core
+ * @link: used by the core
  *
- * Whoever has such a file controls the device: the core asks for nothing else.
+ * The core relies on the resolver alone to check that the owner of the file controls
+ * the device.
  */
 struct ioasid_resolver {
 	const char *owner;

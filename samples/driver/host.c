@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A driver of the host for a device with PASIDs: it shares the memory of its users
- * with the device by itself (SVA), as the drivers of accelerators do, and knows
- * nothing of /dev/ioasid. A glue can put the same device behind that, beside it.
- * It must never let a file make the device use a PASID that is not the file's.
+ * A host driver for a device with PASIDs. It shares the memory of its users with the
+ * device by itself (SVA), as drivers of accelerators do, and does not depend on
+ * /dev/ioasid; a glue can also attach the device to spaces of /dev/ioasid. It must
+ * never let a file make the device use a PASID that does not belong to the file.
  *
- * It takes what driver_override gives to it: endpoints of ioasid_sim, which it
- * tells what to do, and PCI devices, whose registers a test maps by itself.
+ * It binds by driver_override to endpoints of ioasid_sim, whose DMA it starts, and to
+ * PCI devices, whose registers a test maps by itself.
  */
 #include <linux/iommu.h>
 #include <linux/miscdevice.h>
@@ -23,11 +23,11 @@
 
 /**
  * struct host_dev - a device
- * @ref: its driver, and each open file
- * @misc: its node
- * @name: of the node
- * @lock: write: files, attachments; read: DMA is under way
- * @dev: NULL when the driver has let go of it
+ * @ref: held by the driver and by each open file
+ * @misc: its device node
+ * @name: name of the node
+ * @lock: write: files, attachments; read: DMA in progress
+ * @dev: the device; NULL after it is removed
  * @files: struct host_file
  */
 struct host_dev {
@@ -43,10 +43,10 @@ struct host_dev {
  * struct host_file - an open file
  * @node: in host_dev.files
  * @hd: the device
- * @sva: the address space of a process, by IOASID_HOST_SVA
- * @iopf: page requests were turned on for it
- * @glue: whose @data is; its module is referenced
- * @data: what the glue has attached
+ * @sva: bond of IOASID_HOST_SVA, or NULL
+ * @iopf: page requests are enabled for it
+ * @glue: the glue that @data belongs to; its module is referenced
+ * @data: attachments of the glue
  */
 struct host_file {
 	struct list_head node;
@@ -82,7 +82,7 @@ void ioasid_host_unregister(const struct ioasid_host_glue *glue)
 }
 EXPORT_SYMBOL_GPL(ioasid_host_unregister);
 
-/* The glue that a file uses from now on */
+/* The first glue that a file uses stays its glue */
 static const struct ioasid_host_glue *host_get_glue(struct host_file *f)
 {
 	mutex_lock(&host_glue_lock);
@@ -97,7 +97,7 @@ static void host_dev_release(struct kref *ref)
 	kfree(container_of(ref, struct host_dev, ref));
 }
 
-/* --- the driver's own sharing of memory ------------------------------------------- */
+/* --- SVA by the driver ----------------------------------------------------- */
 
 static int host_sva_enable(struct host_file *f)
 {
@@ -140,7 +140,7 @@ static int host_sva_end(struct host_file *f)
 	return 0;
 }
 
-/* --- what programs ask for ---------------------------------------------------------- */
+/* --- ioctls ---------------------------------------------------------------- */
 
 static int host_pasid(struct host_file *f, const struct ioasid_host_dma *arg, u32 *pasid)
 {
@@ -165,7 +165,7 @@ static int host_move(struct ioasid_sim_dev *sdev, u32 pasid, const struct ioasid
 		return -ENOMEM;
 	if (write && copy_from_user(buf, user, arg->length))
 		rc = -EFAULT;
-	/* -EFAULT is the caller's mistake, so that a refusal needs another name */
+	/* -EACCES if DMA is blocked, to be told from -EFAULT of the caller */
 	if (!rc)
 		rc = ioasid_sim_dma(sdev, pasid, arg->iova, buf, arg->length, access, NULL) ?
 		     -EACCES : 0;
@@ -270,7 +270,7 @@ static long host_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	return rc;
 }
 
-/* Nothing that the file has attached is there any more; the lock is held */
+/* Ends all attachments of the file; the lock is held for writing */
 static void host_stop(struct host_file *f)
 {
 	host_sva_end(f);
@@ -319,7 +319,7 @@ static const struct file_operations host_fops = {
 	.unlocked_ioctl = host_ioctl,
 };
 
-/* --- devices ------------------------------------------------------------------------ */
+/* --- devices --------------------------------------------------------------- */
 
 static int host_add(struct device *dev)
 {
@@ -346,7 +346,7 @@ static int host_add(struct device *dev)
 	return 0;
 }
 
-/* Before the device goes, and the group its owner: nothing stays attached */
+/* Detaches everything while the group still has its owner */
 static void host_remove(struct device *dev)
 {
 	struct host_dev *hd = dev_get_drvdata(dev);
@@ -431,7 +431,7 @@ static void __exit host_exit(void)
 }
 module_exit(host_exit);
 
-MODULE_DESCRIPTION("Sample: a driver of the host that shares memory with its device");
+MODULE_DESCRIPTION("Sample: a host driver that shares memory with its device");
 MODULE_AUTHOR("The ioasid developers");
 MODULE_LICENSE("GPL");
 IOASID_IMPORT_NS(IOASID_SIM);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What a program says to ioasid_host, and what ioasid_host and a glue say to each
- * other. Each device has a file /dev/ioasid-host-NAME, for the administrator.
+ * The interface of ioasid_host for programs and for a glue. Each device has a node
+ * /dev/ioasid-host-NAME, accessible to root.
  *
- * The driver has the RID of its device; programs share the device by PASIDs. An
- * open file has its own ones, and makes the device use no other.
+ * The driver uses the RID of its device; programs share the device by PASIDs. An open
+ * file has its own PASIDs, and must never make the device use any other.
  */
 #ifndef IOASID_HOST_H
 #define IOASID_HOST_H
@@ -14,16 +14,16 @@
 
 #define IOASID_HOST_TYPE	'h'
 
-/* The driver's own way: the address space of the caller. out: its PASID */
+/* SVA by the driver: attaches the address space of the caller; out: its PASID */
 #define IOASID_HOST_SVA		_IOR(IOASID_HOST_TYPE, 0x00, __u32)
 #define IOASID_HOST_SVA_END	_IO(IOASID_HOST_TYPE, 0x01)
-/* The glue's: a space of /dev/ioasid */
+/* By the glue: attaches and detaches a space of /dev/ioasid */
 #define IOASID_HOST_ATTACH	_IOWR(IOASID_HOST_TYPE, 0x02, struct ioasid_host_attach)
 #define IOASID_HOST_DETACH	_IOW(IOASID_HOST_TYPE, 0x03, struct ioasid_host_attach)
-/* Memory of the caller in a space of the file's own, which the device uses */
+/* By the glue: maps memory of the caller in a space of this file */
 #define IOASID_HOST_MAP _IOWR(IOASID_HOST_TYPE, 0x05, struct ioasid_host_map)
 #define IOASID_HOST_UNMAP _IOWR(IOASID_HOST_TYPE, 0x06, struct ioasid_host_map)
-/* What it is for; only a device of ioasid_sim can be told what to do by it */
+/* Starts DMA; only for devices of ioasid_sim */
 #define IOASID_HOST_DMA		_IOW(IOASID_HOST_TYPE, 0x04, struct ioasid_host_dma)
 
 /**
@@ -32,7 +32,7 @@
  * @flags: 0 or IOASID_ATTACH_REPLACE
  * @ioasid_fd: an open /dev/ioasid
  * @ioasid: the space
- * @pasid: as in struct ioasid_device_attach; IOASID_HOST_DETACH: the number
+ * @pasid: as in struct ioasid_device_attach; IOASID_HOST_DETACH: the user's number
  * @vpasid: as in struct ioasid_device_attach
  * @dev_id: out: the device's id in the context
  */
@@ -50,10 +50,10 @@ struct ioasid_host_attach {
  * struct ioasid_host_map - map, unmap
  * @extack: 0, or the address of a struct ioasid_extack
  * @addr: memory of the caller; IOASID_HOST_UNMAP: 0
- * @length: bytes; IOASID_HOST_UNMAP: 0 for all that is mapped
- * @iova: out: where the device finds it; IOASID_HOST_UNMAP: in
+ * @length: in bytes; IOASID_HOST_UNMAP: 0 for all mappings
+ * @iova: out: its IOVA; IOASID_HOST_UNMAP: in
  * @ioasid_fd: an open /dev/ioasid
- * @number: out: the number of the attachment
+ * @number: out: the user's number for the PASID
  */
 struct ioasid_host_map {
 	__aligned_u64 extack;
@@ -65,16 +65,16 @@ struct ioasid_host_map {
 };
 
 #define IOASID_HOST_DMA_WRITE	(1U << 0)
-#define IOASID_HOST_DMA_REQUEST	(1U << 1)	/* ask for pages that are missing */
-#define IOASID_HOST_DMA_SVA	(1U << 2)	/* by the PASID of IOASID_HOST_SVA */
+#define IOASID_HOST_DMA_REQUEST	(1U << 1)	/* send page requests */
+#define IOASID_HOST_DMA_SVA	(1U << 2)	/* use the PASID of IOASID_HOST_SVA */
 #define IOASID_HOST_DMA_MAX	4096U
 
 /**
  * struct ioasid_host_dma - let the device move data
  * @iova: an address in the space
- * @addr: memory of the caller that goes there, or comes from there
- * @length: bytes, at most IOASID_HOST_DMA_MAX
- * @number: by what the file knows the attachment; see @flags
+ * @addr: memory of the caller to copy from or to
+ * @length: in bytes, at most IOASID_HOST_DMA_MAX
+ * @number: the user's number for the PASID; not with IOASID_HOST_DMA_SVA
  * @flags: IOASID_HOST_DMA_*
  * @__reserved: 0
  */
@@ -93,18 +93,18 @@ struct device;
 struct module;
 
 /**
- * struct ioasid_host_glue - who attaches the devices
+ * struct ioasid_host_glue - operations of a glue
  * @owner: its module
- * @attach: does what struct ioasid_host_attach says; writes @pasid and @dev_id.
- *	@data is the glue's for an open file: NULL at first
- * @detach: the same
- * @map: does what struct ioasid_host_map says; writes @iova and @number
- * @unmap: the same; writes @length: bytes that were unmapped
- * @close: ends all that @data stands for; not called for NULL
- * @pasid: the PASID behind the number of an attachment, or -ENOENT
+ * @attach: attaches; writes @pasid and @dev_id. @data belongs to the glue for the
+ *	open file, and is NULL at first
+ * @detach: detaches
+ * @map: maps; writes @iova and @number
+ * @unmap: unmaps; writes the number of bytes to @length
+ * @close: ends all attachments of @data; not called if @data is NULL
+ * @pasid: gets the PASID of a user's number; 0 or -ENOENT
  *
- * All of them are called for one device at a time, and not after the device is
- * gone; the device still has its driver, and its group an owner.
+ * Calls for a device are serialised, but @pasid can run in parallel with itself. The
+ * device still has its driver, and its group an owner.
  */
 struct ioasid_host_glue {
 	struct module *owner;

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A third consumer of /dev/ioasid, beside VFIO and vDPA: the glue between it and
- * a driver whose device several programs share by PASIDs (ioasid_host). Copy from
- * this file. It must never need more of /dev/ioasid than <linux/ioasid.h>.
+ * A sample glue to copy from, for a driver whose device several programs share by
+ * PASIDs (ioasid_host). It must never need more of the core than <linux/ioasid.h>.
  *
- * Who has a file of the driver controls no more of the device than the PASIDs
- * that this file attached, which is why attaching some by itself is safe.
+ * A program with a file of the driver can only make the device use the PASIDs that it
+ * attached by this file, so it is safe to let it attach some.
  */
 #include <linux/ioasid.h>
 #include <linux/list.h>
@@ -17,8 +16,8 @@
 /**
  * struct sample_use - an attachment of a file
  * @node: in sample_file.uses
- * @number: by what the file knows it
- * @pasid: what the device must be told
+ * @number: the user's number for the PASID
+ * @pasid: the PASID that the device uses
  */
 struct sample_use {
 	struct list_head node;
@@ -27,13 +26,13 @@ struct sample_use {
 };
 
 /**
- * struct sample_file - what a file of the driver has attached
+ * struct sample_file - attachments of a file of the driver
  * @node: in sample_files
  * @dev: the device
  * @ctx: the context, with a reference
  * @uses: struct sample_use
- * @ioasid: a space of its own, attached by a PASID; or 0
- * @number: that PASID
+ * @ioasid: space of this file for IOASID_HOST_MAP, or 0
+ * @number: the user's number for the PASID of @ioasid
  */
 struct sample_file {
 	struct list_head node;
@@ -58,8 +57,8 @@ static struct sample_use *sample_find(struct sample_file *f, u32 number)
 }
 
 /*
- * sva_remove_device() takes a device out of a context, whoever has attached it:
- * two files must not know the same device to the same context.
+ * sva_remove_device() ends all attachments of a device in a context, so two files
+ * must not bind the same device to the same context.
  */
 static bool sample_is_taken(struct device *dev, struct ioasid_ctx *ctx)
 {
@@ -80,7 +79,7 @@ static void sample_close(struct device *dev, void *data)
 
 	struct ioasid_extack extack;
 
-	/* The device does nothing by these PASIDs any more: detaches all of them */
+	/* Safe to detach all, since the device does not use these PASIDs any more */
 	sva_remove_device(f->ctx, dev);
 	ioasid_extack_init(&extack);
 	if (f->ioasid)
@@ -137,7 +136,7 @@ static int sample_register(struct sample_file *f,
 		.owner = "sample",
 		.vpasid = arg->vpasid,
 		.pasid = &use->pasid,
-		.unsafe_interrupts = true,	/* its driver, not its users, sets them up */
+		.unsafe_interrupts = true,	/* set up by its driver, not by users */
 	};
 	struct ioasid_attachment *att;
 	int rc;
@@ -170,7 +169,7 @@ static int sample_attach_use(struct sample_file *f,
 	}
 	arg->pasid = use->pasid;
 	use->number = arg->vpasid ?: use->pasid;
-	/* What was replaced has its place already */
+	/* A replaced attachment keeps its entry */
 	old = sample_find(f, use->number);
 	if (old)
 		kfree(use);
@@ -234,7 +233,7 @@ static int sample_detach(struct device *dev, struct ioasid_host_attach *arg,
 	return rc;
 }
 
-/* The space of a file, which its first map makes and attaches */
+/* Allocates and attaches the space of a file with its first map */
 static int sample_own_space(struct sample_file *f, struct ioasid_extack *extack)
 {
 	const struct ioasid_space_params params = {
@@ -350,7 +349,7 @@ static void __exit sample_exit(void)
 }
 module_exit(sample_exit);
 
-MODULE_DESCRIPTION("Sample: the device of a driver of the host behind /dev/ioasid");
+MODULE_DESCRIPTION("Sample: glue between a host driver and /dev/ioasid");
 MODULE_AUTHOR("The ioasid developers");
 MODULE_LICENSE("GPL");
 IOASID_IMPORT_NS(IOASID);
