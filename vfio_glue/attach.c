@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The two commands on a VFIO container: they bind an open device to a context of
- * /dev/ioasid, and attach it to and detach it from spaces. They must never accept a
- * device unless the caller has both the container and the device open.
+ * The two commands on a VFIO container: they bind an open device to a context
+ * of /dev/ioasid, and attach it to and detach it from spaces. They must never
+ * accept a device unless the caller has both the container and the device open.
  *
  * Errors of both commands, besides those of the core's attach and detach:
  *   EFAULT      the struct, @extack or @dev_id cannot be read or written
  *   EINVAL      @argsz is too small; VFIO has released the container
- *   E2BIG       @argsz is larger than the kernel's struct, and the rest not zero
+ *   E2BIG       @argsz is larger than known, and the rest is not zero
  *   EOPNOTSUPP  an unknown flag, or a reserved field that is not zero
  *   EBADF       @device_fd or @ioasid_fd is not open
  *   EINVAL      @ioasid_fd is not /dev/ioasid; both flags at once; @ioasid
@@ -97,8 +97,8 @@ static int ioasid_vfio_get_struct(struct ioasid_vfio_command *cmd, void *arg,
 }
 
 /*
- * Returns the VFIO device of a file that was opened through a group. The caller must
- * not dereference it before it has found it in the list of a container.
+ * Returns the VFIO device of a file that was opened through a group. The caller
+ * must not dereference it before it has found it in the list of a container.
  */
 static struct vfio_device *ioasid_vfio_file_device(struct file *file)
 {
@@ -112,8 +112,8 @@ static struct vfio_device *ioasid_vfio_file_device(struct file *file)
 }
 
 /*
- * Finds the device of @file in the container, and takes its dev_set lock against
- * open, close and reset. @file keeps it open meanwhile.
+ * Finds the device of @file in the container, and takes its dev_set lock
+ * against open, close and reset. @file keeps it open meanwhile.
  */
 static int ioasid_vfio_lock_device(struct ioasid_vfio_command *cmd,
 				   struct file *file, int fd)
@@ -209,9 +209,9 @@ static int ioasid_vfio_attach_to(struct ioasid_vfio_command *cmd,
 }
 
 /*
- * For a device that is not bound by its container. It may be bound to @ctx by its
- * file, with attachments, which the core takes over on success and leaves unchanged
- * on failure.
+ * For a device that is not bound by its container. It may be bound to @ctx by
+ * its file, with attachments, which the core takes over on success and leaves
+ * unchanged on failure.
  */
 static int ioasid_vfio_set_context(struct ioasid_vfio_command *cmd,
 				   const struct vfio_device_attach *arg,
@@ -229,8 +229,8 @@ static int ioasid_vfio_set_context(struct ioasid_vfio_command *cmd,
 }
 
 /*
- * Moves a device without attachments to another context. Only the core knows of all
- * attachments, since user space can also attach the device by its id.
+ * Moves a device without attachments to another context. Only the core knows of
+ * all attachments, since user space can also attach the device by its id.
  */
 static int ioasid_vfio_change_context(struct ioasid_vfio_command *cmd,
 				      const struct vfio_device_attach *arg,
@@ -292,8 +292,8 @@ static int ioasid_vfio_attach_device(struct ioasid_vfio_command *cmd,
 
 /*
  * Also called before the attach, so that it fails without effect if the struct
- * cannot be written; never under a lock, since user memory can block for any length
- * of time.
+ * cannot be written; never under a lock, since user memory can block for any
+ * length of time.
  */
 static int ioasid_vfio_put_answer(struct ioasid_vfio_command *cmd,
 				  const struct vfio_device_attach *arg)

@@ -3,9 +3,9 @@
 #
 # Compares vfio_private.h with the type information (BTF) of a kernel's VFIO:
 # prints the types as C under other names, for the compiler to compare. VFIO's
-# interface for backends is private and can change in any kernel, and a module that
-# is built with the wrong one would crash the machine. Stops the build with a
-# sentence if they differ; only prints a note if there is no BTF.
+# interface for backends is private and can change in any kernel, and a module
+# that is built with the wrong one would crash the machine. Stops the build with
+# a sentence if they differ; only prints a note if there is no BTF.
 #
 #   check.sh STAMP OBJTREE RELEASE VFIO_KO|"" COMPILER [FLAG...]
 

@@ -2,13 +2,14 @@
 /*
  * The VFIO container backend of /dev/ioasid: the devices of a container of type
  * VFIO_IOASID_IOMMU get their address spaces from /dev/ioasid. This file tracks
- * containers and open devices; attach.c has the two commands. Nothing here may map
- * pages or access an IOMMU domain.
+ * containers and open devices; attach.c has the two commands. Nothing here may
+ * map pages or access an IOMMU domain.
  *
- * VFIO owns the DMA of the groups, and keeps it blocked until a device is attached.
- * This module relies on its order of calls: a device is registered before it is
- * opened and unregistered after it is closed, both under the lock of its device set;
- * a group is detached after its last device is closed; release comes last.
+ * VFIO owns the DMA of the groups, and keeps it blocked until a device is
+ * attached. This module relies on its order of calls: a device is registered
+ * before it is opened and unregistered after it is closed, both under the lock
+ * of its device set; a group is detached after its last device is closed;
+ * release comes last.
  *
  * SET_IOMMU and SET_CONTAINER fail with
  *   EPERM       a group's interrupts are not isolated (see the parameter
@@ -36,8 +37,8 @@ MODULE_PARM_DESC(allow_unsafe_interrupts,
 
 /*
  * VFIO forwards ioctls without a lock, so one can still be in progress when the
- * container is released. iommu_data therefore is an id, not a pointer, and is looked
- * up under the lock of this array.
+ * container is released. iommu_data therefore is an id, not a pointer, and is
+ * looked up under the lock of this array.
  */
 static DEFINE_XARRAY_ALLOC1(ioasid_vfio_containers);
 static u32 ioasid_vfio_next_id;
@@ -84,8 +85,8 @@ void ioasid_vfio_container_put(struct ioasid_vfio_container *container)
  *
  * Context: can sleep; takes ioasid_vfio_container.lock.
  *
- * Return: the device, or NULL. It stays valid while the caller keeps it open; its
- * members need vdev->dev_set->lock.
+ * Return: the device, or NULL. It stays valid while the caller keeps it open;
+ * its members need vdev->dev_set->lock.
  */
 struct ioasid_vfio_device *
 ioasid_vfio_find_device(struct ioasid_vfio_container *container,
@@ -102,7 +103,8 @@ ioasid_vfio_find_device(struct ioasid_vfio_container *container,
 }
 
 /**
- * ioasid_vfio_is_ours() - check whether a container of this backend has a device
+ * ioasid_vfio_is_ours() - check whether a container of this backend has a
+ * device
  * @vdev: the device; kept open by the caller
  *
  * Context: can sleep; takes ioasid_vfio_container.lock.

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What container.c, attach.c and resolve.c share. No other module may include it.
+ * What container.c, attach.c and resolve.c share. No other module may include
+ * it.
  *
  * Locks, outermost first:
  *   VFIO's group and container locks
- *   vfio_device_set.lock        open, close and reset of devices; the context of
+ *   vfio_device_set.lock        open, close and reset of devices; context of
  *                               each struct ioasid_vfio_device
  *   locks of the core
- *   ioasid_vfio_container.lock  the list of devices; a leaf: none of the others is
- *                               taken under it
+ *   ioasid_vfio_container.lock  the list of devices; a leaf, under which none
+ *                               of the others is taken
  */
 #ifndef __IOASID_VFIO_GLUE_H
 #define __IOASID_VFIO_GLUE_H

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The resolver of VFIO for IOASID_DEVICE_ATTACH: finds the device of a device file
- * that was opened through a container of any type, or by its device node and bound
- * to an iommufd. A file that VFIO does not grant access to yet must give no rights
- * here either. There is nothing to undo, since the core keeps the file open while
- * the device is bound.
+ * The resolver of VFIO for IOASID_DEVICE_ATTACH: finds the device of a device
+ * file that was opened through a container of any type, or by its device node
+ * and bound to an iommufd. A file that VFIO does not grant access to yet must
+ * give no rights here either. There is nothing to undo, since the core keeps
+ * the file open while the device is bound.
  */
 #include <linux/file.h>
 #include <linux/ioasid.h>
@@ -14,8 +14,8 @@
 #include "vfio_private.h"
 
 /*
- * The file keeps its device and the device set with the lock; VFIO does not revoke
- * granted access while the file is open.
+ * The file keeps its device and the device set with the lock; VFIO does not
+ * revoke granted access while the file is open.
  */
 static int ioasid_vfio_resolve(struct file *file, struct ioasid_file_info *info,
 			       struct ioasid_extack *extack)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * For check.sh only: compares each type of vfio_private.h with the type of the same
- * name with the prefix btf_ that was generated from the kernel's BTF.
+ * For check.sh only: compares each type of vfio_private.h with the type of the
+ * same name with the prefix btf_ that was generated from the kernel's BTF.
  */
 #include <linux/spinlock.h>
 #include <linux/stddef.h>

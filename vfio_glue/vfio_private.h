@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Private declarations of VFIO that a container backend and the resolver need. In a
- * kernel tree the real header is used; out of tree check.sh compares them with the
- * type information (BTF) of the kernel's vfio.ko. Nothing else of VFIO's internals
- * may be used.
+ * Private declarations of VFIO that a container backend and the resolver need.
+ * In a kernel tree the real header is used; out of tree check.sh compares them
+ * with the type information (BTF) of the kernel's vfio.ko. Nothing else of
+ * VFIO's internals may be used.
  */
 #ifndef __IOASID_VFIO_PRIVATE_H
 #define __IOASID_VFIO_PRIVATE_H
@@ -44,7 +44,8 @@ enum vfio_group_type {
  * @detach_group: removes a group, whose devices are closed
  * @pin_pages: for mediated devices
  * @unpin_pages: for mediated devices
- * @register_device: called before the first open of a device; dev_set->lock held
+ * @register_device: called before the first open of a device; dev_set->lock
+ *	held
  * @unregister_device: called after its last close; dev_set->lock held
  * @dma_rw: for mediated devices
  * @group_iommu_domain: for drivers that use the page table

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Accounting: the ledger of pinned memory, and the quotas of PASIDs and of fault
- * records. Nothing may ever be taken before it is charged, or uncharged before it
- * is released.
+ * Accounting: the ledger of pinned memory, and the quotas of PASIDs and of
+ * fault records. Nothing may ever be taken before it is charged, or uncharged
+ * before it is released.
  */
 #include <linux/cred.h>
 #include <linux/mm.h>

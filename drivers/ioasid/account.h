@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Accounting, implemented by account.c. Pinned pages, PASIDs and fault records must
- * never be taken before they are charged here.
+ * Accounting, implemented by account.c. Pinned pages, PASIDs and fault records
+ * must never be taken before they are charged here.
  */
 #ifndef __IOASID_ACCOUNT_H
 #define __IOASID_ACCOUNT_H
@@ -19,7 +19,8 @@ struct user_struct;
 /**
  * struct ioasid_payer - the process and user charged for pinned pages
  * @link: in ioasid_ctx.payers
- * @ref: held by each struct ioasid_pages it is charged for, and by ioasid_ctx.payer
+ * @ref: held by each struct ioasid_pages it is charged for, and by
+ *	ioasid_ctx.payer
  * @mode: enum ioasid_account_mode
  * @mm: mm of the process; mm_count is held, which is enough for its counters
  * @user: user of the process; referenced

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Attachments: the space that a group uses with its RID and with each PASID. The
- * IOMMU core attaches whole groups, so the devices of a group share the group's
- * table of attachments; a struct ioasid_dev_pasid stands for each device that was
- * attached, with the user's number for the PASID. Detaching must never fail and
- * never allocate.
+ * Attachments: the space that a group uses with its RID and with each PASID.
+ * The IOMMU core attaches whole groups, so the devices of a group share the
+ * group's table of attachments; a struct ioasid_dev_pasid stands for each
+ * device that was attached, with the user's number for the PASID. Detaching
+ * must never fail and never allocate.
  */
 #include <linux/iommu.h>
 #include <linux/pm_runtime.h>
@@ -91,8 +91,8 @@ static int ioasid_attach_failed(struct ioasid_space *space, struct device *dev,
  *
  * Context: ioasid_space.rwsem is held for writing; can sleep.
  *
- * Return: the domain, in no list yet, ERR_PTR(-ENOMEM), or the error of the IOMMU
- * driver or of the kind's @fill.
+ * Return: the domain, in no list yet, ERR_PTR(-ENOMEM), or the error of the
+ * IOMMU driver or of the kind's @fill.
  */
 struct ioasid_domain *ioasid_domain_create(struct ioasid_space *space,
 					   struct device *dev,
@@ -150,7 +150,7 @@ static int ioasid_find_domain(struct ioasid_space *space,
 		rc = ioasid_attach_domain(att, d, old, dev);
 		if (!rc)
 			goto attached;
-		/* -EINVAL: this IOMMU has other features, so try the next domain */
+		/* -EINVAL: an IOMMU with other features, so try the next */
 		if (rc != -EINVAL)
 			return ioasid_attach_failed(space, dev, rc, extack);
 	}
@@ -238,7 +238,7 @@ static int ioasid_space_attach(struct ioasid_space *space,
 	return 0;
 }
 
-/* Removes @att, which is detached in the hardware, from its space; cannot fail */
+/* Removes an attachment that is detached in the hardware; cannot fail */
 static void ioasid_space_detach(struct ioasid_attachment *att)
 {
 	struct ioasid_space *space = att->space;
@@ -397,8 +397,8 @@ static int ioasid_attach_group(struct ioasid_space *space,
 }
 
 /*
- * Attaches a space whose page table and PASID are the IOMMU core's. It has no entry
- * in the group's table, and its PASID is not known before it is attached.
+ * Attaches a space whose page table and PASID are the IOMMU core's. It has no
+ * entry in the group's table, and its PASID is not known before it is attached.
  */
 static int ioasid_attach_foreign(struct ioasid_space *space,
 				 struct ioasid_dev_pasid *dev_pasid, u32 vpasid,
@@ -440,7 +440,7 @@ free:
 	return rc;
 }
 
-/* Moves the group to another space, unless other devices share the attachment */
+/* Moves the group to another space, unless a sibling shares the attachment */
 static int ioasid_dev_pasid_move(struct ioasid_dev_pasid *dev_pasid,
 				 struct ioasid_space *space,
 				 struct ioasid_extack *extack)
@@ -485,8 +485,8 @@ static int ioasid_dev_pasid_move(struct ioasid_dev_pasid *dev_pasid,
 }
 
 /*
- * Attaching invalidates caches in the device, which user space may have suspended
- * before.
+ * Attaching invalidates caches in the device, which user space may have
+ * suspended before.
  */
 static int ioasid_device_wake(struct device *dev, struct ioasid_extack *extack)
 {
@@ -591,8 +591,8 @@ static int ioasid_attach_awake(struct ioasid_space *space,
 
 /*
  * If the group's table does not explain -EBUSY, the cause is a reset or another
- * owner. Attachments of another owner have a handle in the IOMMU core, except for
- * the RID of VFIO type1.
+ * owner. Attachments of another owner have a handle in the IOMMU core, except
+ * for the RID of VFIO type1.
  */
 static int ioasid_attach_busy(struct ioasid_device *idev, u32 asked,
 			      const struct ioasid_attach_request *req,

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Lifetime of an attachment: allocation with the reserved ranges of its group, and
- * the deferred free. An attachment must never be freed while the IOMMU core may
- * still use its handle or page table.
+ * Lifetime of an attachment: allocation with the reserved ranges of its group,
+ * and the deferred free. An attachment must never be freed while the IOMMU core
+ * may still use its handle or page table.
  */
 #include <linux/delay.h>
 #include <linux/iommu.h>
@@ -36,7 +36,7 @@ struct ioasid_attachment *ioasid_attachment_alloc(struct ioasid_group *g,
 	LIST_HEAD(regions);
 	u32 nr = 0;
 
-	/* Not an error of a group without reserved regions, whose list is empty */
+	/* Without reserved regions this succeeds with an empty list */
 	if (iommu_get_group_resv_regions(g->group, &regions))
 		goto out;
 	list_for_each_entry(region, &regions, list)
@@ -69,7 +69,7 @@ out:
 	return att;
 }
 
-/* --- deferred free ---------------------------------------------------------- */
+/* --- deferred free ------------------------------------------------------ */
 
 /**
  * ioasid_space_may_report() - can a fault of a space be in progress?
@@ -165,7 +165,7 @@ void ioasid_deferred_free_flush(void)
 
 void ioasid_deferred_free_teardown(void)
 {
-	/* The IOMMU core may still use a handle, and call code of this module */
+	/* The IOMMU core may still use a handle, and call our code */
 	if (!list_empty(&ioasid_deferred_free_list))
 		msleep(IOASID_DEFERRED_FREE_SECONDS * MSEC_PER_SEC);
 	ioasid_deferred_free_flush();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Contexts: the objects of one open of /dev/ioasid, and its lifetime. A context must
- * never be freed while a glue or a fault queue has a reference.
+ * Contexts: the objects of one open of /dev/ioasid, and its lifetime. A context
+ * must never be freed while a glue or a fault queue has a reference.
  */
 #include <linux/sched.h>
 #include <linux/slab.h>
@@ -32,8 +32,8 @@ struct ioasid_ctx *ioasid_ctx_create(void)
 
 /*
  * Frees the spaces without devices. The file is closed, so no command is in
- * progress; a glue that looked the fd up before may still attach a device, which
- * either keeps the space or fails with -ENOENT.
+ * progress; a glue that looked the fd up before may still attach a device,
+ * which either keeps the space or fails with -ENOENT.
  */
 static void ioasid_ctx_free_spaces(struct ioasid_ctx *ctx)
 {
@@ -73,8 +73,8 @@ void ioasid_ctx_put(struct ioasid_ctx *ctx)
  * ioasid_ctx_close() - close the file of a context
  * @ctx: the context
  *
- * Unbinds the devices that are bound by a file. Unpins at once all memory that no
- * attached device can reach, and the rest with the last device.
+ * Unbinds the devices that are bound by a file. Unpins at once all memory that
+ * no attached device can reach, and the rest with the last device.
  *
  * Context: can sleep; takes ioasid_file_info.lock and ioasid_ctx.lock.
  */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * /sys/kernel/debug/ioasid: a directory for each context. It must never change any
- * state, and no program may rely on its format.
+ * /sys/kernel/debug/ioasid: a directory for each context. It must never change
+ * any state, and no program may rely on its format.
  */
 #include <linux/debugfs.h>
 #include <linux/seq_file.h>
@@ -76,7 +76,8 @@ void ioasid_debugfs_teardown(void)
 
 /**
  * ioasid_debugfs_add() - add the directory of a context
- * @ctx: the context; stays valid for readers until ioasid_debugfs_remove() returns
+ * @ctx: the context; stays valid for readers until ioasid_debugfs_remove()
+ *	returns
  *
  * Context: can sleep.
  */

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Devices: binds them to a context, on behalf of a glue or by a file, and attaches
- * and detaches them by pointer or id. The core trusts its glues about who owns a
- * device, and must never claim ownership itself.
+ * Devices: binds them to a context, on behalf of a glue or by a file, and
+ * attaches and detaches them by pointer or id. The core trusts its glues about
+ * who owns a device, and must never claim ownership itself.
  */
 #include <linux/iommu.h>
 #include <linux/seq_file.h>
@@ -53,8 +53,8 @@ static int ioasid_device_publish(struct ioasid_ctx *ctx,
 }
 
 /*
- * A device that is bound by a file is bound to one context only. A glue may bind
- * its device to two contexts for a moment, to move it.
+ * A device that is bound by a file is bound to one context only. A glue may
+ * bind its device to two contexts for a moment, to move it.
  */
 static int ioasid_device_enlist(struct ioasid_device *idev, bool by_file,
 				struct ioasid_extack *extack)
@@ -123,7 +123,7 @@ ioasid_device_create(struct ioasid_ctx *ctx, struct device *dev,
 	struct ioasid_device *idev;
 	int rc;
 
-	/* Frameworks make groups for devices without IOMMU, which lack dev->iommu */
+	/* Emulated groups of devices without IOMMU lack dev->iommu */
 	if (!group || !dev->iommu) {
 		iommu_group_put(group);
 		ioasid_fail(extack, -ENODEV, IOASID_REASON_IOMMU,
@@ -183,8 +183,8 @@ ioasid_device_find_or_create(struct ioasid_ctx *ctx, struct device *dev,
 }
 
 /*
- * Sets who keeps a device bound, once nothing can fail any more: the file that a
- * new device is named by, or the glue, which takes over from a file.
+ * Sets who keeps a device bound, once nothing can fail any more: the file that
+ * a new device is named by, or the glue, which takes over from a file.
  */
 static void ioasid_device_commit(struct ioasid_device *idev, bool is_new,
 				 const struct ioasid_attach_params *params,
@@ -301,7 +301,7 @@ void ioasid_device_remove(struct ioasid_ctx *ctx, struct device *dev)
 		ioasid_device_detach_all(ctx, idev);
 }
 
-/* Finds any device that is bound by a file, and takes a reference on the file */
+/* Finds a device that is bound by a file, and references the file */
 static bool ioasid_device_by_file(struct ioasid_ctx *ctx,
 				  struct ioasid_file_ref *file_ref)
 {
@@ -379,10 +379,12 @@ int ioasid_unbind_by_id(struct ioasid_ctx *ctx, u32 dev_id,
 }
 
 /**
- * ioasid_unbind_files() - detach and unbind all devices that are bound by a file
+ * ioasid_unbind_files() - detach and unbind all devices that are bound by a
+ * file
  * @ctx: the context; its own file is closed, so no command is in progress
  *
- * Cannot fail. If a glue takes over one of them meanwhile, that one stays bound.
+ * Cannot fail. If a glue takes over one of them meanwhile, that one stays
+ * bound.
  *
  * Context: can sleep; takes ioasid_file_info.lock and ioasid_ctx.lock.
  */
@@ -556,7 +558,8 @@ int ioasid_attach_by_id(struct ioasid_ctx *ctx, u32 dev_id,
  * @ctx: the context
  * @ids: the devices
  * @nr: number of devices, not 0
- * @req: the space and the PASID, without @replace; out: @pasid, the same for all
+ * @req: the space and the PASID, without @replace; out: @pasid, the same for
+ *	all
  * @extack: the reason if it fails, and the device
  *
  * Context: can sleep; takes ioasid_ctx.lock.

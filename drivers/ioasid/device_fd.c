@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Files that name a device: the resolver of a glue finds the device of a file, and
- * the context keeps the file open while the device is bound by it. The core must
- * never depend on the kind of file. A reference may be put with locks held, even
- * ioasid_ctx.lock, since fput() never closes a file synchronously.
+ * Files that name a device: the resolver of a glue finds the device of a file,
+ * and the context keeps the file open while the device is bound by it. The core
+ * must never depend on the kind of file. A reference may be put with locks
+ * held, even ioasid_ctx.lock, since fput() never closes a file synchronously.
  */
 #include <linux/file.h>
 #include <linux/module.h>
@@ -13,7 +13,8 @@ static DEFINE_MUTEX(ioasid_resolvers_lock);
 static LIST_HEAD(ioasid_resolvers);
 
 /**
- * ioasid_register_resolver() - let user space name devices by files of a framework
+ * ioasid_register_resolver() - let user space name devices by files of a
+ * framework
  * @resolver: must stay valid until ioasid_unregister_resolver()
  *
  * Context: can sleep.
@@ -119,8 +120,8 @@ void ioasid_file_ref_copy(struct ioasid_file_ref *to,
  * ioasid_file_ref_put() - put the reference on a file and its resolver
  * @file_ref: the reference; no-op if it has no file
  *
- * Context: ioasid_ctx.lock may be held: even if this is the last reference, fput()
- * defers closing the file.
+ * Context: ioasid_ctx.lock may be held: even if this is the last reference,
+ * fput() defers closing the file.
  */
 void ioasid_file_ref_put(struct ioasid_file_ref *file_ref)
 {

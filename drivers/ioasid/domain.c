@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Domains: mapping and unmapping areas in the page tables of a space, filling a new
- * one, and checking whether a device can share one. Nothing here may attach a device
- * to anything.
+ * Domains: mapping and unmapping areas in the page tables of a space, filling a
+ * new one, and checking whether a device can share one. Nothing here may attach
+ * a device to anything.
  */
 #include <linux/iommu.h>
 #include <linux/slab.h>
@@ -25,7 +25,7 @@ void ioasid_domain_free(struct ioasid_domain *domain)
  */
 bool ioasid_domain_suits(struct ioasid_domain *d, struct device *dev)
 {
-	/* KVM relies on the device's capability, so the domain must enforce it */
+	/* KVM relies on the capability, so the domain must enforce it */
 	if (device_iommu_capable(dev, IOMMU_CAP_ENFORCE_CACHE_COHERENCY) &&
 	    !d->enforced)
 		return false;
@@ -129,8 +129,8 @@ static void ioasid_unfill(struct ioasid_space *space,
  *
  * Context: ioasid_space.rwsem is held for writing; can sleep. Takes iova_lock.
  *
- * Return: 0, -ERANGE if the domain cannot address a mapping, or the error of the
- * IOMMU driver.
+ * Return: 0, -ERANGE if the domain cannot address a mapping, or the error of
+ * the IOMMU driver.
  */
 int ioasid_domain_fill(struct ioasid_space *space, struct ioasid_domain *domain,
 		       struct ioasid_extack *extack)
@@ -159,7 +159,8 @@ int ioasid_domain_fill(struct ioasid_space *space, struct ioasid_domain *domain,
  * @domain: its domain; not used by any device any more
  *
  * Freeing a domain frees its page table without unmapping each entry, except on
- * kernels with CONFIG_IOMMU_DEBUG_PAGEALLOC, which count the mappings of each page.
+ * kernels with CONFIG_IOMMU_DEBUG_PAGEALLOC, which count the mappings of each
+ * page.
  *
  * Context: ioasid_space.rwsem is held for writing; can sleep. Takes iova_lock.
  */

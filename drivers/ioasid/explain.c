@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Extacks: the reason of every error, noted by ioasid_fail() where the error is
- * found, and copied to the user. Nothing here may change the result of a command.
+ * found, and copied to the user. Nothing here may change the result of a
+ * command.
  */
 #include <linux/minmax.h>
 #include <linux/stdarg.h>
@@ -39,7 +40,8 @@ int ioasid_fail(struct ioasid_extack *extack, int err, enum ioasid_reason code,
 IOASID_EXPORT(ioasid_fail);
 
 /**
- * ioasid_extack_check() - check the user's extack before the command takes effect
+ * ioasid_extack_check() - check the user's extack before the command takes
+ * effect
  * @uptr: address of a struct ioasid_extack, or 0
  *
  * Context: a user process; can sleep.
@@ -74,7 +76,8 @@ IOASID_EXPORT(ioasid_extack_check);
  *	ioasid_extack_check(), or 0
  * @err: the negative errno of the command, or 0, which writes nothing
  *
- * If the memory has been unmapped since the check, the user only gets the errno.
+ * If the memory has been unmapped since the check, the user only gets the
+ * errno.
  *
  * Context: a user process; can sleep.
  */

@@ -11,7 +11,7 @@
 #include "compat/iopf.h"
 #include "queue.h"
 
-/* --- the handler ----------------------------------------------------------- */
+/* --- the handler -------------------------------------------------------- */
 
 /**
  * ioasid_iopf_get() - let a device send page requests
@@ -146,7 +146,7 @@ void ioasid_fault_prepare(struct ioasid_space *space,
 		domain->iopf_handler = ioasid_fault_handler;
 }
 
-/* --- detach ---------------------------------------------------------------- */
+/* --- detach ------------------------------------------------------------- */
 
 static int ioasid_fault_after_detach(struct iopf_group *group)
 {
@@ -185,7 +185,7 @@ static void ioasid_all_queues(struct ioasid_dev_pasid *dev_pasid,
  * @dev_pasid: the attachment of the device
  *
  * Reaps the stale groups first: from now on the device's page requests can also
- * be off because of the detach, which cannot be told from a reset.
+ * be off because of the detach, which looks the same as a reset.
  *
  * Context: ioasid_group.lock is held; takes ioasid_queue.lock of all queues.
  */
@@ -200,14 +200,14 @@ void ioasid_fault_prepare_detach(struct ioasid_dev_pasid *dev_pasid)
 
 /**
  * ioasid_fault_flush() - answer all pending page requests after a detach
- * @dev_pasid: the attachment of the device; in no list any more, and detached in
- *	the hardware if it was the last one
+ * @dev_pasid: the attachment of the device; in no list any more, and detached
+ *	in the hardware if it was the last one
  *
  * Searches all queues of the context: groups stay in the queue that was bound
  * when they came.
  *
- * Context: ioasid_group.lock is held; can sleep. Waits for ioasid_fault_srcu and
- * takes ioasid_queue.lock of all queues.
+ * Context: ioasid_group.lock is held; can sleep. Waits for ioasid_fault_srcu
+ * and takes ioasid_queue.lock of all queues.
  */
 void ioasid_fault_flush(struct ioasid_dev_pasid *dev_pasid)
 {
@@ -228,7 +228,10 @@ void ioasid_fault_flush(struct ioasid_dev_pasid *dev_pasid)
 	WRITE_ONCE(dev_pasid->detaching, false);
 }
 
-/* --- binding ------------------------------------------------------------------- */
+/*
+ * --- binding
+ * -------------------------------------------------------------------
+ */
 
 /* New groups go to the new queue; pending ones stay in the old queue */
 static void ioasid_fault_rebind(struct ioasid_queue __rcu **where,
@@ -270,7 +273,8 @@ static int ioasid_check_policy(struct ioasid_space *space, u32 policy,
  * Context: can sleep; takes ioasid_ctx.lock and waits for ioasid_fault_srcu.
  *
  * Return: 0, -ENOENT if there is no such space, -EINVAL if its kind cannot have
- * a queue or it was allocated without IOASID_ALLOC_FAULTS and @policy needs that.
+ * a queue or it was allocated without IOASID_ALLOC_FAULTS and @policy needs
+ * that.
  */
 int ioasid_fault_bind_space(struct ioasid_ctx *ctx, u32 ioasid, u32 policy,
 			    struct ioasid_queue *q,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * IOMMU groups: one struct ioasid_group for each group with a bound device, shared
- * by all contexts. Nothing here may attach anything.
+ * IOMMU groups: one struct ioasid_group for each group with a bound device,
+ * shared by all contexts. Nothing here may attach anything.
  */
 #include <linux/iommu.h>
 #include <linux/slab.h>

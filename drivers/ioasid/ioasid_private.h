@@ -1,24 +1,23 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * The objects of the core, their locks, and the functions that its files share.
- * Calls go one way, command -> context -> device -> attach -> space -> domain ->
- * pages -> IOMMU core. A glue module must never include this file.
+ * Calls go one way, command -> context -> device -> attach -> space -> domain
+ * -> pages -> IOMMU core. A glue module must never include this file.
  *
  * Locks, outermost first. A function that relies on one says so with
  * lockdep_assert_held().
  *
- *   ioasid_queue.read_lock     serialises readers of a fault queue; mmap_lock is
- *                              taken inside
+ *   ioasid_queue.read_lock     readers of a fault queue; mmap_lock inside
  *   ioasid_file_info.lock      lock of a glue: open, close, reset of a device
- *   ioasid_ctx.lock            devices, attachments and PASIDs of a context, and
- *                              which queue is bound to what
+ *   ioasid_ctx.lock            devices, attachments, PASIDs and bound queues of a
+ *                              context
  *   (runtime PM)               a device is resumed before its group is locked
  *   ioasid_group.lock          attachments of an IOMMU group, of all contexts
  *   ioasid_space.rwsem         read: map, unmap; write: domains, attachments,
  *                              usable ranges
  *   (the IOMMU core's group mutex)
- *   mmap_lock                  taken by pinning, before rwsem, and by accounting
- *                              to an mm
+ *   mmap_lock                  taken by pinning, before rwsem, and by mm
+ *                              accounting
  *   ioasid_space.iova_lock     the tree of areas; never held while pinning. The
  *                              handler of page requests only tries it
  *   ioasid_fault_srcu          read: a handler, or an event being reported.
@@ -33,8 +32,8 @@
  *   ioasid_ctx.ledger_lock     payers, accounting mode
  *   ioasid_pasid_lock          number of PASIDs of each user (account.c)
  *   ioasid_groups_lock         the list of groups (group.c)
- *   ioasid_resolvers_lock      the list of resolvers, and their calls (device_fd.c)
- *   ioasid_domain.reporters_lock  spinlock, also taken in interrupts: reporters of
+ *   ioasid_resolvers_lock      the list of resolvers; held in their calls
+ *   ioasid_domain.reporters_lock  spinlock, taken in interrupts: reporters of
  *                              unrecoverable faults, and their entries
  *   ioasid_deferred_free_lock  spinlock: attachments whose free is deferred
  *                              (attachment.c)
@@ -134,7 +133,8 @@ struct ioasid_domain {
  * @name: name of the kind in debugfs
  * @no_map: extack sentence why nothing can be mapped, or NULL if it can
  * @no_queue: extack sentence why it cannot have a queue, or NULL if it can
- * @check: checks the parameters of a new space. Returns 0, -EOPNOTSUPP or -EINVAL
+ * @check: checks the parameters of a new space. Returns 0, -EOPNOTSUPP or
+ *	-EINVAL
  * @init: initialises a new space before it is published; or NULL
  * @empty: unpins all memory once the id is released and no device or domain is
  *	left; or NULL. Can be called more than once
@@ -143,8 +143,8 @@ struct ioasid_domain {
  *	rwsem is held for writing
  * @unfill: prepares a domain to be freed; rwsem is held for writing
  * @attach: attaches a device and returns the PASID, for a kind whose page table
- *	and PASID are the IOMMU core's; NULL for a kind with domains of ours, which
- *	are attached to a RID or any PASID
+ *	and PASID are the IOMMU core's; NULL for a kind with domains of ours,
+ *	which are attached to a RID or any PASID
  * @detach: undoes @attach; cannot fail
  */
 struct ioasid_space_ops {
@@ -266,7 +266,8 @@ struct ioasid_group {
 /**
  * struct ioasid_attachment - (group, RID or PASID) -> space
  * @space_link: in ioasid_space.attachments
- * @dev_pasids: struct ioasid_dev_pasid of the devices of the group that share it
+ * @dev_pasids: struct ioasid_dev_pasid of the devices of the group that share
+ *	it
  * @group: the group
  * @space: the space; referenced
  * @domain: domain of the space that the group uses, or NULL if not one of ours

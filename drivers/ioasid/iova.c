@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * IOVA allocation of a space: the tree of areas, under iova_lock, and the ranges
- * that are usable at all, under rwsem. Nothing here may access pinned memory or a
- * page table.
+ * IOVA allocation of a space: the tree of areas, under iova_lock, and the
+ * ranges that are usable at all, under rwsem. Nothing here may access pinned
+ * memory or a page table.
  */
 #include <linux/rbtree_augmented.h>
 #include <linux/sizes.h>
@@ -10,9 +10,9 @@
 #include "ioasid_private.h"
 
 /*
- * A red-black tree, not a maple tree, since the node is embedded in the area, so
- * that inserting and erasing need no memory. Each node has the widest hole of its
- * subtree, to find free IOVA without a scan.
+ * A red-black tree, not a maple tree, since the node is embedded in the area,
+ * so that inserting and erasing need no memory. Each node has the widest hole
+ * of its subtree, to find free IOVA without a scan.
  */
 #define ioasid_area_of(n)	rb_entry(n, struct ioasid_area, node)
 
@@ -146,7 +146,7 @@ static bool ioasid_try_left(struct ioasid_area *area, u64 low, u64 need)
 {
 	struct rb_node *left = area->node.rb_left;
 
-	/* If the hole of @area starts at or below @low, all of the subtree is below it */
+	/* All of the subtree is below the hole of @area */
 	return left && ioasid_area_of(left)->widest >= need &&
 	       area->first - area->hole > low;
 }
@@ -218,8 +218,8 @@ static bool ioasid_gap_find(struct ioasid_space *space, u64 first, u64 last,
 }
 
 /*
- * Finds a free IOVA that is @offset modulo @align, so that the IOMMU can use huge
- * pages where the memory has them.
+ * Finds a free IOVA that is @offset modulo @align, so that the IOMMU can use
+ * huge pages where the memory has them.
  */
 static int ioasid_iova_find(struct ioasid_space *space, u64 length, u64 align,
 			    u64 offset, u64 *iova)
@@ -243,8 +243,8 @@ static int ioasid_iova_find(struct ioasid_space *space, u64 length, u64 align,
 }
 
 /*
- * Chooses an IOVA with the alignment of @addr to the largest page size that fits
- * into the length, or to a smaller one if there is no room.
+ * Chooses an IOVA with the alignment of @addr to the largest page size that
+ * fits into the length, or to a smaller one if there is no room.
  */
 static int ioasid_iova_choose(struct ioasid_space *space, u64 length, u64 addr,
 			      u64 *iova, struct ioasid_extack *extack)
@@ -273,8 +273,8 @@ static int ioasid_iova_choose(struct ioasid_space *space, u64 length, u64 addr,
  *
  * Context: ioasid_space.rwsem is held for reading, and iova_lock.
  *
- * Return: 0; if @fixed -EEXIST if the range overlaps a mapping, or -ERANGE if it is
- * not usable; otherwise -ENOSPC.
+ * Return: 0; if @fixed -EEXIST if the range overlaps a mapping, or -ERANGE if
+ * it is not usable; otherwise -ENOSPC.
  */
 int ioasid_iova_place(struct ioasid_space *space, u64 *iova, u64 length,
 		      bool fixed, struct ioasid_extack *extack)
@@ -397,8 +397,8 @@ struct ioasid_area *ioasid_iova_next(struct ioasid_area *area)
  *
  * The array never shrinks, so that removing constraints needs no memory.
  *
- * Context: ioasid_space.rwsem is held for writing, or the space is not published;
- * can sleep.
+ * Context: ioasid_space.rwsem is held for writing, or the space is not
+ * published; can sleep.
  *
  * Return: 0 or -ENOMEM.
  */
@@ -474,10 +474,12 @@ static void ioasid_usable_remove(struct ioasid_space *space, u64 first,
  * ioasid_iova_update() - recompute the usable ranges
  * @space: the space
  *
- * The usable ranges are those that all domains can address, without those that an
- * attached group or the user reserves. Cannot fail; see ioasid_iova_make_room().
+ * The usable ranges are those that all domains can address, without those that
+ * an attached group or the user reserves. Cannot fail; see
+ * ioasid_iova_make_room().
  *
- * Context: ioasid_space.rwsem is held for writing, or the space is not published.
+ * Context: ioasid_space.rwsem is held for writing, or the space is not
+ * published.
  */
 void ioasid_iova_update(struct ioasid_space *space)
 {
@@ -496,7 +498,8 @@ void ioasid_iova_update(struct ioasid_space *space)
 		if (g->aperture_start)
 			ioasid_usable_remove(space, 0, g->aperture_start - 1);
 		if (g->aperture_end != U64_MAX)
-			ioasid_usable_remove(space, g->aperture_end + 1, U64_MAX);
+			ioasid_usable_remove(space, g->aperture_end + 1,
+					     U64_MAX);
 	}
 	list_for_each_entry(att, &space->attachments, space_link)
 		for (i = 0; i < att->nr_reserved; i++)
@@ -560,7 +563,7 @@ static int ioasid_check_reserved(struct ioasid_space *space,
 		mutex_lock(&space->iova_lock);
 		area = ioasid_iova_first(space, r[i].first, r[i].last);
 		mutex_unlock(&space->iova_lock);
-		/* Still valid without the lock, since rwsem is held for writing */
+		/* Still mapped, since rwsem is held for writing */
 		if (area) {
 			extack->value = area->first;
 			return ioasid_fail(extack, -EADDRINUSE,
@@ -582,8 +585,8 @@ static int ioasid_check_reserved(struct ioasid_space *space,
  *
  * Context: ioasid_space.rwsem is held for writing; can sleep.
  *
- * Return: 0, -EINVAL if a range is unaligned, empty or not ascending, -EADDRINUSE
- * if something is mapped in one, -ENOMEM.
+ * Return: 0, -EINVAL if a range is unaligned, empty or not ascending,
+ * -EADDRINUSE if something is mapped in one, -ENOMEM.
  */
 int ioasid_iova_reserve(struct ioasid_space *space,
 			struct ioasid_iova_range **ranges, u32 nr,

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The functions that include/linux/ioasid.h declares for other modules. Each calls
- * the engine, as the commands do, and must never contain logic of its own.
+ * The functions that include/linux/ioasid.h declares for other modules. Each
+ * calls the engine, as the commands do, and must never contain logic of its
+ * own.
  */
 #include <linux/module.h>
 #include "ioasid_private.h"
@@ -27,9 +28,9 @@ IOASID_EXPORT(sva_put);
  * @dev_id: out: its id; or NULL
  * @extack: the reason if it fails
  *
- * The caller must have checked that the user of the context controls the device,
- * and must own the DMA of its group. A device that is already bound keeps its id
- * and gets the new cookie.
+ * The caller must have checked that the user of the context controls the
+ * device, and must own the DMA of its group. A device that is already bound
+ * keeps its id and gets the new cookie.
  *
  * Context: can sleep.
  *
@@ -90,14 +91,14 @@ IOASID_EXPORT(sva_remove_device);
  * Context: can sleep. Only a process itself can attach its address space.
  *
  * Return: the attachment, only to be compared, or ERR_PTR of: an error of
- * sva_bind_device(); -ENOENT if there is no such space; -EBUSY if already attached,
- * if a sibling uses another space with that PASID, or during a reset; -EADDRINUSE
- * or -ERANGE if there is a mapping that the device or its IOMMU cannot have;
- * -EOPNOTSUPP if device or IOMMU do not support PASIDs; -ERANGE if the PASID is too
- * large for the device; -EPERM if the PASID is not of the context, or the memory is
- * of another process; -EDQUOT or -ENOSPC if no PASID is left; -EINVAL if PASID and
- * kind of space do not match; -EINTR if killed; -ENOMEM; or an error of the IOMMU
- * driver.
+ * sva_bind_device(); -ENOENT if there is no such space; -EBUSY if already
+ * attached, if a sibling uses another space with that PASID, or during a reset;
+ * -EADDRINUSE or -ERANGE if there is a mapping that the device or its IOMMU
+ * cannot have; -EOPNOTSUPP if device or IOMMU do not support PASIDs; -ERANGE if
+ * the PASID is too large for the device; -EPERM if the PASID is not of the
+ * context, or the memory is of another process; -EDQUOT or -ENOSPC if no PASID
+ * is left; -EINVAL if PASID and kind of space do not match; -EINTR if killed;
+ * -ENOMEM; or an error of the IOMMU driver.
  */
 struct ioasid_attachment *sva_register_device_to_pasid(
 	struct ioasid_ctx *ctx, u32 pasid, struct device *dev,
@@ -117,8 +118,8 @@ IOASID_EXPORT(sva_register_device_to_pasid);
  * @params: the new space
  * @extack: the reason if it fails
  *
- * A device that is not attached yet is attached. DMA in flight may be blocked for a
- * moment, since not every IOMMU driver can replace without a gap.
+ * A device that is not attached yet is attached. DMA in flight may be blocked
+ * for a moment, since not every IOMMU driver can replace without a gap.
  *
  * Context: can sleep.
  *
@@ -255,8 +256,8 @@ IOASID_EXPORT(ioasid_space_unmap);
  *
  * Context: can sleep; any process.
  *
- * Return: 0, -ENOENT if there is no such space, -EINVAL if it is of another kind,
- * -EINTR if killed.
+ * Return: 0, -ENOENT if there is no such space, -EINVAL if it is of another
+ * kind, -EINTR if killed.
  */
 int ioasid_space_unmap_all(struct ioasid_ctx *ctx, u32 ioasid, u64 *unmapped,
 			   struct ioasid_extack *extack)
@@ -276,8 +277,9 @@ IOASID_EXPORT(ioasid_space_unmap_all);
  *
  * Context: can sleep.
  *
- * Return: the ranges, ascending, to be freed by kvfree(); NULL if there are none;
- * ERR_PTR of -ENOENT if there is no such space, -EINTR if killed, -ENOMEM.
+ * Return: the ranges, ascending, to be freed by kvfree(); NULL if there are
+ * none; ERR_PTR of -ENOENT if there is no such space, -EINTR if killed,
+ * -ENOMEM.
  */
 struct ioasid_iova_range *ioasid_space_ranges(struct ioasid_ctx *ctx,
 					      u32 ioasid, u32 *nr,

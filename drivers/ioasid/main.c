@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The char device and the table of its commands: the only place that checks the
- * size, the flags and the tail of a struct. It must never depend on what a command
- * does.
+ * size, the flags and the tail of a struct. It must never depend on what a
+ * command does.
  */
 #include <linux/file.h>
 #include <linux/fs.h>
@@ -122,8 +122,9 @@ static const struct ioasid_op *ioasid_find_op(unsigned int cmd)
 }
 
 /*
- * Fails before the command takes effect if its answer cannot be written. The struct
- * is smaller than a page, so probing both ends covers every page it is in.
+ * Fails before the command takes effect if its answer cannot be written. The
+ * struct is smaller than a page, so probing both ends covers every page it is
+ * in.
  */
 static int ioasid_check_writable(struct ioasid_command *cmd,
 				 const struct ioasid_op *op)
@@ -149,7 +150,7 @@ static int ioasid_check_struct(struct ioasid_command *cmd,
 				   "%s: size %u is less than %u", op->name,
 				   cmd->usize, op->min_size);
 	}
-	/* Bounds the search for nonzero bytes; no struct is larger than a page */
+	/* Bounds the search for nonzero bytes */
 	rc = cmd->usize > PAGE_SIZE ? -E2BIG :
 	     copy_struct_from_user(cmd->arg, op->size, cmd->uptr, cmd->usize);
 	if (rc == -E2BIG)

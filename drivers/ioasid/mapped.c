@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Mapped spaces: the kernel keeps the page table, and user space maps and unmaps.
- * Every command takes effect as a whole or not at all. Memory must never be unpinned
- * before it is unmapped, flushed and removed from the tree, in that order.
+ * Mapped spaces: the kernel keeps the page table, and user space maps and
+ * unmaps. Every command takes effect as a whole or not at all. Memory must
+ * never be unpinned before it is unmapped, flushed and removed from the tree,
+ * in that order.
  */
 #include <linux/iommu.h>
 #include <linux/overflow.h>
@@ -49,8 +50,8 @@ static void ioasid_erase_areas(struct ioasid_space *space,
 }
 
 /*
- * Frees areas that are in no page table any more; only after they are out of the
- * tree, which others walk.
+ * Frees areas that are in no page table any more; only after they are out of
+ * the tree, which others walk.
  */
 static void ioasid_free_areas(struct ioasid_space *space,
 			      struct ioasid_area **area, u32 nr)
@@ -327,8 +328,8 @@ unpin:
  * @nr: number of ranges, 1 to IOASID_MAX_VECTOR
  * @extack: the reason if it fails
  *
- * Context: a user process; can sleep. Takes mmap_lock, and ioasid_space.rwsem for
- * reading.
+ * Context: a user process; can sleep. Takes mmap_lock, and ioasid_space.rwsem
+ * for reading.
  *
  * Return: 0, or an error of IOASID_MAP.
  */
@@ -354,8 +355,8 @@ int ioasid_map_ranges(struct ioasid_ctx *ctx, u32 ioasid,
 /**
  * struct ioasid_unmap_batch - areas that an unmap removes
  * @space: the space
- * @area: the areas, which are UNMAPPING, so that no other command uses them; @few
- *	at first
+ * @area: the areas, which are UNMAPPING, so that no other command uses them;
+ *	@few at first
  * @nr: number of areas
  * @max: room in @area
  * @empty_ok: a range may be without areas
@@ -621,8 +622,8 @@ put:
  *
  * Context: can sleep; takes ioasid_space.rwsem for reading.
  *
- * Return: 0, -ENOENT if there is no such space, -EINVAL if it is of another kind,
- * -EINTR if killed.
+ * Return: 0, -ENOENT if there is no such space, -EINVAL if it is of another
+ * kind, -EINTR if killed.
  */
 int ioasid_unmap_all(struct ioasid_ctx *ctx, u32 ioasid, u64 *unmapped,
 		     struct ioasid_extack *extack)
@@ -779,7 +780,7 @@ static int ioasid_copy_insert(struct ioasid_space *space,
 		area->first = iova;
 		area->last += iova;
 		iova = area->last + 1;
-		/* Cannot fail: the range was free, and the lock is still held */
+		/* Cannot fail: the range is free under the lock */
 		WARN_ON(ioasid_iova_insert(space, area, extack));
 		cond_resched();
 	}
@@ -823,8 +824,8 @@ put:
  * @arg: source and destination; out: @dst_iova without IOASID_MAP_FIXED
  * @extack: the reason if it fails
  *
- * Context: can sleep; takes ioasid_space.rwsem of both for reading, one after the
- * other.
+ * Context: can sleep; takes ioasid_space.rwsem of both for reading, one after
+ * the other.
  *
  * Return: 0, or an error of IOASID_COPY.
  */

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Spaces that are the address space of a process (SVA). The IOMMU core binds them,
- * keeps their page tables, resolves their faults and chooses the PASID of the
- * process. Nothing here may pin memory, or let a process expose the memory of
- * another one.
+ * Spaces that are the address space of a process (SVA). The IOMMU core binds
+ * them, keeps their page tables, resolves their faults and chooses the PASID of
+ * the process. Nothing here may pin memory, or let a process expose the memory
+ * of another one.
  */
 #include <linux/cred.h>
 #include <linux/iommu.h>
@@ -27,8 +27,9 @@ static void ioasid_mm_destroy(struct ioasid_space *space)
 }
 
 /*
- * Charged once for the lifetime of the space: the first bind gives the mm_struct a
- * PASID, which lives as long as the mm_struct, and the space has a reference on it.
+ * Charged once for the lifetime of the space: the first bind gives the
+ * mm_struct a PASID, which lives as long as the mm_struct, and the space has a
+ * reference on it.
  */
 static int ioasid_mm_charge(struct ioasid_space *space,
 			    struct ioasid_extack *extack)
@@ -93,8 +94,8 @@ static void ioasid_sva_disable(struct ioasid_dev_pasid *dev_pasid)
 }
 
 /*
- * Only the process itself may expose its memory to a device, since the context may
- * be shared with another process, which could attach a device of its own.
+ * Only the process itself may expose its memory to a device, since the context
+ * may be shared with another process, which could attach a device of its own.
  */
 static int ioasid_mm_bind(struct ioasid_space *space,
 			  struct ioasid_dev_pasid *dev_pasid, u32 *pasid,

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Pinned memory: pages are pinned in batches, kept as runs of contiguous frames,
- * and mapped, unmapped and unpinned from the runs. Pages must be charged before
- * they are pinned, and must never be unpinned before they are unmapped and
- * flushed.
+ * Pinned memory: pages are pinned in batches, kept as runs of contiguous
+ * frames, and mapped, unmapped and unpinned from the runs. Pages must be
+ * charged before they are pinned, and must never be unpinned before they are
+ * unmapped and flushed.
  */
 #include <linux/file.h>
 #include <linux/hugetlb.h>
@@ -24,8 +24,8 @@
 /* Pages pinned at once, and runs mapped at once, of a larger mapping */
 #define IOASID_BATCH	2048
 /*
- * Maps, unmaps and flushes never cross a boundary of this alignment in one step;
- * see ioasid_flush_apart().
+ * Maps, unmaps and flushes never cross a boundary of this alignment in one
+ * step; see ioasid_flush_apart().
  */
 #define IOASID_BLOCK	SZ_1G
 
@@ -66,8 +66,8 @@ void ioasid_pages_teardown(void)
  *
  * Context: can sleep.
  *
- * Return: the pages, with one user and a PENDING area for the caller to fill in, or
- * NULL without memory.
+ * Return: the pages, with one user and a PENDING area for the caller to fill
+ * in, or NULL without memory.
  */
 struct ioasid_pages *ioasid_pages_alloc(void)
 {
@@ -194,8 +194,9 @@ static void ioasid_unpin_file_run(const struct ioasid_run *run, bool dirty)
 }
 
 /*
- * Unpins a folio of one page. If no process maps it, that probably frees it, which
- * is much cheaper in a batch, so keep a reference until the batch is full.
+ * Unpins a folio of one page. If no process maps it, that probably frees it,
+ * which is much cheaper in a batch, so keep a reference until the batch is
+ * full.
  */
 static void ioasid_unpin_small(struct folio *folio, bool dirty,
 			       struct folio_batch *batch)
@@ -529,8 +530,8 @@ static void ioasid_pages_unpin(struct ioasid_ctx *ctx,
  * @ctx: the context
  * @pages: the pages; unpinned and freed with the last reference
  *
- * Context: can sleep. If this is the last reference, no IOMMU may reach the pages
- * any more.
+ * Context: can sleep. If this is the last reference, no IOMMU may reach the
+ * pages any more.
  */
 void ioasid_pages_put(struct ioasid_ctx *ctx, struct ioasid_pages *pages)
 {
@@ -603,7 +604,7 @@ static u32 ioasid_block_pages(u64 iova)
 	return (IOASID_BLOCK - (iova & (IOASID_BLOCK - 1))) >> PAGE_SHIFT;
 }
 
-/* Advances over at most @max pages of the current run; returns the first frame */
+/* Advances by at most @max pages of a run; returns the first frame */
 static unsigned long ioasid_cursor_next(struct ioasid_cursor *cur, u32 max,
 					u32 *nr)
 {
@@ -642,10 +643,10 @@ static u32 ioasid_fill_sg(struct ioasid_cursor *cur, struct scatterlist *sg,
 }
 
 /*
- * Flushes the gather if [first, last] is in another aligned block. The first-stage
- * code of the VT-d driver flushes the smallest aligned power of two that covers the
- * gather, but the hardware rejects one above its maximum (CAP.MAMV, as little as
- * 1 GiB), and the device would keep its translations.
+ * Flushes the gather if [first, last] is in another aligned block. The
+ * first-stage code of the VT-d driver flushes the smallest aligned power of two
+ * that covers the gather, but the hardware rejects one above its maximum
+ * (CAP.MAMV, as little as 1 GiB), and the device would keep its translations.
  */
 static void ioasid_flush_apart(struct iommu_domain *domain,
 			       struct iommu_iotlb_gather *gather, u64 first,
@@ -670,7 +671,7 @@ static bool ioasid_unmap_range(struct iommu_domain *domain, u64 iova,
 		done = iommu_unmap_fast(domain, iova, step, gather);
 		if (WARN_ON_ONCE(done < step))
 			return false;
-		/* A huge page can extend beyond the step, but not beyond the area */
+		/* A huge page can exceed the step, but not the area */
 		iova += done;
 		length -= min_t(u64, done, length);
 		cond_resched();
@@ -703,7 +704,7 @@ static int ioasid_map_step(struct iommu_domain *domain, u64 iova, int prot,
 
 	if (fatal_signal_pending(current))
 		return -EINTR;
-	/* No scatterlist if the run covers the rest of the block or of the area */
+	/* No scatterlist if one run covers the rest of block or area */
 	if (cur->run->nr - cur->skip >= min(cur->left, pages)) {
 		pfn = ioasid_cursor_next(cur, pages, done);
 		return iommu_map(domain, iova, PFN_PHYS(pfn),
@@ -814,8 +815,8 @@ int ioasid_area_map(struct iommu_domain *domain, const struct ioasid_area *area,
  *
  * Context: can sleep.
  *
- * Return: true, or false if the IOMMU driver failed to unmap some of it: then the
- * pages must never be unpinned.
+ * Return: true, or false if the IOMMU driver failed to unmap some of it: then
+ * the pages must never be unpinned.
  */
 bool ioasid_area_unmap(struct iommu_domain *domain,
 		       const struct ioasid_area *area,
@@ -830,8 +831,8 @@ bool ioasid_area_unmap(struct iommu_domain *domain,
  * @domain: the domain
  * @gather: the gathered range; empty afterwards
  *
- * Call it after every unmap, even if the gather is empty, since a driver may do all
- * its work here; but not if nothing was unmapped.
+ * Call it after every unmap, even if the gather is empty, since a driver may do
+ * all its work here; but not if nothing was unmapped.
  *
  * Context: can sleep.
  */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Pinned memory and its mappings, implemented by pages.c. No other file may access
- * the runs.
+ * Pinned memory and its mappings, implemented by pages.c. No other file may
+ * access the runs.
  */
 #ifndef __IOASID_PAGES_H
 #define __IOASID_PAGES_H
@@ -43,8 +43,8 @@ enum ioasid_area_state {
  * @pages: the memory
  * @page: index of its first page in @pages
  * @prot: IOASID_MAP_READ, _WRITE
- * @state: enum ioasid_area_state; changes under iova_lock, or by its creator while
- *	PENDING
+ * @state: enum ioasid_area_state; changes under iova_lock, or by its creator
+ *	while PENDING
  *
  * @node to @widest are under iova_lock; @first and @last do not change while
  * the area is in the tree.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * PASIDs of a context: allocated from the kernel's global pool, so that no driver or
- * process uses the same one, and charged to the context and the user. A PASID must
- * never be freed while anything is attached to it.
+ * PASIDs of a context: allocated from the kernel's global pool, so that no
+ * driver or process uses the same one, and charged to the context and the user.
+ * A PASID must never be freed while anything is attached to it.
  */
 #include <linux/cred.h>
 #include <linux/iommu.h>
@@ -191,16 +191,18 @@ static int ioasid_check_request(struct ioasid_space *space,
  * ioasid_pasid_choose() - choose the PASID of an attach
  * @idev: the device
  * @space: the space
- * @req: in: @pasid; out: the real one, or IOASID_RID if it needs none of the pool
+ * @req: in: @pasid; out: the real one, or IOASID_RID if it needs none of the
+ *	pool
  * @extack: the reason if it fails
  *
  * On success the caller puts the PASID by ioasid_pasid_put().
  *
  * Context: ioasid_ctx.lock is held; can sleep.
  *
- * Return: 0, -EINVAL if PASID and kind do not match, -EPERM if the context does not
- * have the PASID, -EOPNOTSUPP if the device has no PASIDs, -ERANGE if the PASID is
- * too large for it; -EDQUOT above a limit, -ENOSPC if none is free, -ENOMEM.
+ * Return: 0, -EINVAL if PASID and kind do not match, -EPERM if the context does
+ * not have the PASID, -EOPNOTSUPP if the device has no PASIDs, -ERANGE if the
+ * PASID is too large for it; -EDQUOT above a limit, -ENOSPC if none is free,
+ * -ENOMEM.
  */
 int ioasid_pasid_choose(struct ioasid_device *idev, struct ioasid_space *space,
 			struct ioasid_attach_request *req,
@@ -444,8 +446,8 @@ void ioasid_pasids_drop(struct ioasid_ctx *ctx, const u32 *pasids, u32 nr)
  *
  * Context: can sleep; takes ioasid_ctx.lock.
  *
- * Return: 0, -ENOENT if the user has not allocated one of them, -EBUSY if one of
- * them is attached.
+ * Return: 0, -ENOENT if the user has not allocated one of them, -EBUSY if one
+ * of them is attached.
  */
 int ioasid_pasids_free(struct ioasid_ctx *ctx, const u32 *pasids, u32 nr,
 		       struct ioasid_extack *extack)

@@ -2,8 +2,8 @@
 /*
  * Fault queues: the records that user space reads, the groups of page requests
  * that wait for its response, and the limits of both. User space can write to
- * the ring at any time, so nothing here may trust what the ring says: an invalid
- * index counts as a full ring.
+ * the ring at any time, so nothing here may trust what the ring says: an
+ * invalid index counts as a full ring.
  */
 #include <linux/eventfd.h>
 #include <linux/mm.h>
@@ -87,7 +87,7 @@ u64 ioasid_pending_cookie(struct ioasid_queue *q, struct ioasid_pending *p)
 	return (u64)p->generation << 32 | (p - q->pool);
 }
 
-/* --- records ---------------------------------------------------------------- */
+/* --- records ------------------------------------------------------------ */
 
 static struct ioasid_fault_record
 ioasid_record(struct ioasid_dev_pasid *dev_pasid, u32 type, u32 nr)
@@ -240,7 +240,7 @@ static void ioasid_queue_put_group(struct ioasid_queue *q,
 	ioasid_queue_publish(q);
 }
 
-/* --- responses ------------------------------------------------------------ */
+/* --- responses ---------------------------------------------------------- */
 
 void ioasid_group_answer(struct iopf_group *group,
 				enum iommu_page_response_code code)
@@ -249,7 +249,7 @@ void ioasid_group_answer(struct iopf_group *group,
 	iopf_free_group(group);
 }
 
-/* Frees the entry of a group, and changes the generation to retire its cookie */
+/* Frees the entry of a group, and retires its cookie */
 static struct iopf_group *ioasid_pending_take(struct ioasid_queue *q,
 					      struct ioasid_pending *p)
 {
@@ -265,9 +265,9 @@ static struct iopf_group *ioasid_pending_take(struct ioasid_queue *q,
 
 /*
  * While a device is attached, only a reset turns off its page requests. It no
- * longer waits for the response then, and could take it for that to a new group.
- * The group has a reference on its fault_param, so that a new one cannot have
- * the same address.
+ * longer waits for the response then, and could take it for that to a new
+ * group. The group has a reference on its fault_param, so that a new one cannot
+ * have the same address.
  */
 static bool ioasid_pending_is_stale(const struct ioasid_pending *p)
 {
@@ -277,7 +277,7 @@ static bool ioasid_pending_is_stale(const struct ioasid_pending *p)
 	       rcu_access_pointer(param->dev->iommu->fault_param) != param;
 }
 
-/* Drops the groups from before a reset, and reports them ahead of new records */
+/* Drops the groups from before a reset, and reports them before new ones */
 void ioasid_queue_reap_stale(struct ioasid_queue *q,
 			     struct ioasid_dev_pasid *dev_pasid)
 {
@@ -549,8 +549,8 @@ static struct ioasid_queue *ioasid_queue_alloc(struct ioasid_ctx *ctx,
  *
  * Context: can sleep.
  *
- * Return: the queue with a reference, ERR_PTR(-EDQUOT) above the context's limit
- * of records, or ERR_PTR(-ENOMEM).
+ * Return: the queue with a reference, ERR_PTR(-EDQUOT) above the context's
+ * limit of records, or ERR_PTR(-ENOMEM).
  */
 struct ioasid_queue *ioasid_queue_create(struct ioasid_ctx *ctx,
 					 const struct ioasid_fault_queue *arg,

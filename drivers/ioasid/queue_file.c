@@ -86,7 +86,7 @@ static long ioasid_queue_doorbell(struct ioasid_queue *q,
 	return copy_to_user(uarg, &arg, sizeof(arg)) ? -EFAULT : 0;
 }
 
-/* --- the file ------------------------------------------------------------ */
+/* --- the file ----------------------------------------------------------- */
 
 static bool ioasid_queue_empty(struct ioasid_queue *q)
 {
@@ -265,7 +265,7 @@ static int ioasid_queue_release(struct inode *inode, struct file *file)
 	struct ioasid_queue *q = file->private_data;
 	struct ioasid_ctx *ctx = q->ctx;
 
-	/* Before the id is erased, since a detach finds its groups by the table */
+	/* Before xa_erase(), since a detach finds groups by the table */
 	while (ioasid_queue_end_some(q))
 		cond_resched();
 	xa_erase(&ctx->queues, q->id);

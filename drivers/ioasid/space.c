@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Spaces: allocation, lookup, locking and freeing, for all kinds. Code that depends
- * on the kind belongs in its struct ioasid_space_ops; only the table of kinds
- * below may name them.
+ * Spaces: allocation, lookup, locking and freeing, for all kinds. Code that
+ * depends on the kind belongs in its struct ioasid_space_ops; only the table of
+ * kinds below may name them.
  */
 #include <linux/nospec.h>
 #include <linux/slab.h>
@@ -92,8 +92,8 @@ static int ioasid_check_mapped(struct ioasid_space *space,
  * Context: can sleep; takes ioasid_space.rwsem for reading, until
  * ioasid_space_put_read().
  *
- * Return: the space with a reference, ERR_PTR(-ENOENT) if there is no such space,
- * or ERR_PTR(-EINTR) if killed.
+ * Return: the space with a reference, ERR_PTR(-ENOENT) if there is no such
+ * space, or ERR_PTR(-EINTR) if killed.
  */
 struct ioasid_space *ioasid_space_get_read(struct ioasid_ctx *ctx, u32 id,
 					   struct ioasid_extack *extack)
@@ -126,8 +126,8 @@ put:
  * Context: can sleep; takes ioasid_space.rwsem for reading, until
  * ioasid_space_put_read().
  *
- * Return: the space with a reference, ERR_PTR(-EINVAL) if nothing can be mapped in
- * its kind, or an error of ioasid_space_get_read().
+ * Return: the space with a reference, ERR_PTR(-EINVAL) if nothing can be mapped
+ * in its kind, or an error of ioasid_space_get_read().
  */
 struct ioasid_space *ioasid_space_get_read_mapped(struct ioasid_ctx *ctx,
 						  u32 id,
@@ -186,8 +186,8 @@ void ioasid_space_unlock(struct ioasid_space *space)
  *
  * Context: can sleep; takes ioasid_space.rwsem for writing.
  *
- * Return: true, and then the caller puts the reference of the id; false if a device
- * is attached or the id is released already.
+ * Return: true, and then the caller puts the reference of the id; false if a
+ * device is attached or the id is released already.
  */
 bool ioasid_space_release_id(struct ioasid_space *space)
 {
@@ -202,7 +202,7 @@ bool ioasid_space_release_id(struct ioasid_space *space)
 		released = true;
 	}
 	up_write(&space->rwsem);
-	/* Safe without the lock, as the space is dead; other references must not delay it */
+	/* Not left to the last put, which other references delay */
 	if (released && space->ops->empty)
 		space->ops->empty(space);
 	return released;
@@ -293,11 +293,12 @@ struct ioasid_space *ioasid_space_scratch(struct ioasid_extack *extack)
  *
  * To be followed by ioasid_space_publish() or ioasid_space_abort().
  *
- * Context: can sleep. A space for the address space of a process takes that of the
- * current process.
+ * Context: can sleep. A space for the address space of a process takes that of
+ * the current process.
  *
- * Return: the space, or ERR_PTR of -EOPNOTSUPP if the kernel does not support the
- * kind, a flag or the data, -EINVAL if the kind does not support a flag, -ENOMEM.
+ * Return: the space, or ERR_PTR of -EOPNOTSUPP if the kernel does not support
+ * the kind, a flag or the data, -EINVAL if the kind does not support a flag,
+ * -ENOMEM.
  */
 struct ioasid_space *
 ioasid_space_create(struct ioasid_ctx *ctx,
@@ -388,8 +389,8 @@ struct ioasid_iova_range *ioasid_space_usable(struct ioasid_space *space,
  * ioasid_space_reserve() - replace the ranges that the user reserves in a space
  * @ctx: the context
  * @id: a mapped space
- * @ranges: ascending; swapped with the previous ranges on success, and to be freed
- *	by the caller in any case
+ * @ranges: ascending; swapped with the previous ranges on success, and to be
+ *	freed by the caller in any case
  * @nr: number of ranges
  * @extack: the reason if it fails
  *

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Tracepoints: one for each change of state that is worth following. None may take a
- * lock or change anything.
+ * Tracepoints: one for each change of state that is worth following. None may
+ * take a lock or change anything.
  */
 #undef TRACE_SYSTEM
 #define TRACE_SYSTEM ioasid

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Unrecoverable faults: takes the report of blocked DMA from the IOMMU driver to
- * the fault queue. The handler may run in an interrupt, so it must never sleep,
- * allocate or use anything but the reporters of a page table; a work item makes
- * the records. A device that causes faults without limit must never displace the
- * records of others.
+ * Unrecoverable faults: takes the report of blocked DMA from the IOMMU driver
+ * to the fault queue. The handler may run in an interrupt, so it must never
+ * sleep, allocate or use anything but the reporters of a page table; a work
+ * item makes the records. A device that causes faults without limit must never
+ * displace the records of others.
  */
 #include <linux/iommu.h>
 #include "compat/iommu_quirk.h"
 #include "queue.h"
 
-/* --- the handler, in the context of the IOMMU driver ------------------------- */
+/* --- the handler, in the context of the IOMMU driver -------------------- */
 
 static void ioasid_unrecoverable_stage(struct ioasid_unrecoverable *r, u64 addr,
 				       u32 flags, bool several)
@@ -71,7 +71,8 @@ static int ioasid_unrecoverable_handler(struct iommu_domain *domain,
 }
 
 /**
- * ioasid_unrecoverable_prepare() - report the unrecoverable faults of a new domain
+ * ioasid_unrecoverable_prepare() - report the unrecoverable faults of a new
+ * domain
  * @d: the domain, not attached yet
  * @dev: the device that it is made for
  */
@@ -87,7 +88,7 @@ void ioasid_unrecoverable_prepare(struct ioasid_domain *d, struct device *dev)
 	iommu_set_fault_handler(d->domain, ioasid_unrecoverable_handler, d);
 }
 
-/* --- the work -------------------------------------------------------------- */
+/* --- the work ----------------------------------------------------------- */
 
 /* A guess: drivers report no reason, and the mapping may have changed since */
 static u32 ioasid_unrecoverable_reason(struct ioasid_space *space, u64 addr,

@@ -1,21 +1,22 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The interface of /dev/ioasid for glue modules (VFIO, vDPA, a mediated driver),
- * which attach the devices of their framework. A glue vouches for the owner of
- * the device and checks that the caller controls it; it must never pin memory or
- * access an IOMMU domain by itself.
+ * The interface of /dev/ioasid for glue modules (VFIO, vDPA, a mediated
+ * driver), which attach the devices of their framework. A glue vouches for the
+ * owner of the device and checks that the caller controls it; it must never pin
+ * memory or access an IOMMU domain by itself.
  *
- * Lifetime of a device: sva_get_from_fd() takes a reference on the context of the
- * user's fd; sva_bind_device() binds the device to it;
+ * Lifetime of a device: sva_get_from_fd() takes a reference on the context of
+ * the user's fd; sva_bind_device() binds the device to it;
  * sva_register_device_to_pasid(), sva_replace_device_pasid() and
  * sva_unregister_device_from_pasid() attach and detach it; sva_remove_device()
  * detaches it from all spaces and unbinds it, and must return before the owner
- * releases the device's IOMMU group. The reference on the context, not the user's
- * fd, keeps the DMA of attached devices alive.
+ * releases the device's IOMMU group. The reference on the context, not the
+ * user's fd, keeps the DMA of attached devices alive.
  *
- * A framework whose devices are files only needs a struct ioasid_resolver: the core
- * finds the device of a file that is given to IOASID_DEVICE_ATTACH, and keeps the
- * file open while the device is bound. The glue then has nothing to undo.
+ * A framework whose devices are files only needs a struct ioasid_resolver: the
+ * core finds the device of a file that is given to IOASID_DEVICE_ATTACH, and
+ * keeps the file open while the device is bound. The glue then has nothing to
+ * undo.
  */
 #ifndef _LINUX_IOASID_H
 #define _LINUX_IOASID_H
@@ -35,8 +36,8 @@ struct ioasid_attachment;
  * ioasid_extack_init() - initialise an extack as empty
  * @extack: the extack, to be copied to the user by ioasid_extack_to_user()
  *
- * Leaves the rest of the text uninitialised, since commands that succeed do not use
- * it.
+ * Leaves the rest of the text uninitialised, since commands that succeed do not
+ * use it.
  *
  * Context: any.
  */
@@ -64,8 +65,8 @@ int __printf(4, 5) ioasid_fail(struct ioasid_extack *extack, int err,
  * @cookie: the user's number for the device
  * @vpasid: the user's number for the PASID, or 0 to use the PASID itself
  * @pasid: out: the PASID; or NULL
- * @unsafe_interrupts: the administrator accepts a group whose interrupts are not
- *	isolated
+ * @unsafe_interrupts: the administrator accepts a group whose interrupts are
+ *	not isolated
  */
 struct ioasid_attach_params {
 	u32 ioasid;
@@ -139,14 +140,14 @@ struct ioasid_iova_range *ioasid_space_ranges(struct ioasid_ctx *ctx,
 /**
  * struct ioasid_file_info - the device of an open file
  * @dev: the device
- * @lock: serialises opening, closing and resetting the device; or NULL. The core
- *	takes it before any lock of its own, and holds it while it attaches and
- *	detaches
+ * @lock: serialises opening, closing and resetting the device; or NULL. The
+ *	core takes it before any lock of its own, and holds it while it attaches
+ *	and detaches
  * @rid_taken: its owner has attached its RID, and keeps using it
  * @unsafe_interrupts: as in struct ioasid_attach_params
  *
- * While the file is open, all members stay valid, the device keeps its driver and
- * stays open, and its owner owns the DMA of its group.
+ * While the file is open, all members stay valid, the device keeps its driver
+ * and stays open, and its owner owns the DMA of its group.
  */
 struct ioasid_file_info {
 	struct device *dev;
@@ -159,14 +160,14 @@ struct ioasid_file_info {
  * struct ioasid_resolver - finds the device behind a file of a framework
  * @owner: name of the framework that owns the devices, at most 15 characters
  * @module: referenced while a device is bound by one of its files
- * @resolve: fills in @info from @file. Returns 0; -ENOTTY if the file is of another
- *	framework; or another error, with the reason in @extack, if the file is of
- *	this framework but is not a device, or gives no right to use it. Called
- *	with a lock of the core held, so it must not call the core
+ * @resolve: fills in @info from @file. Returns 0; -ENOTTY if the file is of
+ *	another framework; or another error, with the reason in @extack, if the
+ *	file is of this framework but is not a device, or gives no right to use
+ *	it. Called with a lock of the core held, so it must not call the core
  * @link: used by the core
  *
- * The core relies on the resolver alone to check that the owner of the file controls
- * the device.
+ * The core relies on the resolver alone to check that the owner of the file
+ * controls the device.
  */
 struct ioasid_resolver {
 	const char *owner;

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A host driver for a device with PASIDs. It shares the memory of its users with the
- * device by itself (SVA), as drivers of accelerators do, and does not depend on
- * /dev/ioasid; a glue can also attach the device to spaces of /dev/ioasid. It must
- * never let a file make the device use a PASID that does not belong to the file.
+ * A host driver for a device with PASIDs. It shares the memory of its users
+ * with the device by itself (SVA), as drivers of accelerators do, and does not
+ * depend on /dev/ioasid; a glue can also attach the device to spaces of
+ * /dev/ioasid. It must never let a file make the device use a PASID that does
+ * not belong to the file.
  *
- * It binds by driver_override to endpoints of ioasid_sim, whose DMA it starts, and to
- * PCI devices, whose registers a test maps by itself.
+ * It binds by driver_override to endpoints of ioasid_sim, whose DMA it starts,
+ * and to PCI devices, whose registers a test maps by itself.
  */
 #include <linux/iommu.h>
 #include <linux/miscdevice.h>
@@ -97,7 +98,7 @@ static void host_dev_release(struct kref *ref)
 	kfree(container_of(ref, struct host_dev, ref));
 }
 
-/* --- SVA by the driver ----------------------------------------------------- */
+/* --- SVA by the driver -------------------------------------------------- */
 
 static int host_sva_enable(struct host_file *f)
 {
@@ -140,7 +141,7 @@ static int host_sva_end(struct host_file *f)
 	return 0;
 }
 
-/* --- ioctls ---------------------------------------------------------------- */
+/* --- ioctls ------------------------------------------------------------- */
 
 static int host_pasid(struct host_file *f, const struct ioasid_host_dma *arg, u32 *pasid)
 {
@@ -165,7 +166,7 @@ static int host_move(struct ioasid_sim_dev *sdev, u32 pasid, const struct ioasid
 		return -ENOMEM;
 	if (write && copy_from_user(buf, user, arg->length))
 		rc = -EFAULT;
-	/* -EACCES if DMA is blocked, to be told from -EFAULT of the caller */
+	/* Blocked DMA is -EACCES, since -EFAULT is a bad @addr */
 	if (!rc)
 		rc = ioasid_sim_dma(sdev, pasid, arg->iova, buf, arg->length, access, NULL) ?
 		     -EACCES : 0;
@@ -319,7 +320,7 @@ static const struct file_operations host_fops = {
 	.unlocked_ioctl = host_ioctl,
 };
 
-/* --- devices --------------------------------------------------------------- */
+/* --- devices ------------------------------------------------------------ */
 
 static int host_add(struct device *dev)
 {

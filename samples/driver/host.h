@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The interface of ioasid_host for programs and for a glue. Each device has a node
- * /dev/ioasid-host-NAME, accessible to root.
+ * The interface of ioasid_host for programs and for a glue. Each device has a
+ * node /dev/ioasid-host-NAME, accessible to root.
  *
- * The driver uses the RID of its device; programs share the device by PASIDs. An open
- * file has its own PASIDs, and must never make the device use any other.
+ * The driver uses the RID of its device; programs share the device by PASIDs.
+ * An open file has its own PASIDs, and must never make the device use any
+ * other.
  */
 #ifndef IOASID_HOST_H
 #define IOASID_HOST_H
@@ -14,7 +15,7 @@
 
 #define IOASID_HOST_TYPE	'h'
 
-/* SVA by the driver: attaches the address space of the caller; out: its PASID */
+/* SVA by the driver: the address space of the caller; out: its PASID */
 #define IOASID_HOST_SVA		_IOR(IOASID_HOST_TYPE, 0x00, __u32)
 #define IOASID_HOST_SVA_END	_IO(IOASID_HOST_TYPE, 0x01)
 /* By the glue: attaches and detaches a space of /dev/ioasid */
@@ -32,7 +33,8 @@
  * @flags: 0 or IOASID_ATTACH_REPLACE
  * @ioasid_fd: an open /dev/ioasid
  * @ioasid: the space
- * @pasid: as in struct ioasid_device_attach; IOASID_HOST_DETACH: the user's number
+ * @pasid: as in struct ioasid_device_attach; IOASID_HOST_DETACH: the user's
+ *	number
  * @vpasid: as in struct ioasid_device_attach
  * @dev_id: out: the device's id in the context
  */
@@ -95,16 +97,16 @@ struct module;
 /**
  * struct ioasid_host_glue - operations of a glue
  * @owner: its module
- * @attach: attaches; writes @pasid and @dev_id. @data belongs to the glue for the
- *	open file, and is NULL at first
+ * @attach: attaches; writes @pasid and @dev_id. @data belongs to the glue for
+ *	the open file, and is NULL at first
  * @detach: detaches
  * @map: maps; writes @iova and @number
  * @unmap: unmaps; writes the number of bytes to @length
  * @close: ends all attachments of @data; not called if @data is NULL
  * @pasid: gets the PASID of a user's number; 0 or -ENOENT
  *
- * Calls for a device are serialised, but @pasid can run in parallel with itself. The
- * device still has its driver, and its group an owner.
+ * Calls for a device are serialised, but @pasid can run in parallel with
+ * itself. The device still has its driver, and its group an owner.
  */
 struct ioasid_host_glue {
 	struct module *owner;

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A sample glue to copy from, for a driver whose device several programs share by
- * PASIDs (ioasid_host). It must never need more of the core than <linux/ioasid.h>.
+ * A sample glue to copy from, for a driver whose device several programs share
+ * by PASIDs (ioasid_host). It must never need more of the core than
+ * <linux/ioasid.h>.
  *
- * A program with a file of the driver can only make the device use the PASIDs that it
- * attached by this file, so it is safe to let it attach some.
+ * A program with a file of the driver can only make the device use the PASIDs
+ * that it attached by this file, so it is safe to let it attach some.
  */
 #include <linux/ioasid.h>
 #include <linux/list.h>
@@ -57,8 +58,8 @@ static struct sample_use *sample_find(struct sample_file *f, u32 number)
 }
 
 /*
- * sva_remove_device() ends all attachments of a device in a context, so two files
- * must not bind the same device to the same context.
+ * sva_remove_device() ends all attachments of a device in a context, so two
+ * files must not bind the same device to the same context.
  */
 static bool sample_is_taken(struct device *dev, struct ioasid_ctx *ctx)
 {
@@ -79,7 +80,7 @@ static void sample_close(struct device *dev, void *data)
 
 	struct ioasid_extack extack;
 
-	/* Safe to detach all, since the device does not use these PASIDs any more */
+	/* The device no longer uses these PASIDs, so detach all */
 	sva_remove_device(f->ctx, dev);
 	ioasid_extack_init(&extack);
 	if (f->ioasid)

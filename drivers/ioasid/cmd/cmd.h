@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What main.c and the commands share. Commands unpack and check the user's struct,
- * call the engine and write the answer. The engine must never use struct
- * ioasid_command.
+ * What main.c and the commands share. Commands unpack and check the user's
+ * struct, call the engine and write the answer. The engine must never use
+ * struct ioasid_command.
  */
 #ifndef __IOASID_CMD_H
 #define __IOASID_CMD_H

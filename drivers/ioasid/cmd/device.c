@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The commands DEVICE_ATTACH and DEVICE_DETACH, by id or by file. They must never
- * depend on what kind of file names a device.
+ * The commands DEVICE_ATTACH and DEVICE_DETACH, by id or by file. They must
+ * never depend on what kind of file names a device.
  */
 #include <linux/slab.h>
 #include "cmd.h"

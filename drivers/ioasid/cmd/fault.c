@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The commands FAULT_QUEUE and FAULT_BIND. The fd of a queue must never be installed
- * while making the queue can still fail.
+ * The commands FAULT_QUEUE and FAULT_BIND. The fd of a queue must never be
+ * installed while making the queue can still fail.
  */
 #include <linux/anon_inodes.h>
 #include <linux/eventfd.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The commands GET_INFO, DEVICE_INFO and OPTION. Querying a device and its IOMMU must
- * never change anything.
+ * The commands GET_INFO, DEVICE_INFO and OPTION. Querying a device and its
+ * IOMMU must never change anything.
  */
 #include <linux/iommu.h>
 #include <linux/pci.h>
@@ -133,7 +133,7 @@ static u32 ioasid_pci_caps(struct device *dev)
 	struct pci_dev *pdev;
 	u32 caps = 0;
 
-	/* Other buses have no capability to enable, only a number from the firmware */
+	/* On other buses only the firmware reports PASIDs */
 	if (!dev_is_pci(dev))
 		return dev->iommu->max_pasids ? IOASID_DEVICE_PASID : 0;
 	pdev = to_pci_dev(dev);
@@ -193,19 +193,20 @@ static int ioasid_try_ranges(struct ioasid_space *space,
 }
 
 /**
- * ioasid_group_ranges() - get the usable ranges of a space with this device alone
+ * ioasid_group_ranges() - get the usable ranges of a space with this device
+ * alone
  * @idev: the device
  * @nr: out: number of ranges
  * @extack: the reason if it fails
  *
  * Computed in a scratch space, with a new domain unless the device is attached.
- * Drivers that adapt a domain only when it is attached (VT-d in 6.12) then report
- * more than the device can use.
+ * Drivers that adapt a domain only when it is attached (VT-d in 6.12) then
+ * report more than the device can use.
  *
  * Context: ioasid_ctx.lock is held; can sleep.
  *
- * Return: the ranges, to be freed by kvfree(), ERR_PTR(-ENOMEM), or the error of the
- * IOMMU driver.
+ * Return: the ranges, to be freed by kvfree(), ERR_PTR(-ENOMEM), or the error
+ * of the IOMMU driver.
  */
 struct ioasid_iova_range *ioasid_group_ranges(struct ioasid_device *idev,
 					      u32 *nr,

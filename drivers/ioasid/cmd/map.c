@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The commands MAP, UNMAP, COPY, TRANSLATE and DIRTY_*. They only copy from and to
- * user space, and must leave all work to mapped.c.
+ * The commands MAP, UNMAP, COPY, TRANSLATE and DIRTY_*. They only copy from and
+ * to user space, and must leave all work to mapped.c.
  */
 #include <linux/capability.h>
 #include <linux/slab.h>
@@ -9,8 +9,9 @@
 #include "cmd.h"
 
 /*
- * Writes the IOVA that the kernel has chosen. Also called before the command takes
- * effect, so that it only fails afterwards if user space unmaps the array meanwhile.
+ * Writes the IOVA that the kernel has chosen. Also called before the command
+ * takes effect, so that it only fails afterwards if user space unmaps the array
+ * meanwhile.
  */
 static int ioasid_put_iovas(const struct ioasid_map_range *r, u32 nr, u64 uptr,
 			    struct ioasid_extack *extack)

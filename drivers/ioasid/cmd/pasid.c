@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The commands PASID_ALLOC and PASID_FREE. They must allocate or free all PASIDs of
- * a command or none.
+ * The commands PASID_ALLOC and PASID_FREE. They must allocate or free all
+ * PASIDs of a command or none.
  */
 #include <linux/slab.h>
 #include <linux/uaccess.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The commands ALLOC, FREE, SPACE_INFO and RESERVE. They must never depend on what a
- * kind of space can do.
+ * The commands ALLOC, FREE, SPACE_INFO and RESERVE. They must never depend on
+ * what a kind of space can do.
  */
 #include <linux/slab.h>
 #include "cmd.h"

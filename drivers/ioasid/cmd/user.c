@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Copies between commands and user space: the command's struct, and arrays. It must
- * never be called with a lock held, since accessing user memory can block for any
- * length of time.
+ * Copies between commands and user space: the command's struct, and arrays. It
+ * must never be called with a lock held, since accessing user memory can block
+ * for any length of time.
  */
 #include <linux/slab.h>
 #include <linux/uaccess.h>

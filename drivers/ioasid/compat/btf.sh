@@ -4,8 +4,8 @@
 # vfio_glue/check.sh; prints a path, or nothing if there is none.
 # shellcheck shell=sh
 
-# btf_vmlinux OBJTREE RELEASE: OBJTREE has a vmlinux in a kernel tree, and one with
-# only BTF in Debian's header packages.
+# btf_vmlinux OBJTREE RELEASE: OBJTREE has the real vmlinux in a kernel tree,
+# and one with only BTF in Debian's header packages.
 btf_vmlinux()
 {
 	if [ -n "${IOASID_VMLINUX:-}" ]; then

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Wrappers for what differs between kernels. compat/probe/ is compiled against the
- * headers of the kernel to generate config.h. Nothing here may check a kernel
- * version, and nothing outside of compat/ may check IOASID_HAVE_*.
+ * Wrappers for what differs between kernels. compat/probe/ is compiled against
+ * the headers of the kernel to generate config.h. Nothing here may check a
+ * kernel version, and nothing outside of compat/ may check IOASID_HAVE_*.
  */
 #ifndef __IOASID_COMPAT_H
 #define __IOASID_COMPAT_H
@@ -24,7 +24,8 @@
 #endif
 
 /**
- * compat_paging_domain_alloc() - allocate a domain that the kernel maps and unmaps
+ * compat_paging_domain_alloc() - allocate a domain that the kernel maps and
+ * unmaps
  * @dev: a device behind the IOMMU that it is for
  *
  * Context: can sleep.
@@ -52,8 +53,8 @@ static inline struct iommu_domain *compat_paging_domain_alloc(struct device *dev
  *
  * Context: can sleep.
  *
- * Return: 0, -EOPNOTSUPP if the kernel cannot replace, or the error of the IOMMU
- * driver.
+ * Return: 0, -EOPNOTSUPP if the kernel cannot replace, or the error of the
+ * IOMMU driver.
  */
 #if IOASID_HAVE_REPLACE_DEVICE_PASID
 static inline int compat_replace_device_pasid(struct iommu_domain *domain,
@@ -79,8 +80,8 @@ static inline int compat_replace_device_pasid(struct iommu_domain *domain,
  *
  * Context: can sleep.
  *
- * Return: the description, to be freed by kfree(), NULL if the driver has none, or
- * ERR_PTR of the error of the driver.
+ * Return: the description, to be freed by kfree(), NULL if the driver has none,
+ * or ERR_PTR of the error of the driver.
  */
 static inline void *compat_hw_info(struct device *dev, u32 *length, u32 *type)
 {
@@ -102,8 +103,8 @@ static inline void *compat_hw_info(struct device *dev, u32 *length, u32 *type)
 /**
  * compat_can_read_dirty() - check whether this kernel can read dirty bits
  *
- * Without CONFIG_IOMMUFD_DRIVER the page-table formats lack the code, although the
- * drivers still report the capability.
+ * Without CONFIG_IOMMUFD_DRIVER the page-table formats lack the code, although
+ * the drivers still report the capability.
  *
  * Context: any.
  *

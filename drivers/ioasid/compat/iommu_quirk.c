@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What IOMMU drivers report besides page requests, according to their sources. It
- * must never promise what a driver does not do on every supported kernel.
+ * What IOMMU drivers report besides page requests, according to their sources.
+ * It must never promise what a driver does not do on every supported kernel.
  */
 #include <linux/iommu.h>
 #include <linux/ioasid.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Enables page requests and SVA in a device before an attach that needs them. It
- * must do nothing on newer kernels, which enable them in the attach.
+ * Enables page requests and SVA in a device before an attach that needs them.
+ * It must do nothing on newer kernels, which enable them in the attach.
  */
 #ifndef __IOASID_COMPAT_IOPF_H
 #define __IOASID_COMPAT_IOPF_H

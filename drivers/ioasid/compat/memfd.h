@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The seals of a memfd, for which no kernel exports a function. Must only be used for
- * files on tmpfs, which includes memfds, and on hugetlbfs.
+ * The seals of a memfd, for which no kernel exports a function. Must only be
+ * used for files on tmpfs, which includes memfds, and on hugetlbfs.
  */
 #ifndef __IOASID_COMPAT_MEMFD_H
 #define __IOASID_COMPAT_MEMFD_H

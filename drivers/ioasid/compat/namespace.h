@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Imports a symbol namespace. MODULE_IMPORT_NS() takes a bare word on some kernels
- * and a string on others, but expands to the same, so that glue modules need no
- * probe.
+ * Imports a symbol namespace. MODULE_IMPORT_NS() takes a bare word on some
+ * kernels and a string on others, but expands to the same, so that glue modules
+ * need no probe.
  */
 #ifndef __IOASID_COMPAT_NAMESPACE_H
 #define __IOASID_COMPAT_NAMESPACE_H

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * Functions that the IOMMU core exports without a public header (namespace
- * IOMMUFD_INTERNAL). In a kernel tree the real header is used; out of tree the build
- * compares these declarations with the type information (BTF) of the kernel, since
- * nothing else would detect a mismatch. No other file may declare such functions.
+ * IOMMUFD_INTERNAL). In a kernel tree the real header is used; out of tree the
+ * build compares these declarations with the type information (BTF) of the
+ * kernel, since nothing else would detect a mismatch. No other file may declare
+ * such functions.
  */
 #ifndef __IOASID_COMPAT_PRIVATE_H
 #define __IOASID_COMPAT_PRIVATE_H

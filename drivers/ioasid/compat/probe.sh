@@ -1,14 +1,14 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Probes the kernel that the modules are built for, and writes config.h. Stops the
-# build with a sentence for each required feature that is missing.
+# Probes the kernel that the modules are built for, and writes config.h. Stops
+# the build with a sentence for each required feature that is missing.
 #
 #   probe.sh CONFIG_H OBJTREE RELEASE COMPILER [FLAG...]
 #
-# IOASID_SYMVERS overrides the path of Module.symvers, for tests. A required symbol
-# is listed in needs; otherwise have_X.c in probe/ sets IOASID_HAVE_X to 0 or 1, and
-# need_X.c must compile.
+# IOASID_SYMVERS overrides the path of Module.symvers, for tests. Required
+# symbols are listed in needs; have_X.c in probe/ sets IOASID_HAVE_X to 0 or 1,
+# and need_X.c must compile.
 
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
@@ -79,7 +79,7 @@ while read -r line; do
 done < "$tmp/missing"
 [ ! -e "$tmp/stop" ] || exit 1
 
-# Tells a compiler that fails for another reason from a missing feature
+# A compiler that fails for another reason must not pass for an old kernel
 printf '#include <linux/iommu.h>\n#include <linux/module.h>\n' > "$tmp/nothing.c"
 compile "$tmp/nothing.c" "$@" &
 for p in "$here"/probe/*.c; do
@@ -110,8 +110,8 @@ fi
 } > "$tmp/config.h"
 [ ! -e "$tmp/stop" ] || exit 1
 
-# Compiles the declarations of private.h together with those from the kernel's BTF,
-# so that the compiler reports conflicting types where they differ.
+# Compiles the declarations of private.h together with those from the kernel's
+# BTF, so that the compiler reports conflicting types where they differ.
 check_private()
 {
 	funcs=$(sed -n 's/^.*\(iommu_[a-z_]*_handle[a-z_]*\)(.*$/\1/p' "$here/private.h")

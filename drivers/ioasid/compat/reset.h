@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Whether the kernel reports the reset of a device to its IOMMU driver. Only then
- * does the driver drop its page requests, which is all that the core can detect of a
- * reset.
+ * Whether the kernel reports the reset of a device to its IOMMU driver. Only
+ * then does the driver drop its page requests, which is all that the core can
+ * detect of a reset.
  */
 #ifndef __IOASID_COMPAT_RESET_H
 #define __IOASID_COMPAT_RESET_H
