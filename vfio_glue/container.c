@@ -103,8 +103,7 @@ ioasid_vfio_find_device(struct ioasid_vfio_container *container,
 }
 
 /**
- * ioasid_vfio_is_ours() - check whether a container of this backend has a
- * device
+ * ioasid_vfio_is_ours() - check for a device in all our containers
  * @vdev: the device; kept open by the caller
  *
  * Context: can sleep; takes ioasid_vfio_container.lock.

@@ -379,8 +379,7 @@ int ioasid_unbind_by_id(struct ioasid_ctx *ctx, u32 dev_id,
 }
 
 /**
- * ioasid_unbind_files() - detach and unbind all devices that are bound by a
- * file
+ * ioasid_unbind_files() - unbind all devices that are bound by a file
  * @ctx: the context; its own file is closed, so no command is in progress
  *
  * Cannot fail. If a glue takes over one of them meanwhile, that one stays

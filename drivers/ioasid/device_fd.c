@@ -13,8 +13,7 @@ static DEFINE_MUTEX(ioasid_resolvers_lock);
 static LIST_HEAD(ioasid_resolvers);
 
 /**
- * ioasid_register_resolver() - let user space name devices by files of a
- * framework
+ * ioasid_register_resolver() - let files of a framework name its devices
  * @resolver: must stay valid until ioasid_unregister_resolver()
  *
  * Context: can sleep.

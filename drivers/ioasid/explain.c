@@ -40,8 +40,7 @@ int ioasid_fail(struct ioasid_extack *extack, int err, enum ioasid_reason code,
 IOASID_EXPORT(ioasid_fail);
 
 /**
- * ioasid_extack_check() - check the user's extack before the command takes
- * effect
+ * ioasid_extack_check() - check the user's extack before a command
  * @uptr: address of a struct ioasid_extack, or 0
  *
  * Context: a user process; can sleep.

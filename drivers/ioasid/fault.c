@@ -228,10 +228,7 @@ void ioasid_fault_flush(struct ioasid_dev_pasid *dev_pasid)
 	WRITE_ONCE(dev_pasid->detaching, false);
 }
 
-/*
- * --- binding
- * -------------------------------------------------------------------
- */
+/* --- binding ------------------------------------------------------------ */
 
 /* New groups go to the new queue; pending ones stay in the old queue */
 static void ioasid_fault_rebind(struct ioasid_queue __rcu **where,

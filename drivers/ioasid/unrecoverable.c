@@ -71,8 +71,7 @@ static int ioasid_unrecoverable_handler(struct iommu_domain *domain,
 }
 
 /**
- * ioasid_unrecoverable_prepare() - report the unrecoverable faults of a new
- * domain
+ * ioasid_unrecoverable_prepare() - set the fault handler of a new domain
  * @d: the domain, not attached yet
  * @dev: the device that it is made for
  */

@@ -193,8 +193,7 @@ static int ioasid_try_ranges(struct ioasid_space *space,
 }
 
 /**
- * ioasid_group_ranges() - get the usable ranges of a space with this device
- * alone
+ * ioasid_group_ranges() - get the ranges that a device alone leaves usable
  * @idev: the device
  * @nr: out: number of ranges
  * @extack: the reason if it fails

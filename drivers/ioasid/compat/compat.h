@@ -24,8 +24,7 @@
 #endif
 
 /**
- * compat_paging_domain_alloc() - allocate a domain that the kernel maps and
- * unmaps
+ * compat_paging_domain_alloc() - allocate a domain for map and unmap
  * @dev: a device behind the IOMMU that it is for
  *
  * Context: can sleep.
