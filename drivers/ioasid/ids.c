@@ -20,8 +20,7 @@ static struct ioasid_object *ioasid_object_get(struct xarray *table, u32 id)
 {
 	struct ioasid_object *obj;
 
-	guard(rcu)
-		();
+	guard(rcu)();
 	obj = xa_load(table, id);
 	return obj && kref_get_unless_zero(&obj->ref) ? obj : NULL;
 }

@@ -32,10 +32,8 @@ static int put_area(struct ioasid_space *space, struct ioasid_area *area,
 {
 	int rc;
 
-	guard(rwsem_read)
-		(&space->rwsem);
-	guard(mutex)
-		(&space->iova_lock);
+	guard(rwsem_read)(&space->rwsem);
+	guard(mutex)(&space->iova_lock);
 	rc = ioasid_iova_place(space, iova, length, fixed, extack);
 	if (rc)
 		return rc;
