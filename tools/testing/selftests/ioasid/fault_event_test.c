@@ -18,7 +18,7 @@
 #define LEN	(PAGES * T_PAGE)
 #define QUOTA	"/sys/module/ioasid/parameters/fault_records_per_context"
 
-FIXTURE(news) {
+FIXTURE(event) {
 	int fd;
 	struct t_dma dev;
 	struct t_sim *sim;
@@ -29,17 +29,17 @@ FIXTURE(news) {
 	char *mem;
 };
 
-FIXTURE_VARIANT(news) {
+FIXTURE_VARIANT(event) {
 	bool pasid;
 	bool faults;
 };
 
-FIXTURE_VARIANT_ADD(news, rid) { .faults = true };
-FIXTURE_VARIANT_ADD(news, pasid) { .faults = true, .pasid = true };
-FIXTURE_VARIANT_ADD(news, rid_without_requests) { .pasid = false };
-FIXTURE_VARIANT_ADD(news, pasid_without_requests) { .pasid = true };
+FIXTURE_VARIANT_ADD(event, rid) { .faults = true };
+FIXTURE_VARIANT_ADD(event, pasid) { .faults = true, .pasid = true };
+FIXTURE_VARIANT_ADD(event, rid_without_requests) { .pasid = false };
+FIXTURE_VARIANT_ADD(event, pasid_without_requests) { .pasid = true };
 
-FIXTURE_SETUP(news)
+FIXTURE_SETUP(event)
 {
 	NEED_DMA(&self->dev, T_EDU, 0);
 	NEED(t_on_sim(), "needs ioasid_sim");
@@ -59,20 +59,20 @@ FIXTURE_SETUP(news)
 	t_fill(self->mem, LEN, 1);
 }
 
-FIXTURE_TEARDOWN(news)
+FIXTURE_TEARDOWN(event)
 {
 	t_queue_close(&self->q);
 	t_dma_close(&self->dev);
 	close(self->fd);
 }
 
-static u32 flags(FIXTURE_DATA(news) *self)
+static u32 flags(FIXTURE_DATA(event) *self)
 {
 	return self->pasid ? IOASID_SIM_CMD_PASID : 0;
 }
 
 /* 64 bytes there and back, without asking for pages */
-static int dma(FIXTURE_DATA(news) *self, bool write, u64 iova)
+static int dma(FIXTURE_DATA(event) *self, bool write, u64 iova)
 {
 	struct ioasid_sim_command cmd = {
 		.opcode = write ? IOASID_SIM_OP_WRITE : IOASID_SIM_OP_READ,
@@ -85,7 +85,7 @@ static int dma(FIXTURE_DATA(news) *self, bool write, u64 iova)
 }
 
 /* Asks for pages from @iova on, each for writing if its bit is set: the answer */
-static int request(FIXTURE_DATA(news) *self, u64 iova, u32 nr, u32 writes)
+static int request(FIXTURE_DATA(event) *self, u64 iova, u32 nr, u32 writes)
 {
 	struct ioasid_sim_page_request *page = t_sim_buffer(self->sim, 0);
 	struct ioasid_sim_command cmd = {
@@ -122,7 +122,7 @@ static int request(FIXTURE_DATA(news) *self, u64 iova, u32 nr, u32 writes)
 	EXPECT_EQ(self->id, (r).ioasid);					\
 } while (0)
 
-TEST_F(news, refused)
+TEST_F(event, refused)
 {
 	struct ioasid_device_info info = { .dev_id = self->dev_id };
 	struct ioasid_fault_record r;
@@ -168,7 +168,7 @@ TEST_F(news, refused)
 }
 
 /* An IOMMU driver does not say which of two PASIDs it was: neither do we */
-TEST_F(news, refused_twice_attached)
+TEST_F(event, refused_twice_attached)
 {
 	struct ioasid_fault_record r;
 	u32 second = IOASID_PASID_ANY;
@@ -188,7 +188,7 @@ TEST_F(news, refused_twice_attached)
 }
 
 /* By the number that the user gave it, with the cookie he gave the device */
-TEST_F(news, refused_by_number)
+TEST_F(event, refused_by_number)
 {
 	struct ioasid_fault_record r;
 	u32 pasid = IOASID_PASID_ANY;
@@ -205,7 +205,7 @@ TEST_F(news, refused_by_number)
 }
 
 /* A move to another space takes the listener along */
-TEST_F(news, refused_after_replace)
+TEST_F(event, refused_after_replace)
 {
 	struct ioasid_fault_record r;
 	u32 other, p = self->pasid;
@@ -230,7 +230,7 @@ TEST_F(news, refused_after_replace)
  * A device that does nothing but wrong, and nobody who reads: nothing hangs, some
  * room is left for others, and what was left out is counted to the last one.
  */
-TEST_F(news, flood)
+TEST_F(event, flood)
 {
 	struct ioasid_fault_queue args = { .depth = 16, .eventfd = -1 };
 	struct ioasid_fault_record r;
@@ -270,7 +270,7 @@ TEST_F(news, flood)
 #define SUCCESS	0
 #define INVALID	1
 
-TEST_F(news, policies)
+TEST_F(event, policies)
 {
 	struct ioasid_fault_bind bad = {
 		.size = sizeof(bad), .dev_id = self->dev_id, .pasid = self->pasid,
@@ -290,7 +290,7 @@ TEST_F(news, policies)
 	}
 }
 
-TEST_F(news, policy_refuse)
+TEST_F(event, policy_refuse)
 {
 	struct ioasid_fault_record r;
 
@@ -300,13 +300,13 @@ TEST_F(news, policy_refuse)
 	EXPECT_EQ(INVALID, request(self, AT, 1, 0));
 	EXPECT_EQ(INVALID, request(self, AT + LEN, 3, 0));
 	NOTHING();
-	/* Other news still come */
+	/* Other events still come */
 	EXPECT_EQ(-EFAULT, dma(self, false, AT + LEN));
 	NEXT(&r);
 	EXPECT_EQ(IOASID_FAULT_UNRECOVERABLE, r.type);
 }
 
-TEST_F(news, policy_kernel)
+TEST_F(event, policy_kernel)
 {
 	struct ioasid_fault_record r;
 
@@ -354,7 +354,7 @@ TEST_F(news, policy_kernel)
 
 /* --- limits ----------------------------------------------------------------------- */
 
-TEST_F(news, queue_limit)
+TEST_F(event, queue_limit)
 {
 	struct ioasid_fault_queue args = { .depth = 64, .max_pending = 3, .eventfd = -1 };
 	struct ioasid_sim_command cmd = {
@@ -391,7 +391,7 @@ TEST_F(news, queue_limit)
 	t_queue_close(&q);
 }
 
-TEST_F(news, context_limit)
+TEST_F(event, context_limit)
 {
 	struct ioasid_fault_queue args = { .depth = 65536, .eventfd = -1 };
 	struct t_queue q[16];
@@ -438,7 +438,7 @@ static volatile u32 *bound;
 
 static int holds_and_dies(void *arg)
 {
-	FIXTURE_DATA(news) *self = arg;
+	FIXTURE_DATA(event) *self = arg;
 	struct ioasid_fault_record r;
 	struct t_queue q;
 	int i;
@@ -453,7 +453,7 @@ static int holds_and_dies(void *arg)
 }
 
 /* Its queue dies with it: what it holds is answered long before the deadline */
-TEST_F(news, reader_killed)
+TEST_F(event, reader_killed)
 {
 	struct ioasid_sim_command cmd = {
 		.opcode = IOASID_SIM_OP_REQUESTS, .iova = AT, .length = 20 * T_PAGE,

@@ -12,7 +12,7 @@
 #define AT	0x100000000ULL
 #define NR	48		/* mappings of populate() */
 
-FIXTURE(holes) {
+FIXTURE(hole) {
 	int fd;
 	u32 id[2];
 	char *mem[2];
@@ -22,14 +22,14 @@ FIXTURE(holes) {
 	long pins;
 };
 
-FIXTURE_VARIANT(holes) {
+FIXTURE_VARIANT(hole) {
 	enum t_pci_kind kind;
 };
 
-FIXTURE_VARIANT_ADD(holes, edu) { .kind = T_EDU };
-FIXTURE_VARIANT_ADD(holes, nvme) { .kind = T_NVME };
+FIXTURE_VARIANT_ADD(hole, edu) { .kind = T_EDU };
+FIXTURE_VARIANT_ADD(hole, nvme) { .kind = T_NVME };
 
-FIXTURE_SETUP(holes)
+FIXTURE_SETUP(hole)
 {
 	int i;
 
@@ -52,7 +52,7 @@ FIXTURE_SETUP(holes)
 			    self->dev.own_iova, T_DMA_OWN_BYTES, T_RW));
 }
 
-FIXTURE_TEARDOWN(holes)
+FIXTURE_TEARDOWN(hole)
 {
 	t_dma_close(&self->dev);
 	close(self->fd);
@@ -66,14 +66,14 @@ static u64 iova_of(int i)
 	return AT + i * (i + 1) / 2 * T_PAGE;
 }
 
-static char *mem_of(FIXTURE_DATA(holes) *self, int space, int i)
+static char *mem_of(FIXTURE_DATA(hole) *self, int space, int i)
 {
 	return self->mem[space] + (NR - 1 - i) * T_PAGE;
 }
 
 #define BIG_AT	(AT + 64 * T_HUGE)
 
-static void populate(struct __test_metadata *_metadata, FIXTURE_DATA(holes) *self, int space)
+static void populate(struct __test_metadata *_metadata, FIXTURE_DATA(hole) *self, int space)
 {
 	int i;
 
@@ -85,7 +85,7 @@ static void populate(struct __test_metadata *_metadata, FIXTURE_DATA(holes) *sel
 }
 
 /* Every page that should be there is, by the IOMMU's own table; every hole is one */
-static void expect_table(struct __test_metadata *_metadata, FIXTURE_DATA(holes) *self, int space)
+static void expect_table(struct __test_metadata *_metadata, FIXTURE_DATA(hole) *self, int space)
 {
 	struct ioasid_translate tr;
 	u64 off;
@@ -106,7 +106,7 @@ static void expect_table(struct __test_metadata *_metadata, FIXTURE_DATA(holes) 
 }
 
 /* DMA to the first, one of the middle and the last page, and to a hole */
-static void expect_space(struct __test_metadata *_metadata, FIXTURE_DATA(holes) *self, int space)
+static void expect_space(struct __test_metadata *_metadata, FIXTURE_DATA(hole) *self, int space)
 {
 	static const int probes[] = { 0, NR / 2, NR - 1 };
 	size_t i;
@@ -122,21 +122,21 @@ static void expect_space(struct __test_metadata *_metadata, FIXTURE_DATA(holes) 
 	EXPECT_EQ(1, t_dma_reads(&self->dev, BIG_AT + T_HUGE, self->big + T_HUGE));
 }
 
-TEST_F(holes, mapped_before_the_first_attach)
+TEST_F(hole, mapped_before_the_first_attach)
 {
 	populate(_metadata, self, 0);
 	ASSERT_OK(t_vfio_attach(self->vfio, self->fd, self->id[0], 0));
 	expect_space(_metadata, self, 0);
 }
 
-TEST_F(holes, mapped_after_the_attach)
+TEST_F(hole, mapped_after_the_attach)
 {
 	ASSERT_OK(t_vfio_attach(self->vfio, self->fd, self->id[0], 0));
 	populate(_metadata, self, 0);
 	expect_space(_metadata, self, 0);
 }
 
-TEST_F(holes, unmapped_before_the_first_attach)
+TEST_F(hole, unmapped_before_the_first_attach)
 {
 	populate(_metadata, self, 0);
 	EXPECT_EQ(T_PAGE, t_unmap(self->fd, self->id[0], iova_of(NR / 2), T_PAGE));
@@ -149,7 +149,7 @@ TEST_F(holes, unmapped_before_the_first_attach)
 }
 
 /* Changed while no device is there: the next one sees the new state */
-TEST_F(holes, changed_between_devices)
+TEST_F(hole, changed_between_devices)
 {
 	int i;
 
@@ -170,7 +170,7 @@ TEST_F(holes, changed_between_devices)
 	EXPECT_EQ(0, t_dma_reads(&self->dev, iova_of(4), mem_of(self, 0, 4)));
 }
 
-TEST_F(holes, second_device_joins)
+TEST_F(hole, second_device_joins)
 {
 	struct t_dma second;
 
@@ -190,7 +190,7 @@ TEST_F(holes, second_device_joins)
 	expect_space(_metadata, self, 0);
 }
 
-TEST_F(holes, replace_between_populated_spaces)
+TEST_F(hole, replace_between_populated_spaces)
 {
 	int i;
 
@@ -208,7 +208,7 @@ TEST_F(holes, replace_between_populated_spaces)
 }
 
 /* A device that cannot have the space leaves it as it was */
-TEST_F(holes, failed_attach_leaves_the_space)
+TEST_F(hole, failed_attach_leaves_the_space)
 {
 	populate(_metadata, self, 0);
 	ASSERT_OK(t_map_at(self->fd, self->id[0], self->mem[1], T_PAGE, T_RW, 0xfee00000));
@@ -218,7 +218,7 @@ TEST_F(holes, failed_attach_leaves_the_space)
 	expect_space(_metadata, self, 0);
 }
 
-TEST_F_TIMEOUT(holes, attach_to_many_mappings, 120)
+TEST_F_TIMEOUT(hole, attach_to_many_mappings, 120)
 {
 	struct ioasid_map_range *r = calloc(IOASID_MAX_VECTOR, sizeof(*r));
 	struct ioasid_translate tr;
@@ -247,7 +247,7 @@ TEST_F_TIMEOUT(holes, attach_to_many_mappings, 120)
 /* --- all at once ----------------------------------------------------------------- */
 
 struct changer {
-	FIXTURE_DATA(holes) *self;
+	FIXTURE_DATA(hole) *self;
 	bool stop;
 	int failed;
 	long rounds;
@@ -256,7 +256,7 @@ struct changer {
 static void *changes_mappings(void *arg)
 {
 	struct changer *c = arg;
-	FIXTURE_DATA(holes) *self = c->self;
+	FIXTURE_DATA(hole) *self = c->self;
 	u32 seed = 5, kept[NR] = { 0 };
 	int i;
 
@@ -283,7 +283,7 @@ static void *changes_mappings(void *arg)
 }
 
 /* Devices come and go while the space changes: in the end its table is right */
-TEST_F_TIMEOUT(holes, attach_while_mapping, 120)
+TEST_F_TIMEOUT(hole, attach_while_mapping, 120)
 {
 	struct changer c = { .self = self };
 	uint64_t end = t_now_ns() + 5000000000ULL;
