@@ -2,7 +2,8 @@
 /*
  * DMA by devices through spaces: that it arrives wherever it is mapped, and
  * nowhere else. The verdict is always in the data, never in what a device or
- * the fault log says.
+ * the fault log says. What kind of memory it is makes a difference to
+ * memory_test.
  */
 #include <pthread.h>
 #include <sys/mman.h>
@@ -51,24 +52,6 @@ FIXTURE_TEARDOWN(dma)
 		EXPECT_EQ(self->pins, t_pinned_pages());
 }
 
-/* The page @mem, mapped at @iova, can be read and written there by the device */
-static void expect_dma(struct __test_metadata *_metadata, struct t_dma *dev, u64 iova, char *mem,
-		       u32 seed)
-{
-	t_fill(mem, T_PAGE, seed);
-	EXPECT_EQ(1, t_dma_reads(dev, iova, mem)) TH_LOG("at %#llx", (unsigned long long)iova);
-	EXPECT_EQ(1, t_dma_writes(dev, iova, mem)) TH_LOG("at %#llx", (unsigned long long)iova);
-}
-
-static void expect_no_dma(struct __test_metadata *_metadata, struct t_dma *dev, u64 iova, char *mem,
-			  u32 seed)
-{
-	t_fill(mem, T_PAGE, seed);
-	EXPECT_EQ(0, t_dma_reads(dev, iova, mem)) TH_LOG("at %#llx", (unsigned long long)iova);
-	EXPECT_EQ(0, t_dma_writes(dev, iova, mem)) TH_LOG("at %#llx", (unsigned long long)iova);
-	EXPECT_EQ(-1, t_differs(mem, T_PAGE, seed));
-}
-
 TEST_F(dma, sanity_both_ways)
 {
 	u32 len = self->dev.fast ? 32 * T_PAGE : 2 * T_PAGE;
@@ -106,46 +89,6 @@ TEST_F(dma, sanity_addresses)
 		done++;
 	}
 	EXPECT_GE(done, 9);
-}
-
-/* Memory of each kind, a transfer that begins in one page and ends in another */
-static void kind_of_memory(struct __test_metadata *_metadata, FIXTURE_DATA(dma) *self,
-			   enum t_memory kind, const char *name)
-{
-	u64 len = 2 * T_HUGE;
-	char *mem = t_memory(kind, len);
-
-	NEED(mem, "no %s memory here", name);
-	ASSERT_OK(t_map_at(self->fd, self->id, mem, len, T_RW, AT));
-	t_fill(mem, T_PAGE, 7);
-	/* Into the last bytes of the first half and the first ones of the second */
-	ASSERT_EQ(0, t_dma_pull(&self->dev, AT, T_PAGE));
-	ASSERT_EQ(0, t_dma_push(&self->dev, AT + T_HUGE - 1024, T_PAGE));
-	EXPECT_EQ(0, memcmp(mem, mem + T_HUGE - 1024, T_PAGE));
-	EXPECT_EQ(-1, t_not_byte(mem + T_HUGE - 1024 + T_PAGE, T_PAGE, 0));
-	expect_dma(_metadata, &self->dev, AT + len - T_PAGE, mem + len - T_PAGE, 8);
-	EXPECT_EQ((long long)len, t_unmap(self->fd, self->id, AT, len));
-	expect_no_dma(_metadata, &self->dev, AT + T_HUGE, mem + T_HUGE, 9);
-}
-
-TEST_F(dma, sanity_anonymous)
-{
-	kind_of_memory(_metadata, self, T_ANON, "anonymous");
-}
-
-TEST_F(dma, sanity_transparent_huge)
-{
-	kind_of_memory(_metadata, self, T_THP, "transparent huge");
-}
-
-TEST_F(dma, sanity_hugetlb)
-{
-	kind_of_memory(_metadata, self, T_HUGETLB, "hugetlb");
-}
-
-TEST_F(dma, sanity_memfd)
-{
-	kind_of_memory(_metadata, self, T_MEMFD, "memfd");
 }
 
 TEST_F(dma, fault_never_mapped)

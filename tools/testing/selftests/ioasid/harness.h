@@ -44,4 +44,22 @@
 	ASSERT_EQ(0, __ret) TH_LOG("%s failed", t_vfio_step);			\
 } while (0)
 
+/* The page @mem, mapped at @iova, can be read and written there by the device */
+static inline void expect_dma(struct __test_metadata *_metadata, struct t_dma *dev, u64 iova,
+			      char *mem, u32 seed)
+{
+	t_fill(mem, T_PAGE, seed);
+	EXPECT_EQ(1, t_dma_reads(dev, iova, mem)) TH_LOG("at %#llx", (unsigned long long)iova);
+	EXPECT_EQ(1, t_dma_writes(dev, iova, mem)) TH_LOG("at %#llx", (unsigned long long)iova);
+}
+
+static inline void expect_no_dma(struct __test_metadata *_metadata, struct t_dma *dev, u64 iova,
+				 char *mem, u32 seed)
+{
+	t_fill(mem, T_PAGE, seed);
+	EXPECT_EQ(0, t_dma_reads(dev, iova, mem)) TH_LOG("at %#llx", (unsigned long long)iova);
+	EXPECT_EQ(0, t_dma_writes(dev, iova, mem)) TH_LOG("at %#llx", (unsigned long long)iova);
+	EXPECT_EQ(-1, t_differs(mem, T_PAGE, seed));
+}
+
 #endif /* T_HARNESS_H */

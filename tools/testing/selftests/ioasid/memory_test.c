@@ -2,7 +2,8 @@
 /*
  * Which memory can be mapped: every kind that programs have, and every kind
  * that must be refused with nothing left pinned. On a space with a device the
- * IOMMU's page table is compared page by page with that of the process.
+ * IOMMU's page table is compared page by page with that of the process, and the
+ * device does DMA there.
  */
 #include <fcntl.h>
 #include <linux/kernel-page-flags.h>
@@ -14,78 +15,148 @@
 
 #define LEN	(2 * T_HUGE)
 
-/* Does the IOMMU reach exactly the pages that the process sees? */
-static void expect_same_pages(struct __test_metadata *_metadata, FIXTURE_DATA(space) *self,
-			      u64 iova, const char *mem, u64 length)
+/* Does the IOMMU of @dev reach exactly the pages that the process sees? */
+static void same_pages(struct __test_metadata *_metadata, int fd, u32 id, const struct t_dma *dev,
+		       u64 iova, const char *mem, u64 length)
 {
 	struct ioasid_translate tr;
 	u64 off;
 
-	if (!self->dev.own || !t_phys(mem))
+	if (!dev->own || !t_phys(mem))
 		return;
 	for (off = 0; off < length; off += T_PAGE) {
-		ASSERT_OK(t_translate(self->fd, self->id, iova + off, IOASID_TRANSLATE_PHYS, &tr));
+		ASSERT_OK(t_translate(fd, id, iova + off, IOASID_TRANSLATE_PHYS, &tr));
 		ASSERT_EQ(t_phys(mem + off), tr.phys) TH_LOG("at offset %#llx",
 							     (unsigned long long)off);
 	}
 }
 
-static void map_kind(struct __test_metadata *_metadata, FIXTURE_DATA(space) *self,
-		     enum t_memory kind, const char *name)
+static void expect_same_pages(struct __test_metadata *_metadata, FIXTURE_DATA(space) *self,
+			      u64 iova, const char *mem, u64 length)
 {
-	char *mem = t_memory(kind, LEN);
+	same_pages(_metadata, self->fd, self->id, &self->dev, iova, mem, length);
+}
 
-	NEED(mem, "no %s memory here: %s", name, strerror(errno));
-	t_fill(mem, LEN, kind);
+/* --- kinds of memory ------------------------------------------------------------ */
+
+/*
+ * Each kind of memory on a bare space, and behind devices that do DMA: slowly, one
+ * page at a time, and fast, many of them at once.
+ */
+FIXTURE(kind) {
+	int fd;
+	u32 id;
+	char *mem;
+	struct t_dma dev;
+	u64 own;		/* mapped and pinned because the device needs it */
+	long pins;		/* of the whole system, before */
+};
+
+enum behind {
+	BARE,
+	BY_EDU,
+	BY_NVME,
+};
+
+FIXTURE_VARIANT(kind) {
+	enum t_memory memory;
+	const char *name;
+	enum behind behind;
+};
+
+#define KIND(what, device, m, b)	\
+	FIXTURE_VARIANT_ADD(kind, what##_##device) { .memory = m, .name = #what, .behind = b }
+
+KIND(anonymous, bare, T_ANON, BARE);
+KIND(anonymous, edu, T_ANON, BY_EDU);
+KIND(anonymous, nvme, T_ANON, BY_NVME);
+KIND(shared_anonymous, bare, T_SHARED, BARE);
+KIND(shared_anonymous, edu, T_SHARED, BY_EDU);
+KIND(shared_anonymous, nvme, T_SHARED, BY_NVME);
+KIND(transparent_huge, bare, T_THP, BARE);
+KIND(transparent_huge, edu, T_THP, BY_EDU);
+KIND(transparent_huge, nvme, T_THP, BY_NVME);
+KIND(hugetlb, bare, T_HUGETLB, BARE);
+KIND(hugetlb, edu, T_HUGETLB, BY_EDU);
+KIND(hugetlb, nvme, T_HUGETLB, BY_NVME);
+KIND(memfd, bare, T_MEMFD, BARE);
+KIND(memfd, edu, T_MEMFD, BY_EDU);
+KIND(memfd, nvme, T_MEMFD, BY_NVME);
+KIND(private_file, bare, T_FILE, BARE);
+KIND(private_file, edu, T_FILE, BY_EDU);
+KIND(private_file, nvme, T_FILE, BY_NVME);
+
+FIXTURE_SETUP(kind)
+{
+	self->pins = t_pinned_pages();
+	self->fd = t_open();
+	ASSERT_FD(self->fd);
+	ASSERT_OK(t_alloc(self->fd, &self->id));
+	if (variant->behind != BARE) {
+		NEED_DMA(&self->dev, variant->behind == BY_NVME ? T_NVME : T_EDU, 0);
+		ASSERT_OK(t_dma_up(&self->dev, self->fd, self->id));
+		self->own = T_DMA_OWN_BYTES;
+	}
+	self->mem = t_memory(variant->memory, LEN);
+	NEED(self->mem, "no %s memory here: %s", variant->name, strerror(errno));
+}
+
+FIXTURE_TEARDOWN(kind)
+{
+	if (variant->behind != BARE)
+		t_dma_close(&self->dev);
+	close(self->fd);
+	if (self->pins >= 0)
+		EXPECT_EQ(self->pins, t_pinned_pages());
+}
+
+/* DMA from one page into the next, and what is unmapped is gone */
+static void expect_reached(struct __test_metadata *_metadata, FIXTURE_DATA(kind) *self)
+{
+	struct t_dma *dev = &self->dev;
+	char *mem = self->mem;
+
+	ASSERT_OK(t_map_at(self->fd, self->id, mem, LEN, T_RW, SPACE_AT));
+	t_fill(mem, T_PAGE, 7);
+	/* Into the last bytes of the first half and the first ones of the second */
+	ASSERT_EQ(0, t_dma_pull(dev, SPACE_AT, T_PAGE));
+	ASSERT_EQ(0, t_dma_push(dev, SPACE_AT + T_HUGE - 1024, T_PAGE));
+	EXPECT_EQ(0, memcmp(mem, mem + T_HUGE - 1024, T_PAGE));
+	EXPECT_EQ(-1, t_not_byte(mem + T_HUGE - 1024 + T_PAGE, T_PAGE, 0));
+	expect_dma(_metadata, dev, SPACE_AT + LEN - T_PAGE, mem + LEN - T_PAGE, 8);
+	EXPECT_EQ((long long)LEN, t_unmap(self->fd, self->id, SPACE_AT, LEN));
+	expect_no_dma(_metadata, dev, SPACE_AT + T_HUGE, mem + T_HUGE, 9);
+}
+
+#define EXPECT_SAME_PAGES(iova, at, length)	\
+	same_pages(_metadata, self->fd, self->id, &self->dev, iova, at, length)
+
+TEST_F(kind, mapped)
+{
+	char *mem = self->mem;
+
+	if (variant->behind != BARE)
+		expect_reached(_metadata, self);
+	t_fill(mem, LEN, variant->memory);
 	ASSERT_OK(t_map_at(self->fd, self->id, mem, LEN, T_RW, SPACE_AT));
 	if (self->pins >= 0)
-		EXPECT_EQ(self->pins + (long)(LEN / T_PAGE), t_pinned_pages());
-	EXPECT_EQ(LEN, t_pinned(self->fd));
-	expect_same_pages(_metadata, self, SPACE_AT, mem, LEN);
-	EXPECT_EQ(-1, t_differs(mem, LEN, kind));
+		EXPECT_EQ(self->pins + (long)((self->own + LEN) / T_PAGE), t_pinned_pages());
+	EXPECT_EQ(self->own + LEN, t_pinned(self->fd));
+	EXPECT_SAME_PAGES(SPACE_AT, mem, LEN);
+	EXPECT_EQ(-1, t_differs(mem, LEN, variant->memory));
 	/* The last 4 KiB of it alone, which may be the tail of a huge page */
 	ASSERT_OK(t_map_at(self->fd, self->id, mem + LEN - T_PAGE, T_PAGE, IOASID_MAP_READ,
 			   SPACE_AT + LEN));
-	expect_same_pages(_metadata, self, SPACE_AT + LEN, mem + LEN - T_PAGE, T_PAGE);
+	EXPECT_SAME_PAGES(SPACE_AT + LEN, mem + LEN - T_PAGE, T_PAGE);
 	/* And from the middle of one huge page into the next */
 	ASSERT_OK(t_map_at(self->fd, self->id, mem + T_HUGE - 3 * T_PAGE, 7 * T_PAGE, T_RW,
 			   SPACE_AT + 2 * LEN));
-	expect_same_pages(_metadata, self, SPACE_AT + 2 * LEN, mem + T_HUGE - 3 * T_PAGE,
-			  7 * T_PAGE);
+	EXPECT_SAME_PAGES(SPACE_AT + 2 * LEN, mem + T_HUGE - 3 * T_PAGE, 7 * T_PAGE);
 	EXPECT_EQ((long long)LEN, t_unmap(self->fd, self->id, SPACE_AT, LEN));
-	EXPECT_EQ(8 * T_PAGE, t_unmap_all(self->fd, self->id));
-	munmap(mem, LEN);
+	EXPECT_EQ((long long)(8 * T_PAGE + self->own), t_unmap_all(self->fd, self->id));
 }
 
-TEST_F(space, anonymous)
-{
-	map_kind(_metadata, self, T_ANON, "anonymous");
-}
-
-TEST_F(space, shared_anonymous)
-{
-	map_kind(_metadata, self, T_SHARED, "shared anonymous");
-}
-
-TEST_F(space, transparent_huge)
-{
-	map_kind(_metadata, self, T_THP, "transparent huge");
-}
-
-TEST_F(space, hugetlb)
-{
-	map_kind(_metadata, self, T_HUGETLB, "hugetlb");
-}
-
-TEST_F(space, memfd_mmapped)
-{
-	map_kind(_metadata, self, T_MEMFD, "memfd");
-}
-
-TEST_F(space, private_file)
-{
-	map_kind(_metadata, self, T_FILE, "file");
-}
+/* --- memory that is something special ------------------------------------------- */
 
 TEST_F(space, stack_and_data)
 {
