@@ -1,8 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Attaching devices: through VFIO and by id, twice, elsewhere, in place of one
- * another, with what is mapped in the way, and what a device tells of itself.
- * DMA proves each time where the device really is.
+ * Attaching devices: by VFIO's container, by their files and by id, twice,
+ * elsewhere, in place of one another, with what is mapped in the way, and what a
+ * device tells of itself. DMA proves each time where the device really is.
+ *
+ * By container or by file is a variant of every case. Where they differ it is for
+ * one reason: a device that is known by its file is the context's, which keeps the
+ * file open and forgets the device when it is attached to nothing any more; one that
+ * is known by its container is VFIO's, until it is closed.
  */
 #include <fcntl.h>
 #include <sys/ioctl.h>
@@ -24,10 +29,38 @@ FIXTURE(device) {
 
 FIXTURE_VARIANT(device) {
 	enum t_pci_kind kind;
+	bool by_file;
 };
 
 FIXTURE_VARIANT_ADD(device, edu) { .kind = T_EDU };
 FIXTURE_VARIANT_ADD(device, nvme) { .kind = T_NVME };
+FIXTURE_VARIANT_ADD(device, edu_by_file) { .kind = T_EDU, .by_file = true };
+FIXTURE_VARIANT_ADD(device, nvme_by_file) { .kind = T_NVME, .by_file = true };
+
+/* The two ways; both put the id into v->dev_id */
+static int way_attach(bool by_file, struct t_vfio *v, int ctx, u32 ioasid, u32 flags)
+{
+	u32 rid = IOASID_RID;
+
+	return by_file ? t_attach_fd(ctx, v->device, ioasid, &rid, 0, flags, &v->dev_id) :
+			 t_vfio_attach(v, ctx, ioasid, flags);
+}
+
+static int way_know(bool by_file, struct t_vfio *v, int ctx)
+{
+	return by_file ? t_bind_fd(ctx, v->device, &v->dev_id) : t_vfio_bind(v, ctx);
+}
+
+/* The container knows itself which context it is */
+static int way_detach(bool by_file, struct t_vfio *v, int ctx)
+{
+	return by_file ? t_detach_fd(ctx, v->device, IOASID_RID) : t_vfio_detach(v);
+}
+
+#define attach(ctx, ioasid, flags)	\
+	way_attach(variant->by_file, self->vfio, ctx, ioasid, flags)
+#define know(ctx)	way_know(variant->by_file, self->vfio, ctx)
+#define detach(ctx)	way_detach(variant->by_file, self->vfio, ctx)
 
 FIXTURE_SETUP(device)
 {
@@ -86,7 +119,7 @@ TEST_F(device, blocked_before_attach)
 	EXPECT_EQ(-1, t_differs(self->mem, T_PAGE, 100));
 	/* Where an NVMe controller would have answered */
 	EXPECT_EQ(-1, t_not_byte(self->dev.own + T_PAGE, T_PAGE, 0));
-	ASSERT_OK(t_vfio_bind(self->vfio, self->fd));
+	ASSERT_OK(know(self->fd));
 	EXPECT_DEVICE_IN(-1);
 }
 
@@ -94,27 +127,27 @@ TEST_F(device, attach_and_detach)
 {
 	struct ioasid_space_info info;
 
-	ASSERT_OK(t_vfio_attach(self->vfio, self->fd, self->id, 0));
+	ASSERT_OK(attach(self->fd, self->id, 0));
 	EXPECT_NE(0, self->vfio->dev_id);
 	EXPECT_DEVICE_IN(0);
 	ASSERT_OK(t_space_info(self->fd, self->id, &info));
 	EXPECT_EQ(1, info.nr_attachments);
 	EXPECT_EQ(1, info.nr_domains);
-	ASSERT_OK(t_vfio_detach(self->vfio));
+	ASSERT_OK(detach(self->fd));
 	EXPECT_DEVICE_IN(-1);
 	ASSERT_OK(t_space_info(self->fd, self->id, &info));
 	EXPECT_EQ(0, info.nr_attachments);
 	EXPECT_EQ(0, info.nr_domains);
-	ASSERT_OK(t_vfio_attach(self->vfio, self->fd, self->id, 0));
+	ASSERT_OK(attach(self->fd, self->id, 0));
 	EXPECT_DEVICE_IN(0);
 }
 
-/* VFIO makes it known, then everything goes by the id */
+/* VFIO or its file makes it known, then everything goes by the id */
 TEST_F(device, attach_by_id)
 {
 	struct ioasid_info info;
 
-	ASSERT_OK(t_vfio_bind(self->vfio, self->fd));
+	ASSERT_OK(know(self->fd));
 	ASSERT_OK(t_info(self->fd, &info));
 	EXPECT_EQ(1, info.nr_devices);
 	ASSERT_OK(t_attach(self->fd, self->vfio->dev_id, self->id, 0));
@@ -124,17 +157,17 @@ TEST_F(device, attach_by_id)
 	/* Both ways mean the same device */
 	ASSERT_OK(t_attach(self->fd, self->vfio->dev_id, self->other, 0));
 	EXPECT_DEVICE_IN(1);
-	ASSERT_OK(t_vfio_detach(self->vfio));
+	ASSERT_OK(detach(self->fd));
 	EXPECT_DEVICE_IN(-1);
 	EXPECT_FAIL(ENOENT, NOT_ATTACHED, t_detach(self->fd, self->vfio->dev_id));
 }
 
 TEST_F(device, attach_twice)
 {
-	ASSERT_OK(t_vfio_attach(self->vfio, self->fd, self->id, 0));
-	EXPECT_FAIL(EBUSY, ATTACHED, t_vfio_attach(self->vfio, self->fd, self->id, 0));
+	ASSERT_OK(attach(self->fd, self->id, 0));
+	EXPECT_FAIL(EBUSY, ATTACHED, attach(self->fd, self->id, 0));
 	EXPECT_EQ(self->vfio->dev_id, t_extack.dev_id);
-	EXPECT_FAIL(EBUSY, ATTACHED, t_vfio_attach(self->vfio, self->fd, self->other, 0));
+	EXPECT_FAIL(EBUSY, ATTACHED, attach(self->fd, self->other, 0));
 	EXPECT_FAIL(EBUSY, ATTACHED, t_attach(self->fd, self->vfio->dev_id, self->id, 0));
 	EXPECT_FAIL(EBUSY, ATTACHED, t_attach(self->fd, self->vfio->dev_id, self->other, 0));
 	EXPECT_NE(NULL, strstr(t_extack.msg, self->vfio->addr)) TH_LOG("%s", t_explain());
@@ -145,9 +178,9 @@ TEST_F(device, attach_twice)
 
 TEST_F(device, detach_unattached)
 {
-	EXPECT_FAIL(ENOENT, NOT_ATTACHED, t_vfio_detach(self->vfio));
-	ASSERT_OK(t_vfio_bind(self->vfio, self->fd));
-	EXPECT_FAIL(ENOENT, NOT_ATTACHED, t_vfio_detach(self->vfio));
+	EXPECT_FAIL(ENOENT, NOT_ATTACHED, detach(self->fd));
+	ASSERT_OK(know(self->fd));
+	EXPECT_FAIL(ENOENT, NOT_ATTACHED, detach(self->fd));
 	EXPECT_FAIL(ENOENT, NOT_ATTACHED, t_detach(self->fd, self->vfio->dev_id));
 	EXPECT_EQ(self->vfio->dev_id, t_extack.dev_id);
 }
@@ -156,10 +189,10 @@ TEST_F(device, replace)
 {
 	int i;
 
-	ASSERT_OK(t_vfio_attach(self->vfio, self->fd, self->id, 0));
+	ASSERT_OK(attach(self->fd, self->id, 0));
 	EXPECT_DEVICE_IN(0);
 	for (i = 0; i < 2; i++) {
-		ASSERT_OK(t_vfio_attach(self->vfio, self->fd, self->other, IOASID_ATTACH_REPLACE));
+		ASSERT_OK(attach(self->fd, self->other, IOASID_ATTACH_REPLACE));
 		EXPECT_DEVICE_IN(1);
 		EXPECT_EQ(0, attachments(self->fd, self->id));
 		EXPECT_EQ(1, attachments(self->fd, self->other));
@@ -178,14 +211,14 @@ TEST_F(device, replace)
 /* Nothing to replace: then it is an attach */
 TEST_F(device, replace_unattached)
 {
-	ASSERT_OK(t_vfio_attach(self->vfio, self->fd, self->id, IOASID_ATTACH_REPLACE));
+	ASSERT_OK(attach(self->fd, self->id, IOASID_ATTACH_REPLACE));
 	EXPECT_DEVICE_IN(0);
 }
 
 /* A replacement that fails leaves the device where it is, working */
 TEST_F(device, replace_that_fails)
 {
-	ASSERT_OK(t_vfio_attach(self->vfio, self->fd, self->id, 0));
+	ASSERT_OK(attach(self->fd, self->id, 0));
 	ASSERT_OK(t_map_at(self->fd, self->other, self->mem, T_PAGE, T_RW, 0xfee00000));
 	EXPECT_FAIL(EADDRINUSE, RESERVED, t_attach(self->fd, self->vfio->dev_id, self->other,
 						   IOASID_ATTACH_REPLACE));
@@ -202,7 +235,7 @@ TEST_F(device, mapping_in_the_interrupt_window)
 	struct ioasid_translate tr;
 
 	ASSERT_OK(t_map_at(self->fd, self->id, self->mem, 4 * T_PAGE, T_RW, 0xfee00000 - 2 * T_PAGE));
-	EXPECT_FAIL(EADDRINUSE, RESERVED, t_vfio_attach(self->vfio, self->fd, self->id, 0));
+	EXPECT_FAIL(EADDRINUSE, RESERVED, attach(self->fd, self->id, 0));
 	EXPECT_NE(NULL, strstr(t_extack.msg, self->vfio->addr)) TH_LOG("%s", t_explain());
 	EXPECT_EQ(0, attachments(self->fd, self->id));
 	EXPECT_DEVICE_IN(-1);
@@ -211,7 +244,7 @@ TEST_F(device, mapping_in_the_interrupt_window)
 	EXPECT_OK(t_map_at(self->fd, self->id, self->mem, T_PAGE, T_RW, 0xfee80000));
 	EXPECT_EQ(4 * T_PAGE, t_unmap(self->fd, self->id, 0xfee00000 - 2 * T_PAGE, 4 * T_PAGE));
 	EXPECT_EQ(T_PAGE, t_unmap(self->fd, self->id, 0xfee80000, T_PAGE));
-	ASSERT_OK(t_vfio_attach(self->vfio, self->fd, self->id, 0));
+	ASSERT_OK(attach(self->fd, self->id, 0));
 	EXPECT_DEVICE_IN(0);
 }
 
@@ -220,15 +253,15 @@ TEST_F(device, mapping_beyond_the_aperture)
 	struct ioasid_iova_range r[32];
 	int nr;
 
-	ASSERT_OK(t_vfio_bind(self->vfio, self->fd));
+	ASSERT_OK(know(self->fd));
 	nr = t_device_ranges(self->fd, self->vfio->dev_id, r, 32);
 	ASSERT_GT(nr, 0);
 	NEED(r[nr - 1].last != UINT64_MAX, "this IOMMU addresses everything");
 	ASSERT_OK(t_map_at(self->fd, self->id, self->mem, T_PAGE, T_RW, -T_PAGE));
-	EXPECT_FAIL(ERANGE, APERTURE, t_vfio_attach(self->vfio, self->fd, self->id, 0));
+	EXPECT_FAIL(ERANGE, APERTURE, attach(self->fd, self->id, 0));
 	EXPECT_EQ(0, attachments(self->fd, self->id));
 	EXPECT_EQ(T_PAGE, t_unmap(self->fd, self->id, -T_PAGE, T_PAGE));
-	ASSERT_OK(t_vfio_attach(self->vfio, self->fd, self->id, 0));
+	ASSERT_OK(attach(self->fd, self->id, 0));
 	EXPECT_DEVICE_IN(0);
 }
 
@@ -238,7 +271,7 @@ TEST_F(device, usable_ranges_follow)
 	struct ioasid_iova_range before[32], with[32], after[32], dev[32];
 	int nr_before = t_space_ranges(self->fd, self->id, before, 32), nr, nr_dev;
 
-	ASSERT_OK(t_vfio_attach(self->vfio, self->fd, self->id, 0));
+	ASSERT_OK(attach(self->fd, self->id, 0));
 	nr = t_space_ranges(self->fd, self->id, with, 32);
 	nr_dev = t_device_ranges(self->fd, self->vfio->dev_id, dev, 32);
 	ASSERT_GT(nr, 0);
@@ -247,7 +280,7 @@ TEST_F(device, usable_ranges_follow)
 	EXPECT_EQ(0, memcmp(dev, with, nr * sizeof(*dev)));
 	EXPECT_FALSE(t_usable(with, nr, 0xfee00000, T_PAGE));
 	EXPECT_TRUE(t_usable(with, nr, AT, T_HUGE));
-	ASSERT_OK(t_vfio_detach(self->vfio));
+	ASSERT_OK(detach(self->fd));
 	EXPECT_EQ(nr_before, t_space_ranges(self->fd, self->id, after, 32));
 	EXPECT_EQ(0, memcmp(before, after, nr_before * sizeof(*before)));
 }
@@ -264,13 +297,19 @@ TEST_F(device, pasid_is_refused)
 	struct ioasid_device_attach by_id = {
 		.size = sizeof(by_id), .ioasid = self->id, .pasid = 1,
 	};
+	u32 one = 1;
 	struct ioasid_device_detach away = { .size = sizeof(away), .pasid = 1 };
 	struct ioasid_device_info info = { .size = sizeof(info) };
 
-	ASSERT_OK(t_vfio_bind(self->vfio, self->fd));
+	ASSERT_OK(know(self->fd));
 	ASSERT_OK(t_device_info(self->fd, self->vfio->dev_id, &info));
 	NEED(!(info.caps & IOASID_DEVICE_PASID), "needs a device without PASIDs");
-	EXPECT_FAIL(EOPNOTSUPP, NO_PASID, t_cmd(self->vfio->container, VFIO_DEVICE_ATTACH, &attach));
+	if (variant->by_file)
+		EXPECT_FAIL(EOPNOTSUPP, NO_PASID, t_attach_fd(self->fd, self->vfio->device,
+							      self->id, &one, 0, 0, NULL));
+	else
+		EXPECT_FAIL(EOPNOTSUPP, NO_PASID,
+			    t_cmd(self->vfio->container, VFIO_DEVICE_ATTACH, &attach));
 	by_id.dev_id = self->vfio->dev_id;
 	away.dev_id = self->vfio->dev_id;
 	EXPECT_FAIL(EOPNOTSUPP, NO_PASID, t_cmd(self->fd, IOASID_DEVICE_ATTACH, &by_id));
@@ -279,10 +318,12 @@ TEST_F(device, pasid_is_refused)
 	EXPECT_FAIL(EOPNOTSUPP, NO_PASID, t_cmd(self->fd, IOASID_DEVICE_ATTACH, &by_id));
 	EXPECT_NE(0, t_cmd(self->fd, IOASID_DEVICE_DETACH, &away));
 	EXPECT_NE(0, t_cmd(self->vfio->container, VFIO_DEVICE_DETACH, &detach));
+	EXPECT_NE(0, t_detach_fd(self->fd, self->vfio->device, 1));
 	/* A PASID that is refused must not have touched the RID */
 	ASSERT_OK(t_attach(self->fd, self->vfio->dev_id, self->id, 0));
 	EXPECT_NE(0, t_cmd(self->fd, IOASID_DEVICE_DETACH, &away));
 	EXPECT_NE(0, t_cmd(self->vfio->container, VFIO_DEVICE_DETACH, &detach));
+	EXPECT_NE(0, t_detach_fd(self->fd, self->vfio->device, 1));
 	EXPECT_DEVICE_IN(0);
 }
 
@@ -316,7 +357,10 @@ TEST_F(device, wrong_fds)
 	EXPECT_EQ(0, attachments(self->fd, self->id));
 }
 
-/* The container is the proof that the caller has the device: another one is none */
+/*
+ * The container is the proof that the caller has the device: another one is none. Its
+ * file is one by itself, whatever container it was opened in.
+ */
 TEST_F(device, device_of_another_container)
 {
 	struct t_dma stranger;
@@ -328,10 +372,23 @@ TEST_F(device, device_of_another_container)
 	attach.device_fd = stranger.vfio.device;
 	EXPECT_FAIL(ENODEV, FD, t_cmd(self->vfio->container, VFIO_DEVICE_ATTACH, &attach));
 	EXPECT_EQ(0, attachments(self->fd, self->id));
+	if (variant->by_file) {
+		ASSERT_OK(way_attach(true, &stranger.vfio, self->fd, self->id, 0));
+		ASSERT_OK(t_map_at(self->fd, self->id, self->mem + 3 * T_PAGE, T_PAGE, T_RW,
+				   AT + T_HUGE));
+		ASSERT_EQ(0, t_dma_pull(&stranger, AT, T_PAGE));
+		ASSERT_EQ(0, t_dma_push(&stranger, AT + T_HUGE, T_PAGE));
+		EXPECT_EQ(-1, t_differs(self->mem + 3 * T_PAGE, T_PAGE, 100));
+		ASSERT_OK(way_detach(true, &stranger.vfio, self->fd));
+	}
 	t_dma_close(&stranger);
 }
 
-/* A device that is attached nowhere can be made known elsewhere: it moves */
+/*
+ * A device that is attached nowhere can be made known elsewhere: it moves, if it is
+ * known by its container. By its file it is the first context's, which must let go
+ * of it: two contexts of two users would otherwise take it away from one another.
+ */
 TEST_F(device, known_device_changes_its_context)
 {
 	int second = t_open();
@@ -340,25 +397,36 @@ TEST_F(device, known_device_changes_its_context)
 
 	ASSERT_FD(second);
 	ASSERT_OK(t_alloc(second, &id));
-	ASSERT_OK(t_vfio_bind(self->vfio, self->fd));
+	ASSERT_OK(know(self->fd));
 	dev_id = self->vfio->dev_id;
 	/* Once more is no more */
-	ASSERT_OK(t_vfio_bind(self->vfio, self->fd));
+	ASSERT_OK(know(self->fd));
 	EXPECT_EQ(dev_id, self->vfio->dev_id);
 	ASSERT_OK(t_info(self->fd, &info));
 	EXPECT_EQ(1, info.nr_devices);
-	ASSERT_OK(t_vfio_bind(self->vfio, second));
+	if (variant->by_file) {
+		EXPECT_FAIL(EBUSY, OWNER, know(second));
+		EXPECT_FAIL(EBUSY, OWNER, attach(second, id, 0));
+		ASSERT_OK(t_unbind(self->fd, dev_id));
+	}
+	ASSERT_OK(know(second));
 	ASSERT_OK(t_info(self->fd, &info));
 	EXPECT_EQ(0, info.nr_devices);
 	EXPECT_FAIL(ENOENT, NO_DEVICE_ID, t_attach(self->fd, dev_id, self->id, 0));
 	/* An attach does it just as well */
-	ASSERT_OK(t_vfio_attach(self->vfio, self->fd, self->id, 0));
+	if (variant->by_file)
+		ASSERT_OK(t_unbind_fd(second, self->vfio->device));
+	ASSERT_OK(attach(self->fd, self->id, 0));
 	ASSERT_OK(t_info(second, &info));
 	EXPECT_EQ(0, info.nr_devices);
 	EXPECT_DEVICE_IN(0);
 	/* And one that fails moves nothing */
-	ASSERT_OK(t_vfio_detach(self->vfio));
-	EXPECT_FAIL(ENOENT, NO_SPACE_ID, t_vfio_attach(self->vfio, second, 4242, 0));
+	ASSERT_OK(detach(self->fd));
+	if (variant->by_file)
+		ASSERT_OK(know(self->fd));
+	EXPECT_NE(0, attach(second, 4242, 0));
+	EXPECT_EQ(variant->by_file ? IOASID_REASON_OWNER : IOASID_REASON_NO_SPACE_ID, t_extack.code)
+		TH_LOG("%s", t_explain());
 	ASSERT_OK(t_attach(self->fd, self->vfio->dev_id, self->id, 0));
 	close(second);
 	EXPECT_DEVICE_IN(0);
@@ -372,10 +440,10 @@ TEST_F(device, attached_device_keeps_its_context)
 
 	ASSERT_FD(second);
 	ASSERT_OK(t_alloc(second, &id));
-	ASSERT_OK(t_vfio_attach(self->vfio, self->fd, self->id, 0));
-	EXPECT_FAIL(EBUSY, OWNER, t_vfio_bind(self->vfio, second));
-	EXPECT_FAIL(EBUSY, OWNER, t_vfio_attach(self->vfio, second, id, 0));
-	EXPECT_FAIL(EBUSY, OWNER, t_vfio_attach(self->vfio, second, id, IOASID_ATTACH_REPLACE));
+	ASSERT_OK(attach(self->fd, self->id, 0));
+	EXPECT_FAIL(EBUSY, OWNER, know(second));
+	EXPECT_FAIL(EBUSY, OWNER, attach(second, id, 0));
+	EXPECT_FAIL(EBUSY, OWNER, attach(second, id, IOASID_ATTACH_REPLACE));
 	EXPECT_FAIL(ENOENT, NO_DEVICE_ID, t_attach(second, self->vfio->dev_id, id, 0));
 	ASSERT_OK(t_info(second, &info));
 	EXPECT_EQ(0, info.nr_devices);
@@ -385,16 +453,24 @@ TEST_F(device, attached_device_keeps_its_context)
 
 TEST_F(device, cookie_of_a_failed_attach)
 {
-	struct vfio_device_attach attach = {
-		.argsz = sizeof(attach), .ioasid_fd = self->fd, .device_fd = self->vfio->device,
+	struct vfio_device_attach arg = {
+		.argsz = sizeof(arg), .ioasid_fd = self->fd, .device_fd = self->vfio->device,
 		.ioasid = self->id, .cookie = 1,
 	};
+	struct ioasid_device_attach by_file = {
+		.size = sizeof(by_file), .flags = IOASID_ATTACH_FD, .ioasid = self->id,
+		.device_fd = self->vfio->device, .cookie = 1,
+	};
+	int fd = variant->by_file ? self->fd : self->vfio->container;
+	unsigned long cmd = variant->by_file ? IOASID_DEVICE_ATTACH : VFIO_DEVICE_ATTACH;
+	void *uarg = variant->by_file ? (void *)&by_file : &arg;
 	struct ioasid_device_info info;
 
-	ASSERT_OK(t_cmd(self->vfio->container, VFIO_DEVICE_ATTACH, &attach));
-	attach.cookie = 2;
-	EXPECT_FAIL(EBUSY, ATTACHED, t_cmd(self->vfio->container, VFIO_DEVICE_ATTACH, &attach));
-	ASSERT_OK(t_device_info(self->fd, attach.dev_id, &info));
+	ASSERT_OK(t_cmd(fd, cmd, uarg));
+	arg.cookie = 2;
+	by_file.cookie = 2;
+	EXPECT_FAIL(EBUSY, ATTACHED, t_cmd(fd, cmd, uarg));
+	ASSERT_OK(t_device_info(self->fd, variant->by_file ? by_file.dev_id : arg.dev_id, &info));
 	EXPECT_EQ(1, info.cookie);
 }
 
@@ -402,9 +478,9 @@ TEST_F(device, cookie_and_name)
 {
 	struct ioasid_device_info info;
 
-	ASSERT_OK(t_vfio_attach(self->vfio, self->fd, self->id, 0));
+	ASSERT_OK(attach(self->fd, self->id, 0));
 	ASSERT_OK(t_device_info(self->fd, self->vfio->dev_id, &info));
-	EXPECT_EQ((uintptr_t)self->vfio, info.cookie);
+	EXPECT_EQ(variant->by_file ? (u64)self->vfio->device : (uintptr_t)self->vfio, info.cookie);
 	EXPECT_STREQ(self->vfio->addr, info.name);
 	EXPECT_EQ((u32)t_device_group(self->vfio->addr), info.group_id);
 	EXPECT_NE(NULL, memchr(info.owner, 0, sizeof(info.owner)));
@@ -417,7 +493,10 @@ TEST_F(device, cookie_and_name)
 	EXPECT_TRUE(info.caps & IOASID_DEVICE_SINGLETON);
 	if (!(info.caps & IOASID_DEVICE_PASID))
 		EXPECT_EQ(0, info.pasid_bits);
-	ASSERT_OK(t_vfio_detach(self->vfio));
+	/* Or its file would not keep it known */
+	if (variant->by_file)
+		ASSERT_OK(know(self->fd));
+	ASSERT_OK(detach(self->fd));
 	ASSERT_OK(t_device_info(self->fd, self->vfio->dev_id, &info));
 	EXPECT_EQ(0, info.ioasid);
 	EXPECT_FALSE(info.caps & IOASID_DEVICE_ATTACHED);
@@ -431,7 +510,7 @@ TEST_F(device, info_ranges_too_small)
 	};
 	u32 nr;
 
-	ASSERT_OK(t_vfio_bind(self->vfio, self->fd));
+	ASSERT_OK(know(self->fd));
 	nr = t_device_ranges(self->fd, self->vfio->dev_id, ranges, 32);
 	/* The interrupt window makes two of one */
 	ASSERT_GE(nr, 2);
@@ -454,7 +533,7 @@ TEST_F(device, info_of_the_iommu)
 	unsigned char blob[1024];
 	u32 len;
 
-	ASSERT_OK(t_vfio_bind(self->vfio, self->fd));
+	ASSERT_OK(know(self->fd));
 	ASSERT_OK(t_device_info(self->fd, self->vfio->dev_id, &info));
 	len = info.hw_info_len;
 	NEED(len, "this IOMMU driver does not describe its hardware");
@@ -478,7 +557,7 @@ TEST_F(device, info_of_the_iommu)
 TEST_F(device, reset_while_attached)
 {
 	NEED(t_vfio_can_reset(self->vfio), "the device has no reset");
-	ASSERT_OK(t_vfio_attach(self->vfio, self->fd, self->id, 0));
+	ASSERT_OK(attach(self->fd, self->id, 0));
 	EXPECT_DEVICE_IN(0);
 	ASSERT_EQ(0, t_vfio_reset(self->vfio));
 	EXPECT_EQ(1, attachments(self->fd, self->id));
@@ -487,27 +566,41 @@ TEST_F(device, reset_while_attached)
 	EXPECT_DEVICE_IN(1);
 }
 
-/* Closing the device fd takes it out of the context and out of its space */
+/*
+ * Closing the device fd takes it out of the context and out of its space. Not so if
+ * the context has its file, too: then the last one is closed by a detach.
+ */
 TEST_F(device, close_and_open_again)
 {
 	struct ioasid_info info;
 	u32 old_id;
 
-	ASSERT_OK(t_vfio_attach(self->vfio, self->fd, self->id, 0));
+	ASSERT_OK(attach(self->fd, self->id, 0));
 	old_id = self->vfio->dev_id;
 	EXPECT_FAIL(EBUSY, IN_USE, t_free(self->fd, self->id));
 	t_vfio_close_device(self->vfio);
+	if (variant->by_file) {
+		ASSERT_OK(t_info(self->fd, &info));
+		EXPECT_EQ(1, info.nr_devices);
+		EXPECT_EQ(1, attachments(self->fd, self->id));
+		EXPECT_FAIL(EBUSY, IN_USE, t_free(self->fd, self->id));
+		ASSERT_OK(t_detach(self->fd, old_id));
+	}
 	ASSERT_OK(t_info(self->fd, &info));
 	EXPECT_EQ(0, info.nr_devices);
 	EXPECT_EQ(0, attachments(self->fd, self->id));
 	EXPECT_FAIL(ENOENT, NO_DEVICE_ID, t_attach(self->fd, old_id, self->id, 0));
 	ASSERT_EQ(0, t_dma_reopen(&self->dev));
 	EXPECT_DEVICE_IN(-1);
-	ASSERT_OK(t_vfio_attach(self->vfio, self->fd, self->id, 0));
+	ASSERT_OK(attach(self->fd, self->id, 0));
 	EXPECT_DEVICE_IN(0);
 }
 
-/* The ioasid fd goes first: DMA goes on as it is until the device goes */
+/*
+ * The ioasid fd goes first: DMA goes on as it is until the device goes, and the
+ * device keeps the context. By its file it is the context that keeps the device, and
+ * lets go of it.
+ */
 TEST_F(device, context_closed_while_attached)
 {
 	int second = t_open();
@@ -519,17 +612,19 @@ TEST_F(device, context_closed_while_attached)
 	ASSERT_OK(t_map_at(second, id, self->mem + 2 * T_PAGE, T_PAGE, T_RW, AT));
 	t_fill(self->mem + 2 * T_PAGE, T_PAGE, 102);
 	ASSERT_OK(t_dma_map_own(&self->dev, second, id));
-	ASSERT_OK(t_vfio_attach(self->vfio, second, id, 0));
+	ASSERT_OK(attach(second, id, 0));
 	EXPECT_DEVICE_IN(2);
 	with = t_pinned_pages();
 	close(second);
-	EXPECT_DEVICE_IN(2);
-	EXPECT_EQ(with, t_pinned_pages());
-	EXPECT_EQ(1, t_dma_writes(&self->dev, AT, self->mem + 2 * T_PAGE));
-	/* Leaving the space that nobody can name any more */
-	ASSERT_OK(t_vfio_detach(self->vfio));
+	if (!variant->by_file) {
+		EXPECT_DEVICE_IN(2);
+		EXPECT_EQ(with, t_pinned_pages());
+		EXPECT_EQ(1, t_dma_writes(&self->dev, AT, self->mem + 2 * T_PAGE));
+		/* Leaving the space that nobody can name any more */
+		ASSERT_OK(detach(self->fd));
+	}
 	EXPECT_DEVICE_IN(-1);
-	ASSERT_OK(t_vfio_attach(self->vfio, self->fd, self->id, 0));
+	ASSERT_OK(attach(self->fd, self->id, 0));
 	EXPECT_DEVICE_IN(0);
 	/* It has gone with its last user, pages and all */
 	if (with >= 0)
@@ -544,8 +639,8 @@ TEST_F(device, two_groups_in_a_container)
 
 	NEED(ret != -ENOENT, "needs one more edu");
 	ASSERT_EQ(0, ret) TH_LOG("%s failed", t_vfio_step);
-	ASSERT_OK(t_vfio_attach(self->vfio, self->fd, self->id, 0));
-	ASSERT_OK(t_vfio_attach(&second.vfio, self->fd, self->other, 0));
+	ASSERT_OK(attach(self->fd, self->id, 0));
+	ASSERT_OK(way_attach(variant->by_file, &second.vfio, self->fd, self->other, 0));
 	EXPECT_NE(second.vfio.dev_id, self->vfio->dev_id);
 	EXPECT_DEVICE_IN(0);
 	/* The second one carries a page of the other space */
@@ -553,6 +648,9 @@ TEST_F(device, two_groups_in_a_container)
 	ASSERT_EQ(0, t_dma_pull(&second, AT, T_PAGE));
 	ASSERT_EQ(0, t_dma_push(&second, AT + T_HUGE, T_PAGE));
 	EXPECT_EQ(-1, t_differs(self->mem + 3 * T_PAGE, T_PAGE, 101));
+	/* Closing does not detach it if the context has its file */
+	if (variant->by_file)
+		ASSERT_OK(way_detach(true, &second.vfio, self->fd));
 	t_dma_close(&second);
 	EXPECT_EQ(0, attachments(self->fd, self->other));
 	EXPECT_DEVICE_IN(0);
@@ -564,6 +662,8 @@ TEST_F(device, container_extensions)
 	struct vfio_iommu_type1_info info = { .argsz = sizeof(info) };
 
 	ASSERT_FD(fd);
+	/* Whichever way a device of it is attached */
+	ASSERT_OK(attach(self->fd, self->id, 0));
 	EXPECT_EQ(1, ioctl(fd, VFIO_CHECK_EXTENSION, VFIO_IOASID_IOMMU));
 	EXPECT_EQ(1, ioctl(self->vfio->container, VFIO_CHECK_EXTENSION, VFIO_IOASID_IOMMU));
 	EXPECT_EQ(0, ioctl(self->vfio->container, VFIO_CHECK_EXTENSION, VFIO_TYPE1v2_IOMMU));
@@ -586,14 +686,20 @@ TEST_F(device, type1_beside_it)
 
 	NEED(ret != -ENOENT, "needs one more edu");
 	ASSERT_EQ(0, ret) TH_LOG("%s failed", t_vfio_step);
-	ASSERT_OK(t_vfio_attach(self->vfio, self->fd, self->id, 0));
+	ASSERT_OK(attach(self->fd, self->id, 0));
 	t_fill(self->mem + 5 * T_PAGE, T_PAGE, 105);
 	ASSERT_EQ(0, t_type1_map(peer.vfio.container, AT, self->mem + 5 * T_PAGE, T_PAGE, rw));
 	ASSERT_EQ(0, t_type1_map(peer.vfio.container, peer.own_iova, peer.own, T_DMA_OWN_BYTES, rw));
 	EXPECT_EQ(1, t_dma_reads(&peer, AT, self->mem + 5 * T_PAGE));
 	EXPECT_DEVICE_IN(0);
-	/* Our commands mean nothing to type1, its devices nothing to us */
-	EXPECT_EQ(-ENOTTY, t_vfio_attach(&peer.vfio, self->fd, self->id, 0));
+	/*
+	 * Our commands mean nothing to type1, its devices nothing to us. By its file a
+	 * device of type1 is known to us all the same, but type1 has its RID.
+	 */
+	if (variant->by_file)
+		EXPECT_FAIL(EBUSY, OWNER, way_attach(true, &peer.vfio, self->fd, self->id, 0));
+	else
+		EXPECT_EQ(-ENOTTY, t_vfio_attach(&peer.vfio, self->fd, self->id, 0));
 	ASSERT_EQ(0, t_type1_unmap(peer.vfio.container, AT, T_PAGE));
 	EXPECT_EQ(0, t_dma_writes(&peer, AT, self->mem + 5 * T_PAGE));
 	EXPECT_DEVICE_IN(0);
@@ -608,8 +714,11 @@ TEST_F(device, type1_after_it)
 	int round, container;
 
 	for (round = 0; round < 2; round++) {
-		ASSERT_OK(t_vfio_attach(self->vfio, self->fd, self->id, 0));
+		ASSERT_OK(attach(self->fd, self->id, 0));
 		EXPECT_DEVICE_IN(0);
+		/* Its file stays open otherwise, and with it the container */
+		if (variant->by_file)
+			ASSERT_OK(detach(self->fd));
 		t_dma_close(&self->dev);
 		ASSERT_EQ(0, t_dma_open(&self->dev, variant->kind, 0, VFIO_TYPE1v2_IOMMU));
 		container = self->vfio->container;
@@ -631,10 +740,10 @@ TEST_F(device, attach_and_detach_many_times)
 	int i;
 
 	for (i = 0; i < 100; i++) {
-		ASSERT_OK(t_vfio_attach(self->vfio, self->fd, i % 2 ? self->id : self->other, 0));
-		ASSERT_OK(t_vfio_detach(self->vfio));
+		ASSERT_OK(attach(self->fd, i % 2 ? self->id : self->other, 0));
+		ASSERT_OK(detach(self->fd));
 	}
-	ASSERT_OK(t_vfio_attach(self->vfio, self->fd, self->id, 0));
+	ASSERT_OK(attach(self->fd, self->id, 0));
 	EXPECT_DEVICE_IN(0);
 }
 
@@ -648,6 +757,17 @@ FIXTURE(siblings) {
 	struct t_dma a;
 	struct t_dma b;
 };
+
+FIXTURE_VARIANT(siblings) {
+	bool by_file;
+};
+
+FIXTURE_VARIANT_ADD(siblings, by_container) { .by_file = false };
+FIXTURE_VARIANT_ADD(siblings, by_file) { .by_file = true };
+
+#define attach_in(d, ctx, ioasid, flags)	\
+	way_attach(variant->by_file, &self->d.vfio, ctx, ioasid, flags)
+#define detach_of(d, ctx)	way_detach(variant->by_file, &self->d.vfio, ctx)
 
 FIXTURE_SETUP(siblings)
 {
@@ -688,8 +808,8 @@ TEST_F(siblings, share_a_space)
 	struct ioasid_space_info info;
 	struct ioasid_device_info dev;
 
-	ASSERT_OK(t_vfio_attach(&self->a.vfio, self->fd, self->id, 0));
-	ASSERT_OK(t_vfio_attach(&self->b.vfio, self->fd, self->id, 0));
+	ASSERT_OK(attach_in(a, self->fd, self->id, 0));
+	ASSERT_OK(attach_in(b, self->fd, self->id, 0));
 	EXPECT_NE(self->a.vfio.dev_id, self->b.vfio.dev_id);
 	ASSERT_OK(t_space_info(self->fd, self->id, &info));
 	EXPECT_EQ(2, info.nr_attachments);
@@ -700,11 +820,11 @@ TEST_F(siblings, share_a_space)
 	EXPECT_TRUE(is_in(&self->a, self->mem, 1));
 	EXPECT_TRUE(is_in(&self->b, self->mem, 2));
 	/* The first one leaves: the other goes on */
-	ASSERT_OK(t_vfio_detach(&self->a.vfio));
+	ASSERT_OK(detach_of(a, self->fd));
 	EXPECT_TRUE(is_in(&self->b, self->mem, 3));
 	EXPECT_FAIL(EBUSY, IN_USE, t_free(self->fd, self->id));
 	/* The last one leaves: nobody is let through any more */
-	ASSERT_OK(t_vfio_detach(&self->b.vfio));
+	ASSERT_OK(detach_of(b, self->fd));
 	EXPECT_FALSE(is_in(&self->a, self->mem, 4));
 	EXPECT_FALSE(is_in(&self->b, self->mem, 5));
 	EXPECT_OK(t_free(self->fd, self->id));
@@ -712,21 +832,21 @@ TEST_F(siblings, share_a_space)
 
 TEST_F(siblings, cannot_part)
 {
-	ASSERT_OK(t_vfio_attach(&self->a.vfio, self->fd, self->id, 0));
-	EXPECT_FAIL(EBUSY, SIBLING, t_vfio_attach(&self->b.vfio, self->fd, self->other, 0));
+	ASSERT_OK(attach_in(a, self->fd, self->id, 0));
+	EXPECT_FAIL(EBUSY, SIBLING, attach_in(b, self->fd, self->other, 0));
 	EXPECT_FAIL(EBUSY, SIBLING,
-		    t_vfio_attach(&self->b.vfio, self->fd, self->other, IOASID_ATTACH_REPLACE));
-	ASSERT_OK(t_vfio_attach(&self->b.vfio, self->fd, self->id, 0));
+		    attach_in(b, self->fd, self->other, IOASID_ATTACH_REPLACE));
+	ASSERT_OK(attach_in(b, self->fd, self->id, 0));
 	EXPECT_FAIL(EBUSY, SIBLING,
-		    t_vfio_attach(&self->b.vfio, self->fd, self->other, IOASID_ATTACH_REPLACE));
+		    attach_in(b, self->fd, self->other, IOASID_ATTACH_REPLACE));
 	EXPECT_TRUE(is_in(&self->a, self->mem, 1));
 	EXPECT_TRUE(is_in(&self->b, self->mem, 2));
 	/* Alone, it can move, and then the other follows */
-	ASSERT_OK(t_vfio_detach(&self->a.vfio));
-	ASSERT_OK(t_vfio_attach(&self->b.vfio, self->fd, self->other, IOASID_ATTACH_REPLACE));
+	ASSERT_OK(detach_of(a, self->fd));
+	ASSERT_OK(attach_in(b, self->fd, self->other, IOASID_ATTACH_REPLACE));
 	EXPECT_TRUE(is_in(&self->b, self->mem + 4 * T_PAGE, 3));
-	EXPECT_FAIL(EBUSY, SIBLING, t_vfio_attach(&self->a.vfio, self->fd, self->id, 0));
-	ASSERT_OK(t_vfio_attach(&self->a.vfio, self->fd, self->other, 0));
+	EXPECT_FAIL(EBUSY, SIBLING, attach_in(a, self->fd, self->id, 0));
+	ASSERT_OK(attach_in(a, self->fd, self->other, 0));
 	EXPECT_TRUE(is_in(&self->a, self->mem + 4 * T_PAGE, 4));
 }
 
@@ -737,26 +857,34 @@ TEST_F(siblings, in_two_contexts)
 
 	ASSERT_FD(second);
 	ASSERT_OK(t_alloc(second, &id));
-	ASSERT_OK(t_vfio_attach(&self->a.vfio, self->fd, self->id, 0));
-	EXPECT_FAIL(EBUSY, OWNER, t_vfio_attach(&self->b.vfio, second, id, 0));
-	ASSERT_OK(t_vfio_detach(&self->a.vfio));
-	ASSERT_OK(t_vfio_attach(&self->b.vfio, second, id, 0));
-	EXPECT_FAIL(EBUSY, OWNER, t_vfio_attach(&self->a.vfio, self->fd, self->id, 0));
+	ASSERT_OK(attach_in(a, self->fd, self->id, 0));
+	EXPECT_FAIL(EBUSY, OWNER, attach_in(b, second, id, 0));
+	ASSERT_OK(detach_of(a, self->fd));
+	ASSERT_OK(attach_in(b, second, id, 0));
+	EXPECT_FAIL(EBUSY, OWNER, attach_in(a, self->fd, self->id, 0));
 	close(second);
-	/* Its space lives on behind the device */
-	EXPECT_FAIL(EBUSY, OWNER, t_vfio_attach(&self->a.vfio, self->fd, self->id, 0));
+	/* Its space lives on behind the device, unless the context had the device's file */
+	if (!variant->by_file)
+		EXPECT_FAIL(EBUSY, OWNER, attach_in(a, self->fd, self->id, 0));
 	t_vfio_close_device(&self->b.vfio);
-	ASSERT_OK(t_vfio_attach(&self->a.vfio, self->fd, self->id, 0));
+	ASSERT_OK(attach_in(a, self->fd, self->id, 0));
 	EXPECT_TRUE(is_in(&self->a, self->mem, 1));
 }
 
 TEST_F(siblings, close_one)
 {
-	ASSERT_OK(t_vfio_attach(&self->a.vfio, self->fd, self->id, 0));
-	ASSERT_OK(t_vfio_attach(&self->b.vfio, self->fd, self->id, 0));
+	ASSERT_OK(attach_in(a, self->fd, self->id, 0));
+	ASSERT_OK(attach_in(b, self->fd, self->id, 0));
 	t_vfio_close_device(&self->a.vfio);
 	EXPECT_TRUE(is_in(&self->b, self->mem, 1));
+	/* The context still has the files */
+	if (variant->by_file) {
+		ASSERT_OK(t_unbind(self->fd, self->a.vfio.dev_id));
+		EXPECT_TRUE(is_in(&self->b, self->mem, 2));
+	}
 	t_vfio_close_device(&self->b.vfio);
+	if (variant->by_file)
+		ASSERT_OK(t_unbind(self->fd, self->b.vfio.dev_id));
 	EXPECT_OK(t_free(self->fd, self->id));
 }
 

@@ -2,7 +2,8 @@
 /*
  * PASIDs: taken from the kernel's pool and given back, attached to spaces of
  * their own beside the RID, and the address space of a process. Whether DMA
- * goes where it should is asked of the device, never of the kernel.
+ * goes where it should is asked of the device, never of the kernel. Each case names
+ * the device by its id, which its container has made known, and by its file.
  */
 #include <errno.h>
 #include <sys/ioctl.h>
@@ -27,6 +28,35 @@ FIXTURE(pasid) {
 	long pins;
 };
 
+FIXTURE_VARIANT(pasid) {
+	bool by_file;
+};
+
+FIXTURE_VARIANT_ADD(pasid, by_id) { .by_file = false };
+FIXTURE_VARIANT_ADD(pasid, by_file) { .by_file = true };
+
+static int way_know(bool by_file, struct t_vfio *v, int ctx)
+{
+	return by_file ? t_bind_fd(ctx, v->device, &v->dev_id) : t_vfio_bind(v, ctx);
+}
+
+static int way_attach(bool by_file, const struct t_vfio *v, int ctx, u32 ioasid, u32 *pasid,
+		      u32 vpasid, u32 flags)
+{
+	return by_file ? t_attach_fd(ctx, v->device, ioasid, pasid, vpasid, flags, NULL) :
+			 t_attach_pasid(ctx, v->dev_id, ioasid, pasid, vpasid, flags);
+}
+
+static int way_detach(bool by_file, const struct t_vfio *v, int ctx, u32 number)
+{
+	return by_file ? t_detach_fd(ctx, v->device, number) :
+			 t_detach_pasid(ctx, v->dev_id, number);
+}
+
+#define attach(ioasid, pasid, vpasid, flags)	\
+	way_attach(variant->by_file, &self->dev.vfio, self->fd, ioasid, pasid, vpasid, flags)
+#define detach(number)	way_detach(variant->by_file, &self->dev.vfio, self->fd, number)
+
 FIXTURE_SETUP(pasid)
 {
 	struct ioasid_device_info info = { .size = sizeof(info) };
@@ -37,8 +67,9 @@ FIXTURE_SETUP(pasid)
 	ASSERT_FD(self->fd);
 	ASSERT_OK(t_alloc(self->fd, &self->rid));
 	ASSERT_OK(t_alloc(self->fd, &self->other));
-	ASSERT_OK(t_vfio_attach(&self->dev.vfio, self->fd, self->rid, 0));
+	ASSERT_OK(way_know(variant->by_file, &self->dev.vfio, self->fd));
 	self->dev_id = self->dev.vfio.dev_id;
+	ASSERT_OK(t_attach(self->fd, self->dev_id, self->rid, 0));
 	ASSERT_OK(t_device_info(self->fd, self->dev_id, &info));
 	NEED(info.caps & IOASID_DEVICE_PASID, "needs a device with PASIDs");
 	NEED(t_on_sim(), "needs ioasid_sim");
@@ -118,7 +149,7 @@ TEST_F(pasid, usable_ranges)
 	nr = t_space_ranges(self->fd, id, without, 16);
 	for (i = 0; i < 3; i++) {
 		p[i] = IOASID_PASID_ANY;
-		ASSERT_OK(t_attach_pasid(self->fd, self->dev_id, id, &p[i], 0, 0));
+		ASSERT_OK(attach(id, &p[i], 0, 0));
 		if (!i)
 			nr_with = t_space_ranges(self->fd, id, with, 16);
 		ASSERT_EQ(nr_with, t_space_ranges(self->fd, id, now, 16));
@@ -127,13 +158,13 @@ TEST_F(pasid, usable_ranges)
 	/* The window of interrupt messages, among others */
 	EXPECT_LT(nr, nr_with);
 	for (i = 0; i < 2; i++) {
-		ASSERT_OK(t_detach_pasid(self->fd, self->dev_id, p[i]));
+		ASSERT_OK(detach(p[i]));
 		ASSERT_EQ(nr_with, t_space_ranges(self->fd, id, now, 16));
 		EXPECT_EQ(0, memcmp(with, now, nr_with * sizeof(now[0])));
 		EXPECT_FAIL(ERANGE, UNUSABLE,
 			    t_map_at(self->fd, id, self->mem, T_PAGE, T_RW, with[0].last + 1));
 	}
-	ASSERT_OK(t_detach_pasid(self->fd, self->dev_id, p[2]));
+	ASSERT_OK(detach(p[2]));
 	ASSERT_EQ(nr, t_space_ranges(self->fd, id, now, 16));
 	EXPECT_EQ(0, memcmp(without, now, nr * sizeof(now[0])));
 }
@@ -193,7 +224,7 @@ TEST_F(pasid, two_spaces_of_one_device)
 
 	ASSERT_OK(t_pasid_alloc(self->fd, self->dev_id, 1, 0, 0, &p));
 	EXPECT_EQ(-EFAULT, reads(&self->dev, p, AT, 2));
-	ASSERT_OK(t_attach_pasid(self->fd, self->dev_id, self->other, &p, 0, 0));
+	ASSERT_OK(attach(self->other, &p, 0, 0));
 	EXPECT_EQ(0, reads(&self->dev, 0, AT, 1));
 	EXPECT_EQ(0, reads(&self->dev, p, AT, 2));
 	EXPECT_EQ(-EFAULT, reads(&self->dev, p + 1, AT, 2));
@@ -206,8 +237,8 @@ TEST_F(pasid, two_spaces_of_one_device)
 	EXPECT_EQ((long long)LEN, t_unmap(self->fd, self->other, AT, LEN));
 	EXPECT_EQ(-EFAULT, reads(&self->dev, p, AT, 2));
 	EXPECT_EQ(0, reads(&self->dev, 0, AT, 1));
-	ASSERT_OK(t_detach_pasid(self->fd, self->dev_id, p));
-	EXPECT_FAIL(ENOENT, NOT_ATTACHED, t_detach_pasid(self->fd, self->dev_id, p));
+	ASSERT_OK(detach(p));
+	EXPECT_FAIL(ENOENT, NOT_ATTACHED, detach(p));
 	EXPECT_EQ(0, reads(&self->dev, 0, AT, 1));
 	ASSERT_OK(t_pasid_free(self->fd, 1, &p));
 }
@@ -217,7 +248,7 @@ TEST_F(pasid, without_the_rid)
 {
 	u32 p = IOASID_PASID_ANY;
 
-	ASSERT_OK(t_attach_pasid(self->fd, self->dev_id, self->other, &p, 0, 0));
+	ASSERT_OK(attach(self->other, &p, 0, 0));
 	ASSERT_OK(t_detach(self->fd, self->dev_id));
 	EXPECT_EQ(-EFAULT, reads(&self->dev, 0, AT, 1));
 	EXPECT_EQ(0, reads(&self->dev, p, AT, 2));
@@ -228,18 +259,17 @@ TEST_F(pasid, any)
 	struct ioasid_info info = { .size = sizeof(info) };
 	u32 p = IOASID_PASID_ANY, q;
 
-	ASSERT_OK(t_attach_pasid(self->fd, self->dev_id, self->other, &p, 0, 0));
+	ASSERT_OK(attach(self->other, &p, 0, 0));
 	EXPECT_NE(IOASID_PASID_ANY, p);
 	EXPECT_EQ(0, reads(&self->dev, p, AT, 2));
 	/* It is the attachment's, not the user's */
 	EXPECT_FAIL(ENOENT, NO_PASID_ID, t_pasid_free(self->fd, 1, &p));
-	ASSERT_OK(t_detach_pasid(self->fd, self->dev_id, p));
+	ASSERT_OK(detach(p));
 	EXPECT_EQ(-EFAULT, reads(&self->dev, p, AT, 2));
 	ASSERT_OK(t_info(self->fd, &info));
 	EXPECT_EQ(0, info.nr_pasids);
 	q = p;
-	EXPECT_FAIL(EPERM, NO_PASID_ID,
-		    t_attach_pasid(self->fd, self->dev_id, self->other, &q, 0, 0));
+	EXPECT_FAIL(EPERM, NO_PASID_ID, attach(self->other, &q, 0, 0));
 }
 
 TEST_F(pasid, foreign)
@@ -248,8 +278,7 @@ TEST_F(pasid, foreign)
 	u32 p = 1, id;
 
 	ASSERT_FD(fd);
-	EXPECT_FAIL(EPERM, NO_PASID_ID,
-		    t_attach_pasid(self->fd, self->dev_id, self->other, &p, 0, 0));
+	EXPECT_FAIL(EPERM, NO_PASID_ID, attach(self->other, &p, 0, 0));
 	ASSERT_OK(t_pasid_alloc(self->fd, self->dev_id, 1, 0, 0, &p));
 	EXPECT_FAIL(ENOENT, NO_PASID_ID, t_pasid_free(fd, 1, &p));
 	EXPECT_FAIL(ENOENT, NO_DEVICE_ID, t_pasid_alloc(fd, self->dev_id, 1, 0, 0, &p));
@@ -261,23 +290,19 @@ TEST_F(pasid, virtual_number)
 {
 	u32 p = IOASID_PASID_ANY, q = IOASID_PASID_ANY;
 
-	ASSERT_OK(t_attach_pasid(self->fd, self->dev_id, self->other, &p, 0x777, 0));
+	ASSERT_OK(attach(self->other, &p, 0x777, 0));
 	EXPECT_NE(0x777, p);
 	EXPECT_EQ(0, reads(&self->dev, p, AT, 2));
-	EXPECT_FAIL(EBUSY, ATTACHED,
-		    t_attach_pasid(self->fd, self->dev_id, self->rid, &q, 0x777, 0));
-	EXPECT_FAIL(ENOENT, NOT_ATTACHED, t_detach_pasid(self->fd, self->dev_id, p));
+	EXPECT_FAIL(EBUSY, ATTACHED, attach(self->rid, &q, 0x777, 0));
+	EXPECT_FAIL(ENOENT, NOT_ATTACHED, detach(p));
 	q = p;
-	EXPECT_FAIL(EBUSY, ATTACHED,
-		    t_attach_pasid(self->fd, self->dev_id, self->other, &q, 0x778, 0));
-	ASSERT_OK(t_detach_pasid(self->fd, self->dev_id, 0x777));
+	EXPECT_FAIL(EBUSY, ATTACHED, attach(self->other, &q, 0x778, 0));
+	ASSERT_OK(detach(0x777));
 	EXPECT_EQ(-EFAULT, reads(&self->dev, p, AT, 2));
 	q = IOASID_PASID_ANY;
-	EXPECT_FAIL(EINVAL, VALUE,
-		    t_attach_pasid(self->fd, self->dev_id, self->other, &q, 1u << 20, 0));
+	EXPECT_FAIL(EINVAL, VALUE, attach(self->other, &q, 1u << 20, 0));
 	q = IOASID_RID;
-	EXPECT_FAIL(EINVAL, VALUE,
-		    t_attach_pasid(self->fd, self->dev_id, self->other, &q, 5, 0));
+	EXPECT_FAIL(EINVAL, VALUE, attach(self->other, &q, 5, 0));
 }
 
 TEST_F(pasid, replace)
@@ -285,12 +310,11 @@ TEST_F(pasid, replace)
 	u32 p = IOASID_PASID_ANY, q;
 	int ret;
 
-	ASSERT_OK(t_attach_pasid(self->fd, self->dev_id, self->other, &p, 0, 0));
+	ASSERT_OK(attach(self->other, &p, 0, 0));
 	EXPECT_EQ(0, reads(&self->dev, p, AT, 2));
 	q = p;
-	EXPECT_FAIL(EBUSY, ATTACHED,
-		    t_attach_pasid(self->fd, self->dev_id, self->rid, &q, 0, 0));
-	ret = t_attach_pasid(self->fd, self->dev_id, self->rid, &q, 0, IOASID_ATTACH_REPLACE);
+	EXPECT_FAIL(EBUSY, ATTACHED, attach(self->rid, &q, 0, 0));
+	ret = attach(self->rid, &q, 0, IOASID_ATTACH_REPLACE);
 	if (ret == -EOPNOTSUPP) {
 		EXPECT_EQ(0, reads(&self->dev, p, AT, 2));
 		SKIP(return, "needs a kernel that replaces the domain of a PASID");
@@ -299,7 +323,7 @@ TEST_F(pasid, replace)
 	EXPECT_EQ(p, q);
 	EXPECT_EQ(0, reads(&self->dev, p, AT, 1));
 	ASSERT_OK(t_free(self->fd, self->other));
-	ASSERT_OK(t_detach_pasid(self->fd, self->dev_id, p));
+	ASSERT_OK(detach(p));
 }
 
 /* A PASID through another context must not take the RID away */
@@ -310,14 +334,17 @@ TEST_F(pasid, other_context)
 		.argsz = sizeof(arg), .ioasid_fd = fd, .device_fd = self->dev.vfio.device,
 		.pasid = IOASID_PASID_ANY,
 	};
-	u32 id;
+	u32 id, any = IOASID_PASID_ANY;
 
 	ASSERT_FD(fd);
 	ASSERT_OK(t_alloc(fd, &id));
 	arg.ioasid = id;
 	EXPECT_EQ(0, reads(&self->dev, 0, AT, 1));
-	EXPECT_EQ(-1, ioctl(self->dev.vfio.container, VFIO_DEVICE_ATTACH, &arg));
-	EXPECT_EQ(EBUSY, errno);
+	if (variant->by_file)
+		EXPECT_FAIL(EBUSY, OWNER, way_attach(true, &self->dev.vfio, fd, id, &any, 0, 0));
+	else
+		EXPECT_FAIL(EBUSY, OWNER,
+			    t_cmd(self->dev.vfio.container, VFIO_DEVICE_ATTACH, &arg));
 	EXPECT_EQ(0, reads(&self->dev, 0, AT, 1));
 	close(fd);
 }
@@ -327,21 +354,29 @@ TEST_F(pasid, replace_mismatch)
 {
 	u32 p = IOASID_PASID_ANY, q;
 
-	ASSERT_OK(t_attach_pasid(self->fd, self->dev_id, self->other, &p, 0x777, 0));
+	ASSERT_OK(attach(self->other, &p, 0x777, 0));
 	ASSERT_OK(t_pasid_alloc(self->fd, self->dev_id, 1, 0, 0, &q));
-	EXPECT_EQ(-EINVAL, t_attach_pasid(self->fd, self->dev_id, self->rid, &q, 0x777,
-					  IOASID_ATTACH_REPLACE));
+	EXPECT_EQ(-EINVAL, attach(self->rid, &q, 0x777, IOASID_ATTACH_REPLACE));
 }
 
-/* Closing takes everything with it, and the next user finds nothing */
+/*
+ * Closing takes everything with it, and the next user finds nothing. A file that the
+ * context has, too, is not closed before the context forgets the device.
+ */
 TEST_F(pasid, close_attached)
 {
-	u32 p = IOASID_PASID_ANY;
+	u32 p = IOASID_PASID_ANY, rid = IOASID_RID;
 
-	ASSERT_OK(t_attach_pasid(self->fd, self->dev_id, self->other, &p, 0, 0));
+	ASSERT_OK(attach(self->other, &p, 0, 0));
+	if (variant->by_file) {
+		ASSERT_EQ(0, t_dma_reopen(&self->dev));
+		EXPECT_EQ(0, reads(&self->dev, p, AT, 2));
+		ASSERT_OK(t_unbind(self->fd, self->dev_id));
+	}
 	ASSERT_EQ(0, t_dma_reopen(&self->dev));
 	EXPECT_EQ(-EFAULT, reads(&self->dev, p, AT, 2));
-	ASSERT_OK(t_vfio_attach(&self->dev.vfio, self->fd, self->rid, 0));
+	ASSERT_OK(way_know(variant->by_file, &self->dev.vfio, self->fd));
+	ASSERT_OK(attach(self->rid, &rid, 0, 0));
 	EXPECT_EQ(0, reads(&self->dev, 0, AT, 1));
 	EXPECT_EQ(-EFAULT, reads(&self->dev, p, AT, 2));
 }
@@ -363,11 +398,17 @@ static int sim_mm(struct t_dma *d, u32 opcode, u32 pasid, void *at, u32 length)
 FIXTURE(mm) {
 	int fd;
 	struct t_dma dev;
-	u32 dev_id;
 	u32 id;
 	u32 pasid;
 	long pins;
 };
+
+FIXTURE_VARIANT(mm) {
+	bool by_file;
+};
+
+FIXTURE_VARIANT_ADD(mm, by_id) { .by_file = false };
+FIXTURE_VARIANT_ADD(mm, by_file) { .by_file = true };
 
 FIXTURE_SETUP(mm)
 {
@@ -380,12 +421,11 @@ FIXTURE_SETUP(mm)
 	ASSERT_FD(self->fd);
 	ASSERT_OK(t_info(self->fd, &info));
 	NEED(info.caps & IOASID_CAP_MM, "needs a kernel with SVA");
-	ASSERT_OK(t_vfio_bind(&self->dev.vfio, self->fd));
-	self->dev_id = self->dev.vfio.dev_id;
+	ASSERT_OK(way_know(variant->by_file, &self->dev.vfio, self->fd));
 	ASSERT_OK(t_alloc_mm(self->fd, &self->id));
 	self->pins = t_pinned_pages();
 	self->pasid = IOASID_PASID_ANY;
-	ret = t_attach_pasid(self->fd, self->dev_id, self->id, &self->pasid, 0, 0);
+	ret = attach(self->id, &self->pasid, 0, 0);
 	NEED(!t_mm_refused(ret), "needs a kernel that shares a process' memory");
 	ASSERT_EQ(0, ret) TH_LOG("%s", t_explain());
 }
@@ -469,8 +509,9 @@ TEST_F(mm, copy_on_write)
 
 struct mm_child {
 	int fd;
-	u32 dev_id;
+	const struct t_vfio *vfio;
 	u32 id;
+	bool by_file;
 };
 
 static int attach_other_process(void *arg)
@@ -478,7 +519,7 @@ static int attach_other_process(void *arg)
 	struct mm_child *c = arg;
 	u32 p = IOASID_PASID_ANY;
 
-	T_CHECK(t_attach_pasid(c->fd, c->dev_id, c->id, &p, 0x99, 0) == -EPERM);
+	T_CHECK(way_attach(c->by_file, c->vfio, c->fd, c->id, &p, 0x99, 0) == -EPERM);
 	T_CHECK(t_extack.code == IOASID_REASON_OWNER);
 	return 0;
 }
@@ -486,11 +527,35 @@ static int attach_other_process(void *arg)
 /* Whoever has the fd cannot reach the memory of who made the space */
 TEST_F(mm, another_process)
 {
-	struct mm_child c = { self->fd, self->dev_id, self->id };
+	struct mm_child c = { self->fd, &self->dev.vfio, self->id, variant->by_file };
 
 	EXPECT_EQ(0, t_child(attach_other_process, &c));
-	EXPECT_OK(t_detach_pasid(self->fd, self->dev_id, self->pasid));
+	EXPECT_OK(detach(self->pasid));
 	EXPECT_EQ(0, t_child(attach_other_process, &c));
+}
+
+/* The page table of a process is shared with others: nothing takes its place, nor it another's */
+TEST_F(mm, not_replaced)
+{
+	u32 mapped, p = IOASID_PASID_ANY, q = IOASID_PASID_ANY;
+	char *mem = t_memory(T_ANON, LEN), *own = t_memory(T_ANON, LEN);
+	struct ioasid_info info;
+
+	ASSERT_OK(t_alloc(self->fd, &mapped));
+	ASSERT_OK(t_map_at(self->fd, mapped, mem, LEN, T_RW, AT));
+	ASSERT_OK(attach(mapped, &q, 0x88, 0));
+	EXPECT_FAIL(EOPNOTSUPP, KIND, attach(mapped, &p, self->pasid, IOASID_ATTACH_REPLACE));
+	p = IOASID_PASID_ANY;
+	EXPECT_FAIL(EOPNOTSUPP, KIND, attach(self->id, &p, 0x88, IOASID_ATTACH_REPLACE));
+	ASSERT_OK(t_info(self->fd, &info));
+	EXPECT_EQ(1, info.nr_pasids);
+	t_fill(mem, LEN, 1);
+	t_fill(own, LEN, 2);
+	EXPECT_EQ(0, reads(&self->dev, q, AT, 1));
+	ASSERT_EQ(0, sim_mm(&self->dev, IOASID_SIM_OP_READ, self->pasid, own, LEN));
+	EXPECT_EQ(-1, t_differs(t_sim_buffer(&self->dev.sim, 0), LEN, 2));
+	EXPECT_OK(detach(0x88));
+	EXPECT_OK(detach(self->pasid));
 }
 
 TEST_F(mm, not_for_the_rid)
@@ -498,9 +563,9 @@ TEST_F(mm, not_for_the_rid)
 	static char page[T_PAGE] __attribute__((aligned(4096)));
 	u32 p = IOASID_RID;
 
-	EXPECT_FAIL(EINVAL, KIND, t_attach_pasid(self->fd, self->dev_id, self->id, &p, 0, 0));
+	EXPECT_FAIL(EINVAL, KIND, attach(self->id, &p, 0, 0));
 	p = 5;
-	EXPECT_FAIL(EINVAL, VALUE, t_attach_pasid(self->fd, self->dev_id, self->id, &p, 0, 0));
+	EXPECT_FAIL(EINVAL, VALUE, attach(self->id, &p, 0, 0));
 	EXPECT_FAIL(EINVAL, KIND, t_map_at(self->fd, self->id, page, T_PAGE, T_RW, AT));
 	EXPECT_EQ(-EINVAL, (int)t_unmap_all(self->fd, self->id));
 	EXPECT_EQ(IOASID_REASON_KIND, t_extack.code);
@@ -508,15 +573,16 @@ TEST_F(mm, not_for_the_rid)
 
 static int child_dies(void *arg)
 {
+	bool by_file = *(const bool *)arg;
 	struct t_dma dev;
 	int fd = t_open();
 	u32 id, p = IOASID_PASID_ANY;
 
 	T_CHECK(fd >= 0);
 	T_CHECK(!t_dma_open(&dev, T_EDU, 1, VFIO_IOASID_IOMMU));
-	T_CHECK(!t_vfio_bind(&dev.vfio, fd));
+	T_CHECK(!way_know(by_file, &dev.vfio, fd));
 	T_CHECK(!t_alloc_mm(fd, &id));
-	T_CHECK(!t_attach_pasid(fd, dev.vfio.dev_id, id, &p, 0, 0));
+	T_CHECK(!way_attach(by_file, &dev.vfio, fd, id, &p, 0, 0));
 	T_CHECK(!sim_mm(&dev, IOASID_SIM_OP_READ, p, child_dies, 64));
 	kill(getpid(), SIGKILL);
 	return 1;
@@ -528,7 +594,7 @@ TEST_F(mm, killed)
 	int i;
 
 	for (i = 0; i < 5; i++)
-		EXPECT_EQ(-SIGKILL, t_child(child_dies, NULL));
+		EXPECT_EQ(-SIGKILL, t_child(child_dies, (void *)&variant->by_file));
 }
 
 TEST_HARNESS_MAIN
