@@ -628,6 +628,120 @@ TEST_F(contexts, equal_virtual_pasids)
 	EXPECT_EQ(REFUSED, reads(&self->e[1], &w[1], (void *)AT, 2));
 }
 
+/* Begins to read a page, and asks for it if it is not there: the slot */
+static int ask(struct end *e, u32 pasid, u64 at)
+{
+	struct t_testdev_cmd real = {
+		.opcode = TESTDEV_OP_READ, .pasid = pasid, .addr = at, .length = T_PAGE,
+		.flags = TESTDEV_F_ATS | TESTDEV_F_PRI,
+	};
+	struct ioasid_sim_command cmd = {
+		.opcode = IOASID_SIM_OP_READ, .iova = at, .length = T_PAGE, .pasid = pasid,
+		.flags = IOASID_SIM_CMD_PASID | IOASID_SIM_CMD_REQUEST,
+	};
+
+	if (!e->real)
+		return t_sim_submit(&e->sim.sim, &cmd);
+	t_testdev_begin(&e->testdev, 0, &real);
+	return 0;
+}
+
+/* How it ended: 0, REFUSED, or -ETIMEDOUT if it still waits after @ms */
+static int ended(struct end *e, int slot, u32 ms)
+{
+	struct ioasid_sim_completion c;
+	int ret;
+
+	if (e->real) {
+		ret = t_testdev_end(&e->testdev, slot, NULL, ms);
+		return ret <= 0 ? ret : REFUSED;
+	}
+	ret = t_sim_wait(&e->sim.sim, slot, &c, ms);
+	return ret ? ret : t_sim_error(&c) ? REFUSED : 0;
+}
+
+#define WAITS(i)	EXPECT_EQ(-ETIMEDOUT, ended(&self->e[i], slot[i], 100))
+#define ENDS(ret, i)	EXPECT_EQ(ret, ended(&self->e[i], slot[i], 20000))
+#define NOTHING(i) do {									\
+	struct ioasid_fault_record __none;						\
+	EXPECT_EQ(-ETIMEDOUT, t_queue_next(&q[i], &__none, 100));			\
+} while (0)
+#define ASKS(i, at) do {								\
+	slot[i] = ask(&self->e[i], p[i], at);						\
+	ASSERT_LE(0, slot[i]);								\
+	ASSERT_EQ(0, t_queue_next(&q[i], &r[i], 20000));				\
+	EXPECT_EQ(IOASID_FAULT_REQUEST, r[i].type);					\
+	EXPECT_EQ(at, r[i].addr & ~(T_PAGE - 1));					\
+	EXPECT_EQ(0x42, r[i].pasid);							\
+	EXPECT_EQ(vfio(&self->e[i])->dev_id, r[i].dev_id);				\
+	EXPECT_EQ((uintptr_t)vfio(&self->e[i]), r[i].device_cookie);			\
+	EXPECT_EQ(space[i], r[i].ioasid);						\
+} while (0)
+
+/*
+ * Page requests of two guests whose devices, spaces, queues and PASIDs have the same
+ * numbers, at the same address: each hears of its own, and answers, detaches and
+ * closes for nobody else.
+ */
+TEST_F(contexts, equal_page_requests)
+{
+	struct ioasid_fault_record r[2], old;
+	u32 space[2], p[2], id[2];
+	struct ioasid_info info;
+	struct t_queue q[2];
+	int slot[2], i;
+
+	ASSERT_OK(t_info(self->fd[0], &info));
+	NEED(info.caps & IOASID_CAP_FAULT, "needs a kernel with page requests");
+	for (i = 0; i < 2; i++) {
+		id[i] = vfio(&self->e[i])->dev_id;
+		ASSERT_OK(t_alloc_faults(self->fd[i], &space[i]));
+		ASSERT_OK(t_queue_open(&q[i], self->fd[i], NULL));
+		ASSERT_OK(t_fault_bind(self->fd[i], space[i], 0, 0, q[i].id));
+		p[i] = IOASID_PASID_ANY;
+		ASSERT_OK(t_attach_pasid(self->fd[i], id[i], space[i], &p[i], 0x42, 0));
+	}
+	/* Or the test would prove less than it says */
+	ASSERT_EQ(q[0].id, q[1].id);
+	ASSERT_EQ(space[0], space[1]);
+	ASSERT_EQ(id[0], id[1]);
+	for (i = 0; i < 2; i++)
+		ASKS(i, AT);
+	for (i = 0; i < 2; i++)
+		NOTHING(i);
+	/* What is mapped and answered in one is nothing to the other */
+	ASSERT_OK(t_map_at(self->fd[0], space[0], self->mem[0], T_PAGE, T_RW, AT));
+	ASSERT_EQ(0, t_queue_answer(&q[0], r[0].cookie, IOASID_FAULT_SUCCESS));
+	ENDS(0, 0);
+	WAITS(1);
+	/* An answer given before is none to the next question */
+	old = r[0];
+	ASKS(0, AT + T_PAGE);
+	EXPECT_NE(old.cookie, r[0].cookie);
+	EXPECT_EQ(-ENOENT, t_queue_answer(&q[0], old.cookie, IOASID_FAULT_INVALID));
+	WAITS(0);
+	ASSERT_OK(t_detach_pasid(self->fd[0], id[0], 0x42));
+	ENDS(REFUSED, 0);
+	WAITS(1);
+	ASSERT_EQ(0, t_queue_answer(&q[1], r[1].cookie, IOASID_FAULT_INVALID));
+	ENDS(REFUSED, 1);
+	/* A queue that is closed answers what waits in it, and takes nothing more */
+	p[0] = IOASID_PASID_ANY;
+	ASSERT_OK(t_attach_pasid(self->fd[0], id[0], space[0], &p[0], 0x42, 0));
+	ASSERT_EQ(0, t_queue_next(&q[0], &old, 20000));
+	EXPECT_EQ(IOASID_FAULT_DETACHED, old.type);
+	for (i = 0; i < 2; i++)
+		ASKS(i, AT + T_PAGE);
+	t_queue_close(&q[0]);
+	ENDS(REFUSED, 0);
+	WAITS(1);
+	slot[0] = ask(&self->e[0], p[0], AT + T_PAGE);
+	ENDS(REFUSED, 0);
+	ASSERT_EQ(0, t_queue_answer(&q[1], r[1].cookie, IOASID_FAULT_INVALID));
+	ENDS(REFUSED, 1);
+	t_queue_close(&q[1]);
+}
+
 #define PER_USER	"/sys/module/ioasid/parameters/pasids_per_user"
 
 static int alloc_as_other(void *arg)
