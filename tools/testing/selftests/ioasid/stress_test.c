@@ -5,7 +5,8 @@
  * spaces, by RID and PASID, are reset and closed, processes are killed in the middle of it, and somebody
  * reads debugfs. At the end of each round everybody is gone and so must be
  * everything: no page pinned, no context left, and memory that no space maps
- * any more is as its owner left it, whatever the devices did.
+ * any more is as its owner left it, whatever the devices did. And a device that
+ * goes while others attach it by its id.
  *
  * IOASID_STRESS_SECONDS says for how long (10), IOASID_STRESS_SEED repeats the
  * choices of a run, though not its timing.
@@ -1039,6 +1040,263 @@ TEST_F_TIMEOUT(stress, everything, 1200)
 		EXPECT_LT(0, asked);
 		EXPECT_LT(0, answers);
 	}
+}
+
+/* --- by its id, while the device goes ------------------------------------------------------ */
+
+/* Everybody has done something by then, on the slowest machine */
+#define GOING_LATE_MS	200000
+
+/*
+ * The core takes no lock of whoever owns a device when it is attached by its id. So
+ * the device goes at any moment of that: its owner resets it, forgets it, closes it,
+ * and its driver is taken away from it.
+ */
+struct going {
+	u32 space[2];
+	u32 dev_id;
+	int stop;
+	int failed;
+	u64 attached;
+	u64 gone;	/* attaches that were too late */
+	u64 rounds;	/* of the owner */
+	u64 pulled;	/* times that the driver was taken away */
+};
+
+FIXTURE(going) {
+	struct going *g;
+	int ctx;
+	const char *name;
+	char *mem;
+	long pins;
+};
+
+FIXTURE_VARIANT(going) {
+	bool by_file;
+};
+
+FIXTURE_VARIANT_ADD(going, by_container) { .by_file = false };
+FIXTURE_VARIANT_ADD(going, by_file) { .by_file = true };
+
+struct going_role {
+	FIXTURE_DATA(going) *self;
+	bool by_file;
+	u64 seed;
+};
+
+static bool going_on(const struct going *g)
+{
+	return !__atomic_load_n(&g->stop, __ATOMIC_RELAXED) &&
+	       !__atomic_load_n(&g->failed, __ATOMIC_RELAXED);
+}
+
+/* Complains once, and ends it */
+#define GOING(cond) do {								\
+	if (!(cond) && !__atomic_exchange_n(&g->failed, 1, __ATOMIC_RELAXED))		\
+		fprintf(stderr, "# %s:%d: %s is not true; %s, %s\n", __FILE__, __LINE__,	\
+			#cond, t_vfio_step, t_explain());				\
+} while (0)
+
+/* What an attach or a detach by id may say when the device goes */
+static bool gone_or_busy(int ret)
+{
+	/* Linux 6.12 replaces no PASID */
+	if (ret == -EOPNOTSUPP && t_extack.code == IOASID_REASON_IOMMU)
+		return t_old_kernel();
+	return (ret == -ENOENT && (t_extack.code == IOASID_REASON_NO_DEVICE_ID ||
+				   t_extack.code == IOASID_REASON_NOT_ATTACHED)) ||
+	       (ret == -EBUSY && (t_extack.code == IOASID_REASON_ATTACHED ||
+				  t_extack.code == IOASID_REASON_RESET));
+}
+
+static int going_attacher(void *arg)
+{
+	struct going_role *role = arg;
+	FIXTURE_DATA(going) *self = role->self;
+	struct going *g = self->g;
+	u64 rng = role->seed;
+
+	while (going_on(g)) {
+		u32 id = __atomic_load_n(&g->dev_id, __ATOMIC_RELAXED);
+		u64 how = next(&rng);
+		u32 pasid = how & 8 ? IOASID_PASID_ANY : IOASID_RID;
+		u32 vpasid = how & 8 ? 100 + how / 32 % 4 : 0;
+		int ret;
+
+		if (how & 1)
+			ret = t_attach_pasid(self->ctx, id, g->space[how / 2 & 1], &pasid, vpasid,
+					     how & 4 ? IOASID_ATTACH_REPLACE : 0);
+		else
+			ret = t_detach_pasid(self->ctx, id, vpasid);
+		GOING(!ret || gone_or_busy(ret));
+		if (how & 1 && !ret)
+			add(&g->attached, 1);
+		if (ret != -ENOENT || t_extack.code != IOASID_REASON_NO_DEVICE_ID)
+			continue;
+		add(&g->gone, 1);
+		usleep(next(&rng) % 500);
+	}
+	return 0;
+}
+
+/* Waits for the owner to close it, every time */
+static int going_puller(void *arg)
+{
+	struct going_role *role = arg;
+	struct going *g = role->self->g;
+	u64 rng = role->seed;
+
+	while (going_on(g)) {
+		usleep(next(&rng) % 30000);
+		if (t_sim_unbind(role->self->name))
+			continue;
+		add(&g->pulled, 1);
+		GOING(!t_sim_bind(role->self->name));
+	}
+	return 0;
+}
+
+/* Some of it is still under way when the device goes */
+static void going_dma(struct t_dma *dev, u64 *rng)
+{
+	int i, ids[4];
+
+	for (i = 0; i < 4; i++)
+		ids[i] = t_dma_begin(dev, true, i, OPS_AT + i * T_PAGE);
+	if (!(next(rng) % 4))
+		t_vfio_reset(&dev->vfio);
+	if (next(rng) & 1)
+		for (i = 0; i < 4; i++)
+			t_dma_end(dev, ids[i]);
+}
+
+/*
+ * The device is closed, and nobody can attach it: nothing of it may be left, and the
+ * memory of the spaces is as it was, whatever the device had begun.
+ */
+static void going_is_gone(FIXTURE_DATA(going) *self, u32 pattern)
+{
+	struct ioasid_space_info space;
+	struct going *g = self->g;
+	struct ioasid_info info;
+	int i;
+
+	GOING(!t_info(self->ctx, &info) && !info.nr_devices && !info.nr_pasids);
+	for (i = 0; i < 2; i++)
+		GOING(!t_space_info(self->ctx, g->space[i], &space) && !space.nr_attachments &&
+		      !space.nr_domains);
+	t_fill(self->mem, 4 * T_PAGE, pattern);
+	usleep(200);
+	GOING(t_differs(self->mem, 4 * T_PAGE, pattern) < 0);
+}
+
+static void going_round(FIXTURE_DATA(going) *self, bool by_file, u64 *rng)
+{
+	struct going *g = self->g;
+	struct t_dma dev;
+	u32 id = 0;
+	int i;
+
+	/* Its driver may be away */
+	if (t_dma_open(&dev, T_EDU, 1, VFIO_IOASID_IOMMU)) {
+		t_dma_close(&dev);
+		usleep(500);
+		return;
+	}
+	if (by_file)
+		GOING(!t_bind_fd(self->ctx, dev.vfio.device, &id));
+	else
+		GOING(!t_vfio_bind(&dev.vfio, self->ctx));
+	__atomic_store_n(&g->dev_id, by_file ? id : dev.vfio.dev_id, __ATOMIC_RELAXED);
+	for (i = next(rng) % 8; i >= 0; i--)
+		going_dma(&dev, rng);
+	usleep(next(rng) % 2000);
+	/* The context has the file, and so the device, until it forgets it */
+	if (by_file && next(rng) & 1)
+		GOING(!t_unbind_fd(self->ctx, dev.vfio.device));
+	else if (by_file)
+		GOING(!t_unbind(self->ctx, id));
+	t_dma_close(&dev);
+	going_is_gone(self, next(rng));
+	add(&g->rounds, 1);
+}
+
+static int going_owner(void *arg)
+{
+	struct going_role *role = arg;
+	u64 rng = role->seed;
+
+	while (going_on(role->self->g))
+		going_round(role->self, role->by_file, &rng);
+	return 0;
+}
+
+FIXTURE_SETUP(going)
+{
+	int i;
+
+	NEED(t_on_sim() && t_device(T_EDU, 1), "needs an endpoint of ioasid_sim");
+	self->name = t_device(T_EDU, 1);
+	ASSERT_EQ(0, t_device_to_vfio(self->name));
+	self->pins = t_pinned_pages();
+	self->g = mmap(NULL, sizeof(*self->g), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+		       -1, 0);
+	ASSERT_NE(MAP_FAILED, (void *)self->g);
+	self->mem = t_memory(T_SHARED, 4 * T_PAGE);
+	ASSERT_NE(NULL, self->mem);
+	self->ctx = t_open();
+	ASSERT_FD(self->ctx);
+	for (i = 0; i < 2; i++) {
+		ASSERT_OK(t_alloc(self->ctx, &self->g->space[i]));
+		ASSERT_OK(t_map_at(self->ctx, self->g->space[i], self->mem, 4 * T_PAGE, T_RW,
+				   OPS_AT));
+	}
+}
+
+FIXTURE_TEARDOWN(going)
+{
+	close(self->ctx);
+	if (self->pins >= 0)
+		EXPECT_EQ(self->pins, t_pinned_pages_settled(self->pins, 3000));
+}
+
+TEST_F_TIMEOUT(going, attach_by_id, 300)
+{
+	const char *seconds = getenv("IOASID_STRESS_SECONDS"), *seed = getenv("IOASID_STRESS_SEED");
+	static const t_child_fn roles[] = {
+		going_attacher, going_attacher, going_owner, going_puller,
+	};
+	struct going_role role = { .self = self, .by_file = variant->by_file };
+	u64 start = t_now_ns(), ms = (seconds ? atoi(seconds) : 10) * 100, now;
+	struct going *g = self->g;
+	pid_t pid[ARRAY_SIZE(roles)];
+	size_t i;
+
+	role.seed = (seed ? strtoull(seed, NULL, 0) : start % 1000000007) | 1ULL << 40;
+	TH_LOG("IOASID_STRESS_SEED=%llu", (unsigned long long)role.seed);
+	for (i = 0; i < ARRAY_SIZE(roles); i++) {
+		next(&role.seed);
+		pid[i] = t_fork(roles[i], &role);
+	}
+	/* Longer where the machine is so slow that somebody has not got far yet */
+	do {
+		t_sleep_ms(50);
+		now = (t_now_ns() - start) / 1000000;
+	} while (going_on(g) && (now < ms || (now < GOING_LATE_MS &&
+					      (g->rounds < 20 || g->pulled < 3 ||
+					       g->attached < 20 || !g->gone))));
+	__atomic_store_n(&g->stop, 1, __ATOMIC_RELAXED);
+	for (i = 0; i < ARRAY_SIZE(roles); i++)
+		EXPECT_EQ(0, t_wait(pid[i]));
+	TH_LOG("%llu attaches by id, %llu too late, %llu rounds of the owner, driver gone %llu times",
+	       (unsigned long long)g->attached, (unsigned long long)g->gone,
+	       (unsigned long long)g->rounds, (unsigned long long)g->pulled);
+	EXPECT_EQ(0, g->failed);
+	/* Nobody was idle */
+	EXPECT_LE(20, g->attached);
+	EXPECT_LT(0, g->gone);
+	EXPECT_LE(20, g->rounds);
+	EXPECT_LE(3, g->pulled);
 }
 
 TEST_HARNESS_MAIN
