@@ -29,7 +29,10 @@
 #define BIG	600		/* pages that lie apart: more runs than a batch has */
 #define FAULTS	2000		/* no step has that many allocations */
 #define STEPS	100
+#define DEVS	4		/* that one command attaches */
 #define DEBUGFS	"/sys/kernel/debug/"
+/* For what is there at once, if the host is not busy: nobody waits that long otherwise */
+#define PATIENCE_MS	30000
 
 /* What must be the same before and after a step that failed */
 struct state {
@@ -37,7 +40,7 @@ struct state {
 	struct ioasid_space_info space[2];
 	struct ioasid_iova_range ranges[2][16];
 	struct ioasid_translate at[2][2];
-	struct ioasid_device_info device[2];
+	struct ioasid_device_info device[DEVS];
 	long pins;
 	long vm_pin;
 	int next_fd;
@@ -47,10 +50,11 @@ FIXTURE(fault) {
 	struct __test_metadata *md;
 	int ctx;
 	u32 id[2];
-	struct t_dma dev[2];
+	struct t_dma dev[DEVS];
 	int nr_devs;		/* open now */
 	enum t_pci_kind kind;	/* of the second one */
 	int which;		/* of that kind */
+	int nr_domains;		/* that the devices of one command need */
 	char *mem;		/* BIG pages, in no order */
 	int memfd;
 	int event;
@@ -134,9 +138,10 @@ static void look(fault_t *t, struct state *s)
 		space->ranges = 0;
 		for (j = 0; j < 2; j++)
 			t_translate(t->ctx, t->id[i], AT + j * 16 * T_PAGE, 0, &s->at[i][j]);
-		if (i < t->nr_devs && t->dev[i].vfio.dev_id)
-			t_device_info(t->ctx, t->dev[i].vfio.dev_id, &s->device[i]);
 	}
+	for (i = 0; i < t->nr_devs; i++)
+		if (t->dev[i].vfio.dev_id)
+			t_device_info(t->ctx, t->dev[i].vfio.dev_id, &s->device[i]);
 }
 
 static const char *difference(const struct state *a, const struct state *b)
@@ -262,6 +267,16 @@ static bool again(fault_t *t, enum step kind, const char *call, int ret)
 #define UNDO(t, call)	STEP_KIND(t, STEP_UNDO, call)
 #define FOREIGN(t, call) STEP_KIND(t, STEP_FOREIGN, call)
 #define CLOSE(t, call)	STEP_KIND(t, STEP_CLOSE, call)
+
+/* Not a step: what other sequences have tried already */
+#define NEEDED(t, call) do {							\
+	int __ret = (call);							\
+										\
+	if (__ret < 0)								\
+		complain(t, #call, __ret, t_vfio_step);				\
+	if ((t)->bad)								\
+		return;								\
+} while (0)
 
 /* --- the sequences: what is not closed here is closed by run() ---------------- */
 
@@ -408,10 +423,24 @@ static void seq_reserve(fault_t *t)
 	STEP(t, t_reserve(t->ctx, t->id[0], NULL, 0));
 }
 
+/* The third and fourth are beside the first and the second, behind the same IOMMUs */
+static enum t_pci_kind kind_of(fault_t *t, int i)
+{
+	static const enum t_pci_kind other[] = { T_NVME, T_EDU };
+
+	if (i < 2)
+		return i ? t->kind : T_EDU;
+	return i == 2 ? T_NVME : other[t->kind == T_NVME];
+}
+
+static int nth_of(fault_t *t, int i)
+{
+	return i & 1 ? t->which : 0;
+}
+
 static int dev_open(fault_t *t, int i)
 {
-	int ret = t_dma_open(&t->dev[i], i ? t->kind : T_EDU, i ? t->which : 0,
-			     VFIO_IOASID_IOMMU);
+	int ret = t_dma_open(&t->dev[i], kind_of(t, i), nth_of(t, i), VFIO_IOASID_IOMMU);
 
 	if (!ret)
 		t->nr_devs = i + 1;
@@ -514,8 +543,6 @@ static void seq_close_device_first(fault_t *t)
 	CLOSE(t, close_ctx(t));
 }
 
-/* --- PASIDs, address spaces of processes, fault queues ------------------------- */
-
 static int pasid_attach(fault_t *t, int space, u32 *pasid, u32 vpasid, u32 flags)
 {
 	return t_attach_pasid(t->ctx, t->dev[0].vfio.dev_id, t->id[space], pasid, vpasid, flags);
@@ -530,6 +557,182 @@ static int pasid_alloc(fault_t *t, u32 nr, u32 first, u32 *p)
 {
 	return t_pasid_alloc(t->ctx, t->dev[0].vfio.dev_id, nr, first, 0, p);
 }
+
+/* --- by its own file ------------------------------------------------------------ */
+
+static int file_attach(fault_t *t, int space, u32 *pasid, u32 vpasid, u32 flags)
+{
+	struct t_vfio *v = &t->dev[0].vfio;
+
+	return t_attach_fd(t->ctx, v->device, t->id[space], pasid, vpasid, flags, &v->dev_id);
+}
+
+static int file_know(fault_t *t)
+{
+	return t_bind_fd(t->ctx, t->dev[0].vfio.device, &t->dev[0].vfio.dev_id);
+}
+
+static int file_detach(fault_t *t, u32 number)
+{
+	return t_detach_fd(t->ctx, t->dev[0].vfio.device, number);
+}
+
+/* The attach makes the device known, or finds it known; a detach forgets it */
+static void seq_by_file(fault_t *t)
+{
+	u32 rid = IOASID_RID;
+
+	CALL(mapped_space, t);
+	NEEDED(t, dev_open(t, 0));
+	STEP(t, file_attach(t, 0, &rid, 0, 0));
+	STEP(t, file_attach(t, 1, &rid, 0, IOASID_ATTACH_REPLACE));
+	UNDO(t, file_detach(t, IOASID_RID));
+	STEP(t, file_attach(t, 1, &rid, 0, IOASID_ATTACH_REPLACE));
+	UNDO(t, t_detach(t->ctx, t->dev[0].vfio.dev_id));
+	NEEDED(t, t_vfio_bind(&t->dev[0].vfio, t->ctx));
+	STEP(t, file_attach(t, 0, &rid, 0, 0));
+	UNDO(t, file_detach(t, IOASID_RID));
+	CLOSE(t, dev_close(t, 0));
+}
+
+/* Only made known, once more, and then attached by its id and its file */
+static void seq_know_by_file(fault_t *t)
+{
+	u32 rid = IOASID_RID;
+
+	CALL(mapped_space, t);
+	NEEDED(t, dev_open(t, 0));
+	STEP(t, file_know(t));
+	STEP(t, file_know(t));
+	STEP(t, t_attach(t->ctx, t->dev[0].vfio.dev_id, t->id[0], 0));
+	UNDO(t, file_detach(t, IOASID_RID));
+	STEP(t, file_attach(t, 1, &rid, 0, 0));
+	UNDO(t, t_unbind_fd(t->ctx, t->dev[0].vfio.device));
+	STEP(t, file_know(t));
+	/* The last file of the device goes with the context */
+	CLOSE(t, dev_close(t, 0));
+	CLOSE(t, close_ctx(t));
+}
+
+/* From its file to its container, which takes the attachment over or leaves it */
+static void seq_file_to_container(fault_t *t)
+{
+	u32 rid = IOASID_RID;
+
+	CALL(mapped_space, t);
+	NEEDED(t, dev_open(t, 0));
+	NEEDED(t, file_attach(t, 0, &rid, 0, 0));
+	STEP(t, attach(t, 0, t->id[1], IOASID_ATTACH_REPLACE));
+	STEP(t, attach(t, 0, t->id[0], IOASID_ATTACH_REPLACE));
+	UNDO(t, t_vfio_detach(&t->dev[0].vfio));
+	CLOSE(t, dev_close(t, 0));
+}
+
+static void seq_close_by_file(fault_t *t)
+{
+	u32 rid = IOASID_RID;
+
+	CALL(mapped_space, t);
+	NEEDED(t, dev_open(t, 0));
+	STEP(t, file_attach(t, 0, &rid, 0, 0));
+	CLOSE(t, close_ctx(t));
+	CLOSE(t, dev_close(t, 0));
+}
+
+/* --- several devices at once ---------------------------------------------------- */
+
+static int attach_all(fault_t *t, int space, u32 *pasid, u32 vpasid)
+{
+	u32 ids[DEVS];
+	int i;
+
+	for (i = 0; i < DEVS; i++)
+		ids[i] = t->dev[i].vfio.dev_id;
+	return t_attach_many(t->ctx, ids, DEVS, t->id[space], pasid, vpasid);
+}
+
+static int detach_one(fault_t *t, int i, u32 number)
+{
+	return t_detach_pasid(t->ctx, t->dev[i].vfio.dev_id, number);
+}
+
+static void known_devices(fault_t *t)
+{
+	int i;
+
+	for (i = 0; i < DEVS; i++) {
+		NEEDED(t, dev_open(t, i));
+		NEEDED(t, t_vfio_bind(&t->dev[i].vfio, t->ctx));
+	}
+}
+
+/* As many page tables as there are IOMMUs, and all devices behind them */
+static void expect_all(fault_t *t, int space)
+{
+	struct ioasid_space_info info;
+
+	if (t_space_info(t->ctx, t->id[space], &info) || info.nr_attachments != DEVS ||
+	    (int)info.nr_domains != t->nr_domains)
+		complain(t, "SPACE_INFO", 0, "not all devices");
+}
+
+static void seq_many(fault_t *t)
+{
+	u32 rid = IOASID_RID;
+	int i;
+
+	CALL(mapped_space, t);
+	CALL(known_devices, t);
+	STEP(t, attach_all(t, 0, &rid, 0));
+	expect_all(t, 0);
+	STEP(t, t_map_at(t->ctx, t->id[0], t->mem, BIG * T_PAGE, T_RW, AT + T_HUGE * 4));
+	for (i = 0; i < DEVS; i++)
+		UNDO(t, detach_one(t, i, IOASID_RID));
+	/* Where one has been before */
+	NEEDED(t, attach(t, 1, t->id[0], 0));
+	NEEDED(t, t_detach(t->ctx, t->dev[1].vfio.dev_id));
+	STEP(t, attach_all(t, 1, &rid, 0));
+	CLOSE(t, close_ctx(t));
+}
+
+/* One PASID for all, of the kernel's choice and of the context's own */
+static void seq_many_pasids(fault_t *t)
+{
+	u32 any = IOASID_PASID_ANY, own;
+	int i;
+
+	CALL(mapped_space, t);
+	CALL(known_devices, t);
+	STEP(t, attach_all(t, 0, &any, 77));
+	expect_all(t, 0);
+	NEEDED(t, pasid_alloc(t, 1, 0, &own));
+	STEP(t, attach_all(t, 1, &own, 0));
+	expect_all(t, 1);
+	for (i = 0; i < DEVS; i++)
+		UNDO(t, detach_one(t, i, 77));
+	UNDO(t, detach_one(t, 0, own));
+	CLOSE(t, close_ctx(t));
+}
+
+/* The memory of this process, behind all of them */
+static void seq_many_mm(fault_t *t)
+{
+	u32 any = IOASID_PASID_ANY;
+	int i;
+
+	STEP(t, open_ctx(t));
+	NEEDED(t, alloc(t, 0));
+	NEEDED(t, t_alloc_mm(t->ctx, &t->id[1]));
+	CALL(known_devices, t);
+	STEP(t, attach_all(t, 1, &any, 0));
+	for (i = 0; i < DEVS; i++)
+		UNDO(t, detach_one(t, i, any));
+	any = IOASID_PASID_ANY;
+	STEP(t, attach_all(t, 1, &any, 5));
+	CLOSE(t, close_ctx(t));
+}
+
+/* --- PASIDs, address spaces of processes, fault queues ------------------------- */
 
 static void seq_pasid(fault_t *t)
 {
@@ -550,6 +753,24 @@ static void seq_pasid(fault_t *t)
 	STEP(t, t_pasid_free(t->ctx, 2, p + 2));
 	UNDO(t, pasid_detach(t, p[0]));
 	STEP(t, t_pasid_free(t->ctx, 2, p));
+	CLOSE(t, dev_close(t, 0));
+}
+
+static void seq_pasid_by_file(fault_t *t)
+{
+	u32 p, any = IOASID_PASID_ANY, same = IOASID_PASID_ANY;
+
+	CALL(mapped_space, t);
+	NEEDED(t, dev_open(t, 0));
+	STEP(t, file_attach(t, 0, &any, 77, 0));
+	NEEDED(t, pasid_alloc(t, 1, 0, &p));
+	STEP(t, file_attach(t, 1, &p, 0, 0));
+	STEP(t, file_attach(t, 1, &same, 77, IOASID_ATTACH_REPLACE));
+	UNDO(t, file_detach(t, 77));
+	UNDO(t, file_detach(t, p));
+	any = IOASID_PASID_ANY;
+	STEP(t, file_attach(t, 0, &any, 0, 0));
+	CLOSE(t, close_ctx(t));
 	CLOSE(t, dev_close(t, 0));
 }
 
@@ -639,7 +860,7 @@ static int next_record(fault_t *t, struct ioasid_fault_record *r)
 	struct pollfd p = { .fd = t->queue, .events = POLLIN };
 
 	do {
-		int ret = poll(&p, 1, 5000);
+		int ret = poll(&p, 1, PATIENCE_MS);
 
 		if (ret <= 0)
 			return ret ? -errno : -ETIMEDOUT;
@@ -667,7 +888,7 @@ static int ring_bell(fault_t *t)
 
 static void ended(fault_t *t, int slot)
 {
-	if (t_sim_wait(&t->dev[0].sim, slot, NULL, 5000))
+	if (t_sim_wait(&t->dev[0].sim, slot, NULL, PATIENCE_MS))
 		complain(t, "a page request", slot, "it was never answered");
 }
 
@@ -735,7 +956,7 @@ static void run(fault_t *t, void (*seq)(fault_t *t))
 		close_ctx(t);
 	if (t->bad)
 		return;
-	if (t->pins >= 0 && t_pinned_pages_settled(t->pins, 1000) != t->pins)
+	if (t->pins >= 0 && t_pinned_pages_settled(t->pins, PATIENCE_MS) != t->pins)
 		complain(t, "the last close", 0, "memory stays pinned");
 	EXPECT_EQ(0, t_status_kib(0, "VmPin"));
 	EXPECT_EQ(0, t_status_kib(0, "VmLck"));
@@ -839,37 +1060,37 @@ FIXTURE_TEARDOWN(fault)
 	}
 }
 
-TEST_F_TIMEOUT(fault, basic, 120)
+TEST_F_TIMEOUT(fault, basic, 900)
 {
 	sweep(self, seq_basic);
 }
 
-TEST_F_TIMEOUT(fault, map, 120)
+TEST_F_TIMEOUT(fault, map, 900)
 {
 	sweep(self, seq_map);
 }
 
-TEST_F_TIMEOUT(fault, map_mm, 120)
+TEST_F_TIMEOUT(fault, map_mm, 900)
 {
 	sweep(self, seq_map_mm);
 }
 
-TEST_F_TIMEOUT(fault, vector, 120)
+TEST_F_TIMEOUT(fault, vector, 900)
 {
 	sweep(self, seq_vector);
 }
 
-TEST_F_TIMEOUT(fault, file, 120)
+TEST_F_TIMEOUT(fault, file, 900)
 {
 	sweep(self, seq_file);
 }
 
-TEST_F_TIMEOUT(fault, copy, 120)
+TEST_F_TIMEOUT(fault, copy, 900)
 {
 	sweep(self, seq_copy);
 }
 
-TEST_F_TIMEOUT(fault, reserve, 120)
+TEST_F_TIMEOUT(fault, reserve, 900)
 {
 	sweep(self, seq_reserve);
 }
@@ -884,7 +1105,7 @@ static void need_devices(struct __test_metadata *_metadata, fault_t *self, int n
 }
 
 #define DEVICE_TEST(name, nr)							\
-TEST_F_TIMEOUT(fault, name, 240)						\
+TEST_F_TIMEOUT(fault, name, 900)						\
 {										\
 	NEED(t_device(T_EDU, (nr) - 1), "needs %d devices", nr);			\
 	need_devices(_metadata, self, nr);					\
@@ -895,10 +1116,14 @@ DEVICE_TEST(container, 1)
 DEVICE_TEST(replace, 1)
 DEVICE_TEST(close_mapped, 1)
 DEVICE_TEST(close_device_first, 1)
+DEVICE_TEST(by_file, 1)
+DEVICE_TEST(know_by_file, 1)
+DEVICE_TEST(file_to_container, 1)
+DEVICE_TEST(close_by_file, 1)
 
 /* Those that need more of a device */
 #define SIM_TEST(name)								\
-TEST_F_TIMEOUT(fault, name, 240)						\
+TEST_F_TIMEOUT(fault, name, 900)						\
 {										\
 	NEED(t_on_sim(), "needs ioasid_sim");					\
 	need_devices(_metadata, self, 1);					\
@@ -909,6 +1134,7 @@ SIM_TEST(pasid)
 SIM_TEST(close_pasid)
 SIM_TEST(mm)
 SIM_TEST(fault)
+SIM_TEST(pasid_by_file)
 
 /* How many page tables does a space need behind the two? */
 static int domains(fault_t *t)
@@ -941,7 +1167,7 @@ static bool find_second(fault_t *t)
 	return false;
 }
 
-TEST_F_TIMEOUT(fault, two_domains, 240)
+TEST_F_TIMEOUT(fault, two_domains, 900)
 {
 	NEED(t_device(T_EDU, 1), "needs 2 devices");
 	need_devices(_metadata, self, 2);
@@ -952,6 +1178,36 @@ TEST_F_TIMEOUT(fault, two_domains, 240)
 	}
 	sweep(self, seq_two_domains);
 }
+
+/* Those that one command attaches: two behind each of two IOMMUs, if there are two */
+#define MANY_TEST(name)								\
+TEST_F_TIMEOUT(fault, name, 900)						\
+{										\
+	NEED(t_on_sim(), "needs ioasid_sim");					\
+	need_many(_metadata, self);						\
+	sweep(self, seq_##name);						\
+}
+
+static void need_many(struct __test_metadata *_metadata, fault_t *self)
+{
+	int i;
+
+	NEED(t_device(T_EDU, 1) && t_device(T_NVME, 1), "needs 4 devices");
+	need_devices(_metadata, self, 2);
+	self->nr_domains = 2;
+	if (!find_second(self)) {
+		TH_LOG("one IOMMU for all devices: all of them behind one domain");
+		self->nr_domains = 1;
+		self->kind = T_EDU;
+		self->which = 1;
+	}
+	for (i = 0; i < DEVS; i++)
+		ASSERT_EQ(0, t_device_to_vfio(t_device(kind_of(self, i), nth_of(self, i))));
+}
+
+MANY_TEST(many)
+MANY_TEST(many_pasids)
+MANY_TEST(many_mm)
 
 #define KMEMLEAK	DEBUGFS "kmemleak"
 
