@@ -86,6 +86,8 @@ def call_arguments(text, function):
 def code_errors():
     """Pairs of errno and reason in the code, and reasons with a computed errno."""
     pairs, computed = set(), set()
+    for args in call_arguments(SOURCES, "ioasid_no_id"):
+        pairs |= {("ENOENT", r) for r in re.findall(r"IOASID_REASON_(\w+)", args[1])}
     for args in call_arguments(SOURCES, "ioasid_fail"):
         reasons = re.findall(r"IOASID_REASON_(\w+)", args[2] if len(args) > 2 else "")
         errno = re.fullmatch(r"-(E[A-Z0-9]+)", args[1] if len(args) > 1 else "")

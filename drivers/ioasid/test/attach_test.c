@@ -42,7 +42,7 @@ struct table {
 	u32 space[NR_SPACES];
 	u32 key[NR_KEYS];
 	int at[NR_DEVICES][NR_KEYS];
-	u32 unrecoverable;
+	u32 refused;
 };
 
 static struct table *new_table(struct kunit *test)
@@ -204,7 +204,7 @@ static void random_attach(struct kunit *test, struct table *t,
 	if (rc) {
 		KUNIT_ASSERT_EQ_MSG(test, t->it->ext.code, code, "%s",
 				    t->it->ext.msg);
-		t->unrecoverable += code == IOASID_REASON_IOMMU;
+		t->refused += code == IOASID_REASON_IOMMU;
 		return;
 	}
 	KUNIT_ASSERT_EQ(test, key, t->key[k]);
@@ -246,7 +246,7 @@ static void random_table(struct kunit *test)
 		check_domains(test, t);
 		check_spaces(test, t);
 	}
-	KUNIT_EXPECT_GE(test, t->unrecoverable, itest_rounds(5));
+	KUNIT_EXPECT_GE(test, t->refused, itest_rounds(5));
 	for (i = 0; i < NR_DEVICES; i++)
 		sva_remove_device(t->it->ctx, t->dev[i]);
 	memset(t->at, 0xff, sizeof(t->at));

@@ -42,7 +42,7 @@ struct table {
 	bool known[NR_CTX][NR_DEVICES];
 	int rid[NR_CTX][NR_DEVICES];
 	u32 pages[NR_CTX][NR_SPACES];
-	u32 unrecoverable;
+	u32 refused;
 };
 
 static const struct ioasid_attach_params itest_params = {
@@ -241,7 +241,7 @@ static void random_attach(struct kunit *test, struct table *t,
 	KUNIT_ASSERT_EQ_MSG(test, rc, want, "%s", extack.msg);
 	if (rc) {
 		KUNIT_ASSERT_EQ_MSG(test, extack.code, code, "%s", extack.msg);
-		t->unrecoverable += code == IOASID_REASON_IOMMU;
+		t->refused += code == IOASID_REASON_IOMMU;
 		return;
 	}
 	t->known[c][i] = true;
@@ -321,7 +321,7 @@ static void random_table(struct kunit *test)
 		}
 		check_table(test, t);
 	}
-	KUNIT_EXPECT_GE(test, t->unrecoverable, itest_rounds(5));
+	KUNIT_EXPECT_GE(test, t->refused, itest_rounds(5));
 	for (c = 0; c < NR_CTX; c++)
 		for (i = 0; i < NR_DEVICES; i++) {
 			sva_remove_device(t->it[c]->ctx, t->dev[i]);

@@ -118,7 +118,7 @@ struct model {
 	u32 nr_groups;
 	u32 first;
 	u32 told;
-	u32 unrecoverable;
+	u32 refused;
 };
 
 static u64 page_of(u32 group, u32 page)
@@ -244,7 +244,7 @@ static void model_ask(struct model *m, u32 n)
 		return;
 	if (!fits(m, q, g->link, g->nr)) {
 		m->lost[q]++;
-		m->unrecoverable++;
+		m->refused++;
 		return;
 	}
 	for (i = 0; i < g->nr; i++)
@@ -568,14 +568,14 @@ static void random_faults(struct kunit *test)
 		}
 		check_model(m);
 	}
-	KUNIT_EXPECT_GE(test, m->unrecoverable, itest_rounds(25));
+	KUNIT_EXPECT_GE(test, m->refused, itest_rounds(25));
 	for (i = 0; i < NR_QUEUES; i++) {
 		while (m->nr_records[i])
 			random_read(m, &rnd);
 		KUNIT_EXPECT_EQ(test, m->lost[i], 0U);
 	}
 	/* Not one was refused in silence */
-	KUNIT_EXPECT_EQ(test, m->told, m->unrecoverable);
+	KUNIT_EXPECT_EQ(test, m->told, m->refused);
 	end_model(m);
 }
 

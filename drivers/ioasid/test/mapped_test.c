@@ -65,7 +65,7 @@ struct world {
 	unsigned long pfn[ITEST_MEM_PAGES];
 	struct mapping map[NR_SPACES][NR_MAPPINGS];
 	struct block block[NR_BLOCKS];
-	u32 unrecoverable;
+	u32 refused;
 };
 
 static u64 iova_of(u32 page)
@@ -214,7 +214,7 @@ static int disarm(struct world *w, u32 s, int rc)
 		d->fail_map = 0;
 		d->fail_err = 0;
 	}
-	w->unrecoverable += !!err;
+	w->refused += !!err;
 	return err;
 }
 
@@ -453,7 +453,7 @@ static void random_commands(struct kunit *test)
 			clear_space(w, itest_below(&rnd, NR_SPACES));
 		check_world(w);
 	}
-	KUNIT_EXPECT_GE(test, w->unrecoverable, itest_rounds(5));
+	KUNIT_EXPECT_GE(test, w->refused, itest_rounds(5));
 	end_world(w);
 }
 

@@ -194,8 +194,7 @@ struct ioasid_extack {
 #define IOASID_CAP_FAULT	(1ULL << 6)	/* page requests can be answered */
 #define IOASID_CAP_POLICY	(1ULL << 7)	/* a space has a policy for page requests */
 #define IOASID_CAP_UNRECOVERABLE (1ULL << 8)	/* unrecoverable faults of some devices */
-#define IOASID_CAP_DEVICE_FD	(1ULL << 9)	/* a device can be named by its file: a glue
-						 * that has such files is loaded */
+#define IOASID_CAP_DEVICE_FD	(1ULL << 9)	/* a glue whose devices have files is loaded */
 
 enum ioasid_account_mode {
 	IOASID_ACCOUNT_USER = 0,

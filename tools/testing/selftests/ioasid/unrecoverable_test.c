@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * What the IOMMU refuses is told if, and only if, the kernel says that it is:
- * on any device and any IOMMU. Where it is not, the device's DMA is refused
+ * on any device and any IOMMU. Where it is not, the device's DMA is unrecoverable
  * all the same.
  */
 #include <errno.h>
@@ -15,7 +15,7 @@
 #define AT	0x40000000ULL
 #define LEN	(4 * T_PAGE)
 
-FIXTURE(refused) {
+FIXTURE(unrecoverable) {
 	int fd;
 	struct t_dma dev;
 	u32 id;
@@ -24,14 +24,14 @@ FIXTURE(refused) {
 	char *mem;
 };
 
-FIXTURE_VARIANT(refused) {
+FIXTURE_VARIANT(unrecoverable) {
 	enum t_pci_kind kind;
 };
 
-FIXTURE_VARIANT_ADD(refused, edu) { .kind = T_EDU };
-FIXTURE_VARIANT_ADD(refused, nvme) { .kind = T_NVME };
+FIXTURE_VARIANT_ADD(unrecoverable, edu) { .kind = T_EDU };
+FIXTURE_VARIANT_ADD(unrecoverable, nvme) { .kind = T_NVME };
 
-FIXTURE_SETUP(refused)
+FIXTURE_SETUP(unrecoverable)
 {
 	struct ioasid_device_info info = { .flags = 0 };
 
@@ -50,7 +50,7 @@ FIXTURE_SETUP(refused)
 	ASSERT_OK(t_map_at(self->fd, self->id, self->mem, LEN, IOASID_MAP_READ, AT));
 }
 
-FIXTURE_TEARDOWN(refused)
+FIXTURE_TEARDOWN(unrecoverable)
 {
 	t_queue_close(&self->q);
 	t_dma_close(&self->dev);
@@ -68,7 +68,7 @@ static int log_from_now(void)
 }
 
 /*
- * QEMU's AMD IOMMU (11.1) writes every refused DMA into its log as if it were an
+ * QEMU's AMD IOMMU (11.1) writes every unrecoverable DMA into its log as if it were an
  * interrupt, at address 0. The driver reports no interrupts: it says so in the
  * kernel log, with the flags that it has found. Hardware sets no such flag.
  */
@@ -88,7 +88,7 @@ static bool taken_for_interrupt(int log)
 }
 
 /* The next record that is about @page; others are of DMA that the device does itself */
-static int about(FIXTURE_DATA(refused) *self, u64 page, struct ioasid_fault_record *r)
+static int about(FIXTURE_DATA(unrecoverable) *self, u64 page, struct ioasid_fault_record *r)
 {
 	int ret;
 
@@ -99,13 +99,13 @@ static int about(FIXTURE_DATA(refused) *self, u64 page, struct ioasid_fault_reco
 }
 
 /* A device that is told of its own refusals may need more than one go */
-TEST_F(refused, told_as_promised)
+TEST_F(unrecoverable, reported_as_promised)
 {
 	bool told = self->caps & IOASID_DEVICE_UNRECOVERABLE;
 	struct ioasid_fault_record r;
 	int log = log_from_now(), ret;
 
-	TH_LOG("refused DMA is %stold here", told ? "" : "not ");
+	TH_LOG("unrecoverable DMA is %stold here", told ? "" : "not ");
 	EXPECT_EQ(1, t_dma_reads(&self->dev, AT, self->mem));
 	t_dma_impatient(&self->dev, true);
 	EXPECT_NE(1, t_dma_reads(&self->dev, AT + LEN, self->mem));
@@ -115,7 +115,7 @@ TEST_F(refused, told_as_promised)
 	}
 	ret = about(self, AT + LEN, &r);
 	NEED(!ret || !taken_for_interrupt(log),
-	     "needs an IOMMU that does not take refused DMA for interrupts");
+	     "needs an IOMMU that does not take unrecoverable DMA for interrupts");
 	ASSERT_EQ(0, ret);
 	close(log);
 	EXPECT_EQ(IOASID_FAULT_UNRECOVERABLE, r.type);
