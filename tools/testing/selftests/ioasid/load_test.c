@@ -221,7 +221,7 @@ TEST_F_TIMEOUT(load, rebound_meanwhile, 180)
 {
 	struct ioasid_fault_queue args = { .depth = 256, .eventfd = -1 };
 	u32 pages = wanted(20000) / 16 + 1, i, rounds = 0;
-	u64 want = 16 * pages, end = t_now_ns() + SECONDS * 1000000000ULL;
+	u64 want = 16 * pages, end = t_now_ns() + 2 * SECONDS * 1000000000ULL;
 	struct t_queue q[3];
 	int slot[16];
 
@@ -295,7 +295,8 @@ TEST_F_TIMEOUT(load, noisy_neighbour, 180)
 	TH_LOG("%llu ms alone, %llu ms beside it", (unsigned long long)(alone / 1000000),
 	       (unsigned long long)((t_now_ns() - start) / 1000000));
 	/* They share an IOMMU, which has twice the work, and processors */
-	EXPECT_GE(20 * alone + 10000000000ULL, t_now_ns() - start);
+	if (t_time_is_exact())
+		EXPECT_GE(20 * alone + 10000000000ULL, t_now_ns() - start);
 	/* It went on meanwhile */
 	EXPECT_LT(asked, t_sim_stat(&noisy.sim, IOASID_SIM_STAT_REQUESTS));
 	EXPECT_LE(16, q.ring->head);

@@ -57,7 +57,8 @@ static void fill_ranges(FIXTURE_DATA(space) *self, struct ioasid_map_range *r, u
 TEST_F_TIMEOUT(space, million_mappings, 240)
 {
 	struct ioasid_map_range *r = calloc(BATCH, sizeof(*r));
-	const u64 nr = variant->attached ? 250000 : 1000000;
+	/* An emulator that counts needs 20 seconds for a million */
+	const u64 nr = variant->attached || t_time_is_exact() ? 250000 : 1000000;
 	struct ioasid_translate tr;
 	uint64_t start;
 	long before, after;
@@ -86,7 +87,7 @@ TEST_F_TIMEOUT(space, million_mappings, 240)
 		ASSERT_EQ(T_PAGE, t_unmap(self->fd, self->id, iova, T_PAGE));
 		ASSERT_OK(t_map_at(self->fd, self->id, self->mem, T_PAGE, T_RW, iova));
 	}
-	EXPECT_LT(t_now_ns() - start, 2000000000ULL);
+	EXPECT_WITHIN_MS(2000, start);
 	start = t_now_ns();
 	EXPECT_EQ((long long)(nr * T_PAGE), t_unmap_all(self->fd, self->id));
 	TH_LOG("%llu ns to unmap each", (unsigned long long)((t_now_ns() - start) / nr));
@@ -173,7 +174,7 @@ TEST_F(space, absurdly_large_map)
 	ASSERT_EQ(0, munmap(mem + T_HUGE, len - T_HUGE));
 	ret = t_map(self->fd, self->id, mem, len, T_RW, &iova);
 	EXPECT_NE(0, ret);
-	EXPECT_LT(t_now_ns() - start, 10000000000ULL);
+	EXPECT_WITHIN_MS(10000, start);
 	EXPECT_EQ(0, t_nr_mappings(self->fd));
 	if (self->pins >= 0)
 		EXPECT_EQ(self->pins, t_pinned_pages());
