@@ -114,7 +114,7 @@ def system(spec, lab, root):
         if a != "busybox":
             spec.link("bin/" + a, "busybox")
     spec.copy(os.path.join(lab, "guest/init"), "init")
-    for name in ("hostctl", "unload"):
+    for name in ("hostctl", "resim", "unload"):
         spec.copy(os.path.join(lab, "guest", name), "bin/" + name)
     for name, data in ETC.items():
         spec.text(name, data)
