@@ -98,8 +98,10 @@ def qemu_args(opt, run_dir, fds):
     args += ["-chardev", "socket,id=qmp,fd=%d" % fds["qmp"], "-mon", "chardev=qmp,mode=control"]
     append = ["console=ttyS0", "rdinit=/init", "quiet", "panic=-1", "oops=panic",
               "log_buf_len=4M", "8250.nr_uarts=4", "random.trust_cpu=on",
-              # A busy host can miss the tick that the kernel waits for at boot.
-              "no_timer_check", "watchdog_thresh=30", kernel_args]
+              # A busy host can miss the tick that the kernel waits for at boot, and let
+              # a processor stand still for long.
+              "no_timer_check", "watchdog_thresh=60", "rcupdate.rcu_cpu_stall_timeout=120",
+              kernel_args]
     if opt.icount or opt.gdb:
         append.append("nokaslr")
     append += opt.append
