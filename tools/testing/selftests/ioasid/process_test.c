@@ -305,7 +305,7 @@ static int maps_for_ever(void *arg)
 }
 
 /* Killed at any moment of mapping and unmapping much memory */
-TEST_F_TIMEOUT(space, kill_while_mapping, 120)
+TEST_F_TIMEOUT(space, kill_while_mapping, 300)
 {
 	struct victim v = { .self = self };
 	unsigned int i;
@@ -347,7 +347,7 @@ static int maps_with_device(void *arg)
  * The same in a space that outlives the killed: a command that was cut short
  * has either mapped all or nothing, and the space works on.
  */
-TEST_F_TIMEOUT(space, kill_while_mapping_shared_context, 120)
+TEST_F_TIMEOUT(space, kill_while_mapping_shared_context, 300)
 {
 	struct victim v = { .self = self };
 	u64 nr, mapped;
@@ -400,7 +400,7 @@ static int maps_vectors(void *arg)
 }
 
 /* ... and with a vector of many ranges, which is all there or not at all */
-TEST_F_TIMEOUT(space, kill_while_mapping_vector, 120)
+TEST_F_TIMEOUT(space, kill_while_mapping_vector, 300)
 {
 	struct victim v = { .self = self, .mem = self->mem };
 	unsigned int i;
