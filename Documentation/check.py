@@ -16,6 +16,8 @@ TOP = os.path.realpath(sys.argv[1])
 UAPI_PAGE = "Documentation/userspace-api/ioasid.rst"
 DRIVER_PAGE = "Documentation/driver-api/ioasid.rst"
 MAN = "Documentation/man"
+REQUIREMENTS = "Documentation/requirements.rst"
+SELFTESTS = "tools/testing/selftests/ioasid"
 
 
 class Skip(Exception):
@@ -42,8 +44,9 @@ def uncommented(text):
 
 
 UAPI = read("include/uapi/linux/ioasid.h")
-SOURCES = uncommented("\n".join(read(p) for p in paths("drivers/ioasid/*.[ch]")
-                                + paths("vfio_glue/*.[ch]")))
+SOURCES = uncommented("\n".join(read(p) for d in ("drivers/ioasid", "drivers/ioasid/cmd",
+                                                  "drivers/ioasid/compat", "vfio_glue")
+                                for p in paths(d + "/*.[ch]")))
 COMMANDS = re.findall(r"#define (\w+)\s+_IO\(", UAPI)
 REASONS = re.findall(r"^\t(IOASID_REASON_\w+) =", UAPI, re.M)
 CONSTANTS = sorted(set(re.findall(r"#define ((?:IOASID|VFIO)_\w+)\s+\S", UAPI)
@@ -94,6 +97,44 @@ def code_errors():
     return pairs, computed
 
 
+def selftest_names():
+    """program.fixture.case, and program.case of what has no fixture."""
+    out = set()
+    for path in paths(SELFTESTS + "/*_test.c"):
+        program, macros = os.path.basename(path)[:-2], {}
+        text = uncommented(read(path)).replace("\\\n", " ")
+        for macro, argument, fixture in re.findall(
+                r"^#define (\w+)\((\w+).*?\bTEST_F\w*\((\w+), (?=\2\b)", text, re.M):
+            macros[macro] = fixture
+        out |= {"%s.%s" % (program, c) for c in re.findall(r"^TEST\((\w+)\)", text, re.M)}
+        out |= {"%s.%s.%s" % (program, f, c)
+                for f, c in re.findall(r"^TEST_F(?:_TIMEOUT)?\((\w+), (\w+)", text, re.M)}
+        out |= {"%s.%s.%s" % (program, f, c) for m, f in macros.items()
+                for c in re.findall(r"^%s\((\w+)" % m, text, re.M)}
+    for path in paths(SELFTESTS + "/*_test.sh"):
+        out |= {"%s.%s" % (os.path.basename(path)[:-3], c)
+                for c in re.findall(r"^\s*check \d+ ([\w-]+)", read(path), re.M)}
+    return out
+
+
+def kunit_names():
+    """suite.case of each KUnit test."""
+    out = set()
+    for path in paths("drivers/ioasid/test/*_test.c") + paths("drivers/ioasid/sim/*_test.c"):
+        text = uncommented(read(path))
+        cases = dict(re.findall(r"struct kunit_case (\w+)\[\] = \{(.*?)\n\};", text, re.S))
+        for suite in re.findall(r"struct kunit_suite \w+ = \{(.*?)\n\};", text, re.S):
+            name = re.search(r'\.name = "([^"]+)"', suite).group(1)
+            table = re.search(r"\.test_cases = (\w+)", suite).group(1)
+            out |= {"%s.%s" % (name, c)
+                    for c in re.findall(r"KUNIT_CASE\w*\((\w+)", cases[table])}
+    return out
+
+
+def bench_names():
+    return set(re.findall(r'^    "([\w-]+)": \("', read(SELFTESTS + "/bench/table.py"), re.M))
+
+
 # --- what the documentation says -----------------------------------------
 
 def rst_tables(path):
@@ -132,6 +173,20 @@ def page_errors():
                 for name in title.split(", ") if title.split(", ")[0] in COMMANDS else [""]:
                     out.setdefault(name, set()).add((errno.group(1), cells[1]))
     return out
+
+
+def requirements():
+    """The rows of the tables: id, requirement, shown by."""
+    rows = []
+    for line in read(REQUIREMENTS).splitlines():
+        m = re.match(r" {3}([* ]) - (.*)| {7}(\S.*)", line)
+        if m and m.group(1) == "*":
+            rows.append([m.group(2)])
+        elif m and m.group(1) and rows:
+            rows[-1].append(m.group(2))
+        elif m and rows:
+            rows[-1][-1] += " " + m.group(3)
+    return [cells for cells in rows if cells[0] != "id"]
 
 
 def man_pages():
@@ -243,6 +298,73 @@ def exports_are_in_the_driver_page():
             if n != "sym" and n + "(" not in page]
 
 
+def has_words(path, words):
+    """A document has such a section, another file such words in it."""
+    if not os.path.isfile(os.path.join(TOP, path)):
+        return False
+    text = read(path)
+    if path.endswith(".rst"):
+        return bool(re.search(r"^%s\n([=-])\1{3,}$" % re.escape(words), text, re.M))
+    if path.endswith(".md"):
+        return bool(re.search(r"^#+ %s$" % re.escape(words), text, re.M))
+    return words in text
+
+
+def names_of_evidence_exist(cell, names, rows):
+    """What is named in a cell of the table and is nowhere."""
+    bad = []
+    for name in re.findall(r"``(.+?)``", cell):
+        path, _, words = name.partition(": ")
+        if name.startswith("bench "):
+            good = name[len("bench "):] in rows
+        elif words:
+            good = has_words(path, words)
+        else:
+            good = name in names or "/" in name and exists(name)
+        if not good:
+            bad.append(name)
+    return bad
+
+
+def requirements_are_shown():
+    want = [s + str(n) for s, last in (("A", 16), ("B", 8), ("C", 8), ("D", 18), ("E", 24))
+            for n in range(1, last + 1)]
+    names, rows, bad, have, shown = selftest_names() | kunit_names(), bench_names(), [], [], 0
+    for cells in requirements():
+        have.append(cells[0])
+        if len(cells) != 3 or not all(cells):
+            bad.append("%s: not an id, a requirement and what shows it" % cells[0])
+            continue
+        bad += ["%s: there is no %s" % (cells[0], n)
+                for n in names_of_evidence_exist(cells[2], names, rows)]
+        not_yet = re.search(r"\bnot yet(: \w)?", cells[2])
+        if not_yet and not not_yet.group(1):
+            bad.append("%s: not yet, and not what is missing" % cells[0])
+        if not not_yet and "``" not in cells[2]:
+            bad.append("%s: nothing shows it" % cells[0])
+        shown += not not_yet and "``" in cells[2]
+    bad += ["%s is missing" % i for i in want if i not in have]
+    bad += ["%s is not one of them" % i for i in sorted(set(have) - set(want))]
+    bad += ["%s is there %d times" % (i, have.count(i)) for i in want if have.count(i) > 1]
+    print("# requirements: %d of %d shown" % (shown, len(want)))
+    return bad
+
+
+def no_hypervisor_in_the_code():
+    """The core and the glues: comments may name one."""
+    files = paths("drivers/ioasid/*.[ch]") + paths("drivers/ioasid/*/*.[ch]")
+    return ["%s: %s" % (p, w) for p in files + paths("v*_glue/*.[ch]")
+            for w in re.findall(r"\b(?:CONFIG_)?(?:KVM|XEN|HYPERV|QEMU)(?:_\w+)?\b",
+                                uncommented(read(p)), re.I)]
+
+
+def glues_leave_the_iommu_alone():
+    """They ask about groups, and call the core for all the rest."""
+    return ["%s calls %s()" % (p, f) for p in paths("v*_glue/*.[ch]") for f in re.findall(
+        r"\b((?:iommu_(?!group_)|iopf_|pin_user_|unpin_|dma_map|dma_unmap|memfd_pin)\w*)\(",
+        uncommented(read(p)))]
+
+
 def rst_parses():
     try:
         import docutils.core
@@ -328,6 +450,9 @@ CHECKS = [
     ("tracepoints, debugfs files and parameters are in the uAPI page",
      what_can_be_watched_is_in_the_page),
     ("every exported function is in the driver page", exports_are_in_the_driver_page),
+    ("every requirement names what shows it", requirements_are_shown),
+    ("no hypervisor in the code", no_hypervisor_in_the_code),
+    ("glues leave the IOMMU alone", glues_leave_the_iommu_alone),
     ("rst files parse", rst_parses),
     ("every file that is named exists", files_exist),
     ("every file in MAINTAINERS exists", maintained_files_exist),

@@ -59,11 +59,12 @@ void failed(const char *format, ...)
 	exit(1);
 }
 
-void must(int fd, unsigned long command, void *arg, const struct ioasid_extack *why,
+void must(int fd, unsigned long command, void *arg, const struct ioasid_extack *extack,
 	  const char *what)
 {
 	if (ioctl(fd, command, arg) < 0)
-		failed("%s: %s", what, why->msg[0] ? why->msg : "no such command: is ioasid loaded?");
+		failed("%s: %s", what,
+		       extack->msg[0] ? extack->msg : "no such command: is ioasid loaded?");
 }
 
 void worked(int ret, const char *what)

@@ -20,7 +20,7 @@ void result(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void failed(const char *format, ...) __attribute__((noreturn, format(printf, 1, 2)));
 
 /* An ioctl that must succeed; what the kernel says about it is the reason */
-void must(int fd, unsigned long command, void *arg, const struct ioasid_extack *why,
+void must(int fd, unsigned long command, void *arg, const struct ioasid_extack *extack,
 	  const char *what);
 
 /* Opens the device behind a VFIO container of /dev/ioasid's type */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* An address space with 64 KiB of our memory, and what a refusal looks like. */
+/* An address space with 64 KiB of our memory, and what a failure looks like. */
 #include <fcntl.h>
 #include <linux/ioasid.h>
 #include <stdint.h>
@@ -9,11 +9,11 @@
 
 int main(void)
 {
-	struct ioasid_extack why = { .size = sizeof(why) };
+	struct ioasid_extack extack = { .size = sizeof(extack) };
 	struct ioasid_alloc space = { .size = sizeof(space), .kind = IOASID_KIND_MAPPED };
 	struct ioasid_map_range range = { .addr = (uintptr_t)aligned_alloc(4096, 65536),
 		.length = 65536, .flags = IOASID_MAP_READ | IOASID_MAP_WRITE };
-	struct ioasid_map map = { .size = sizeof(map), .extack = (uintptr_t)&why,
+	struct ioasid_map map = { .size = sizeof(map), .extack = (uintptr_t)&extack,
 		.nr = 1, .ranges = (uintptr_t)&range };
 	struct ioasid_translate at = { .size = sizeof(at) };
 	int fd = open("/dev/ioasid", O_RDWR);
@@ -22,7 +22,7 @@ int main(void)
 		return perror("/dev/ioasid"), 1;
 	map.ioasid = at.ioasid = space.ioasid;
 	if (ioctl(fd, IOASID_MAP, &map))
-		return printf("cannot map: %s\n", why.msg), 1;
+		return printf("cannot map: %s\n", extack.msg), 1;
 	printf("64 KiB at %p are at IOVA %#llx of space %u\n", (void *)range.addr,
 	       range.iova, space.ioasid);
 
@@ -30,9 +30,9 @@ int main(void)
 	if (!ioctl(fd, IOASID_TRANSLATE, &at))
 		printf("IOVA %#llx is address %#llx\n", at.iova, at.addr);
 
-	range.length = 100;		/* not a whole page: refused, with the reason */
+	range.length = 100;		/* not a whole page: fails, with the reason */
 	if (!ioctl(fd, IOASID_MAP, &map))
 		return 1;
-	printf("refused: %s\n", why.msg);
+	printf("failed: %s\n", extack.msg);
 	return 0;
 }

@@ -20,9 +20,9 @@
 #define BLOCKS		(64 * KIB)	/* one transfer of the disk */
 
 /* What the kernel says when a command fails; passed to all of them */
-static struct ioasid_extack why = { .size = sizeof(why) };
+static struct ioasid_extack extack = { .size = sizeof(extack) };
 
-/* Lets devices in @space read and write @mem; where they see it is up to the kernel */
+/* Lets devices in @space read and write @mem; the kernel chooses the IOVA */
 static unsigned long long map(int ctx, unsigned int space, void *mem, size_t length)
 {
 	struct ioasid_map_range range = {
@@ -31,11 +31,11 @@ static unsigned long long map(int ctx, unsigned int space, void *mem, size_t len
 		.flags = IOASID_MAP_READ | IOASID_MAP_WRITE,
 	};
 	struct ioasid_map cmd = {
-		.size = sizeof(cmd), .extack = (uintptr_t)&why,
+		.size = sizeof(cmd), .extack = (uintptr_t)&extack,
 		.ioasid = space, .nr = 1, .ranges = (uintptr_t)&range,
 	};
 
-	must(ctx, IOASID_MAP, &cmd, &why, "mapping memory");
+	must(ctx, IOASID_MAP, &cmd, &extack, "mapping memory");
 	result("%zu KiB at address %p are now at IOVA %#llx", length / KIB, mem, range.iova);
 	return range.iova;
 }
@@ -44,11 +44,11 @@ static void unmap(int ctx, unsigned int space, unsigned long long iova, size_t l
 {
 	struct ioasid_unmap_range range = { .iova = iova, .length = length };
 	struct ioasid_unmap cmd = {
-		.size = sizeof(cmd), .extack = (uintptr_t)&why,
+		.size = sizeof(cmd), .extack = (uintptr_t)&extack,
 		.ioasid = space, .nr = 1, .ranges = (uintptr_t)&range,
 	};
 
-	must(ctx, IOASID_UNMAP, &cmd, &why, "unmapping memory");
+	must(ctx, IOASID_UNMAP, &cmd, &extack, "unmapping memory");
 	result("%llu KiB gone, flushed from the IOMMU and unpinned", cmd.unmapped / KIB);
 }
 
@@ -56,11 +56,11 @@ static void unmap(int ctx, unsigned int space, unsigned long long iova, size_t l
 static void attach(int ctx, unsigned int space, struct t_vfio *dev)
 {
 	struct vfio_device_attach cmd = {
-		.argsz = sizeof(cmd), .extack = (uintptr_t)&why,
+		.argsz = sizeof(cmd), .extack = (uintptr_t)&extack,
 		.ioasid_fd = ctx, .device_fd = dev->device, .ioasid = space,
 	};
 
-	must(dev->container, VFIO_DEVICE_ATTACH, &cmd, &why, "attaching the device");
+	must(dev->container, VFIO_DEVICE_ATTACH, &cmd, &extack, "attaching the device");
 	result("it is device %u of this context, its DMA goes through space %u", cmd.dev_id, space);
 }
 
@@ -102,8 +102,8 @@ static void try_in_vain(struct t_nvme *disk, struct t_edu *edu, char *data, unsi
 	t_nvme_read(disk, 0, iova, BLOCKS);
 	t_edu_push(edu, iova, T_EDU_BUFFER);
 	if (t_not_byte(data, DATA, 0x5a) >= 0)
-		failed("a device has written to memory that was taken away");
-	result("both have tried to write there: refused by the IOMMU, the memory is unchanged");
+		failed("a device has written to memory that was unmapped");
+	result("both have tried to write there: blocked by the IOMMU, the memory is unchanged");
 }
 
 static void ask_too_much(int ctx, unsigned int space, unsigned long long taken, void *mem)
@@ -115,20 +115,20 @@ static void ask_too_much(int ctx, unsigned int space, unsigned long long taken, 
 		.flags = IOASID_MAP_READ | IOASID_MAP_FIXED,
 	};
 	struct ioasid_map cmd = {
-		.size = sizeof(cmd), .extack = (uintptr_t)&why,
+		.size = sizeof(cmd), .extack = (uintptr_t)&extack,
 		.ioasid = space, .nr = 1, .ranges = (uintptr_t)&range,
 	};
 
-	if (t_ioctl(ctx, IOASID_MAP, &cmd) != -EEXIST || why.code != IOASID_REASON_OVERLAP)
-		failed("mapping the same IOVA twice was not refused");
-	result("EEXIST, and the kernel says why: \"%s\"", why.msg);
+	if (t_ioctl(ctx, IOASID_MAP, &cmd) != -EEXIST || extack.code != IOASID_REASON_OVERLAP)
+		failed("mapping the same IOVA twice has not failed");
+	result("EEXIST, and the kernel says why: \"%s\"", extack.msg);
 }
 
 int main(void)
 {
-	struct ioasid_info info = { .size = sizeof(info), .extack = (uintptr_t)&why };
+	struct ioasid_info info = { .size = sizeof(info), .extack = (uintptr_t)&extack };
 	struct ioasid_alloc alloc = {
-		.size = sizeof(alloc), .extack = (uintptr_t)&why,
+		.size = sizeof(alloc), .extack = (uintptr_t)&extack,
 		.kind = IOASID_KIND_MAPPED, .label = "demo",
 	};
 	unsigned long long queues_iova, data_iova;
@@ -143,12 +143,12 @@ int main(void)
 	ctx = open("/dev/ioasid", O_RDWR | O_CLOEXEC);
 	if (ctx < 0)
 		failed("/dev/ioasid: %s", strerror(errno));
-	must(ctx, IOASID_GET_INFO, &info, &why, "asking what there is");
+	must(ctx, IOASID_GET_INFO, &info, &extack, "asking what there is");
 	result("pages of %u bytes, up to %u ranges in one call", info.page_size, info.max_vector);
 
 	step("Make an I/O address space. A device that is put into it sees nothing but\n"
 	     "    what is mapped there, at addresses called IOVA.");
-	must(ctx, IOASID_ALLOC, &alloc, &why, "making a space");
+	must(ctx, IOASID_ALLOC, &alloc, &extack, "making a space");
 	result("space %u", alloc.ioasid);
 
 	step("Map memory of this program in it: the disk's queues, and room for data.\n"

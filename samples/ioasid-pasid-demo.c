@@ -3,8 +3,8 @@
  * A PCI device uses pointers of this program, by PASID, and another PASID of it
  * asks this program for pages that are missing. The device is ioasid-testdev of
  * the test machines, the IOMMU driver is the kernel's own. Everything about
- * /dev/ioasid is in this file; nothing is taken as done but by what the device,
- * or the memory, says afterwards.
+ * /dev/ioasid is in this file. Each step is checked by what the device, or the
+ * memory, says afterwards.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -25,7 +25,7 @@
 #define PATIENCE	10000			/* ms for anything to happen */
 
 /* What the kernel says when a command fails; passed to all of them */
-static struct ioasid_extack why = { .size = sizeof(why) };
+static struct ioasid_extack extack = { .size = sizeof(extack) };
 
 /* --- the device ------------------------------------------------------------ */
 
@@ -56,34 +56,34 @@ static void open_endpoint(struct t_testdev *dev)
 static u32 make_space(int ctx, u32 kind, u32 flags, const char *label)
 {
 	struct ioasid_alloc cmd = {
-		.size = sizeof(cmd), .extack = (uintptr_t)&why, .kind = kind, .flags = flags,
+		.size = sizeof(cmd), .extack = (uintptr_t)&extack, .kind = kind, .flags = flags,
 	};
 
 	snprintf(cmd.label, sizeof(cmd.label), "%s", label);
-	must(ctx, IOASID_ALLOC, &cmd, &why, "making a space");
+	must(ctx, IOASID_ALLOC, &cmd, &extack, "making a space");
 	return cmd.ioasid;
 }
 
-/* Makes the device known to the context, with @space for what it does without a PASID */
+/* Binds the device to the context, with @space for what it does without a PASID */
 static void attach_rid(int ctx, u32 space, struct t_testdev *dev)
 {
 	struct vfio_device_attach cmd = {
-		.argsz = sizeof(cmd), .extack = (uintptr_t)&why,
+		.argsz = sizeof(cmd), .extack = (uintptr_t)&extack,
 		.ioasid_fd = ctx, .device_fd = dev->vfio.device, .ioasid = space,
 	};
 
-	must(dev->vfio.container, VFIO_DEVICE_ATTACH, &cmd, &why, "attaching the device");
+	must(dev->vfio.container, VFIO_DEVICE_ATTACH, &cmd, &extack, "attaching the device");
 	dev->vfio.dev_id = cmd.dev_id;
 }
 
 static u32 attach_pasid(int ctx, u32 dev_id, u32 space)
 {
 	struct ioasid_device_attach cmd = {
-		.size = sizeof(cmd), .extack = (uintptr_t)&why,
+		.size = sizeof(cmd), .extack = (uintptr_t)&extack,
 		.dev_id = dev_id, .ioasid = space, .pasid = IOASID_PASID_ANY,
 	};
 
-	must(ctx, IOASID_DEVICE_ATTACH, &cmd, &why, "attaching a PASID");
+	must(ctx, IOASID_DEVICE_ATTACH, &cmd, &extack, "attaching a PASID");
 	result("space %u is PASID %u of the device", space, cmd.pasid);
 	return cmd.pasid;
 }
@@ -91,11 +91,11 @@ static u32 attach_pasid(int ctx, u32 dev_id, u32 space)
 static void show_device(int ctx, struct t_testdev *dev)
 {
 	struct ioasid_device_info info = {
-		.size = sizeof(info), .extack = (uintptr_t)&why, .dev_id = dev->vfio.dev_id,
+		.size = sizeof(info), .extack = (uintptr_t)&extack, .dev_id = dev->vfio.dev_id,
 	};
 	u32 wanted = IOASID_DEVICE_PASID | IOASID_DEVICE_ATS | IOASID_DEVICE_PRI;
 
-	must(ctx, IOASID_DEVICE_INFO, &info, &why, "asking about the device");
+	must(ctx, IOASID_DEVICE_INFO, &info, &extack, "asking about the device");
 	if ((info.caps & wanted) != wanted)
 		failed("%s has no PASIDs, ATS or page requests here", info.name);
 	result("%s, IOMMU group %u: PASIDs of %u bits, ATS, page requests", info.name,
@@ -104,9 +104,9 @@ static void show_device(int ctx, struct t_testdev *dev)
 
 static void nothing_pinned(int ctx)
 {
-	struct ioasid_info info = { .size = sizeof(info), .extack = (uintptr_t)&why };
+	struct ioasid_info info = { .size = sizeof(info), .extack = (uintptr_t)&extack };
 
-	must(ctx, IOASID_GET_INFO, &info, &why, "asking what is pinned");
+	must(ctx, IOASID_GET_INFO, &info, &extack, "asking what is pinned");
 	if (info.nr_mappings || info.pinned)
 		failed("memory of the process is mapped or pinned");
 }
@@ -147,7 +147,7 @@ static void use_pointer(int ctx, struct t_testdev *dev, u32 pasid)
 	cmd.flags = 0;
 	if (!device_does(dev, &cmd, &us))
 		failed("the device can write there without the PASID");
-	result("nothing is mapped or pinned, and without the PASID it is refused");
+	result("nothing is mapped or pinned, and without the PASID it is blocked");
 	free(p);
 }
 
@@ -189,13 +189,13 @@ struct queue {
 static void make_queue(int ctx, u32 space, struct queue *q)
 {
 	struct ioasid_fault_queue make = {
-		.size = sizeof(make), .extack = (uintptr_t)&why, .depth = DEPTH, .eventfd = -1,
+		.size = sizeof(make), .extack = (uintptr_t)&extack, .depth = DEPTH, .eventfd = -1,
 	};
 	struct ioasid_fault_bind bind = {
-		.size = sizeof(bind), .extack = (uintptr_t)&why, .ioasid = space,
+		.size = sizeof(bind), .extack = (uintptr_t)&extack, .ioasid = space,
 	};
 
-	must(ctx, IOASID_FAULT_QUEUE, &make, &why, "making a fault queue");
+	must(ctx, IOASID_FAULT_QUEUE, &make, &extack, "making a fault queue");
 	q->fd = make.fd;
 	q->ring = mmap(NULL, make.ring_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, q->fd, 0);
 	if (q->ring == MAP_FAILED)
@@ -203,7 +203,7 @@ static void make_queue(int ctx, u32 space, struct queue *q)
 	q->records = (void *)((char *)q->ring + IOASID_FAULT_RECORDS);
 	q->responses = (void *)((char *)q->ring + q->ring->responses);
 	bind.queue_id = make.queue_id;
-	must(ctx, IOASID_FAULT_BIND, &bind, &why, "binding the queue");
+	must(ctx, IOASID_FAULT_BIND, &bind, &extack, "binding the queue");
 }
 
 /* The next record, out of the ring; waits for it */
@@ -262,11 +262,11 @@ static void map_at(int ctx, u32 space, void *mem, size_t length, u64 iova)
 		.flags = IOASID_MAP_READ | IOASID_MAP_WRITE | IOASID_MAP_FIXED,
 	};
 	struct ioasid_map cmd = {
-		.size = sizeof(cmd), .extack = (uintptr_t)&why,
+		.size = sizeof(cmd), .extack = (uintptr_t)&extack,
 		.ioasid = space, .nr = 1, .ranges = (uintptr_t)&range,
 	};
 
-	must(ctx, IOASID_MAP, &cmd, &why, "mapping memory");
+	must(ctx, IOASID_MAP, &cmd, &extack, "mapping memory");
 }
 
 static void answer_requests(int ctx, struct t_testdev *dev, struct queue *q, u32 space, u32 pasid)
@@ -278,7 +278,7 @@ static void answer_requests(int ctx, struct t_testdev *dev, struct queue *q, u32
 	static char got[GROUP * PAGE];
 	char *mem = t_memory(T_ANON, GROUP * PAGE);
 	struct ioasid_fault_record r;
-	u64 start, known, mapped, told;
+	u64 start, asked, mapped, answered;
 
 	if (!mem)
 		failed("no memory");
@@ -286,25 +286,25 @@ static void answer_requests(int ctx, struct t_testdev *dev, struct queue *q, u32
 	start = t_now_ns();
 	t_testdev_begin(dev, 1, &read);
 	poll(&(struct pollfd){ .fd = q->fd, .events = POLLIN }, 1, PATIENCE);
-	known = t_now_ns();
+	asked = t_now_ns();
 	r = next_group(q, pasid, ASKED_AT);
 	if (t_testdev_ended(dev, 1))
 		failed("the device did not wait for the answer");
 	mapped = t_now_ns();
 	map_at(ctx, space, mem, GROUP * PAGE, ASKED_AT);
 	mapped = t_now_ns() - mapped;
-	told = t_now_ns();
+	answered = t_now_ns();
 	answer(q, r.cookie, IOASID_FAULT_SUCCESS);
 	if (t_testdev_end(dev, 1, &read, PATIENCE) || read.done != GROUP * PAGE)
 		failed("the device did not go on after the answer");
-	told = t_now_ns() - told;
+	answered = t_now_ns() - answered;
 	t_testdev_get(dev, 0, got, sizeof(got));
 	if (t_differs(got, sizeof(got), 7) >= 0)
 		failed("the device has read something else");
 	result("answer to %#llx: success; the device has read all %lu KiB, the right ones",
 	       (unsigned long long)r.cookie, GROUP * PAGE / 1024);
 	result("%.0f us from the access to the record, %.0f to map, %.0f from the answer to the end",
-	       (known - start) / 1000.0, mapped / 1000.0, told / 1000.0);
+	       (asked - start) / 1000.0, mapped / 1000.0, answered / 1000.0);
 }
 
 static void refuse_requests(struct t_testdev *dev, struct queue *q, u32 pasid)
@@ -319,7 +319,7 @@ static void refuse_requests(struct t_testdev *dev, struct queue *q, u32 pasid)
 	r = next_group(q, pasid, write.addr);
 	answer(q, r.cookie, IOASID_FAULT_INVALID);
 	if (t_testdev_end(dev, 1, &write, PATIENCE) != TESTDEV_E_INVALID)
-		failed("the device did not notice that it was refused");
+		failed("the device did not notice that its request failed");
 	result("answer to %#llx: invalid; the device has given up, at %#llx",
 	       (unsigned long long)r.cookie, (unsigned long long)write.fault_addr);
 }

@@ -11,7 +11,7 @@
  *   EOPNOTSUPP  an unknown flag, or a reserved field that is not zero
  *   EBADF       @device_fd or @ioasid_fd is not open
  *   EINVAL      @ioasid_fd is not /dev/ioasid; both flags at once; @ioasid
- *               with VFIO_DEVICE_ATTACH_KNOW
+ *               with VFIO_DEVICE_ATTACH_BIND_ONLY
  *   ENODEV      @device_fd is not an open device of this container
  *   EBUSY       the device is attached through another context
  *   ENOENT      to detach: the device is not attached
@@ -24,7 +24,7 @@
 #include "vfio_private.h"
 
 #define IOASID_VFIO_ATTACH_FLAGS \
-	(IOASID_ATTACH_REPLACE | VFIO_DEVICE_ATTACH_KNOW)
+	(IOASID_ATTACH_REPLACE | VFIO_DEVICE_ATTACH_BIND_ONLY)
 
 /* How the structs of both commands begin */
 struct ioasid_vfio_header {
@@ -43,13 +43,13 @@ static_assert(offsetof(struct vfio_device_detach, extack) ==
  * @container: the container it came to
  * @device: the device that it is about
  * @uptr: the user's struct
- * @why: the reason if it fails
+ * @extack: the reason if it fails
  */
 struct ioasid_vfio_command {
 	struct ioasid_vfio_container *container;
 	struct ioasid_vfio_device *device;
 	void __user *uptr;
-	struct ioasid_explain why;
+	struct ioasid_extack extack;
 };
 
 /* What must be right before a reason can be given */
@@ -62,7 +62,7 @@ static int ioasid_vfio_get_header(struct ioasid_vfio_header *header,
 		return -EINVAL;
 	if (copy_from_user(header, uptr, sizeof(*header)))
 		return -EFAULT;
-	return ioasid_explain_check(header->extack);
+	return ioasid_extack_check(header->extack);
 }
 
 static int ioasid_vfio_get_struct(struct ioasid_vfio_command *cmd, void *arg,
@@ -73,23 +73,25 @@ static int ioasid_vfio_get_struct(struct ioasid_vfio_command *cmd, void *arg,
 	int rc;
 
 	if (argsz < min_size) {
-		cmd->why.value = min_size;
-		return ioasid_fail(&cmd->why, -EINVAL, IOASID_REASON_SIZE,
-				   "argsz %u is less than %zu", argsz, min_size);
+		cmd->extack.value = min_size;
+		return ioasid_fail(&cmd->extack, -EINVAL, IOASID_REASON_SIZE,
+				   "argsz %u is less than %zu", argsz,
+				   min_size);
 	}
 	rc = argsz > PAGE_SIZE ? -E2BIG :
 	     copy_struct_from_user(arg, size, cmd->uptr, argsz);
 	if (rc == -E2BIG)
-		return ioasid_fail(&cmd->why, rc, IOASID_REASON_SIZE,
+		return ioasid_fail(&cmd->extack, rc, IOASID_REASON_SIZE,
 				   "this kernel knows %zu bytes and the rest is not zero",
 				   size);
 	if (rc)
-		return ioasid_fail(&cmd->why, rc, IOASID_REASON_POINTER,
+		return ioasid_fail(&cmd->extack, rc, IOASID_REASON_POINTER,
 				   "cannot read the struct");
 	if (header->flags & ~flags) {
-		cmd->why.value = header->flags & ~flags;
-		return ioasid_fail(&cmd->why, -EOPNOTSUPP, IOASID_REASON_FLAGS,
-				   "unknown flags %#x", header->flags & ~flags);
+		cmd->extack.value = header->flags & ~flags;
+		return ioasid_fail(&cmd->extack, -EOPNOTSUPP,
+				   IOASID_REASON_FLAGS, "unknown flags %#x",
+				   header->flags & ~flags);
 	}
 	return 0;
 }
@@ -120,17 +122,17 @@ static int ioasid_vfio_lock_device(struct ioasid_vfio_command *cmd,
 	struct vfio_device *vdev = ioasid_vfio_file_device(file);
 
 	if (!vdev || !ioasid_vfio_find_device(cmd->container, vdev))
-		return ioasid_fail(&cmd->why, -ENODEV, IOASID_REASON_FD,
+		return ioasid_fail(&cmd->extack, -ENODEV, IOASID_REASON_FD,
 				   "device_fd %d is not an open device of this container",
 				   fd);
 	if (mutex_lock_killable(&vdev->dev_set->lock))
-		return ioasid_fail(&cmd->why, -EINTR, IOASID_REASON_KILLED,
+		return ioasid_fail(&cmd->extack, -EINTR, IOASID_REASON_KILLED,
 				   "killed while waiting for the device");
 	cmd->device = ioasid_vfio_find_device(cmd->container, vdev);
 	if (cmd->device)
 		return 0;
 	mutex_unlock(&vdev->dev_set->lock);
-	return ioasid_fail(&cmd->why, -ENODEV, IOASID_REASON_FD,
+	return ioasid_fail(&cmd->extack, -ENODEV, IOASID_REASON_FD,
 			   "device_fd %d is being closed", fd);
 }
 
@@ -140,11 +142,11 @@ static int ioasid_vfio_enter(struct ioasid_vfio_command *cmd, struct fd f, int f
 	int rc;
 
 	if (fd_empty(f))
-		return ioasid_fail(&cmd->why, -EBADF, IOASID_REASON_FD,
+		return ioasid_fail(&cmd->extack, -EBADF, IOASID_REASON_FD,
 				   "device_fd %d is not open", fd);
 	cmd->container = ioasid_vfio_container_get(iommu_data);
 	if (!cmd->container)
-		return ioasid_fail(&cmd->why, -EINVAL, IOASID_REASON_RACE,
+		return ioasid_fail(&cmd->extack, -EINVAL, IOASID_REASON_RACE,
 				   "the last group has left the container");
 	rc = ioasid_vfio_lock_device(cmd, fd_file(f), fd);
 	if (rc)
@@ -159,51 +161,52 @@ static void ioasid_vfio_leave(struct ioasid_vfio_command *cmd)
 }
 
 /**
- * ioasid_vfio_forget() - take a device out of its context
+ * ioasid_vfio_unbind() - take a device out of its context
  * @device: the device; vdev->dev_set->lock is held
  *
  * Detaches it from whatever it is attached to. When it returns the device's
  * DMA is blocked and the context no longer knows it.
  */
-void ioasid_vfio_forget(struct ioasid_vfio_device *device)
+void ioasid_vfio_unbind(struct ioasid_vfio_device *device)
 {
-	if (!device->sva)
+	if (!device->ctx)
 		return;
-	sva_remove_device(device->sva, device->vdev->dev);
-	sva_put(device->sva);
-	device->sva = NULL;
+	sva_remove_device(device->ctx, device->vdev->dev);
+	sva_put(device->ctx);
+	device->ctx = NULL;
 	device->dev_id = 0;
 }
 
 static int ioasid_vfio_check_attach(struct ioasid_vfio_command *cmd,
 				    const struct vfio_device_attach *arg)
 {
-	if (!(arg->flags & VFIO_DEVICE_ATTACH_KNOW))
+	if (!(arg->flags & VFIO_DEVICE_ATTACH_BIND_ONLY))
 		return 0;
 	if (arg->flags & IOASID_ATTACH_REPLACE)
-		return ioasid_fail(&cmd->why, -EINVAL, IOASID_REASON_VALUE,
+		return ioasid_fail(&cmd->extack, -EINVAL, IOASID_REASON_VALUE,
 				   "a device that is only made known replaces nothing");
 	if (arg->ioasid || arg->pasid != IOASID_RID || arg->vpasid)
-		return ioasid_fail(&cmd->why, -EINVAL, IOASID_REASON_VALUE,
+		return ioasid_fail(&cmd->extack, -EINVAL, IOASID_REASON_VALUE,
 				   "a device that is only made known has no space and no PASID");
 	return 0;
 }
 
 /* Makes the device use a space, or only known, in a context that knows it */
-static int ioasid_vfio_attach_known(struct ioasid_vfio_command *cmd,
-				    const struct vfio_device_attach *arg,
-				    struct ioasid_ctx *sva,
-				    const struct ioasid_attach_params *params)
+static int ioasid_vfio_attach_to(struct ioasid_vfio_command *cmd,
+				 const struct vfio_device_attach *arg,
+				 struct ioasid_ctx *ctx,
+				 const struct ioasid_attach_params *params)
 {
 	struct device *dev = cmd->device->vdev->dev;
 
-	if (arg->flags & VFIO_DEVICE_ATTACH_KNOW)
-		return sva_add_device(sva, dev, params, NULL, &cmd->why);
+	if (arg->flags & VFIO_DEVICE_ATTACH_BIND_ONLY)
+		return sva_bind_device(ctx, dev, params, NULL, &cmd->extack);
 	if (arg->flags & IOASID_ATTACH_REPLACE)
-		return sva_replace_device_pasid(sva, arg->pasid, dev, params,
-						&cmd->why);
-	return PTR_ERR_OR_ZERO(sva_register_device_to_pasid(sva, arg->pasid, dev,
-							    params, &cmd->why));
+		return sva_replace_device_pasid(ctx, arg->pasid, dev, params,
+						&cmd->extack);
+	return PTR_ERR_OR_ZERO(sva_register_device_to_pasid(ctx, arg->pasid,
+							    dev, params,
+							    &cmd->extack));
 }
 
 /*
@@ -213,16 +216,16 @@ static int ioasid_vfio_attach_known(struct ioasid_vfio_command *cmd,
  */
 static int ioasid_vfio_enter_context(struct ioasid_vfio_command *cmd,
 				     const struct vfio_device_attach *arg,
-				     struct ioasid_ctx *sva,
+				     struct ioasid_ctx *ctx,
 				     const struct ioasid_attach_params *params)
 {
 	struct ioasid_vfio_device *device = cmd->device;
-	int rc = ioasid_vfio_attach_known(cmd, arg, sva, params);
+	int rc = ioasid_vfio_attach_to(cmd, arg, ctx, params);
 
 	if (rc)
 		return rc;
-	device->sva = sva;
-	device->dev_id = cmd->why.dev_id;
+	device->ctx = ctx;
+	device->dev_id = cmd->extack.dev_id;
 	return 0;
 }
 
@@ -232,36 +235,37 @@ static int ioasid_vfio_enter_context(struct ioasid_vfio_command *cmd,
  */
 static int ioasid_vfio_change_context(struct ioasid_vfio_command *cmd,
 				      const struct vfio_device_attach *arg,
-				      struct ioasid_ctx *sva,
+				      struct ioasid_ctx *ctx,
 				      const struct ioasid_attach_params *params)
 {
 	struct ioasid_vfio_device *device = cmd->device;
 	u32 dev_id;
 	int rc;
 
-	rc = sva_add_device(sva, device->vdev->dev, params, &dev_id, &cmd->why);
+	rc = sva_bind_device(ctx, device->vdev->dev, params, &dev_id,
+			     &cmd->extack);
 	if (rc)
 		return rc;
-	if (!(arg->flags & VFIO_DEVICE_ATTACH_KNOW))
-		rc = ioasid_vfio_attach_known(cmd, arg, sva, params);
+	if (!(arg->flags & VFIO_DEVICE_ATTACH_BIND_ONLY))
+		rc = ioasid_vfio_attach_to(cmd, arg, ctx, params);
 	/* By another PASID it can still be attached through the old one */
 	if (!rc)
-		rc = sva_forget_device(device->sva, device->vdev->dev,
-				       &cmd->why);
+		rc = sva_unbind_device(device->ctx, device->vdev->dev,
+				       &cmd->extack);
 	if (rc) {
-		sva_remove_device(sva, device->vdev->dev);
+		sva_remove_device(ctx, device->vdev->dev);
 		return rc;
 	}
-	ioasid_vfio_forget(device);
-	device->sva = sva;
+	ioasid_vfio_unbind(device);
+	device->ctx = ctx;
 	device->dev_id = dev_id;
 	return 0;
 }
 
-/* Takes over the reference on @sva if the device moves to it */
+/* Takes over the reference on @ctx if the device moves to it */
 static int ioasid_vfio_attach_device(struct ioasid_vfio_command *cmd,
 				     struct vfio_device_attach *arg,
-				     struct ioasid_ctx *sva, bool *keep)
+				     struct ioasid_ctx *ctx, bool *keep)
 {
 	const struct ioasid_attach_params params = {
 		.ioasid = arg->ioasid,
@@ -274,14 +278,14 @@ static int ioasid_vfio_attach_device(struct ioasid_vfio_command *cmd,
 	};
 	int rc;
 
-	if (!cmd->device->sva) {
-		rc = ioasid_vfio_enter_context(cmd, arg, sva, &params);
+	if (!cmd->device->ctx) {
+		rc = ioasid_vfio_enter_context(cmd, arg, ctx, &params);
 		*keep = !rc;
-	} else if (cmd->device->sva != sva) {
-		rc = ioasid_vfio_change_context(cmd, arg, sva, &params);
+	} else if (cmd->device->ctx != ctx) {
+		rc = ioasid_vfio_change_context(cmd, arg, ctx, &params);
 		*keep = !rc;
 	} else {
-		rc = ioasid_vfio_attach_known(cmd, arg, sva, &params);
+		rc = ioasid_vfio_attach_to(cmd, arg, ctx, &params);
 	}
 	arg->dev_id = cmd->device->dev_id;
 	return rc;
@@ -298,7 +302,7 @@ static int ioasid_vfio_put_answer(struct ioasid_vfio_command *cmd,
 
 	if (put_user(arg->dev_id, &uarg->dev_id) ||
 	    put_user(arg->pasid, &uarg->pasid))
-		return ioasid_fail(&cmd->why, -EFAULT, IOASID_REASON_POINTER,
+		return ioasid_fail(&cmd->extack, -EFAULT, IOASID_REASON_POINTER,
 				   "cannot write the answer");
 	return 0;
 }
@@ -308,7 +312,7 @@ static int ioasid_vfio_do_attach(struct ioasid_vfio_command *cmd,
 				 void *iommu_data)
 {
 	CLASS(fd, f)(arg->device_fd);
-	struct ioasid_ctx *sva;
+	struct ioasid_ctx *ctx;
 	bool keep = false;
 	int rc = ioasid_vfio_check_attach(cmd, arg);
 
@@ -316,16 +320,16 @@ static int ioasid_vfio_do_attach(struct ioasid_vfio_command *cmd,
 		rc = ioasid_vfio_put_answer(cmd, arg);
 	if (rc)
 		return rc;
-	sva = sva_get_from_fd(arg->ioasid_fd, &cmd->why);
-	if (IS_ERR(sva))
-		return PTR_ERR(sva);
+	ctx = sva_get_from_fd(arg->ioasid_fd, &cmd->extack);
+	if (IS_ERR(ctx))
+		return PTR_ERR(ctx);
 	rc = ioasid_vfio_enter(cmd, f, arg->device_fd, iommu_data);
 	if (!rc) {
-		rc = ioasid_vfio_attach_device(cmd, arg, sva, &keep);
+		rc = ioasid_vfio_attach_device(cmd, arg, ctx, &keep);
 		ioasid_vfio_leave(cmd);
 	}
 	if (!keep)
-		sva_put(sva);
+		sva_put(ctx);
 	return rc ?: ioasid_vfio_put_answer(cmd, arg);
 }
 
@@ -345,14 +349,14 @@ long ioasid_vfio_attach(void *iommu_data, unsigned long arg)
 
 	if (rc)
 		return rc;
-	ioasid_explain_init(&cmd.why);
+	ioasid_extack_init(&cmd.extack);
 	rc = ioasid_vfio_get_struct(&cmd, &attach, sizeof(attach),
 				    offsetofend(struct vfio_device_attach,
 						vpasid),
 				    header.argsz, IOASID_VFIO_ATTACH_FLAGS);
 	if (!rc)
 		rc = ioasid_vfio_do_attach(&cmd, &attach, iommu_data);
-	ioasid_explain_to_user(&cmd.why, header.extack, rc);
+	ioasid_extack_to_user(&cmd.extack, header.extack, rc);
 	return rc;
 }
 
@@ -367,12 +371,13 @@ static int ioasid_vfio_do_detach(struct ioasid_vfio_command *cmd,
 	if (rc)
 		return rc;
 	device = cmd->device;
-	if (device->sva)
-		rc = sva_unregister_device_from_pasid(device->sva, arg->pasid,
+	if (device->ctx)
+		rc = sva_unregister_device_from_pasid(device->ctx, arg->pasid,
 						      device->vdev->dev,
-						      &cmd->why);
+						      &cmd->extack);
 	else
-		rc = ioasid_fail(&cmd->why, -ENOENT, IOASID_REASON_NOT_ATTACHED,
+		rc = ioasid_fail(&cmd->extack, -ENOENT,
+				 IOASID_REASON_NOT_ATTACHED,
 				 "device %s is not attached",
 				 dev_name(device->vdev->dev));
 	ioasid_vfio_leave(cmd);
@@ -395,12 +400,12 @@ long ioasid_vfio_detach(void *iommu_data, unsigned long arg)
 
 	if (rc)
 		return rc;
-	ioasid_explain_init(&cmd.why);
+	ioasid_extack_init(&cmd.extack);
 	rc = ioasid_vfio_get_struct(&cmd, &detach, sizeof(detach),
 				    offsetofend(struct vfio_device_detach, pasid),
 				    header.argsz, 0);
 	if (!rc)
 		rc = ioasid_vfio_do_detach(&cmd, &detach, iommu_data);
-	ioasid_explain_to_user(&cmd.why, header.extack, rc);
+	ioasid_extack_to_user(&cmd.extack, header.extack, rc);
 	return rc;
 }

@@ -237,7 +237,7 @@ static void ioasid_vfio_unregister_device(void *iommu_data,
 	mutex_lock(&container->lock);
 	list_del(&device->link);
 	mutex_unlock(&container->lock);
-	ioasid_vfio_forget(device);
+	ioasid_vfio_unbind(device);
 	kfree(device);
 	dev_dbg(vdev->dev, "ioasid: closed in container %u\n", container->id);
 }

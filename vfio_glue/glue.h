@@ -38,15 +38,15 @@ struct ioasid_vfio_container {
  * struct ioasid_vfio_device - an open device of a container
  * @link: in ioasid_vfio_container.devices
  * @vdev: the device; VFIO keeps it while it is open
- * @sva: the context that it is known to, with a reference, or NULL
- * @dev_id: its id in @sva
+ * @ctx: the context that it is known to, with a reference, or NULL
+ * @dev_id: its id in @ctx
  *
- * @sva and @dev_id are protected by vdev->dev_set->lock.
+ * @ctx and @dev_id are protected by vdev->dev_set->lock.
  */
 struct ioasid_vfio_device {
 	struct list_head link;
 	struct vfio_device *vdev;
-	struct ioasid_ctx *sva;
+	struct ioasid_ctx *ctx;
 	u32 dev_id;
 };
 
@@ -65,6 +65,6 @@ extern struct ioasid_resolver ioasid_vfio_resolver;
 /* attach.c */
 long ioasid_vfio_attach(void *iommu_data, unsigned long arg);
 long ioasid_vfio_detach(void *iommu_data, unsigned long arg);
-void ioasid_vfio_forget(struct ioasid_vfio_device *device);
+void ioasid_vfio_unbind(struct ioasid_vfio_device *device);
 
 #endif /* __IOASID_VFIO_GLUE_H */

@@ -17,8 +17,8 @@
  * A device file outlives neither its device nor the set that has the lock. What
  * VFIO has granted once it does not take back while the file is open.
  */
-static int ioasid_vfio_resolve(struct file *file, struct ioasid_claim *claim,
-			       struct ioasid_explain *why)
+static int ioasid_vfio_resolve(struct file *file, struct ioasid_file_info *info,
+			       struct ioasid_extack *extack)
 {
 	struct vfio_device_file *df;
 	struct vfio_device *vdev;
@@ -26,19 +26,19 @@ static int ioasid_vfio_resolve(struct file *file, struct ioasid_claim *claim,
 	if (!vfio_file_is_valid(file))
 		return -ENOTTY;
 	if (vfio_file_is_group(file))
-		return ioasid_fail(why, -EINVAL, IOASID_REASON_FD,
+		return ioasid_fail(extack, -EINVAL, IOASID_REASON_FD,
 				   "it is a group of VFIO and no device: see VFIO_GROUP_GET_DEVICE_FD");
 	df = file->private_data;
 	vdev = df->device;
 	/* Pairs with VFIO's store, behind which the device is open */
 	if (!smp_load_acquire(&df->access_granted))
-		return ioasid_fail(why, -EPERM, IOASID_REASON_OWNER,
+		return ioasid_fail(extack, -EPERM, IOASID_REASON_OWNER,
 				   "device %s is not bound to an iommufd yet: see VFIO_DEVICE_BIND_IOMMUFD",
 				   dev_name(vdev->dev));
-	claim->dev = vdev->dev;
-	claim->lock = &vdev->dev_set->lock;
-	claim->rid_taken = df->group && !ioasid_vfio_is_ours(vdev);
-	claim->unsafe_interrupts =
+	info->dev = vdev->dev;
+	info->lock = &vdev->dev_set->lock;
+	info->rid_taken = df->group && !ioasid_vfio_is_ours(vdev);
+	info->unsafe_interrupts =
 		READ_ONCE(ioasid_vfio_allow_unsafe_interrupts);
 	return 0;
 }

@@ -2,85 +2,26 @@
 /*
  * Attachments: which group uses which space, with its RID and with each of its
  * PASIDs. What the IOMMU core attaches belongs to a whole IOMMU group, so the
- * devices of a group share what is in the group's table; a link says which of
- * them asked for it, and by what number the user knows it. Detaching must never
+ * devices of a group share what is in the group's table; a struct ioasid_dev_pasid says
+ * which of them asked for it, and how the user numbers it. Detaching must never
  * fail and never allocate.
  */
 #include <linux/iommu.h>
 #include <linux/pm_runtime.h>
 #include <linux/slab.h>
-#include "compat/iopf.h"
 #include "ioasid_private.h"
 #include "trace.h"
-
-static DEFINE_MUTEX(ioasid_groups_lock);
-static LIST_HEAD(ioasid_groups);
-
-static struct ioasid_group *ioasid_group_find(struct iommu_group *group)
-{
-	struct ioasid_group *g;
-
-	list_for_each_entry(g, &ioasid_groups, link)
-		if (g->group == group)
-			return g;
-	return NULL;
-}
-
-/**
- * ioasid_group_get() - the group's table of attachments
- * @group: the group; its reference is taken over
- *
- * Return: the group, to be given back by ioasid_group_put(), or NULL.
- */
-struct ioasid_group *ioasid_group_get(struct iommu_group *group)
-{
-	struct ioasid_group *g;
-
-	mutex_lock(&ioasid_groups_lock);
-	g = ioasid_group_find(group);
-	if (g) {
-		g->users++;
-		iommu_group_put(group);
-		goto unlock;
-	}
-	g = kzalloc(sizeof(*g), GFP_KERNEL_ACCOUNT);
-	if (!g) {
-		iommu_group_put(group);
-		goto unlock;
-	}
-	g->users = 1;
-	g->group = group;
-	mutex_init(&g->lock);
-	INIT_LIST_HEAD(&g->devices);
-	xa_init_flags(&g->table, XA_FLAGS_ACCOUNT);
-	list_add(&g->link, &ioasid_groups);
-unlock:
-	mutex_unlock(&ioasid_groups_lock);
-	return g;
-}
-
-void ioasid_group_put(struct ioasid_group *g)
-{
-	mutex_lock(&ioasid_groups_lock);
-	if (!--g->users) {
-		WARN_ON(!xa_empty(&g->table));
-		xa_destroy(&g->table);
-		list_del(&g->link);
-		iommu_group_put(g->group);
-		kfree(g);
-	}
-	mutex_unlock(&ioasid_groups_lock);
-}
 
 static int ioasid_check_collision(struct ioasid_space *space,
 				  struct ioasid_attachment *att,
 				  struct device *dev,
-				  struct ioasid_explain *why)
+				  struct ioasid_extack *extack)
 {
 	struct ioasid_area *area;
 	u32 i;
 	int rc = 0;
 
+	lockdep_assert_held_write(&space->rwsem);
 	mutex_lock(&space->iova_lock);
 	for (i = 0; i < att->nr_reserved && !rc; i++) {
 		struct ioasid_iova_range *r = &att->reserved[i];
@@ -88,8 +29,8 @@ static int ioasid_check_collision(struct ioasid_space *space,
 		area = ioasid_iova_first(space, r->first, r->last);
 		if (!area)
 			continue;
-		why->value = area->first;
-		rc = ioasid_fail(why, -EADDRINUSE, IOASID_REASON_RESERVED,
+		extack->value = area->first;
+		rc = ioasid_fail(extack, -EADDRINUSE, IOASID_REASON_RESERVED,
 				 "device %s reserves %#llx-%#llx, and %#llx-%#llx is mapped",
 				 dev_name(dev), r->first, r->last, area->first,
 				 area->last);
@@ -126,32 +67,83 @@ static void ioasid_detach_domain(struct ioasid_attachment *att,
 					  att->group->group);
 }
 
-static int ioasid_explain_attach(struct ioasid_space *space,
-				 struct device *dev, int rc,
-				 struct ioasid_explain *why)
+static int ioasid_attach_failed(struct ioasid_space *space, struct device *dev,
+				int rc, struct ioasid_extack *extack)
 {
 	if (rc == -ENODEV && space->faults)
-		return ioasid_fail(why, rc, IOASID_REASON_NO_PRI,
+		return ioasid_fail(extack, rc, IOASID_REASON_NO_PRI,
 				   "device %s: it or its IOMMU has no page requests",
 				   dev_name(dev));
 	if (rc == -EBUSY)
-		return ioasid_fail(why, rc, IOASID_REASON_RESET,
+		return ioasid_fail(extack, rc, IOASID_REASON_RESET,
 				   "device %s: it is being reset, or its group is attached by somebody else: try again",
 				   dev_name(dev));
-	return ioasid_fail(why, rc, IOASID_REASON_IOMMU,
+	return ioasid_fail(extack, rc, IOASID_REASON_IOMMU,
 			   "device %s: the IOMMU driver refuses to attach (error %d)",
 			   dev_name(dev), -rc);
+}
+
+/**
+ * ioasid_domain_create() - a page table with all that is mapped in a space
+ * @space: the space
+ * @dev: a device behind the IOMMU that it is for
+ * @extack: the reason if it fails
+ *
+ * Context: ioasid_space.rwsem is held for writing.
+ *
+ * Return: the domain, in no list yet, or ERR_PTR of -ENOMEM, what @fill of the
+ * kind returns or the IOMMU driver says.
+ */
+struct ioasid_domain *ioasid_domain_create(struct ioasid_space *space,
+					   struct device *dev,
+					   struct ioasid_extack *extack)
+{
+	struct ioasid_domain *d = kzalloc(sizeof(*d), GFP_KERNEL_ACCOUNT);
+	int rc;
+
+	lockdep_assert_held_write(&space->rwsem);
+	if (!d) {
+		ioasid_fail(extack, -ENOMEM, IOASID_REASON_NO_MEMORY,
+			    "no memory for a domain");
+		return ERR_PTR(-ENOMEM);
+	}
+	d->domain = compat_paging_domain_alloc(dev);
+	if (IS_ERR(d->domain)) {
+		rc = PTR_ERR(d->domain);
+		kfree(d);
+		ioasid_fail(extack, rc, IOASID_REASON_IOMMU,
+			    "device %s: the IOMMU driver makes no domain (error %d)",
+			    dev_name(dev), -rc);
+		return ERR_PTR(rc);
+	}
+	/*
+	 * Before the first map, since some formats have it in each entry. Only
+	 * where the device can: a fresh domain says yes to anything.
+	 */
+	if (device_iommu_capable(dev, IOMMU_CAP_ENFORCE_CACHE_COHERENCY) &&
+	    d->domain->ops->enforce_cache_coherency)
+		d->enforced =
+			d->domain->ops->enforce_cache_coherency(d->domain);
+	ioasid_fault_prepare(space, d->domain);
+	ioasid_unrecoverable_prepare(d, dev);
+	rc = space->ops->fill(space, d, extack);
+	if (rc) {
+		ioasid_domain_free(d);
+		return ERR_PTR(rc);
+	}
+	return d;
 }
 
 /* Attaches the group to a domain of the space, an old one or a new one */
 static int ioasid_find_domain(struct ioasid_space *space,
 			      struct ioasid_attachment *att,
 			      struct ioasid_attachment *old, struct device *dev,
-			      struct ioasid_explain *why)
+			      struct ioasid_extack *extack)
 {
 	struct ioasid_domain *d;
 	int rc;
 
+	lockdep_assert_held_write(&space->rwsem);
 	list_for_each_entry(d, &space->domains, link) {
 		if (!ioasid_domain_suits(d, dev))
 			continue;
@@ -160,17 +152,16 @@ static int ioasid_find_domain(struct ioasid_space *space,
 			goto attached;
 		/* -EINVAL: another IOMMU with other features needs its own */
 		if (rc != -EINVAL)
-			return ioasid_explain_attach(space, dev, rc, why);
+			return ioasid_attach_failed(space, dev, rc, extack);
 	}
-	d = ioasid_domain_create(space, dev, why);
+	d = ioasid_domain_create(space, dev, extack);
 	if (IS_ERR(d))
 		return PTR_ERR(d);
 	rc = ioasid_attach_domain(att, d, old, dev);
 	if (rc) {
-		ioasid_mapped_drain(space, d);
-		/* Freed with it */
-		att->domain = d;
-		return ioasid_explain_attach(space, dev, rc, why);
+		space->ops->unfill(space, d);
+		att->orphan = d;
+		return ioasid_attach_failed(space, dev, rc, extack);
 	}
 	list_add_tail(&d->link, &space->domains);
 	space->nr_domains++;
@@ -180,31 +171,15 @@ attached:
 	return 0;
 }
 
-/* Before the attach, where the IOMMU driver wants to know; ctx->lock is held */
-static int ioasid_iopf_get(struct ioasid_device *idev)
-{
-	int rc = idev->nr_iopf ? 0 : compat_iopf_enable(idev->dev);
-
-	if (!rc)
-		idev->nr_iopf++;
-	return rc;
-}
-
-static void ioasid_iopf_put(struct ioasid_device *idev)
-{
-	if (!--idev->nr_iopf)
-		compat_iopf_disable(idev->dev);
-}
-
 static int ioasid_fault_enable(struct ioasid_device *idev,
 			       struct ioasid_space *space,
-			       struct ioasid_explain *why)
+			       struct ioasid_extack *extack)
 {
 	int rc = space->faults ? ioasid_iopf_get(idev) : 0;
 
 	if (!rc)
 		return 0;
-	return ioasid_fail(why, rc, IOASID_REASON_NO_PRI,
+	return ioasid_fail(extack, rc, IOASID_REASON_NO_PRI,
 			   "device %s: it or its IOMMU has no page requests",
 			   dev_name(idev->dev));
 }
@@ -213,33 +188,6 @@ static void ioasid_fault_disable(struct ioasid_device *idev,
 				 struct ioasid_space *space)
 {
 	if (space->faults)
-		ioasid_iopf_put(idev);
-}
-
-/* A device without page requests can do with the memory that is there */
-static int ioasid_sva_enable(struct ioasid_link *link)
-{
-	struct ioasid_device *idev = link->idev;
-	int rc = ioasid_iopf_get(idev);
-
-	link->iopf = !rc;
-	if (rc && rc != -ENODEV)
-		return rc;
-	rc = idev->nr_sva ? 0 : compat_sva_enable(idev->dev);
-	if (!rc)
-		idev->nr_sva++;
-	else if (link->iopf)
-		ioasid_iopf_put(idev);
-	return rc;
-}
-
-static void ioasid_sva_disable(struct ioasid_link *link)
-{
-	struct ioasid_device *idev = link->idev;
-
-	if (!--idev->nr_sva)
-		compat_sva_disable(idev->dev);
-	if (link->iopf)
 		ioasid_iopf_put(idev);
 }
 
@@ -252,6 +200,7 @@ static bool ioasid_space_reserves(struct ioasid_space *space,
 {
 	struct ioasid_attachment *other;
 
+	lockdep_assert_held_write(&space->rwsem);
 	list_for_each_entry(other, &space->attachments, space_link)
 		if (other->group == att->group &&
 		    other->nr_reserved == att->nr_reserved &&
@@ -266,18 +215,20 @@ static bool ioasid_space_reserves(struct ioasid_space *space,
 static int ioasid_space_attach(struct ioasid_space *space,
 			       struct ioasid_attachment *att,
 			       struct ioasid_attachment *old,
-			       struct device *dev, struct ioasid_explain *why)
+			       struct device *dev, struct ioasid_extack *extack)
 {
 	bool known = ioasid_space_reserves(space, att);
 	u32 nr_domains = space->nr_domains;
-	int rc = known ? 0 : ioasid_check_collision(space, att, dev, why);
+	int rc = known ? 0 : ioasid_check_collision(space, att, dev, extack);
 
+	lockdep_assert_held(&att->group->lock);
+	lockdep_assert_held_write(&space->rwsem);
 	if (rc)
 		return rc;
 	if (!known && ioasid_iova_make_room(space, att->nr_reserved))
-		return ioasid_fail(why, -ENOMEM, IOASID_REASON_NO_MEMORY,
+		return ioasid_fail(extack, -ENOMEM, IOASID_REASON_NO_MEMORY,
 				   "no memory for the usable ranges");
-	rc = ioasid_find_domain(space, att, old, dev, why);
+	rc = ioasid_find_domain(space, att, old, dev, extack);
 	if (rc)
 		return rc;
 	kref_get(&space->ref);
@@ -295,6 +246,7 @@ static void ioasid_space_detach(struct ioasid_attachment *att)
 	struct ioasid_domain *d = att->domain;
 	bool known;
 
+	lockdep_assert_held(&att->group->lock);
 	att->domain = NULL;
 	down_write(&space->rwsem);
 	list_del(&att->space_link);
@@ -307,15 +259,14 @@ static void ioasid_space_detach(struct ioasid_attachment *att)
 		 */
 		list_del(&d->link);
 		space->nr_domains--;
-		ioasid_mapped_drain(space, d);
-		/* Freed with it */
-		att->domain = d;
+		space->ops->unfill(space, d);
+		att->orphan = d;
 		known = false;
 	}
 	if (!known)
 		ioasid_iova_update(space);
 	up_write(&space->rwsem);
-	ioasid_attachment_bury(att);
+	ioasid_attachment_free_deferred(att);
 	ioasid_space_put(space);
 }
 
@@ -326,97 +277,94 @@ static void ioasid_count_device(struct ioasid_space *space, int n)
 	up_write(&space->rwsem);
 }
 
-/**
- * ioasid_device_link() - what a device is attached to
- * @idev: the device; its context's lock is held
- * @number: IOASID_RID, or a PASID as the user knows it
- *
- * Return: the link or NULL.
- */
-struct ioasid_link *ioasid_device_link(struct ioasid_device *idev, u32 number)
-{
-	return xa_load(&idev->links, number);
-}
-
 /* So that publishing cannot fail */
-static int ioasid_link_reserve(struct ioasid_link *link,
-			       struct ioasid_explain *why)
+static int ioasid_dev_pasid_reserve(struct ioasid_dev_pasid *dev_pasid,
+				    struct ioasid_extack *extack)
 {
-	if (ioasid_device_link(link->idev, link->number))
-		return ioasid_fail(why, -EBUSY, IOASID_REASON_ATTACHED,
+	lockdep_assert_held(&dev_pasid->idev->ctx->lock);
+	if (ioasid_dev_pasid_find(dev_pasid->idev, dev_pasid->vpasid))
+		return ioasid_fail(extack, -EBUSY, IOASID_REASON_ATTACHED,
 				   "device %s uses PASID %u already",
-				   dev_name(link->idev->dev), link->number);
-	if (!xa_reserve(&link->idev->links, link->number, GFP_KERNEL_ACCOUNT))
+				   dev_name(dev_pasid->idev->dev),
+				   dev_pasid->vpasid);
+	if (!xa_reserve(&dev_pasid->idev->dev_pasids, dev_pasid->vpasid,
+			GFP_KERNEL_ACCOUNT))
 		return 0;
-	return ioasid_fail(why, -ENOMEM, IOASID_REASON_NO_MEMORY,
+	return ioasid_fail(extack, -ENOMEM, IOASID_REASON_NO_MEMORY,
 			   "no memory for an attachment");
 }
 
-/* The link becomes real; it has its place in the table already */
-static void ioasid_link_publish(struct ioasid_link *link,
-				struct ioasid_attachment *att)
+/* It becomes real; its place in the table is reserved */
+static void ioasid_dev_pasid_publish(struct ioasid_dev_pasid *dev_pasid,
+				     struct ioasid_attachment *att)
 {
-	link->att = att;
-	list_add_tail_rcu(&link->node, &att->links);
-	ioasid_refused_begin(link);
-	xa_store(&link->idev->links, link->number, link, GFP_KERNEL);
+	lockdep_assert_held(&dev_pasid->idev->ctx->lock);
+	lockdep_assert_held(&dev_pasid->idev->group->lock);
+	dev_pasid->att = att;
+	list_add_tail_rcu(&dev_pasid->node, &att->dev_pasids);
+	ioasid_unrecoverable_begin(dev_pasid);
+	xa_store(&dev_pasid->idev->dev_pasids, dev_pasid->vpasid, dev_pasid,
+		 GFP_KERNEL);
 }
 
 static int ioasid_attachment_join(struct ioasid_attachment *att,
 				  struct ioasid_space *space,
-				  struct ioasid_link *link,
-				  struct ioasid_explain *why)
+				  struct ioasid_dev_pasid *dev_pasid,
+				  struct ioasid_extack *extack)
 {
-	struct device *dev = link->idev->dev;
-	struct ioasid_link *other;
+	struct device *dev = dev_pasid->idev->dev;
+	struct ioasid_dev_pasid *other;
 
+	lockdep_assert_held(&att->group->lock);
 	if (att->space->ctx != space->ctx)
-		return ioasid_fail(why, -EBUSY, IOASID_REASON_OWNER,
+		return ioasid_fail(extack, -EBUSY, IOASID_REASON_OWNER,
 				   "device %s: its group %d is attached through another context",
 				   dev_name(dev),
 				   iommu_group_id(att->group->group));
-	list_for_each_entry(other, &att->links, node)
-		if (other->idev == link->idev)
-			return ioasid_fail(why, -EBUSY, IOASID_REASON_ATTACHED,
+	list_for_each_entry(other, &att->dev_pasids, node)
+		if (other->idev == dev_pasid->idev)
+			return ioasid_fail(extack, -EBUSY,
+					   IOASID_REASON_ATTACHED,
 					   "device %s uses PASID %u as %u already",
 					   dev_name(dev), att->pasid,
-					   other->number);
+					   other->vpasid);
 	if (att->space != space)
-		return ioasid_fail(why, -EBUSY, IOASID_REASON_SIBLING,
+		return ioasid_fail(extack, -EBUSY, IOASID_REASON_SIBLING,
 				   "device %s: another device of its group %d is attached to another space",
 				   dev_name(dev),
 				   iommu_group_id(att->group->group));
 	ioasid_count_device(space, 1);
-	ioasid_link_publish(link, att);
+	ioasid_dev_pasid_publish(dev_pasid, att);
 	return 0;
 }
 
 /* Puts the device's group behind the space, in the place of @old if given */
 static int ioasid_attachment_create(struct ioasid_space *space,
-				    struct ioasid_link *link, u32 pasid,
-				    struct ioasid_attachment *old,
-				    struct ioasid_explain *why)
+				    struct ioasid_dev_pasid *dev_pasid,
+				    u32 pasid, struct ioasid_attachment *old,
+				    struct ioasid_extack *extack)
 {
-	struct ioasid_group *g = link->idev->group;
-	struct ioasid_attachment *att = ioasid_attachment_alloc(g, why);
+	struct ioasid_group *g = dev_pasid->idev->group;
+	struct ioasid_attachment *att = ioasid_attachment_alloc(g, extack);
 	int rc;
 
+	lockdep_assert_held(&dev_pasid->idev->group->lock);
 	if (!att)
 		return -ENOMEM;
 	att->pasid = pasid;
 	att->space = space;
-	INIT_LIST_HEAD(&att->links);
+	INIT_LIST_HEAD(&att->dev_pasids);
 	/* So that storing it cannot fail; what is replaced is there already */
 	rc = xa_reserve(&g->table, pasid, GFP_KERNEL_ACCOUNT);
 	if (rc) {
-		ioasid_fail(why, rc, IOASID_REASON_NO_MEMORY,
+		ioasid_fail(extack, rc, IOASID_REASON_NO_MEMORY,
 			    "no memory for an attachment");
 		goto free;
 	}
-	rc = ioasid_space_lock(space, why);
+	rc = ioasid_space_lock(space, extack);
 	if (rc)
 		goto release;
-	rc = ioasid_space_attach(space, att, old, link->idev->dev, why);
+	rc = ioasid_space_attach(space, att, old, dev_pasid->idev->dev, extack);
 	ioasid_space_unlock(space);
 	if (rc)
 		goto release;
@@ -426,62 +374,57 @@ release:
 	xa_release(&g->table, pasid);
 free:
 	/* Some kernels (6.12) show it to page requests before they attach */
-	ioasid_attachment_bury(att);
+	ioasid_attachment_free_deferred(att);
 	return rc;
 }
 
-/* A mapped space behind a RID or a PASID; the group's lock is held */
-static int ioasid_attach_mapped(struct ioasid_space *space,
-				struct ioasid_link *link, u32 pasid,
-				struct ioasid_explain *why)
+/* A domain of ours behind a RID or a PASID; the group's lock is held */
+static int ioasid_attach_group(struct ioasid_space *space,
+			       struct ioasid_dev_pasid *dev_pasid, u32 pasid,
+			       struct ioasid_extack *extack)
 {
-	struct ioasid_group *g = link->idev->group;
+	struct ioasid_group *g = dev_pasid->idev->group;
 	struct ioasid_attachment *att = xa_load(&g->table, pasid);
 	int rc;
 
+	lockdep_assert_held(&dev_pasid->idev->group->lock);
 	if (att)
-		return ioasid_attachment_join(att, space, link, why);
-	rc = ioasid_attachment_create(space, link, pasid, NULL, why);
+		return ioasid_attachment_join(att, space, dev_pasid, extack);
+	rc = ioasid_attachment_create(space, dev_pasid, pasid, NULL, extack);
 	if (rc)
 		return rc;
-	ioasid_pasid_hold(space->ctx, pasid);
-	ioasid_link_publish(link, xa_load(&g->table, pasid));
+	ioasid_pasid_get(space->ctx, pasid);
+	ioasid_dev_pasid_publish(dev_pasid, xa_load(&g->table, pasid));
 	return 0;
 }
 
 /*
- * The process' address space. The IOMMU core keeps its page table and shares it
- * with other users of the process, so that this is no entry of the group's
- * table; its PASID is the process', and known only when it is bound.
+ * A kind that attaches without a domain of ours: the IOMMU core keeps the page
+ * table, so that this is no entry of the group's table. It has a PASID of its own,
+ * which is known only when it is attached.
  */
-static int ioasid_attach_mm(struct ioasid_space *space,
-			    struct ioasid_link *link, u32 vpasid,
-			    struct ioasid_explain *why)
+static int ioasid_attach_foreign(struct ioasid_space *space,
+				 struct ioasid_dev_pasid *dev_pasid, u32 vpasid,
+				 struct ioasid_extack *extack)
 {
 	struct ioasid_attachment *att = kzalloc(sizeof(*att),
 						GFP_KERNEL_ACCOUNT);
 	int rc;
 
+	lockdep_assert_held(&dev_pasid->idev->group->lock);
 	if (!att)
-		return ioasid_fail(why, -ENOMEM, IOASID_REASON_NO_MEMORY,
+		return ioasid_fail(extack, -ENOMEM, IOASID_REASON_NO_MEMORY,
 				   "no memory for an attachment");
-	INIT_LIST_HEAD(&att->links);
-	att->group = link->idev->group;
-	rc = ioasid_sva_enable(link);
-	if (rc) {
-		ioasid_fail(why, rc, IOASID_REASON_NO_SVA,
-			    "device %s: it or its IOMMU cannot share the address space of a process",
-			    dev_name(link->idev->dev));
+	INIT_LIST_HEAD(&att->dev_pasids);
+	att->group = dev_pasid->idev->group;
+	rc = space->ops->attach(space, dev_pasid, &att->pasid, extack);
+	if (rc)
 		goto free;
-	}
-	rc = ioasid_mm_bind(space, link, &att->pasid, why);
+	dev_pasid->vpasid = vpasid ?: att->pasid;
+	rc = ioasid_dev_pasid_reserve(dev_pasid, extack);
 	if (rc)
-		goto disable;
-	link->number = vpasid ?: att->pasid;
-	rc = ioasid_link_reserve(link, why);
-	if (rc)
-		goto unbind;
-	rc = ioasid_space_lock(space, why);
+		goto detach;
+	rc = ioasid_space_lock(space, extack);
 	if (rc)
 		goto release;
 	kref_get(&space->ref);
@@ -489,54 +432,57 @@ static int ioasid_attach_mm(struct ioasid_space *space,
 	list_add_tail(&att->space_link, &space->attachments);
 	space->nr_devices++;
 	ioasid_space_unlock(space);
-	ioasid_link_publish(link, att);
+	ioasid_dev_pasid_publish(dev_pasid, att);
 	return 0;
 release:
-	xa_release(&link->idev->links, link->number);
-unbind:
-	ioasid_mm_unbind(link);
-disable:
-	ioasid_sva_disable(link);
+	xa_release(&dev_pasid->idev->dev_pasids, dev_pasid->vpasid);
+detach:
+	space->ops->detach(dev_pasid);
 free:
 	kfree(att);
 	return rc;
 }
 
-/* Moves a link's group to another space, if nobody else of the group is there */
-static int ioasid_link_move(struct ioasid_link *link,
-			    struct ioasid_space *space,
-			    struct ioasid_explain *why)
+/* Moves a device's group to another space, if no sibling is attached with it */
+static int ioasid_dev_pasid_move(struct ioasid_dev_pasid *dev_pasid,
+				 struct ioasid_space *space,
+				 struct ioasid_extack *extack)
 {
-	struct ioasid_attachment *old = link->att;
-	struct device *dev = link->idev->dev;
+	struct ioasid_attachment *old = dev_pasid->att;
+	struct device *dev = dev_pasid->idev->dev;
 	int rc;
 
+	lockdep_assert_held(&dev_pasid->idev->group->lock);
 	if (old->space == space)
 		return 0;
-	if (link->sva || space->kind == IOASID_KIND_MM)
-		return ioasid_fail(why, -EOPNOTSUPP, IOASID_REASON_KIND,
+	if (!ioasid_space_has_domains(old->space) ||
+	    !ioasid_space_has_domains(space))
+		return ioasid_fail(extack, -EOPNOTSUPP, IOASID_REASON_KIND,
 				   "device %s: the address space of a process is detached and attached, not replaced",
 				   dev_name(dev));
-	if (!list_is_singular(&old->links))
-		return ioasid_fail(why, -EBUSY, IOASID_REASON_SIBLING,
+	if (!list_is_singular(&old->dev_pasids))
+		return ioasid_fail(extack, -EBUSY, IOASID_REASON_SIBLING,
 				   "device %s: %zu devices of its group are attached, and would all be moved",
-				   dev_name(dev), list_count_nodes(&old->links));
-	rc = ioasid_fault_enable(link->idev, space, why);
+				   dev_name(dev),
+				   list_count_nodes(&old->dev_pasids));
+	rc = ioasid_fault_enable(dev_pasid->idev, space, extack);
 	if (rc)
 		return rc;
-	ioasid_fault_leave(link);
-	rc = ioasid_attachment_create(space, link, old->pasid, old, why);
+	ioasid_fault_prepare_detach(dev_pasid);
+	rc = ioasid_attachment_create(space, dev_pasid, old->pasid, old,
+				      extack);
 	if (rc) {
-		WRITE_ONCE(link->leaving, false);
-		ioasid_fault_disable(link->idev, space);
+		WRITE_ONCE(dev_pasid->detaching, false);
+		ioasid_fault_disable(dev_pasid->idev, space);
 		return rc;
 	}
-	list_del_rcu(&link->node);
-	/* No handler is on the old list when the link goes to the new one */
-	ioasid_fault_cut(link);
-	ioasid_link_publish(link, xa_load(&link->idev->group->table,
-					  old->pasid));
-	ioasid_fault_disable(link->idev, old->space);
+	list_del_rcu(&dev_pasid->node);
+	/* No handler is on the old list when the device goes to the new one */
+	ioasid_fault_flush(dev_pasid);
+	ioasid_dev_pasid_publish(dev_pasid,
+				 xa_load(&dev_pasid->idev->group->table,
+					 old->pasid));
+	ioasid_fault_disable(dev_pasid->idev, old->space);
 	ioasid_space_detach(old);
 	return 0;
 }
@@ -545,189 +491,231 @@ static int ioasid_link_move(struct ioasid_link *link,
  * The device must be awake: attaching invalidates caches in it. Nothing else
  * keeps a user from having put it to sleep before.
  */
-static int ioasid_device_wake(struct device *dev, struct ioasid_explain *why)
+static int ioasid_device_wake(struct device *dev, struct ioasid_extack *extack)
 {
 	int rc = pm_runtime_resume_and_get(dev);
 
 	/* Without runtime power management it never sleeps */
 	if (!rc || rc == -EACCES)
 		return rc;
-	return ioasid_fail(why, rc, IOASID_REASON_OTHER,
+	return ioasid_fail(extack, rc, IOASID_REASON_OTHER,
 			   "device %s does not wake up (error %d)",
 			   dev_name(dev), -rc);
 }
 
 /* The device is awake, the group's lock is held */
 static int ioasid_attach_new(struct ioasid_space *space,
-			     struct ioasid_link *link,
+			     struct ioasid_dev_pasid *dev_pasid,
 			     struct ioasid_attach_request *req,
-			     struct ioasid_explain *why)
+			     struct ioasid_extack *extack)
 {
 	int rc;
 
-	if (space->kind == IOASID_KIND_MM)
-		return ioasid_attach_mm(space, link, req->vpasid, why);
-	link->number = req->vpasid ?: req->pasid;
-	rc = ioasid_link_reserve(link, why);
+	lockdep_assert_held(&dev_pasid->idev->group->lock);
+	if (!ioasid_space_has_domains(space))
+		return ioasid_attach_foreign(space, dev_pasid, req->vpasid,
+					     extack);
+	dev_pasid->vpasid = req->vpasid ?: req->pasid;
+	rc = ioasid_dev_pasid_reserve(dev_pasid, extack);
 	if (rc)
 		return rc;
-	rc = ioasid_fault_enable(link->idev, space, why);
+	rc = ioasid_fault_enable(dev_pasid->idev, space, extack);
 	if (rc)
 		goto release;
-	rc = ioasid_attach_mapped(space, link, req->pasid, why);
+	rc = ioasid_attach_group(space, dev_pasid, req->pasid, extack);
 	if (!rc)
 		return 0;
-	ioasid_fault_disable(link->idev, space);
+	ioasid_fault_disable(dev_pasid->idev, space);
 release:
-	xa_release(&link->idev->links, link->number);
+	xa_release(&dev_pasid->idev->dev_pasids, dev_pasid->vpasid);
 	return rc;
 }
 
 static int ioasid_attach_locked(struct ioasid_space *space,
 				struct ioasid_device *idev,
 				struct ioasid_attach_request *req,
-				struct ioasid_explain *why)
+				struct ioasid_extack *extack)
 {
-	struct ioasid_link *link = NULL;
+	struct ioasid_dev_pasid *dev_pasid = NULL;
 	int rc;
 
-	/* The number of a process' address space can be known only later */
-	if (space->kind != IOASID_KIND_MM || req->vpasid)
-		link = ioasid_device_link(idev, req->number);
-	if (link && req->replace && !link->sva &&
-	    space->kind == IOASID_KIND_MAPPED && req->pasid != link->att->pasid)
-		return ioasid_fail(why, -EINVAL, IOASID_REASON_VALUE,
+	lockdep_assert_held(&idev->group->lock);
+	/* A PASID that is the space's own is known only later */
+	if (ioasid_space_has_domains(space) || req->vpasid)
+		dev_pasid = ioasid_dev_pasid_find(idev, req->key);
+	if (dev_pasid && req->replace &&
+	    ioasid_space_has_domains(dev_pasid->att->space) &&
+	    ioasid_space_has_domains(space) &&
+	    req->pasid != dev_pasid->att->pasid)
+		return ioasid_fail(extack, -EINVAL, IOASID_REASON_VALUE,
 				   "device %s: number %u is PASID %u, and not %u",
-				   dev_name(idev->dev), req->number,
-				   link->att->pasid, req->pasid);
-	if (link && req->replace)
-		return ioasid_link_move(link, space, why);
-	if (link)
-		return ioasid_fail(why, -EBUSY, IOASID_REASON_ATTACHED,
+				   dev_name(idev->dev), req->key,
+				   dev_pasid->att->pasid, req->pasid);
+	if (dev_pasid && req->replace)
+		return ioasid_dev_pasid_move(dev_pasid, space, extack);
+	if (dev_pasid)
+		return ioasid_fail(extack, -EBUSY, IOASID_REASON_ATTACHED,
 				   "device %s is attached to space %u already",
-				   dev_name(idev->dev), link->att->space->id);
-	link = kzalloc(sizeof(*link), GFP_KERNEL_ACCOUNT);
-	if (!link)
-		return ioasid_fail(why, -ENOMEM, IOASID_REASON_NO_MEMORY,
+				   dev_name(idev->dev),
+				   dev_pasid->att->space->id);
+	dev_pasid = kzalloc(sizeof(*dev_pasid), GFP_KERNEL_ACCOUNT);
+	if (!dev_pasid)
+		return ioasid_fail(extack, -ENOMEM, IOASID_REASON_NO_MEMORY,
 				   "no memory for an attachment");
-	link->idev = idev;
-	ioasid_refused_init(link);
-	rc = ioasid_attach_new(space, link, req, why);
+	dev_pasid->idev = idev;
+	ioasid_unrecoverable_init(dev_pasid);
+	rc = ioasid_attach_new(space, dev_pasid, req, extack);
 	if (rc) {
-		kfree(link);
+		kfree(dev_pasid);
 		return rc;
 	}
-	req->number = link->number;
+	req->key = dev_pasid->vpasid;
 	return 0;
 }
 
 static int ioasid_attach_awake(struct ioasid_space *space,
 			       struct ioasid_device *idev,
 			       struct ioasid_attach_request *req,
-			       struct ioasid_explain *why)
+			       struct ioasid_extack *extack)
 {
-	int awake = ioasid_device_wake(idev->dev, why);
+	int awake = ioasid_device_wake(idev->dev, extack);
 	int rc;
 
 	if (awake && awake != -EACCES)
 		return awake;
 	mutex_lock(&idev->group->lock);
-	rc = ioasid_attach_locked(space, idev, req, why);
+	rc = ioasid_attach_locked(space, idev, req, extack);
 	if (!rc)
-		trace_ioasid_attach(space, idev->dev, req->number);
+		trace_ioasid_attach(space, idev->dev, req->key);
 	mutex_unlock(&idev->group->lock);
 	if (!awake)
 		pm_runtime_put(idev->dev);
 	return rc;
 }
 
+/*
+ * What is in the way of an attach, and in no table of ours, is a reset or
+ * somebody else's attachment: that one has a handle, but for the RID of VFIO
+ * type1.
+ */
+static int ioasid_attach_busy(struct ioasid_device *idev, u32 asked,
+			      const struct ioasid_attach_request *req,
+			      struct ioasid_extack *extack)
+{
+	struct ioasid_group *g = idev->group;
+
+	lockdep_assert_held(&idev->ctx->lock);
+	if (extack->code != IOASID_REASON_RESET ||
+	    xa_load(&g->table, req->pasid))
+		return -EBUSY;
+	if (req->pasid == IOASID_RID && asked != IOASID_RID)
+		return -EBUSY;
+	if (IS_ERR(iommu_attach_handle_get(g->group, req->pasid, 0)) &&
+	    !(req->pasid == IOASID_RID && idev->file_ref.info.rid_taken))
+		return -EBUSY;
+	/* Instead of the first reason: more is known here */
+	extack->code = IOASID_REASON_NONE;
+	if (req->pasid != IOASID_RID)
+		return ioasid_fail(extack, -EBUSY, IOASID_REASON_OWNER,
+				   "device %s: somebody else has attached PASID %u",
+				   dev_name(idev->dev), req->pasid);
+	return ioasid_fail(extack, -EBUSY, IOASID_REASON_OWNER,
+			   "device %s: its RID is in use by its owner (VFIO type1 or iommufd); PASIDs are not",
+			   dev_name(idev->dev));
+}
+
 /**
  * ioasid_device_attach() - attach a device to a space of its context
  * @idev: the device; its context's lock is held
- * @req: the space, the PASID; out: @number
- * @why: the reason if it fails
+ * @req: the space, the PASID; out: @key
+ * @extack: the reason if it fails
  *
  * Return: 0 or an error of sva_register_device_to_pasid().
  */
 int ioasid_device_attach(struct ioasid_device *idev,
 			 struct ioasid_attach_request *req,
-			 struct ioasid_explain *why)
+			 struct ioasid_extack *extack)
 {
 	struct ioasid_space *space;
+	u32 asked = req->pasid;
 	int rc;
 
-	why->pasid = req->pasid;
-	space = ioasid_space_get(idev->ctx, req->ioasid, why);
+	lockdep_assert_held(&idev->ctx->lock);
+	extack->pasid = req->pasid;
+	space = ioasid_space_get(idev->ctx, req->ioasid, extack);
 	if (IS_ERR(space))
 		return PTR_ERR(space);
-	rc = ioasid_pasid_take(idev, space, req, why);
+	rc = ioasid_pasid_choose(idev, space, req, extack);
 	if (!rc) {
-		req->number = req->vpasid ?: req->pasid;
-		rc = ioasid_attach_awake(space, idev, req, why);
+		req->key = req->vpasid ?: req->pasid;
+		rc = ioasid_attach_awake(space, idev, req, extack);
 		/* The attachment holds it now, or nobody */
-		ioasid_pasid_release(idev->ctx, req->pasid);
+		ioasid_pasid_put(idev->ctx, req->pasid);
 	}
 	ioasid_space_put(space);
-	return rc;
+	return rc == -EBUSY ? ioasid_attach_busy(idev, asked, req, extack) : rc;
 }
 
 /* The last device of the group has left */
 static void ioasid_attachment_end(struct ioasid_attachment *att,
-				  struct ioasid_link *link)
+				  struct ioasid_dev_pasid *dev_pasid)
 {
-	if (link->sva) {
-		ioasid_mm_unbind(link);
-		ioasid_sva_disable(link);
+	lockdep_assert_held(&att->group->lock);
+	if (!ioasid_space_has_domains(att->space)) {
+		att->space->ops->detach(dev_pasid);
 		return;
 	}
-	ioasid_detach_domain(att, link->idev->dev);
+	ioasid_detach_domain(att, dev_pasid->idev->dev);
 	xa_erase(&att->group->table, att->pasid);
 }
 
 /* The group's lock is held */
-static void ioasid_link_end(struct ioasid_link *link)
+static void ioasid_dev_pasid_end(struct ioasid_dev_pasid *dev_pasid)
 {
-	struct ioasid_attachment *att = link->att;
+	struct ioasid_attachment *att = dev_pasid->att;
 	struct ioasid_space *space = att->space;
-	bool last = list_is_singular(&att->links);
+	bool last = list_is_singular(&att->dev_pasids);
 
-	ioasid_fault_leave(link);
-	list_del_rcu(&link->node);
+	lockdep_assert_held(&dev_pasid->idev->group->lock);
+	ioasid_fault_prepare_detach(dev_pasid);
+	list_del_rcu(&dev_pasid->node);
 	if (last)
-		ioasid_attachment_end(att, link);
+		ioasid_attachment_end(att, dev_pasid);
 	else
 		ioasid_count_device(space, -1);
 	/* After the hardware: nothing new can come, and the rest is answered */
-	ioasid_fault_cut(link);
-	ioasid_fault_disable(link->idev, space);
+	ioasid_fault_flush(dev_pasid);
+	ioasid_fault_disable(dev_pasid->idev, space);
 	if (!last)
 		return;
 	/* Nobody answers in its name any more; no PASID of ours for an mm space */
-	ioasid_pasid_release(link->idev->ctx, att->pasid);
+	ioasid_pasid_put(dev_pasid->idev->ctx, att->pasid);
 	ioasid_space_detach(att);
 }
 
 /**
- * ioasid_link_detach() - detach a device
- * @link: its attachment; the context's lock is held
+ * ioasid_dev_pasid_detach() - detach a device
+ * @dev_pasid: its attachment; the context's lock is held
  *
  * Cannot fail. Goes on if the device does not wake up: nothing may keep the
  * memory reachable.
  */
-void ioasid_link_detach(struct ioasid_link *link)
+void ioasid_dev_pasid_detach(struct ioasid_dev_pasid *dev_pasid)
 {
-	struct ioasid_device *idev = link->idev;
-	struct ioasid_explain why;
+	struct ioasid_device *idev = dev_pasid->idev;
+	struct ioasid_extack extack;
 	int awake;
 
-	ioasid_explain_init(&why);
-	awake = ioasid_device_wake(idev->dev, &why);
+	lockdep_assert_held(&dev_pasid->idev->ctx->lock);
+	ioasid_extack_init(&extack);
+	awake = ioasid_device_wake(idev->dev, &extack);
 	mutex_lock(&idev->group->lock);
-	trace_ioasid_detach(link->att->space, idev->dev, link->number);
-	xa_erase(&idev->links, link->number);
-	ioasid_link_end(link);
+	trace_ioasid_detach(dev_pasid->att->space, idev->dev,
+			    dev_pasid->vpasid);
+	xa_erase(&idev->dev_pasids, dev_pasid->vpasid);
+	ioasid_dev_pasid_end(dev_pasid);
 	mutex_unlock(&idev->group->lock);
-	kfree(link);
+	kfree(dev_pasid);
 	if (!awake)
 		pm_runtime_put(idev->dev);
 }
@@ -745,15 +733,15 @@ static u32 ioasid_narrowest(struct ioasid_device **idevs, u32 nr)
 }
 
 static void ioasid_blame(struct ioasid_device **idevs, u32 i,
-			 struct ioasid_explain *why)
+			 struct ioasid_extack *extack)
 {
-	why->dev_id = idevs[i]->id;
-	why->index = i;
+	extack->dev_id = idevs[i]->id;
+	extack->index = i;
 }
 
 static int ioasid_attach_each(struct ioasid_device **idevs, u32 nr,
 			      struct ioasid_attach_request *req,
-			      struct ioasid_explain *why)
+			      struct ioasid_extack *extack)
 {
 	struct ioasid_attach_request one;
 	u32 i;
@@ -761,17 +749,18 @@ static int ioasid_attach_each(struct ioasid_device **idevs, u32 nr,
 
 	for (i = 0; i < nr; i++) {
 		one = *req;
-		rc = ioasid_device_attach(idevs[i], &one, why);
+		rc = ioasid_device_attach(idevs[i], &one, extack);
 		if (rc)
 			goto undo;
 		/* The same for all: a process has one PASID */
-		req->number = one.number;
+		req->key = one.key;
 	}
 	return 0;
 undo:
-	ioasid_blame(idevs, i, why);
+	ioasid_blame(idevs, i, extack);
 	while (i--)
-		ioasid_link_detach(ioasid_device_link(idevs[i], req->number));
+		ioasid_dev_pasid_detach(
+			ioasid_dev_pasid_find(idevs[i], req->key));
 	return rc;
 }
 
@@ -779,8 +768,8 @@ undo:
  * ioasid_devices_attach() - attach devices to a space, all of them or none
  * @idevs: devices of one context, whose lock is held
  * @nr: how many, not 0
- * @req: the space, the PASID; not to replace; out: @number, the same for all
- * @why: the reason if it fails, and which device
+ * @req: the space, the PASID; not to replace; out: @key, the same for all
+ * @extack: the reason if it fails, and which device
  *
  * IOASID_PASID_ANY is one PASID that all of them can have. The devices can be
  * behind different IOMMUs: the space then has a page table for each.
@@ -789,7 +778,7 @@ undo:
  */
 int ioasid_devices_attach(struct ioasid_device **idevs, u32 nr,
 			  struct ioasid_attach_request *req,
-			  struct ioasid_explain *why)
+			  struct ioasid_extack *extack)
 {
 	struct ioasid_ctx *ctx = idevs[0]->ctx;
 	struct ioasid_attach_request held = *req;
@@ -797,20 +786,21 @@ int ioasid_devices_attach(struct ioasid_device **idevs, u32 nr,
 	u32 least;
 	int rc;
 
-	space = ioasid_space_get(ctx, req->ioasid, why);
+	lockdep_assert_held(&ctx->lock);
+	space = ioasid_space_get(ctx, req->ioasid, extack);
 	if (IS_ERR(space))
 		return PTR_ERR(space);
 	least = ioasid_narrowest(idevs, nr);
-	rc = ioasid_pasid_take(idevs[least], space, &held, why);
+	rc = ioasid_pasid_choose(idevs[least], space, &held, extack);
 	if (rc) {
-		ioasid_blame(idevs, least, why);
+		ioasid_blame(idevs, least, extack);
 		goto put;
 	}
 	/* For the address space of a process none is taken */
 	if (held.pasid != IOASID_RID)
 		req->pasid = held.pasid;
-	rc = ioasid_attach_each(idevs, nr, req, why);
-	ioasid_pasid_release(ctx, held.pasid);
+	rc = ioasid_attach_each(idevs, nr, req, extack);
+	ioasid_pasid_put(ctx, held.pasid);
 put:
 	ioasid_space_put(space);
 	return rc;

@@ -28,8 +28,7 @@ static void space_show(struct seq_file *m, struct ioasid_space *space)
 	down_read(&space->rwsem);
 	seq_printf(m, "ioasid=%u kind=%s label=%s domains=%u devices=%u mappings=%lld mapped_kib=%llu pinned_kib=%llu\n",
 		   space->id,
-		   space->kind == IOASID_KIND_MM ? "mm" : "mapped",
-		   space->label, space->nr_domains,
+		   space->ops->name, space->label, space->nr_domains,
 		   space->nr_devices, atomic64_read(&space->nr_mappings),
 		   (u64)atomic64_read(&space->mapped) << (PAGE_SHIFT - 10),
 		   (u64)atomic64_read(&space->pinned) << (PAGE_SHIFT - 10));
@@ -43,12 +42,12 @@ static int spaces_show(struct seq_file *m, void *unused)
 {
 	struct ioasid_ctx *ctx = m->private;
 	struct ioasid_space *space;
-	struct ioasid_explain why;
+	struct ioasid_extack extack;
 	unsigned long id;
 
 	xa_for_each(&ctx->spaces, id, space) {
-		ioasid_explain_init(&why);
-		space = ioasid_space_get(ctx, id, &why);
+		ioasid_extack_init(&extack);
+		space = ioasid_space_get(ctx, id, &extack);
 		if (IS_ERR(space))
 			continue;
 		space_show(m, space);

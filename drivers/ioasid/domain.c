@@ -1,184 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Page tables for devices: what the IOMMU behind a device can address, what
- * its group reserves, and a domain that holds all that is mapped in a space.
- * Nothing here may attach a device to anything.
+ * Page tables for devices: making one, filling and emptying it, and whether
+ * another device can use it. Nothing here may attach a device to anything.
  */
 #include <linux/iommu.h>
 #include <linux/slab.h>
 #include "ioasid_private.h"
 
-/**
- * ioasid_attachment_alloc() - an attachment with what its group reserves
- * @g: the group
- * @why: the reason if there is no memory
- *
- * Return: the attachment, to be freed by kfree(), or NULL.
- */
-struct ioasid_attachment *
-ioasid_attachment_alloc(struct ioasid_group *g, struct ioasid_explain *why)
-{
-	struct ioasid_attachment *att = NULL;
-	struct iommu_resv_region *region;
-	LIST_HEAD(regions);
-	u32 nr = 0;
-
-	/* A group that reserves nothing gives an empty list */
-	if (iommu_get_group_resv_regions(g->group, &regions))
-		goto out;
-	list_for_each_entry(region, &regions, list)
-		nr++;
-	att = kzalloc(struct_size(att, reserved, nr), GFP_KERNEL_ACCOUNT);
-	if (!att)
-		goto out;
-	att->group = g;
-	list_for_each_entry(region, &regions, list) {
-		struct ioasid_iova_range *r = &att->reserved[att->nr_reserved];
-
-		/* Relaxable ones matter only to the firmware */
-		if (region->type == IOMMU_RESV_DIRECT_RELAXABLE ||
-		    !region->length)
-			continue;
-		r->first = region->start & PAGE_MASK;
-		r->last = (region->start + region->length - 1) | ~PAGE_MASK;
-		att->nr_reserved++;
-	}
-out:
-	while (!list_empty(&regions)) {
-		region = list_first_entry(&regions, struct iommu_resv_region,
-					  list);
-		list_del(&region->list);
-		kfree(region);
-	}
-	if (!att)
-		ioasid_fail(why, -ENOMEM, IOASID_REASON_NO_MEMORY,
-			    "no memory for an attachment");
-	return att;
-}
-
 void ioasid_domain_free(struct ioasid_domain *domain)
 {
 	iommu_domain_free(domain->domain);
 	kfree(domain);
-}
-
-/**
- * ioasid_domain_create() - a page table with all that is mapped in a space
- * @space: the space; rwsem is held for writing
- * @dev: a device behind the IOMMU that it is for
- * @why: the reason if it fails
- *
- * Return: the domain, in no list yet, or ERR_PTR of -ENOMEM, what
- * ioasid_mapped_fill() returns or the IOMMU driver says.
- */
-struct ioasid_domain *ioasid_domain_create(struct ioasid_space *space,
-					   struct device *dev,
-					   struct ioasid_explain *why)
-{
-	struct ioasid_domain *d = kzalloc(sizeof(*d), GFP_KERNEL_ACCOUNT);
-	int rc;
-
-	if (!d) {
-		ioasid_fail(why, -ENOMEM, IOASID_REASON_NO_MEMORY,
-			    "no memory for a domain");
-		return ERR_PTR(-ENOMEM);
-	}
-	d->domain = compat_paging_domain_alloc(dev);
-	if (IS_ERR(d->domain)) {
-		rc = PTR_ERR(d->domain);
-		kfree(d);
-		ioasid_fail(why, rc, IOASID_REASON_IOMMU,
-			    "device %s: the IOMMU driver makes no domain (error %d)",
-			    dev_name(dev), -rc);
-		return ERR_PTR(rc);
-	}
-	/*
-	 * Before the first map, since some formats have it in each entry. Only
-	 * where the device can: a fresh domain says yes to anything.
-	 */
-	if (device_iommu_capable(dev, IOMMU_CAP_ENFORCE_CACHE_COHERENCY) &&
-	    d->domain->ops->enforce_cache_coherency)
-		d->enforced =
-			d->domain->ops->enforce_cache_coherency(d->domain);
-	ioasid_fault_prepare(space, d->domain);
-	ioasid_refused_prepare(d, dev);
-	rc = ioasid_mapped_fill(space, d, why);
-	if (rc) {
-		ioasid_domain_free(d);
-		return ERR_PTR(rc);
-	}
-	return d;
-}
-
-/* What @domain leaves of all IOVA for the device of @att */
-static int ioasid_try_ranges(struct ioasid_space *space,
-			     struct ioasid_attachment *att,
-			     struct iommu_domain *domain)
-{
-	struct ioasid_domain d = { .domain = domain };
-
-	if (ioasid_iova_make_room(space, att->nr_reserved))
-		return -ENOMEM;
-	list_add(&d.link, &space->domains);
-	list_add(&att->space_link, &space->attachments);
-	ioasid_iova_update(space);
-	list_del(&att->space_link);
-	list_del(&d.link);
-	return 0;
-}
-
-/**
- * ioasid_group_ranges() - the IOVA that a space with this device alone can use
- * @idev: the device; its context's lock is held
- * @nr: out: number of ranges
- * @why: the reason if it fails
- *
- * Tried on a space that nobody else knows. A device that is not attached is
- * asked by a domain that never is; drivers that look at the device only when
- * it is attached (VT-d in 6.12) then tell more than it has.
- *
- * Return: an array to be freed by kvfree(), or an ERR_PTR.
- */
-struct ioasid_iova_range *ioasid_group_ranges(struct ioasid_device *idev,
-					      u32 *nr,
-					      struct ioasid_explain *why)
-{
-	struct ioasid_iova_range *ranges = ERR_PTR(-ENOMEM);
-	struct iommu_domain *domain = NULL;
-	struct ioasid_attachment *att;
-	struct ioasid_space *space;
-	struct ioasid_link *rid;
-
-	att = ioasid_attachment_alloc(idev->group, why);
-	space = att ? ioasid_space_scratch(why) : NULL;
-	if (!space)
-		goto free;
-	rid = ioasid_device_link(idev, IOASID_RID);
-	if (!rid)
-		domain = compat_paging_domain_alloc(idev->dev);
-	if (IS_ERR(domain)) {
-		ioasid_fail(why, PTR_ERR(domain), IOASID_REASON_IOMMU,
-			    "device %s: the IOMMU driver makes no domain (error %ld)",
-			    dev_name(idev->dev), -PTR_ERR(domain));
-		ranges = ERR_CAST(domain);
-		goto put;
-	}
-	if (!ioasid_try_ranges(space, att, domain ?:
-			       rid->att->domain->domain)) {
-		ranges = space->usable;
-		*nr = space->nr_usable;
-		space->usable = NULL;
-	} else {
-		ioasid_fail(why, -ENOMEM, IOASID_REASON_NO_MEMORY,
-			    "no memory for the usable ranges");
-	}
-	if (domain)
-		iommu_domain_free(domain);
-put:
-	ioasid_space_put(space);
-free:
-	kfree(att);
-	return ranges;
 }
 
 /**
@@ -195,4 +27,142 @@ bool ioasid_domain_suits(struct ioasid_domain *d, struct device *dev)
 	    !d->enforced)
 		return false;
 	return d->domain->owner == dev->iommu->iommu_dev->ops;
+}
+
+static void ioasid_unmap_area(struct iommu_domain *domain,
+			      struct ioasid_area *area,
+			      struct iommu_iotlb_gather *gather)
+{
+	if (ioasid_area_unmap(domain, area, gather))
+		return;
+	/* A device can still reach them: better lost than given to others */
+	pr_err_once("ioasid: the IOMMU driver cannot unmap %#llx-%#llx: its pages stay pinned for good\n",
+		    area->first, area->last);
+	refcount_inc(&area->pages->users);
+}
+
+void ioasid_unmap_areas(struct ioasid_space *space,
+			       struct ioasid_area **area, u32 nr)
+{
+	struct iommu_iotlb_gather gather;
+	struct ioasid_domain *domain;
+	u32 i;
+
+	lockdep_assert_held(&space->rwsem);
+	if (!nr)
+		return;
+	list_for_each_entry(domain, &space->domains, link) {
+		iommu_iotlb_gather_init(&gather);
+		for (i = 0; i < nr; i++)
+			ioasid_unmap_area(domain->domain, area[i], &gather);
+		/* One flush for all; nothing may be unpinned before it */
+		ioasid_flush(domain->domain, &gather);
+	}
+}
+
+int ioasid_map_area(struct ioasid_space *space, struct ioasid_area *area,
+		    struct ioasid_extack *extack)
+{
+	struct iommu_iotlb_gather gather;
+	struct ioasid_domain *domain;
+	int rc;
+
+	lockdep_assert_held(&space->rwsem);
+	list_for_each_entry(domain, &space->domains, link) {
+		rc = ioasid_area_map(domain->domain, area, extack);
+		if (rc)
+			goto undo;
+	}
+	return 0;
+undo:
+	list_for_each_entry_continue_reverse(domain, &space->domains, link) {
+		iommu_iotlb_gather_init(&gather);
+		ioasid_unmap_area(domain->domain, area, &gather);
+		ioasid_flush(domain->domain, &gather);
+	}
+	return rc;
+}
+
+static int ioasid_fill_area(struct ioasid_domain *domain,
+			    struct ioasid_area *area,
+			    struct ioasid_extack *extack)
+{
+	struct iommu_domain_geometry *g = &domain->domain->geometry;
+
+	if (!g->force_aperture || (area->first >= g->aperture_start &&
+				   area->last <= g->aperture_end))
+		return ioasid_area_map(domain->domain, area, extack);
+	extack->value = area->first;
+	return ioasid_fail(extack, -ERANGE, IOASID_REASON_APERTURE,
+			   "the mapping at %#llx-%#llx is beyond what the IOMMU can address (%#llx)",
+			   area->first, area->last, (u64)g->aperture_end);
+}
+
+/* Takes the areas below @end out of a domain; all of them if @end is NULL */
+static void ioasid_unfill(struct ioasid_space *space,
+			  struct ioasid_domain *domain, struct ioasid_area *end)
+{
+	struct ioasid_area *area = ioasid_iova_first(space, 0, U64_MAX);
+	struct iommu_iotlb_gather gather;
+
+	lockdep_assert_held(&space->iova_lock);
+	if (area == end)
+		return;
+	iommu_iotlb_gather_init(&gather);
+	for (; area != end; area = ioasid_iova_next(area)) {
+		ioasid_unmap_area(domain->domain, area, &gather);
+		cond_resched();
+	}
+	ioasid_flush(domain->domain, &gather);
+}
+
+/**
+ * ioasid_domain_fill() - put all that is mapped in a space into a new domain
+ * @space: the space; rwsem is held for writing
+ * @domain: the domain; not used by any device yet
+ * @extack: the reason if it fails
+ *
+ * From the runs; no page table is walked and nothing is pinned.
+ *
+ * Return: 0, -ERANGE if a mapping is beyond what the domain can address, or
+ * what the IOMMU driver says; the domain is empty then.
+ */
+int ioasid_domain_fill(struct ioasid_space *space, struct ioasid_domain *domain,
+		       struct ioasid_extack *extack)
+{
+	struct ioasid_area *area;
+	int rc = 0;
+
+	lockdep_assert_held_write(&space->rwsem);
+	mutex_lock(&space->iova_lock);
+	area = ioasid_iova_first(space, 0, U64_MAX);
+	for (; area; area = ioasid_iova_next(area)) {
+		rc = ioasid_fill_area(domain, area, extack);
+		if (rc) {
+			ioasid_unfill(space, domain, area);
+			break;
+		}
+		cond_resched();
+	}
+	mutex_unlock(&space->iova_lock);
+	return rc;
+}
+
+/**
+ * ioasid_domain_unfill() - prepare a domain for being freed
+ * @space: the space; rwsem is held for writing
+ * @domain: its domain; no device uses it any more
+ *
+ * A page table goes as a whole, not entry by entry. Only a kernel that counts
+ * how often each page is mapped must see every page leave.
+ */
+void ioasid_domain_unfill(struct ioasid_space *space,
+			  struct ioasid_domain *domain)
+{
+	lockdep_assert_held_write(&space->rwsem);
+	if (!IS_ENABLED(CONFIG_IOMMU_DEBUG_PAGEALLOC))
+		return;
+	mutex_lock(&space->iova_lock);
+	ioasid_unfill(space, domain, NULL);
+	mutex_unlock(&space->iova_lock);
 }

@@ -7,12 +7,13 @@
 #include <linux/minmax.h>
 #include <linux/stdarg.h>
 #include <linux/stddef.h>
+#include <linux/string.h>
 #include <linux/uaccess.h>
 #include "ioasid_private.h"
 
 /**
  * ioasid_fail() - note why a command fails
- * @why: where to note it, or NULL
+ * @extack: where to note it, or NULL
  * @err: the negative errno to return
  * @code: the reason for programs
  * @fmt: the reason for people: one sentence without a full stop
@@ -21,29 +22,29 @@
  *
  * Return: @err.
  */
-int ioasid_fail(struct ioasid_explain *why, int err, enum ioasid_reason code,
+int ioasid_fail(struct ioasid_extack *extack, int err, enum ioasid_reason code,
 		const char *fmt, ...)
 {
 	va_list args;
 
-	if (!why || why->code)
+	if (!extack || extack->code)
 		return err;
-	why->code = code;
+	extack->code = code;
 	va_start(args, fmt);
-	vscnprintf(why->msg, sizeof(why->msg), fmt, args);
+	vscnprintf(extack->msg, sizeof(extack->msg), fmt, args);
 	va_end(args);
 	return err;
 }
 IOASID_EXPORT(ioasid_fail);
 
 /**
- * ioasid_explain_check() - look at the user's extack before anything is done
+ * ioasid_extack_check() - look at the user's extack before anything is done
  * @uptr: address of a struct ioasid_extack, or 0
  *
  * Return: 0, -EFAULT if it cannot be read or written, -EINVAL if its @size
  * has no room for a code.
  */
-int ioasid_explain_check(u64 uptr)
+int ioasid_extack_check(u64 uptr)
 {
 	struct ioasid_extack __user *uext = u64_to_user_ptr(uptr);
 	u32 size;
@@ -61,42 +62,38 @@ int ioasid_explain_check(u64 uptr)
 		return -EFAULT;
 	return 0;
 }
-IOASID_EXPORT(ioasid_explain_check);
+IOASID_EXPORT(ioasid_extack_check);
 
 /**
- * ioasid_explain_to_user() - tell the user why a command failed
- * @why: the reason
+ * ioasid_extack_to_user() - tell the user why a command failed
+ * @extack: the reason
  * @uptr: address of a struct ioasid_extack that passed
- *	ioasid_explain_check(), or 0
+ *	ioasid_extack_check(), or 0
  * @err: the negative errno of the command, or 0, which writes nothing
  *
  * The memory can have gone since it was checked: then the user gets the errno
  * alone.
  */
-void ioasid_explain_to_user(struct ioasid_explain *why, u64 uptr, int err)
+void ioasid_extack_to_user(struct ioasid_extack *extack, u64 uptr, int err)
 {
-	struct ioasid_extack ext = {};
+	size_t len;
 	u32 size;
 
 	if (!uptr || !err)
 		return;
-	if (!why->code)
-		ioasid_fail(why, err, IOASID_REASON_OTHER, "error %d", -err);
+	if (!extack->code)
+		ioasid_fail(extack, err, IOASID_REASON_OTHER, "error %d", -err);
 	if (get_user(size, (u32 __user *)u64_to_user_ptr(uptr)))
 		return;
-	ext.size = size;
-	ext.code = why->code;
-	ext.ioasid = why->ioasid;
-	ext.dev_id = why->dev_id;
-	ext.index = why->index;
-	ext.pasid = why->pasid;
-	ext.value = why->value;
-	strscpy(ext.msg, why->msg, sizeof(ext.msg));
-	size = min_t(u32, size, sizeof(ext));
+	extack->size = size;
+	/* Behind the sentence is what was on the stack */
+	len = strlen(extack->msg);
+	memset(extack->msg + len, 0, sizeof(extack->msg) - len);
+	size = min_t(u32, size, sizeof(*extack));
 	/* A short one still ends in NUL */
 	if (size > offsetof(struct ioasid_extack, msg))
-		((char *)&ext)[size - 1] = '\0';
-	if (copy_to_user(u64_to_user_ptr(uptr), &ext, size))
+		((char *)extack)[size - 1] = '\0';
+	if (copy_to_user(u64_to_user_ptr(uptr), extack, size))
 		return;
 }
-IOASID_EXPORT(ioasid_explain_to_user);
+IOASID_EXPORT(ioasid_extack_to_user);

@@ -1,17 +1,44 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * What the files of the core know of each other: the objects, their locks and
- * who may call whom. Data flows one way, command -> context -> space or device
- * -> IOMMU core; nothing here may be used by a glue module.
+ * who may call whom. Data flows one way, command -> context -> device -> attach
+ * -> space -> domain -> pages -> IOMMU core; nothing here may be used by a glue
+ * module.
  *
- * Locks, outermost first:
- *   ioasid_claim.lock     a glue's: opening, closing and resetting a device
- *   ioasid_ctx.lock       devices of a context and their attachments
- *   ioasid_group.lock     attachments of one IOMMU group, over all contexts
- *   ioasid_space.rwsem    read: map, unmap; write: domains and usable ranges
- *   mmap_lock             taken by pinning and by the mm accounting mode
- *   ioasid_space.iova_lock  the tree of areas; never held while pinning
- *   ioasid_ctx.ledger_lock  the list of payers
+ * Locks, outermost first. A function that relies on one says so with
+ * lockdep_assert_held().
+ *
+ *   ioasid_queue.read_lock     readers of a fault queue; mmap_lock inside
+ *   ioasid_file_info.lock      a glue's: opening, closing, resetting a device
+ *   ioasid_ctx.lock            devices, attachments and PASIDs of a context, and
+ *                              which queue is bound to what
+ *   (runtime PM)               a device is woken before its group is locked
+ *   ioasid_group.lock          attachments of an IOMMU group, over all contexts
+ *   ioasid_space.rwsem         read: map, unmap; write: domains, attachments,
+ *                              usable ranges
+ *   (the IOMMU core's group mutex)
+ *   mmap_lock                  taken by pinning, which comes before rwsem, and by
+ *                              the mm accounting mode
+ *   ioasid_space.iova_lock     the tree of areas; never held while pinning. The
+ *                              way of a page request only tries it
+ *   ioasid_fault_srcu          read: a handler or an event on its way to a queue.
+ *                              Waited for under ioasid_ctx.lock and
+ *                              ioasid_group.lock, never under what is below
+ *   ioasid_queue.lock          all of a fault queue; user memory is not touched
+ *                              under it
+ *   (the IOMMU core's lock of the page requests of a device)
+ *
+ * Leaves, under which none of the others is taken:
+ *
+ *   ioasid_ctx.ledger_lock     payers, accounting mode
+ *   ioasid_pasid_lock          how many PASIDs each user has (account.c)
+ *   ioasid_groups_lock         the list of groups (group.c)
+ *   ioasid_resolvers_lock      the list of resolvers, and their calls (device_fd.c)
+ *   ioasid_domain.reporters_lock  spinlock, also in interrupts: who is to be told of
+ *                              unrecoverable faults, and what has come
+ *   ioasid_deferred_free_lock  spinlock: attachments to be freed late
+ *                              (attachment.c)
+ *   the xarrays' own locks
  */
 #ifndef __IOASID_PRIVATE_H
 #define __IOASID_PRIVATE_H
@@ -21,19 +48,22 @@
 #include <linux/kref.h>
 #include <linux/list.h>
 #include <linux/mutex.h>
-#include <linux/rbtree.h>
 #include <linux/refcount.h>
 #include <linux/rwsem.h>
 #include <linux/spinlock.h>
 #include <linux/workqueue.h>
 #include <linux/xarray.h>
+#include "account.h"
 #include "compat/compat.h"
+#include "pages.h"
 
 struct dentry;
+struct ioasid_domain;
+struct ioasid_dev_pasid;
 struct ioasid_queue;
+struct ioasid_space;
 struct mm_struct;
 struct seq_file;
-struct user_struct;
 
 /**
  * struct ioasid_ctx - one open of /dev/ioasid
@@ -80,120 +110,60 @@ struct ioasid_ctx {
 };
 
 /**
- * struct ioasid_payer - against whom pinned pages count
- * @link: in ioasid_ctx.payers
- * @ref: pages objects that it pays for, and ioasid_ctx.payer
- * @mode: enum ioasid_account_mode
- * @mm: process; only its counters are used, so mm_count is held, not mm_users
- * @user: user
- */
-struct ioasid_payer {
-	struct list_head link;
-	refcount_t ref;
-	u32 mode;
-	struct mm_struct *mm;
-	struct user_struct *user;
-};
-
-/**
- * struct ioasid_run - physically contiguous pages
- * @pfn: first page frame
- * @first: index of its first page in the struct ioasid_pages
- * @nr: number of pages
- */
-struct ioasid_run {
-	unsigned long pfn;
-	u32 first;
-	u32 nr;
-};
-
-enum ioasid_area_state {
-	IOASID_AREA_PENDING,	/* its place is taken, it is not mapped yet */
-	IOASID_AREA_READY,
-	IOASID_AREA_LEAVING,	/* being unmapped */
-};
-
-/**
- * struct ioasid_area - a mapping: a slice of pinned pages at an IOVA
- * @node: in ioasid_space.areas
- * @first: first IOVA
- * @last: last IOVA
- * @hole: free bytes between the area below and this one
- * @widest: the largest @hole of the subtree whose root it is
- * @pages: the memory
- * @page: index of its first page in @pages
- * @prot: IOASID_MAP_READ, _WRITE
- * @state: enum ioasid_area_state; changes under iova_lock, or while PENDING by
- *	its maker
- *
- * @node to @widest are under iova_lock; @first and @last do not change while
- * the area is in the tree.
- */
-struct ioasid_area {
-	struct rb_node node;
-	u64 first;
-	u64 last;
-	u64 hole;
-	u64 widest;
-	struct ioasid_pages *pages;
-	u32 page;
-	u16 prot;
-	u16 state;
-};
-
-static inline u64 ioasid_area_length(const struct ioasid_area *area)
-{
-	return area->last - area->first + 1;
-}
-
-/**
- * struct ioasid_pages - pinned memory, charged once however often it is mapped
- * @area: its first mapping; most memory has no other
- * @addr: where it was in the memory or file of who mapped it
- * @payer: who is charged
- * @users: areas
- * @nr: number of pages
- * @nr_runs: number of runs; 0 while it is being pinned
- * @writable: pinned for writing
- * @file: from memfd_pin_folios(): one pin for each folio, not for each page
- * @run: the only run, if @nr_runs is 1
- * @runs: the runs otherwise
- *
- * There can be millions: 120 bytes.
- */
-struct ioasid_pages {
-	struct ioasid_area area;
-	u64 addr;
-	struct ioasid_payer *payer;
-	refcount_t users;
-	u32 nr;
-	u32 nr_runs;
-	bool writable;
-	bool file;
-	union {
-		struct ioasid_run run;
-		struct ioasid_run *runs;
-	};
-};
-
-/**
  * struct ioasid_domain - a page table behind a space
  * @link: in ioasid_space.domains
  * @domain: what the IOMMU core knows
  * @users: attachments
  * @enforced: DMA is forced to be coherent
- * @told_late: the IOMMU driver may still tell of refused DMA after a detach
- * @refused_lock: @listeners, and what they have heard; taken in interrupts
- * @listeners: struct ioasid_refused of the devices that use it
+ * @reports_unlocked: the IOMMU driver may still report a fault after a detach
+ * @reporters_lock: @reporters, and what they have heard; taken in interrupts
+ * @reporters: struct ioasid_unrecoverable of the devices that use it
  */
 struct ioasid_domain {
 	struct list_head link;
 	struct iommu_domain *domain;
 	u32 users;
 	bool enforced;
-	bool told_late;
-	spinlock_t refused_lock;
-	struct list_head listeners;
+	bool reports_unlocked;
+	spinlock_t reporters_lock;
+	struct list_head reporters;
+};
+
+/**
+ * struct ioasid_space_ops - what a kind of space does in its own way
+ * @name: of the kind, for people
+ * @no_map: what is said of a space that nothing can be mapped in, or NULL
+ * @no_queue: what is said of a space whose page requests nobody else answers, or
+ *	NULL
+ * @check: can there be such a space? 0, -EOPNOTSUPP or -EINVAL
+ * @init: prepares a new space, which nobody else knows; or NULL
+ * @empty: gives back what it holds: its id is gone, no device is attached and no
+ *	domain is left; or NULL. Can be called again
+ * @destroy: undoes @init; or NULL
+ * @fill: puts what the space has into a domain that no device uses yet; rwsem is
+ *	held for writing
+ * @unfill: before such a domain is freed; rwsem is held for writing
+ * @attach: for a kind whose page table is the IOMMU core's, with a PASID of its
+ *	own: attaches a device, and gives that PASID. NULL for a kind with domains of
+ *	ours, which are attached to a RID or to any PASID
+ * @detach: undoes @attach; cannot fail
+ */
+struct ioasid_space_ops {
+	const char *name;
+	const char *no_map;
+	const char *no_queue;
+	int (*check)(const struct ioasid_space_params *params,
+		     struct ioasid_extack *extack);
+	void (*init)(struct ioasid_space *space);
+	void (*empty)(struct ioasid_space *space);
+	void (*destroy)(struct ioasid_space *space);
+	int (*fill)(struct ioasid_space *space, struct ioasid_domain *domain,
+		    struct ioasid_extack *extack);
+	void (*unfill)(struct ioasid_space *space, struct ioasid_domain *domain);
+	int (*attach)(struct ioasid_space *space,
+		      struct ioasid_dev_pasid *dev_pasid, u32 *pasid,
+		      struct ioasid_extack *extack);
+	void (*detach)(struct ioasid_dev_pasid *dev_pasid);
 };
 
 /**
@@ -203,12 +173,13 @@ struct ioasid_domain {
  * @ctx: the context; outlives its spaces
  * @id: ioasid
  * @kind: enum ioasid_kind
+ * @ops: what its kind does
  * @mm: the process of an mm space; mm_count is held
  * @mm_uid: who pays for the PASID of @mm, or INVALID_UID_NR
  * @faults: devices may send page requests
  * @queue: where they go, or NULL; changes under ioasid_ctx.lock
  * @policy: enum ioasid_fault_policy; changes with @queue
- * @heard: a queue is, or was, bound to it or to an attachment
+ * @has_queue: a queue is, or was, bound to it or to an attachment
  * @label: name for people
  * @rwsem: see the top of this file
  * @dead: freed; commands that still hold a reference get ENOENT
@@ -234,12 +205,13 @@ struct ioasid_space {
 	struct ioasid_ctx *ctx;
 	u32 id;
 	u32 kind;
+	const struct ioasid_space_ops *ops;
 	struct mm_struct *mm;
 	uid_t mm_uid;
 	bool faults;
 	struct ioasid_queue __rcu *queue;
 	u32 policy;
-	bool heard;
+	bool has_queue;
 	char label[sizeof_field(struct ioasid_alloc, label)];
 	struct rw_semaphore rwsem;
 	bool dead;
@@ -259,6 +231,12 @@ struct ioasid_space {
 	atomic64_t mapped;
 	atomic64_t pinned;
 };
+
+/* Does it have page tables of ours, or does the IOMMU core keep its only one? */
+static inline bool ioasid_space_has_domains(const struct ioasid_space *space)
+{
+	return !space->ops->attach;
+}
 
 /**
  * struct ioasid_group - the attachments of one IOMMU group
@@ -281,45 +259,47 @@ struct ioasid_group {
 /**
  * struct ioasid_attachment - (group, RID or PASID) -> space
  * @space_link: in ioasid_space.attachments
- * @links: struct ioasid_link: the devices of the group that share it
+ * @dev_pasids: struct ioasid_dev_pasid: the devices of the group that share it
  * @group: the group
  * @space: the space; referenced
- * @domain: the page table of it that the group uses; NULL for an mm space. Once
- *	buried: what is freed with it, or NULL
+ * @domain: the page table of it that the group uses; NULL without one of ours
+ * @orphan: a page table that nothing else uses any more, and is freed with it; or
+ *	NULL
  * @pasid: PASID or IOASID_RID
  * @queue: where its page requests go before the space's, or NULL
  * @ended: detached: its page requests are refused
- * @buried: when it ended, in jiffies
+ * @deferred_since: when it ended, in jiffies
  * @handle: what the IOMMU core keeps; a fresh one for each attach
  * @nr_reserved: number of @reserved
  * @reserved: IOVA ranges that the group's devices cannot use
  */
 struct ioasid_attachment {
 	struct list_head space_link;
-	struct list_head links;
+	struct list_head dev_pasids;
 	struct ioasid_group *group;
 	struct ioasid_space *space;
 	struct ioasid_domain *domain;
+	struct ioasid_domain *orphan;
 	u32 pasid;
 	struct ioasid_queue __rcu *queue;
 	bool ended;
-	unsigned long buried;
+	unsigned long deferred_since;
 	struct iommu_attach_handle handle;
 	u32 nr_reserved;
 	struct ioasid_iova_range reserved[];
 };
 
 /**
- * struct ioasid_hold - a file by which a device is known
+ * struct ioasid_file_ref - a file by which a device is known
  * @file: referenced, or NULL: a glue makes it known
  * @resolver: whose file it is; its module is referenced
- * @claim: what the resolver said
+ * @info: what the resolver said
  * @stay: the device stays known when it is attached to nothing
  */
-struct ioasid_hold {
+struct ioasid_file_ref {
 	struct file *file;
 	struct ioasid_resolver *resolver;
-	struct ioasid_claim claim;
+	struct ioasid_file_info info;
 	bool stay;
 };
 
@@ -330,10 +310,10 @@ struct ioasid_hold {
  * @ctx: the context
  * @id: dev_id
  * @dev: the device; the glue keeps it alive until sva_remove_device(), or the
- *	file in @hold does
- * @hold: the file by which it is known
+ *	file in @file_ref does
+ * @file_ref: the file by which it is known
  * @group: its group
- * @links: PASID as the user knows it, or IOASID_RID -> struct ioasid_link
+ * @dev_pasids: PASID as the user knows it, or IOASID_RID -> struct ioasid_dev_pasid
  * @nr_iopf: links that need page requests
  * @nr_sva: links to the address space of a process
  * @owner: name of the framework
@@ -345,142 +325,153 @@ struct ioasid_device {
 	struct ioasid_ctx *ctx;
 	u32 id;
 	struct device *dev;
-	struct ioasid_hold hold;
+	struct ioasid_file_ref file_ref;
 	struct ioasid_group *group;
-	struct xarray links;
+	struct xarray dev_pasids;
 	u32 nr_iopf;
 	u32 nr_sva;
 	const char *owner;
 	u64 cookie;
 };
 
-#define IOASID_REFUSED	8
+#define IOASID_UNRECOVERABLE_ENTRIES 8
 
 /**
- * struct ioasid_refused - DMA of a device that was refused, on its way to a queue
- * @node: in ioasid_domain.listeners
+ * struct ioasid_unrecoverable - unrecoverable faults on their way to a queue
+ * @node: in ioasid_domain.reporters
  * @work: takes what is here to the queue
  * @nr: number of @entries
- * @missed: refusals since then, for which there was no entry
+ * @lost_events: refusals since then, for which there was no entry
  * @entries: address and IOASID_FAULT_*; of several refusals in a row the first
  */
-struct ioasid_refused {
+struct ioasid_unrecoverable {
 	struct list_head node;
 	struct work_struct work;
 	u32 nr;
-	u32 missed;
+	u32 lost_events;
 	struct {
 		u64 addr;
 		u32 flags;
 		bool several;
-	} entries[IOASID_REFUSED];
+	} entries[IOASID_UNRECOVERABLE_ENTRIES];
 };
 
 /**
- * struct ioasid_link - an attachment of one device
- * @node: in ioasid_attachment.links
+ * struct ioasid_dev_pasid - an attachment of one device
+ * @node: in ioasid_attachment.dev_pasids
  * @idev: the device
  * @att: the attachment
  * @sva: what binds the process of an mm space
  * @iopf: it counts in ioasid_device.nr_iopf
- * @number: by what the user knows it: virtual PASID, PASID or IOASID_RID
+ * @vpasid: how the user numbers it: virtual PASID, PASID or IOASID_RID
  * @nr_pending: groups of page requests that wait for the user
  * @param: where the last of these came from; only compared
- * @leaving: being detached: all that waits is answered, not dropped
- * @refused: for a mapped space: what the IOMMU has refused
+ * @detaching: being detached: all that waits is answered, not dropped
+ * @unrecoverable: faults of it that the IOMMU driver has reported
  */
-struct ioasid_link {
+struct ioasid_dev_pasid {
 	struct list_head node;
 	struct ioasid_device *idev;
 	struct ioasid_attachment *att;
 	struct iommu_sva *sva;
 	bool iopf;
-	u32 number;
+	u32 vpasid;
 	atomic_t nr_pending;
 	const void *param;
-	bool leaving;
-	struct ioasid_refused refused;
+	bool detaching;
+	struct ioasid_unrecoverable unrecoverable;
 };
 
 /**
  * struct ioasid_attach_request - what an attach is asked for
  * @ioasid: the space
  * @pasid: IOASID_RID, a PASID of the context, or IOASID_PASID_ANY
- * @vpasid: the number that the user gives it, or 0 for its own
+ * @vpasid: in: the number that the user gives it, or 0 for its own
  * @replace: leave the present space
- * @number: out: by what the user knows it
+ * @key: out: how the user numbers it: @vpasid, or the PASID
  */
 struct ioasid_attach_request {
 	u32 ioasid;
 	u32 pasid;
 	u32 vpasid;
 	bool replace;
-	u32 number;
-};
-
-/**
- * struct ioasid_command - one command on its way
- * @ctx: the context
- * @uptr: the user's struct
- * @usize: its size
- * @arg: the kernel's copy, zero-padded
- * @why: the reason if it fails
- */
-struct ioasid_command {
-	struct ioasid_ctx *ctx;
-	void __user *uptr;
-	u32 usize;
-	void *arg;
-	struct ioasid_explain *why;
+	u32 key;
 };
 
 /* main.c */
-int ioasid_respond(struct ioasid_command *cmd, size_t size);
 extern const struct file_operations ioasid_fops;
 
 /* context.c */
 struct ioasid_ctx *ioasid_ctx_create(void);
 void ioasid_ctx_close(struct ioasid_ctx *ctx);
 void ioasid_ctx_put(struct ioasid_ctx *ctx);
-int ioasid_cmd_get_info(struct ioasid_command *cmd);
-int ioasid_cmd_option(struct ioasid_command *cmd);
 
-struct ioasid_payer *ioasid_payer_get(struct ioasid_ctx *ctx);
-void ioasid_payer_put(struct ioasid_ctx *ctx, struct ioasid_payer *payer);
-int ioasid_charge(struct ioasid_ctx *ctx, struct ioasid_payer *payer,
-		  unsigned long pages, struct ioasid_explain *why);
-void ioasid_uncharge(struct ioasid_ctx *ctx, struct ioasid_payer *payer,
-		     unsigned long pages);
+/* ids.c */
+struct ioasid_space *ioasid_space_get(struct ioasid_ctx *ctx, u32 id,
+				      struct ioasid_extack *extack);
+struct ioasid_device *ioasid_device_by_id(struct ioasid_ctx *ctx, u32 id,
+					  struct ioasid_extack *extack);
+struct ioasid_dev_pasid *ioasid_dev_pasid_find(struct ioasid_device *idev,
+					       u32 vpasid);
+struct ioasid_queue *ioasid_queue_try(struct ioasid_ctx *ctx, u32 id);
+struct ioasid_queue *ioasid_queue_get(struct ioasid_ctx *ctx, u32 id,
+				      struct ioasid_extack *extack);
 
 /* space.c */
-struct ioasid_space *ioasid_space_get(struct ioasid_ctx *ctx, u32 id,
-				      struct ioasid_explain *why);
+int ioasid_check_no_data(const struct ioasid_space_params *params,
+			 struct ioasid_extack *extack);
+struct ioasid_space *
+ioasid_space_create(struct ioasid_ctx *ctx,
+		    const struct ioasid_space_params *params,
+		    struct ioasid_extack *extack);
+void ioasid_space_publish(struct ioasid_space *space);
+void ioasid_space_abort(struct ioasid_space *space);
+int ioasid_space_delete(struct ioasid_ctx *ctx, u32 id,
+			struct ioasid_extack *extack);
 void ioasid_space_put(struct ioasid_space *space);
-struct ioasid_space *ioasid_space_scratch(struct ioasid_explain *why);
-struct ioasid_space *ioasid_space_enter(struct ioasid_ctx *ctx, u32 id,
-					struct ioasid_explain *why);
-struct ioasid_space *ioasid_space_enter_mapped(struct ioasid_ctx *ctx, u32 id,
-					       struct ioasid_explain *why);
-void ioasid_space_leave(struct ioasid_space *space);
-int ioasid_space_lock(struct ioasid_space *space, struct ioasid_explain *why);
+struct ioasid_space *ioasid_space_scratch(struct ioasid_extack *extack);
+struct ioasid_space *ioasid_space_get_read(struct ioasid_ctx *ctx, u32 id,
+					   struct ioasid_extack *extack);
+struct ioasid_space *ioasid_space_get_read_mapped(struct ioasid_ctx *ctx,
+						  u32 id,
+						  struct ioasid_extack *extack);
+void ioasid_space_put_read(struct ioasid_space *space);
+int ioasid_space_lock(struct ioasid_space *space, struct ioasid_extack *extack);
 void ioasid_space_unlock(struct ioasid_space *space);
 bool ioasid_space_release_id(struct ioasid_space *space);
-int ioasid_cmd_alloc(struct ioasid_command *cmd);
-int ioasid_cmd_free(struct ioasid_command *cmd);
-int ioasid_cmd_space_info(struct ioasid_command *cmd);
-int ioasid_cmd_reserve(struct ioasid_command *cmd);
-int ioasid_put_ranges(u64 uptr, u32 room, const struct ioasid_iova_range *ranges,
-		      u32 nr, struct ioasid_explain *why);
-void *ioasid_get_ranges(u64 uptr, u32 nr, size_t size,
-			struct ioasid_explain *why);
+struct ioasid_iova_range *ioasid_space_usable(struct ioasid_space *space,
+					      u32 *nr,
+					      struct ioasid_extack *extack);
+int ioasid_space_reserve(struct ioasid_ctx *ctx, u32 id,
+			 struct ioasid_iova_range **ranges, u32 nr,
+			 struct ioasid_extack *extack);
+
+/* mapped.c */
+extern const struct ioasid_space_ops ioasid_mapped_ops;
+int ioasid_check_vector(u32 nr, struct ioasid_extack *extack);
+int ioasid_map_ranges(struct ioasid_ctx *ctx, u32 ioasid,
+		      struct ioasid_map_range *r, u32 nr,
+		      struct ioasid_extack *extack);
+int ioasid_unmap_ranges(struct ioasid_ctx *ctx, u32 ioasid,
+			const struct ioasid_unmap_range *r, u32 nr, u32 flags,
+			u64 *unmapped, struct ioasid_extack *extack);
+int ioasid_unmap_all(struct ioasid_ctx *ctx, u32 ioasid, u64 *unmapped,
+		     struct ioasid_extack *extack);
+int ioasid_copy_range(struct ioasid_ctx *ctx, struct ioasid_copy *arg,
+		      struct ioasid_extack *extack);
+int ioasid_translate(struct ioasid_ctx *ctx, struct ioasid_translate *arg,
+		     struct ioasid_extack *extack);
+
+/* mm.c */
+extern const struct ioasid_space_ops ioasid_mm_ops;
 
 /* iova.c */
 int ioasid_iova_init(struct ioasid_space *space);
 void ioasid_iova_destroy(struct ioasid_space *space);
 int ioasid_iova_place(struct ioasid_space *space, u64 *iova, u64 length,
-		      bool fixed, struct ioasid_explain *why);
+		      bool fixed, struct ioasid_extack *extack);
 int ioasid_iova_insert(struct ioasid_space *space, struct ioasid_area *area,
-		       struct ioasid_explain *why);
+		       struct ioasid_extack *extack);
 void ioasid_iova_erase(struct ioasid_space *space, struct ioasid_area *area);
 void ioasid_iova_clear(struct ioasid_space *space);
 struct ioasid_area *ioasid_iova_first(struct ioasid_space *space, u64 first,
@@ -488,139 +479,123 @@ struct ioasid_area *ioasid_iova_first(struct ioasid_space *space, u64 first,
 struct ioasid_area *ioasid_iova_next(struct ioasid_area *area);
 int ioasid_iova_make_room(struct ioasid_space *space, u32 more);
 void ioasid_iova_update(struct ioasid_space *space);
-
-/* mapped.c */
-int ioasid_cmd_map(struct ioasid_command *cmd);
-int ioasid_cmd_unmap(struct ioasid_command *cmd);
-int ioasid_cmd_copy(struct ioasid_command *cmd);
-int ioasid_cmd_translate(struct ioasid_command *cmd);
-int ioasid_cmd_dirty_set(struct ioasid_command *cmd);
-int ioasid_cmd_dirty_get(struct ioasid_command *cmd);
-int ioasid_mapped_fill(struct ioasid_space *space, struct ioasid_domain *domain,
-		       struct ioasid_explain *why);
-void ioasid_mapped_drain(struct ioasid_space *space,
-			 struct ioasid_domain *domain);
-void ioasid_mapped_empty(struct ioasid_space *space);
-
-/* pages.c */
-int ioasid_pages_setup(void);
-void ioasid_pages_teardown(void);
-struct ioasid_pages *ioasid_pages_alloc(void);
-int ioasid_pages_pin(struct ioasid_ctx *ctx, struct ioasid_pages *pages, int fd,
-		     struct ioasid_explain *why);
-void ioasid_pages_put(struct ioasid_ctx *ctx, struct ioasid_pages *pages);
-struct ioasid_area *ioasid_area_alloc(struct ioasid_pages *pages);
-void ioasid_area_free(struct ioasid_ctx *ctx, struct ioasid_area *area);
-int ioasid_area_map(struct iommu_domain *domain, const struct ioasid_area *area,
-		    struct ioasid_explain *why);
-bool ioasid_area_unmap(struct iommu_domain *domain,
-		       const struct ioasid_area *area,
-		       struct iommu_iotlb_gather *gather);
-void ioasid_flush(struct iommu_domain *domain,
-		  struct iommu_iotlb_gather *gather);
-
-#define INVALID_UID_NR	((uid_t)-1)
-
-/* fault.c */
-void ioasid_fault_prepare(struct ioasid_space *space,
-			  struct iommu_domain *domain);
-void ioasid_fault_leave(struct ioasid_link *link);
-void ioasid_fault_cut(struct ioasid_link *link);
-void ioasid_fault_unbind(struct ioasid_space *space);
-bool ioasid_space_hears(struct ioasid_space *space);
-void ioasid_attachment_bury(struct ioasid_attachment *att);
-void ioasid_graves_empty(void);
-void ioasid_fault_teardown(void);
-int ioasid_cmd_fault_bind(struct ioasid_command *cmd);
-
-/* refused.c */
-u32 ioasid_fault_caps(struct device *dev);
-void ioasid_refused_prepare(struct ioasid_domain *d, struct device *dev);
-void ioasid_refused_init(struct ioasid_link *link);
-void ioasid_refused_begin(struct ioasid_link *link);
-void ioasid_refused_end(struct ioasid_link *link);
-
-/* queue.c */
-struct ioasid_queue *ioasid_queue_try(struct ioasid_ctx *ctx, u32 id);
-struct ioasid_queue *ioasid_queue_get(struct ioasid_ctx *ctx, u32 id,
-				      struct ioasid_explain *why);
-void ioasid_queue_put(struct ioasid_queue *q);
-int ioasid_cmd_fault_queue(struct ioasid_command *cmd);
-
-/* mm.c */
-void ioasid_mm_init(struct ioasid_space *space);
-void ioasid_mm_destroy(struct ioasid_space *space);
-int ioasid_mm_bind(struct ioasid_space *space, struct ioasid_link *link,
-		   u32 *pasid, struct ioasid_explain *why);
-void ioasid_mm_unbind(struct ioasid_link *link);
-
-/* pasid.c */
-int ioasid_pasid_take(struct ioasid_device *idev, struct ioasid_space *space,
-		      struct ioasid_attach_request *req,
-		      struct ioasid_explain *why);
-void ioasid_pasid_hold(struct ioasid_ctx *ctx, u32 pasid);
-void ioasid_pasid_release(struct ioasid_ctx *ctx, u32 pasid);
-void ioasid_pasid_free_all(struct ioasid_ctx *ctx);
-int ioasid_quota_take(uid_t uid, struct ioasid_explain *why);
-void ioasid_quota_give(uid_t uid);
-int ioasid_cmd_pasid_alloc(struct ioasid_command *cmd);
-int ioasid_cmd_pasid_free(struct ioasid_command *cmd);
+int ioasid_iova_reserve(struct ioasid_space *space,
+			struct ioasid_iova_range **ranges, u32 nr,
+			struct ioasid_extack *extack);
+u32 ioasid_iova_access_locked(struct ioasid_space *space, u64 addr);
+u32 ioasid_iova_access(struct ioasid_space *space, u64 addr);
 
 /* domain.c */
-struct ioasid_attachment *ioasid_attachment_alloc(struct ioasid_group *g,
-						  struct ioasid_explain *why);
-struct ioasid_domain *ioasid_domain_create(struct ioasid_space *space,
-					   struct device *dev,
-					   struct ioasid_explain *why);
 void ioasid_domain_free(struct ioasid_domain *domain);
 bool ioasid_domain_suits(struct ioasid_domain *d, struct device *dev);
-struct ioasid_iova_range *ioasid_group_ranges(struct ioasid_device *idev,
-					      u32 *nr,
-					      struct ioasid_explain *why);
+void ioasid_unmap_areas(struct ioasid_space *space, struct ioasid_area **area,
+			u32 nr);
+int ioasid_map_area(struct ioasid_space *space, struct ioasid_area *area,
+		    struct ioasid_extack *extack);
+int ioasid_domain_fill(struct ioasid_space *space, struct ioasid_domain *domain,
+		       struct ioasid_extack *extack);
+void ioasid_domain_unfill(struct ioasid_space *space,
+			  struct ioasid_domain *domain);
 
-/* attach.c */
+/* group.c */
 struct ioasid_group *ioasid_group_get(struct iommu_group *group);
 void ioasid_group_put(struct ioasid_group *g);
-struct ioasid_link *ioasid_device_link(struct ioasid_device *idev, u32 number);
+
+/* attachment.c */
+struct ioasid_attachment *ioasid_attachment_alloc(struct ioasid_group *g,
+						  struct ioasid_extack *extack);
+bool ioasid_space_may_report(struct ioasid_space *space);
+void ioasid_attachment_free_deferred(struct ioasid_attachment *att);
+void ioasid_deferred_free_flush(void);
+void ioasid_deferred_free_teardown(void);
+
+/* attach.c */
+struct ioasid_domain *ioasid_domain_create(struct ioasid_space *space,
+					   struct device *dev,
+					   struct ioasid_extack *extack);
 int ioasid_device_attach(struct ioasid_device *idev,
 			 struct ioasid_attach_request *req,
-			 struct ioasid_explain *why);
+			 struct ioasid_extack *extack);
 int ioasid_devices_attach(struct ioasid_device **idevs, u32 nr,
 			  struct ioasid_attach_request *req,
-			  struct ioasid_explain *why);
-void ioasid_link_detach(struct ioasid_link *link);
+			  struct ioasid_extack *extack);
+void ioasid_dev_pasid_detach(struct ioasid_dev_pasid *dev_pasid);
 
 /* device.c */
-struct ioasid_device *ioasid_device_by_id(struct ioasid_ctx *ctx, u32 id,
-					  struct ioasid_explain *why);
-int ioasid_device_add(struct ioasid_ctx *ctx, struct device *dev,
-		      const struct ioasid_attach_params *params,
-		      const struct ioasid_hold *hold, u32 *dev_id,
-		      struct ioasid_explain *why);
+int ioasid_device_bind(struct ioasid_ctx *ctx, struct device *dev,
+		       const struct ioasid_attach_params *params,
+		       const struct ioasid_file_ref *file_ref, u32 *dev_id,
+		       struct ioasid_extack *extack);
+int ioasid_device_unbind_idle(struct ioasid_ctx *ctx, struct device *dev,
+			      struct ioasid_extack *extack);
+int ioasid_device_unbind(struct ioasid_ctx *ctx, struct device *dev,
+			 struct ioasid_extack *extack);
+int ioasid_unbind_by_id(struct ioasid_ctx *ctx, u32 dev_id,
+			struct ioasid_extack *extack);
+void ioasid_device_remove(struct ioasid_ctx *ctx, struct device *dev);
+void ioasid_unbind_files(struct ioasid_ctx *ctx);
 struct ioasid_attachment *
 ioasid_device_register(struct ioasid_ctx *ctx, u32 pasid, struct device *dev,
 		       const struct ioasid_attach_params *params, bool replace,
-		       const struct ioasid_hold *hold,
-		       struct ioasid_explain *why);
+		       const struct ioasid_file_ref *file_ref,
+		       struct ioasid_extack *extack);
 int ioasid_device_unregister(struct ioasid_ctx *ctx, u32 pasid,
-			     struct device *dev, struct ioasid_explain *why);
-bool ioasid_device_held(struct ioasid_ctx *ctx, struct ioasid_hold *hold);
-int ioasid_device_forget(struct ioasid_ctx *ctx, struct device *dev,
-			 struct ioasid_explain *why);
-int ioasid_cmd_device_attach(struct ioasid_command *cmd);
-int ioasid_cmd_device_detach(struct ioasid_command *cmd);
+			     struct device *dev, struct ioasid_extack *extack);
+int ioasid_attach_by_id(struct ioasid_ctx *ctx, u32 dev_id,
+			struct ioasid_attach_request *req,
+			struct ioasid_extack *extack);
+int ioasid_attach_by_ids(struct ioasid_ctx *ctx, const u32 *ids, u32 nr,
+			 struct ioasid_attach_request *req,
+			 struct ioasid_extack *extack);
+int ioasid_detach_by_id(struct ioasid_ctx *ctx, u32 dev_id, u32 pasid,
+			struct ioasid_extack *extack);
 void ioasid_device_show(struct seq_file *m, struct ioasid_ctx *ctx);
 
 /* device_fd.c */
 bool ioasid_resolver_exists(void);
-void ioasid_hold_copy(struct ioasid_hold *to, const struct ioasid_hold *from);
-void ioasid_hold_put(struct ioasid_hold *hold);
-int ioasid_attach_by_fd(struct ioasid_command *cmd);
-int ioasid_detach_by_fd(struct ioasid_command *cmd);
-void ioasid_held_close(struct ioasid_ctx *ctx);
+int ioasid_file_ref_begin(struct ioasid_file_ref *file_ref, int fd,
+			  struct ioasid_extack *extack);
+void ioasid_file_ref_end(struct ioasid_file_ref *file_ref);
+void ioasid_file_ref_copy(struct ioasid_file_ref *to,
+			  const struct ioasid_file_ref *from);
+void ioasid_file_ref_put(struct ioasid_file_ref *file_ref);
 
-/* device_info.c */
-int ioasid_cmd_device_info(struct ioasid_command *cmd);
+/* pasid.c */
+int ioasid_pasid_choose(struct ioasid_device *idev, struct ioasid_space *space,
+			struct ioasid_attach_request *req,
+			struct ioasid_extack *extack);
+void ioasid_pasid_get(struct ioasid_ctx *ctx, u32 pasid);
+void ioasid_pasid_put(struct ioasid_ctx *ctx, u32 pasid);
+void ioasid_pasid_free_all(struct ioasid_ctx *ctx);
+int ioasid_pasids_alloc(struct ioasid_ctx *ctx, u32 dev_id, u32 first, u32 last,
+			u32 *pasids, u32 nr, struct ioasid_extack *extack);
+void ioasid_pasids_drop(struct ioasid_ctx *ctx, const u32 *pasids, u32 nr);
+int ioasid_pasids_free(struct ioasid_ctx *ctx, const u32 *pasids, u32 nr,
+		       struct ioasid_extack *extack);
+
+/* fault.c */
+int ioasid_iopf_get(struct ioasid_device *idev);
+void ioasid_iopf_put(struct ioasid_device *idev);
+void ioasid_fault_prepare(struct ioasid_space *space,
+			  struct iommu_domain *domain);
+void ioasid_fault_prepare_detach(struct ioasid_dev_pasid *dev_pasid);
+void ioasid_fault_flush(struct ioasid_dev_pasid *dev_pasid);
+int ioasid_fault_bind_space(struct ioasid_ctx *ctx, u32 ioasid, u32 policy,
+			    struct ioasid_queue *q,
+			    struct ioasid_extack *extack);
+int ioasid_fault_bind_dev_pasid(struct ioasid_ctx *ctx, u32 dev_id, u32 pasid,
+				struct ioasid_queue *q,
+				struct ioasid_extack *extack);
+
+/* queue.c */
+void ioasid_queue_put(struct ioasid_queue *q);
+void ioasid_fault_unbind(struct ioasid_space *space);
+
+/* unrecoverable.c */
+void ioasid_unrecoverable_prepare(struct ioasid_domain *d, struct device *dev);
+void ioasid_unrecoverable_init(struct ioasid_dev_pasid *dev_pasid);
+void ioasid_unrecoverable_begin(struct ioasid_dev_pasid *dev_pasid);
+void ioasid_unrecoverable_end(struct ioasid_dev_pasid *dev_pasid);
 
 /* debugfs.c */
 void ioasid_debugfs_setup(void);

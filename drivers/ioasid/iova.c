@@ -87,6 +87,7 @@ static int ioasid_iova_link(struct ioasid_space *space, struct ioasid_area *area
 	struct rb_node **link = &space->areas.rb_node, *parent = NULL;
 	struct ioasid_area *below = NULL, *above = NULL;
 
+	lockdep_assert_held(&space->iova_lock);
 	while (*link) {
 		struct ioasid_area *at = ioasid_area_of(*link);
 
@@ -117,25 +118,26 @@ static int ioasid_iova_link(struct ioasid_space *space, struct ioasid_area *area
 }
 
 static int ioasid_check_usable(struct ioasid_space *space, u64 first, u64 last,
-			       struct ioasid_explain *why)
+			       struct ioasid_extack *extack)
 {
 	if (ioasid_iova_usable(space, first, last))
 		return 0;
-	why->value = first;
-	return ioasid_fail(why, -ERANGE, IOASID_REASON_UNUSABLE,
+	extack->value = first;
+	return ioasid_fail(extack, -ERANGE, IOASID_REASON_UNUSABLE,
 			   "IOVA %#llx-%#llx is not in a usable range of space %u",
 			   first, last, space->id);
 }
 
 static int ioasid_check_free(struct ioasid_space *space, u64 first, u64 last,
-			     struct ioasid_explain *why)
+			     struct ioasid_extack *extack)
 {
 	struct ioasid_area *other = ioasid_iova_first(space, first, last);
 
+	lockdep_assert_held(&space->iova_lock);
 	if (!other)
 		return 0;
-	why->value = other->first;
-	return ioasid_fail(why, -EEXIST, IOASID_REASON_OVERLAP,
+	extack->value = other->first;
+	return ioasid_fail(extack, -EEXIST, IOASID_REASON_OVERLAP,
 			   "IOVA %#llx-%#llx overlaps the mapping at %#llx-%#llx",
 			   first, last, other->first, other->last);
 }
@@ -246,7 +248,7 @@ static int ioasid_iova_find(struct ioasid_space *space, u64 length, u64 align,
  * length, if there is such a place.
  */
 static int ioasid_iova_choose(struct ioasid_space *space, u64 length, u64 addr,
-			      u64 *iova, struct ioasid_explain *why)
+			      u64 *iova, struct ioasid_extack *extack)
 {
 	static const u64 aligns[] = { SZ_1G, SZ_2M, PAGE_SIZE };
 	u32 i;
@@ -255,8 +257,8 @@ static int ioasid_iova_choose(struct ioasid_space *space, u64 length, u64 addr,
 		if (length >= aligns[i] &&
 		    !ioasid_iova_find(space, length, aligns[i], addr, iova))
 			return 0;
-	why->value = length;
-	return ioasid_fail(why, -ENOSPC, IOASID_REASON_NO_ROOM,
+	extack->value = length;
+	return ioasid_fail(extack, -ENOSPC, IOASID_REASON_NO_ROOM,
 			   "no free IOVA range of %llu KiB in space %u",
 			   length >> 10, space->id);
 }
@@ -268,37 +270,40 @@ static int ioasid_iova_choose(struct ioasid_space *space, u64 length, u64 addr,
  *	alignment, out: where
  * @length: bytes, not 0
  * @fixed: at @iova and nowhere else
- * @why: the reason if it fails
+ * @extack: the reason if it fails
  *
  * Return: 0, -EEXIST, -ERANGE outside of the usable ranges, -ENOSPC.
  */
 int ioasid_iova_place(struct ioasid_space *space, u64 *iova, u64 length,
-		      bool fixed, struct ioasid_explain *why)
+		      bool fixed, struct ioasid_extack *extack)
 {
 	u64 last = *iova + length - 1;
 
+	lockdep_assert_held(&space->rwsem);
+	lockdep_assert_held(&space->iova_lock);
 	if (!fixed)
-		return ioasid_iova_choose(space, length, *iova, iova, why);
-	return ioasid_check_usable(space, *iova, last, why) ?:
-	       ioasid_check_free(space, *iova, last, why);
+		return ioasid_iova_choose(space, length, *iova, iova, extack);
+	return ioasid_check_usable(space, *iova, last, extack) ?:
+		       ioasid_check_free(space, *iova, last, extack);
 }
 
 /**
  * ioasid_iova_insert() - put an area into the tree, at a given place
  * @space: the space; rwsem is held for reading, and iova_lock
  * @area: the area, with @first and @last set
- * @why: the reason if it fails
+ * @extack: the reason if it fails
  *
  * Return: 0, -EEXIST, -ERANGE outside of the usable ranges.
  */
 int ioasid_iova_insert(struct ioasid_space *space, struct ioasid_area *area,
-		       struct ioasid_explain *why)
+		       struct ioasid_extack *extack)
 {
-	int rc = ioasid_check_usable(space, area->first, area->last, why);
+	int rc = ioasid_check_usable(space, area->first, area->last, extack);
 
+	lockdep_assert_held(&space->rwsem);
 	if (rc || !ioasid_iova_link(space, area))
 		return rc;
-	return ioasid_check_free(space, area->first, area->last, why);
+	return ioasid_check_free(space, area->first, area->last, extack);
 }
 
 /**
@@ -312,6 +317,7 @@ void ioasid_iova_erase(struct ioasid_space *space, struct ioasid_area *area)
 {
 	struct ioasid_area *above = ioasid_iova_next(area);
 
+	lockdep_assert_held(&space->iova_lock);
 	rb_erase_augmented(&area->node, &space->areas, &ioasid_area_callbacks);
 	if (above) {
 		above->hole += area->last - area->first + 1 + area->hole;
@@ -346,6 +352,7 @@ struct ioasid_area *ioasid_iova_first(struct ioasid_space *space, u64 first,
 	struct rb_node *node = space->areas.rb_node;
 	struct ioasid_area *found = NULL;
 
+	lockdep_assert_held(&space->iova_lock);
 	while (node) {
 		struct ioasid_area *area = ioasid_area_of(node);
 
@@ -484,4 +491,99 @@ void ioasid_iova_update(struct ioasid_space *space)
 	for (i = 0; i < space->nr_reserved; i++)
 		ioasid_usable_cut(space, space->reserved[i].first,
 				  space->reserved[i].last);
+}
+
+/* The space's iova_lock is held */
+u32 ioasid_iova_access_locked(struct ioasid_space *space, u64 addr)
+{
+	struct ioasid_area *area = ioasid_iova_first(space, addr, addr);
+	u32 can;
+
+	lockdep_assert_held(&space->iova_lock);
+	if (!area || area->state != IOASID_AREA_READY)
+		return 0;
+	can = area->prot & IOASID_MAP_READ ? IOASID_FAULT_READ : 0;
+	return can | (area->prot & IOASID_MAP_WRITE ? IOASID_FAULT_WRITE : 0);
+}
+
+/**
+ * ioasid_iova_access() - what a space lets a device do at an address now
+ * @space: a mapped space
+ * @addr: the address
+ *
+ * Return: IOASID_FAULT_READ, _WRITE, or 0 if nothing is mapped there.
+ */
+u32 ioasid_iova_access(struct ioasid_space *space, u64 addr)
+{
+	u32 can;
+
+	mutex_lock(&space->iova_lock);
+	can = ioasid_iova_access_locked(space, addr);
+	mutex_unlock(&space->iova_lock);
+	return can;
+}
+
+static int ioasid_check_reserved(struct ioasid_space *space,
+				 const struct ioasid_iova_range *r, u32 nr,
+				 struct ioasid_extack *extack)
+{
+	struct ioasid_area *area;
+	u32 i;
+
+	for (i = 0; i < nr; i++) {
+		extack->index = i;
+		if (!PAGE_ALIGNED(r[i].first) || !PAGE_ALIGNED(r[i].last + 1))
+			return ioasid_fail(extack, -EINVAL,
+					   IOASID_REASON_ALIGNMENT,
+					   "range %u does not begin and end with a page",
+					   i);
+		if (r[i].first > r[i].last ||
+		    (i && r[i].first <= r[i - 1].last))
+			return ioasid_fail(extack, -EINVAL, IOASID_REASON_VALUE,
+					   "range %u is empty, or not above the one before",
+					   i);
+		mutex_lock(&space->iova_lock);
+		area = ioasid_iova_first(space, r[i].first, r[i].last);
+		mutex_unlock(&space->iova_lock);
+		/* It stays: the space is locked for writing */
+		if (area) {
+			extack->value = area->first;
+			return ioasid_fail(extack, -EADDRINUSE,
+					   IOASID_REASON_RESERVED,
+					   "range %u: %#llx-%#llx is mapped", i,
+					   area->first, area->last);
+		}
+	}
+	extack->index = IOASID_NO_INDEX;
+	return 0;
+}
+
+/**
+ * ioasid_iova_reserve() - keep ranges from use, instead of those before
+ * @space: the space
+ * @ranges: ascending; exchanged for those before if it succeeds
+ * @nr: how many
+ * @extack: the reason if it fails
+ *
+ * Context: ioasid_space.rwsem is held for writing.
+ *
+ * Return: 0, -EINVAL for a range that is none, -EADDRINUSE if something is
+ * mapped in one, -ENOMEM.
+ */
+int ioasid_iova_reserve(struct ioasid_space *space,
+			struct ioasid_iova_range **ranges, u32 nr,
+			struct ioasid_extack *extack)
+{
+	int rc = ioasid_check_reserved(space, *ranges, nr, extack);
+
+	lockdep_assert_held_write(&space->rwsem);
+	if (rc)
+		return rc;
+	if (ioasid_iova_make_room(space, nr))
+		return ioasid_fail(extack, -ENOMEM, IOASID_REASON_NO_MEMORY,
+				   "no memory for the usable ranges");
+	swap(space->reserved, *ranges);
+	space->nr_reserved = nr;
+	ioasid_iova_update(space);
+	return 0;
 }

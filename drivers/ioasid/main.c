@@ -3,11 +3,12 @@
  * The char device and the table of its commands: the one place where sizes,
  * flags and tails are checked. It must know nothing of what a command does.
  */
+#include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/miscdevice.h>
 #include <linux/module.h>
 #include <linux/uaccess.h>
-#include "ioasid_private.h"
+#include "cmd/cmd.h"
 #include "trace.h"
 
 struct ioasid_header {
@@ -68,62 +69,47 @@ struct ioasid_op {
 	}
 
 static const struct ioasid_op ioasid_ops[] = {
-	OP(IOASID_GET_INFO, ioasid_cmd_get_info, struct ioasid_info, mapped,
-	   0, true),
+	OP(IOASID_GET_INFO, ioasid_cmd_get_info, struct ioasid_info, mapped, 0,
+	   true),
 	OP(IOASID_DEVICE_INFO, ioasid_cmd_device_info,
 	   struct ioasid_device_info, owner, 0, true),
 	OP(IOASID_ALLOC, ioasid_cmd_alloc, struct ioasid_alloc, label,
 	   IOASID_ALLOC_FAULTS, true),
-	OP(IOASID_FREE, ioasid_cmd_free, struct ioasid_free, __reserved,
-	   0, false),
+	OP(IOASID_FREE, ioasid_cmd_free, struct ioasid_free, __reserved, 0,
+	   false),
 	OP(IOASID_SPACE_INFO, ioasid_cmd_space_info, struct ioasid_space_info,
 	   label, 0, true),
 	OP(IOASID_MAP, ioasid_cmd_map, struct ioasid_map, ranges, 0, false),
 	OP(IOASID_UNMAP, ioasid_cmd_unmap, struct ioasid_unmap, unmapped,
-	   IOASID_UNMAP_ALL, true),
+	   IOASID_UNMAP_ALL | IOASID_UNMAP_EMPTY_OK, true),
 	OP(IOASID_COPY, ioasid_cmd_copy, struct ioasid_copy, length,
 	   IOASID_MAP_READ | IOASID_MAP_WRITE | IOASID_MAP_FIXED, true),
-	OP(IOASID_RESERVE, ioasid_cmd_reserve, struct ioasid_reserve, ranges,
-	   0, false),
+	OP(IOASID_RESERVE, ioasid_cmd_reserve, struct ioasid_reserve, ranges, 0,
+	   false),
 	OP(IOASID_TRANSLATE, ioasid_cmd_translate, struct ioasid_translate,
 	   phys, IOASID_TRANSLATE_PHYS, true),
 	OP(IOASID_OPTION, ioasid_cmd_option, struct ioasid_option, value,
 	   IOASID_OPTION_SET, true),
 	OP(IOASID_DEVICE_ATTACH, ioasid_cmd_device_attach,
-	   struct ioasid_device_attach, vpasid, IOASID_ATTACH_REPLACE |
-	   IOASID_ATTACH_FD | IOASID_ATTACH_KNOW, true),
+	   struct ioasid_device_attach, vpasid,
+	   IOASID_ATTACH_REPLACE | IOASID_ATTACH_FD | IOASID_ATTACH_BIND_ONLY,
+	   true),
 	OP(IOASID_DEVICE_DETACH, ioasid_cmd_device_detach,
-	   struct ioasid_device_detach, pasid, IOASID_DETACH_FD |
-	   IOASID_DETACH_FORGET, false),
+	   struct ioasid_device_detach, pasid,
+	   IOASID_DETACH_FD | IOASID_DETACH_UNBIND, false),
 	OP(IOASID_DIRTY_SET, ioasid_cmd_dirty_set, struct ioasid_dirty_set,
 	   __reserved, IOASID_DIRTY_ENABLE, false),
 	OP(IOASID_DIRTY_GET, ioasid_cmd_dirty_get, struct ioasid_dirty_get,
 	   bitmap, 0, false),
 	OP(IOASID_PASID_ALLOC, ioasid_cmd_pasid_alloc,
 	   struct ioasid_pasid_alloc, pasids, 0, false),
-	OP(IOASID_PASID_FREE, ioasid_cmd_pasid_free,
-	   struct ioasid_pasid_free, pasids, 0, false),
+	OP(IOASID_PASID_FREE, ioasid_cmd_pasid_free, struct ioasid_pasid_free,
+	   pasids, 0, false),
 	OP(IOASID_FAULT_QUEUE, ioasid_cmd_fault_queue,
 	   struct ioasid_fault_queue, ring_bytes, 0, true),
-	OP(IOASID_FAULT_BIND, ioasid_cmd_fault_bind,
-	   struct ioasid_fault_bind, __reserved, 0, false),
+	OP(IOASID_FAULT_BIND, ioasid_cmd_fault_bind, struct ioasid_fault_bind,
+	   __reserved, 0, false),
 };
-
-/**
- * ioasid_respond() - write a command's struct back
- * @cmd: the command
- * @size: size of the struct
- *
- * Return: 0 or -EFAULT. The dispatcher has tried to write before the command
- * ran, so only a caller that unmaps its own memory meanwhile sees that.
- */
-int ioasid_respond(struct ioasid_command *cmd, size_t size)
-{
-	if (copy_to_user(cmd->uptr, cmd->arg, min_t(size_t, size, cmd->usize)))
-		return ioasid_fail(cmd->why, -EFAULT, IOASID_REASON_POINTER,
-				   "cannot write the command's struct back");
-	return 0;
-}
 
 static const struct ioasid_op *ioasid_find_op(unsigned int cmd)
 {
@@ -145,7 +131,7 @@ static int ioasid_check_writable(struct ioasid_command *cmd,
 
 	if (put_user(cmd->usize, (u32 __user *)cmd->uptr) ||
 	    put_user(((u8 *)cmd->arg)[last], (u8 __user *)cmd->uptr + last))
-		return ioasid_fail(cmd->why, -EFAULT, IOASID_REASON_POINTER,
+		return ioasid_fail(cmd->extack, -EFAULT, IOASID_REASON_POINTER,
 				   "%s: cannot write the struct", op->name);
 	return 0;
 }
@@ -157,8 +143,8 @@ static int ioasid_check_struct(struct ioasid_command *cmd,
 	int rc;
 
 	if (cmd->usize < op->min_size) {
-		cmd->why->value = op->min_size;
-		return ioasid_fail(cmd->why, -EINVAL, IOASID_REASON_SIZE,
+		cmd->extack->value = op->min_size;
+		return ioasid_fail(cmd->extack, -EINVAL, IOASID_REASON_SIZE,
 				   "%s: size %u is less than %u", op->name,
 				   cmd->usize, op->min_size);
 	}
@@ -166,17 +152,17 @@ static int ioasid_check_struct(struct ioasid_command *cmd,
 	rc = cmd->usize > PAGE_SIZE ? -E2BIG :
 	     copy_struct_from_user(cmd->arg, op->size, cmd->uptr, cmd->usize);
 	if (rc == -E2BIG)
-		return ioasid_fail(cmd->why, rc, IOASID_REASON_SIZE,
+		return ioasid_fail(cmd->extack, rc, IOASID_REASON_SIZE,
 				   "%s: this kernel knows %u bytes and the rest is not zero",
 				   op->name, op->size);
 	if (rc)
-		return ioasid_fail(cmd->why, rc, IOASID_REASON_POINTER,
+		return ioasid_fail(cmd->extack, rc, IOASID_REASON_POINTER,
 				   "%s: cannot read the struct", op->name);
 	if (header->flags & ~op->flags) {
-		cmd->why->value = header->flags & ~op->flags;
-		return ioasid_fail(cmd->why, -EOPNOTSUPP, IOASID_REASON_FLAGS,
-				   "%s: unknown flags %#x", op->name,
-				   header->flags & ~op->flags);
+		cmd->extack->value = header->flags & ~op->flags;
+		return ioasid_fail(cmd->extack, -EOPNOTSUPP,
+				   IOASID_REASON_FLAGS, "%s: unknown flags %#x",
+				   op->name, header->flags & ~op->flags);
 	}
 	return op->out ? ioasid_check_writable(cmd, op) : 0;
 }
@@ -184,14 +170,14 @@ static int ioasid_check_struct(struct ioasid_command *cmd,
 static long ioasid_ioctl(struct file *file, unsigned int nr, unsigned long arg)
 {
 	const struct ioasid_op *op = ioasid_find_op(nr);
-	struct ioasid_explain why __uninitialized;
+	struct ioasid_extack extack __uninitialized;
 	union ioasid_args args __uninitialized;
 	struct ioasid_header header;
 	struct ioasid_command cmd = {
 		.ctx = file->private_data,
 		.uptr = (void __user *)arg,
 		.arg = &args,
-		.why = &why,
+		.extack = &extack,
 	};
 	int rc;
 
@@ -204,18 +190,18 @@ static long ioasid_ioctl(struct file *file, unsigned int nr, unsigned long arg)
 	if (get_user(header.extack,
 		     &((struct ioasid_header __user *)arg)->extack))
 		return -EFAULT;
-	rc = ioasid_explain_check(header.extack);
+	rc = ioasid_extack_check(header.extack);
 	if (rc)
 		return rc;
 
-	ioasid_explain_init(&why);
+	ioasid_extack_init(&extack);
 	cmd.usize = header.size;
 	rc = ioasid_check_struct(&cmd, op);
 	if (!rc)
 		rc = op->fn(&cmd);
 	if (rc) {
-		trace_ioasid_error(cmd.ctx->nr, op->name, rc, &why);
-		ioasid_explain_to_user(&why, header.extack, rc);
+		trace_ioasid_error(cmd.ctx->nr, op->name, rc, &extack);
+		ioasid_extack_to_user(&extack, header.extack, rc);
 	}
 	return rc;
 }
@@ -255,6 +241,36 @@ static struct miscdevice ioasid_miscdev = {
 	.mode = 0660,
 };
 
+/**
+ * sva_get_from_fd() - the context behind a user's fd
+ * @fd: an open /dev/ioasid
+ * @extack: the reason if it is none
+ *
+ * Return: the context with a reference that keeps it alive beyond the fd, or
+ * ERR_PTR of -EBADF (not open) or -EINVAL (something else).
+ */
+struct ioasid_ctx *sva_get_from_fd(int fd, struct ioasid_extack *extack)
+{
+	struct ioasid_ctx *ctx = ERR_PTR(-EINVAL);
+	struct file *file = fget(fd);
+
+	if (!file) {
+		ioasid_fail(extack, -EBADF, IOASID_REASON_FD,
+			    "%d is not an open file", fd);
+		return ERR_PTR(-EBADF);
+	}
+	if (file->f_op == &ioasid_fops) {
+		ctx = file->private_data;
+		kref_get(&ctx->ref);
+	} else {
+		ioasid_fail(extack, -EINVAL, IOASID_REASON_FD,
+			    "fd %d is not /dev/ioasid", fd);
+	}
+	fput(file);
+	return ctx;
+}
+IOASID_EXPORT(sva_get_from_fd);
+
 static int __init ioasid_module_init(void)
 {
 	int rc = ioasid_pages_setup();
@@ -274,13 +290,12 @@ static void __exit ioasid_module_exit(void)
 {
 	misc_deregister(&ioasid_miscdev);
 	ioasid_debugfs_teardown();
-	ioasid_fault_teardown();
+	ioasid_deferred_free_teardown();
 	ioasid_pages_teardown();
 }
 
 module_init(ioasid_module_init);
 module_exit(ioasid_module_exit);
-
 MODULE_DESCRIPTION("I/O address spaces for user space: /dev/ioasid");
 MODULE_AUTHOR("The ioasid developers");
 MODULE_LICENSE("GPL");

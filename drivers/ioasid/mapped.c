@@ -1,22 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Mapped spaces: the kernel keeps the page table, the user maps and unmaps.
- * Every command here works wholly or not at all, and the order is always:
+ * Every function here works wholly or not at all, and the order is always:
  * out of the page tables, flush, out of the tree, unpin.
  */
-#include <linux/capability.h>
 #include <linux/iommu.h>
 #include <linux/overflow.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/sort.h>
-#include <linux/uaccess.h>
 #include "ioasid_private.h"
 #include "trace.h"
 
 /* Areas that UNMAP_ALL removes with one flush */
-#define IOASID_REMOVE_BATCH	4096
-#define IOASID_REMOVE_FEW	8
+#define IOASID_UNMAP_BATCH 4096
+
+#define IOASID_UNMAP_FEW 8
 
 #define IOASID_MAP_FLAGS	(IOASID_MAP_READ | IOASID_MAP_WRITE | \
 				 IOASID_MAP_FIXED | IOASID_MAP_FILE)
@@ -30,36 +29,6 @@ static void ioasid_count(struct ioasid_space *space,
 	atomic64_add(sign * (s64)pages, &space->mapped);
 	if (area == &area->pages->area)
 		atomic64_add(sign * (s64)pages, &space->pinned);
-}
-
-static void ioasid_unmap_area(struct iommu_domain *domain,
-			      struct ioasid_area *area,
-			      struct iommu_iotlb_gather *gather)
-{
-	if (ioasid_area_unmap(domain, area, gather))
-		return;
-	/* A device can still reach them: better lost than given to others */
-	pr_err_once("ioasid: the IOMMU driver cannot unmap %#llx-%#llx: its pages stay pinned for good\n",
-		    area->first, area->last);
-	refcount_inc(&area->pages->users);
-}
-
-static void ioasid_unmap_areas(struct ioasid_space *space,
-			       struct ioasid_area **area, u32 nr)
-{
-	struct iommu_iotlb_gather gather;
-	struct ioasid_domain *domain;
-	u32 i;
-
-	if (!nr)
-		return;
-	list_for_each_entry(domain, &space->domains, link) {
-		iommu_iotlb_gather_init(&gather);
-		for (i = 0; i < nr; i++)
-			ioasid_unmap_area(domain->domain, area[i], &gather);
-		/* One flush for all; nothing may be unpinned before it */
-		ioasid_flush(domain->domain, &gather);
-	}
 }
 
 static void ioasid_erase_areas(struct ioasid_space *space,
@@ -98,6 +67,7 @@ static void ioasid_remove_areas(struct ioasid_space *space,
 {
 	u32 i;
 
+	lockdep_assert_held(&space->rwsem);
 	for (i = 0; i < nr; i++) {
 		ioasid_count(space, area[i], -1);
 		trace_ioasid_unmap(space, area[i]->first,
@@ -125,44 +95,63 @@ static void ioasid_publish_areas(struct ioasid_space *space,
 	mutex_unlock(&space->iova_lock);
 }
 
+/**
+ * ioasid_check_vector() - is it a number of ranges that one call can have?
+ * @nr: the number
+ * @extack: the reason if it is not
+ *
+ * Return: 0, -EINVAL for none, -E2BIG.
+ */
+int ioasid_check_vector(u32 nr, struct ioasid_extack *extack)
+{
+	if (nr && nr <= IOASID_MAX_VECTOR)
+		return 0;
+	extack->value = nr;
+	if (!nr)
+		return ioasid_fail(extack, -EINVAL, IOASID_REASON_VALUE,
+				   "no range is given");
+	return ioasid_fail(extack, -E2BIG, IOASID_REASON_LIMIT,
+			   "%u ranges: %u at most", nr, IOASID_MAX_VECTOR);
+}
+
 static int ioasid_check_map_flags(const struct ioasid_map_range *r,
-				  struct ioasid_explain *why)
+				  struct ioasid_extack *extack)
 {
 	if (r->flags & ~IOASID_MAP_FLAGS) {
-		why->value = r->flags & ~IOASID_MAP_FLAGS;
-		return ioasid_fail(why, -EOPNOTSUPP, IOASID_REASON_FLAGS,
+		extack->value = r->flags & ~IOASID_MAP_FLAGS;
+		return ioasid_fail(extack, -EOPNOTSUPP, IOASID_REASON_FLAGS,
 				   "unknown flags %#x",
 				   r->flags & ~IOASID_MAP_FLAGS);
 	}
 	if (!(r->flags & IOASID_MAP_FILE) && r->fd)
-		return ioasid_fail(why, -EOPNOTSUPP, IOASID_REASON_FLAGS,
+		return ioasid_fail(extack, -EOPNOTSUPP, IOASID_REASON_FLAGS,
 				   "fd is not 0 and IOASID_MAP_FILE is not set");
 	if (!(r->flags & (IOASID_MAP_READ | IOASID_MAP_WRITE)))
-		return ioasid_fail(why, -EINVAL, IOASID_REASON_VALUE,
+		return ioasid_fail(extack, -EINVAL, IOASID_REASON_VALUE,
 				   "neither IOASID_MAP_READ nor IOASID_MAP_WRITE");
 	return 0;
 }
 
 /* @iova is checked as well if it matters, else 0 is given */
 static int ioasid_check_range(u64 iova, u64 addr, u64 length,
-			      struct ioasid_explain *why)
+			      struct ioasid_extack *extack)
 {
 	u64 end;
 
 	if (!length)
-		return ioasid_fail(why, -EINVAL, IOASID_REASON_VALUE,
+		return ioasid_fail(extack, -EINVAL, IOASID_REASON_VALUE,
 				   "the length is 0");
 	if (!PAGE_ALIGNED(iova | addr | length)) {
-		why->value = iova | addr | length;
-		return ioasid_fail(why, -EINVAL, IOASID_REASON_ALIGNMENT,
+		extack->value = iova | addr | length;
+		return ioasid_fail(extack, -EINVAL, IOASID_REASON_ALIGNMENT,
 				   "IOVA %#llx, address %#llx and length %#llx must be multiples of %lu",
 				   iova, addr, length, PAGE_SIZE);
 	}
 	/* The last address counts, not the one behind it, which may be 2^64 */
 	if (check_add_overflow(iova, length - 1, &end) ||
 	    check_add_overflow(addr, length - 1, &end)) {
-		why->value = length;
-		return ioasid_fail(why, -EOVERFLOW, IOASID_REASON_OVERFLOW,
+		extack->value = length;
+		return ioasid_fail(extack, -EOVERFLOW, IOASID_REASON_OVERFLOW,
 				   "IOVA %#llx or address %#llx plus length %#llx wraps",
 				   iova, addr, length);
 	}
@@ -170,46 +159,25 @@ static int ioasid_check_range(u64 iova, u64 addr, u64 length,
 }
 
 static int ioasid_check_map(const struct ioasid_map_range *r,
-			    struct ioasid_explain *why)
+			    struct ioasid_extack *extack)
 {
-	int rc = ioasid_check_map_flags(r, why);
+	int rc = ioasid_check_map_flags(r, extack);
 
 	if (!rc)
-		rc = ioasid_check_range(r->flags & IOASID_MAP_FIXED ?
-					r->iova : 0, r->addr, r->length, why);
+		rc = ioasid_check_range(r->flags & IOASID_MAP_FIXED ? r->iova :
+								      0,
+					r->addr, r->length, extack);
 	if (rc)
 		return rc;
 	if (r->length >> PAGE_SHIFT > U32_MAX) {
-		why->value = r->length;
-		return ioasid_fail(why, -E2BIG, IOASID_REASON_LIMIT,
+		extack->value = r->length;
+		return ioasid_fail(extack, -E2BIG, IOASID_REASON_LIMIT,
 				   "a mapping has less than 16 TiB");
 	}
 	if (r->flags & IOASID_MAP_FILE && r->addr > S64_MAX - r->length)
-		return ioasid_fail(why, -EOVERFLOW, IOASID_REASON_OVERFLOW,
+		return ioasid_fail(extack, -EOVERFLOW, IOASID_REASON_OVERFLOW,
 				   "no file reaches to %#llx", r->addr);
 	return 0;
-}
-
-static int ioasid_map_area(struct ioasid_space *space, struct ioasid_area *area,
-			   struct ioasid_explain *why)
-{
-	struct iommu_iotlb_gather gather;
-	struct ioasid_domain *domain;
-	int rc;
-
-	list_for_each_entry(domain, &space->domains, link) {
-		rc = ioasid_area_map(domain->domain, area, why);
-		if (rc)
-			goto undo;
-	}
-	return 0;
-undo:
-	list_for_each_entry_continue_reverse(domain, &space->domains, link) {
-		iommu_iotlb_gather_init(&gather);
-		ioasid_unmap_area(domain->domain, area, &gather);
-		ioasid_flush(domain->domain, &gather);
-	}
-	return rc;
 }
 
 static struct ioasid_pages *ioasid_new_pages(const struct ioasid_map_range *r)
@@ -230,19 +198,19 @@ static struct ioasid_pages *ioasid_new_pages(const struct ioasid_map_range *r)
 static int ioasid_pin_range(struct ioasid_ctx *ctx,
 			    const struct ioasid_map_range *r,
 			    struct ioasid_area **area,
-			    struct ioasid_explain *why)
+			    struct ioasid_extack *extack)
 {
 	struct ioasid_pages *pages;
-	int rc = ioasid_check_map(r, why);
+	int rc = ioasid_check_map(r, extack);
 
 	if (rc)
 		return rc;
 	pages = ioasid_new_pages(r);
 	if (!pages)
-		return ioasid_fail(why, -ENOMEM, IOASID_REASON_NO_MEMORY,
+		return ioasid_fail(extack, -ENOMEM, IOASID_REASON_NO_MEMORY,
 				   "no memory for a mapping");
 	*area = &pages->area;
-	rc = ioasid_pages_pin(ctx, pages, r->fd, why);
+	rc = ioasid_pages_pin(ctx, pages, r->fd, extack);
 	if (rc)
 		ioasid_area_free(ctx, *area);
 	return rc;
@@ -251,19 +219,20 @@ static int ioasid_pin_range(struct ioasid_ctx *ctx,
 static int ioasid_insert_range(struct ioasid_space *space,
 			       struct ioasid_map_range *r,
 			       struct ioasid_area *area,
-			       struct ioasid_explain *why)
+			       struct ioasid_extack *extack)
 {
 	int rc = 0;
 
 	mutex_lock(&space->iova_lock);
 	if (!(r->flags & IOASID_MAP_FIXED)) {
 		r->iova = r->addr;
-		rc = ioasid_iova_place(space, &r->iova, r->length, false, why);
+		rc = ioasid_iova_place(space, &r->iova, r->length, false,
+				       extack);
 	}
 	if (!rc) {
 		area->first = r->iova;
 		area->last = r->iova + r->length - 1;
-		rc = ioasid_iova_insert(space, area, why);
+		rc = ioasid_iova_insert(space, area, extack);
 	}
 	mutex_unlock(&space->iova_lock);
 	return rc;
@@ -273,13 +242,13 @@ static int ioasid_insert_range(struct ioasid_space *space,
 static int ioasid_place_range(struct ioasid_space *space,
 			      struct ioasid_map_range *r,
 			      struct ioasid_area *area,
-			      struct ioasid_explain *why)
+			      struct ioasid_extack *extack)
 {
-	int rc = ioasid_insert_range(space, r, area, why);
+	int rc = ioasid_insert_range(space, r, area, extack);
 
 	if (rc)
 		return rc;
-	rc = ioasid_map_area(space, area, why);
+	rc = ioasid_map_area(space, area, extack);
 	if (rc)
 		ioasid_erase_areas(space, &area, 1);
 	return rc;
@@ -288,15 +257,16 @@ static int ioasid_place_range(struct ioasid_space *space,
 static int ioasid_place_ranges(struct ioasid_space *space,
 			       struct ioasid_map_range *r,
 			       struct ioasid_area **area, u32 nr,
-			       struct ioasid_explain *why)
+			       struct ioasid_extack *extack)
 {
 	u32 i;
 	int rc;
 
+	lockdep_assert_held(&space->rwsem);
 	for (i = 0; i < nr; i++) {
-		rc = ioasid_place_range(space, &r[i], area[i], why);
+		rc = ioasid_place_range(space, &r[i], area[i], extack);
 		if (rc) {
-			why->index = i;
+			extack->index = i;
 			goto undo;
 		}
 	}
@@ -308,154 +278,112 @@ undo:
 	return rc;
 }
 
-static int ioasid_map_enter(struct ioasid_command *cmd,
+static int ioasid_map_enter(struct ioasid_ctx *ctx, u32 ioasid,
 			    struct ioasid_map_range *r,
-			    struct ioasid_area **area)
+			    struct ioasid_area **area, u32 nr,
+			    struct ioasid_extack *extack)
 {
-	struct ioasid_map *arg = cmd->arg;
 	struct ioasid_space *space;
 	int rc;
 
-	space = ioasid_space_enter_mapped(cmd->ctx, arg->ioasid, cmd->why);
+	space = ioasid_space_get_read_mapped(ctx, ioasid, extack);
 	if (IS_ERR(space))
 		return PTR_ERR(space);
-	rc = ioasid_place_ranges(space, r, area, arg->nr, cmd->why);
-	ioasid_space_leave(space);
+	rc = ioasid_place_ranges(space, r, area, nr, extack);
+	ioasid_space_put_read(space);
 	return rc;
 }
 
-/*
- * Tells the user the IOVA that the kernel has chosen. Tried before anything is
- * done, so that only who unmaps his own memory meanwhile is not told.
- */
-static int ioasid_put_iovas(const struct ioasid_map_range *r, u32 nr,
-			    u64 uptr, struct ioasid_explain *why)
+static int ioasid_map_areas(struct ioasid_ctx *ctx, u32 ioasid,
+			    struct ioasid_map_range *r,
+			    struct ioasid_area **area, u32 nr,
+			    struct ioasid_extack *extack)
 {
-	struct ioasid_map_range __user *ur = u64_to_user_ptr(uptr);
-	u32 i;
-
-	for (i = 0; i < nr; i++)
-		if (!(r[i].flags & IOASID_MAP_FIXED) &&
-		    put_user(r[i].iova, &ur[i].iova)) {
-			why->index = i;
-			return ioasid_fail(why, -EFAULT, IOASID_REASON_POINTER,
-					   "cannot write the IOVA of range %u",
-					   i);
-		}
-	return 0;
-}
-
-static int ioasid_map_ranges(struct ioasid_command *cmd,
-			     struct ioasid_map_range *r,
-			     struct ioasid_area **area)
-{
-	struct ioasid_map *arg = cmd->arg;
 	u32 i, pinned;
 	int rc;
 
-	rc = ioasid_put_iovas(r, arg->nr, arg->ranges, cmd->why);
-	if (rc)
-		return rc;
-	for (pinned = 0; pinned < arg->nr; pinned++) {
-		rc = ioasid_pin_range(cmd->ctx, &r[pinned], &area[pinned],
-				      cmd->why);
+	for (pinned = 0; pinned < nr; pinned++) {
+		rc = ioasid_pin_range(ctx, &r[pinned], &area[pinned], extack);
 		if (rc) {
-			cmd->why->index = pinned;
+			extack->index = pinned;
 			goto unpin;
 		}
 	}
-	rc = ioasid_map_enter(cmd, r, area);
+	rc = ioasid_map_enter(ctx, ioasid, r, area, nr, extack);
 	if (!rc)
-		return ioasid_put_iovas(r, arg->nr, arg->ranges, cmd->why);
+		return 0;
 unpin:
 	for (i = 0; i < pinned; i++)
-		ioasid_area_free(cmd->ctx, area[i]);
+		ioasid_area_free(ctx, area[i]);
 	return rc;
-}
-
-static int ioasid_check_vector(u32 nr, struct ioasid_explain *why)
-{
-	if (nr && nr <= IOASID_MAX_VECTOR)
-		return 0;
-	why->value = nr;
-	if (!nr)
-		return ioasid_fail(why, -EINVAL, IOASID_REASON_VALUE,
-				   "no range is given");
-	return ioasid_fail(why, -E2BIG, IOASID_REASON_LIMIT,
-			   "%u ranges: %u at most", nr, IOASID_MAX_VECTOR);
-}
-
-static int ioasid_map_vector(struct ioasid_command *cmd)
-{
-	struct ioasid_map *arg = cmd->arg;
-	struct ioasid_map_range *r;
-	struct ioasid_area **area;
-	int rc;
-
-	r = ioasid_get_ranges(arg->ranges, arg->nr, sizeof(*r), cmd->why);
-	if (IS_ERR(r))
-		return PTR_ERR(r);
-	area = kvmalloc_array(arg->nr, sizeof(*area), GFP_KERNEL_ACCOUNT);
-	if (area)
-		rc = ioasid_map_ranges(cmd, r, area);
-	else
-		rc = ioasid_fail(cmd->why, -ENOMEM, IOASID_REASON_NO_MEMORY,
-				 "no memory for %u ranges", arg->nr);
-	kvfree(area);
-	kvfree(r);
-	return rc;
-}
-
-int ioasid_cmd_map(struct ioasid_command *cmd)
-{
-	struct ioasid_map *arg = cmd->arg;
-	struct ioasid_map_range r;
-	struct ioasid_area *area;
-	int rc = ioasid_check_vector(arg->nr, cmd->why);
-
-	if (rc)
-		return rc;
-	/* One range costs no allocation */
-	if (arg->nr > 1)
-		return ioasid_map_vector(cmd);
-	if (copy_from_user(&r, u64_to_user_ptr(arg->ranges), sizeof(r)))
-		return ioasid_fail(cmd->why, -EFAULT, IOASID_REASON_POINTER,
-				   "cannot read the range");
-	return ioasid_map_ranges(cmd, &r, &area);
 }
 
 /**
- * struct ioasid_remover - the areas that an unmap removes
+ * ioasid_map_ranges() - map memory of the current process, all of it or none
+ * @ctx: the context
+ * @ioasid: a mapped space
+ * @r: what to map; out: @iova of what is not fixed
+ * @nr: how many, 1 to IOASID_MAX_VECTOR
+ * @extack: the reason if it fails
+ *
+ * Context: takes ioasid_space.rwsem for reading, and mmap_lock.
+ *
+ * Return: 0, or an error of IOASID_MAP.
+ */
+int ioasid_map_ranges(struct ioasid_ctx *ctx, u32 ioasid,
+		      struct ioasid_map_range *r, u32 nr,
+		      struct ioasid_extack *extack)
+{
+	struct ioasid_area **area, *one;
+	int rc;
+
+	/* One range costs no allocation */
+	if (nr == 1)
+		return ioasid_map_areas(ctx, ioasid, r, &one, 1, extack);
+	area = kvmalloc_array(nr, sizeof(*area), GFP_KERNEL_ACCOUNT);
+	if (!area)
+		return ioasid_fail(extack, -ENOMEM, IOASID_REASON_NO_MEMORY,
+				   "no memory for %u ranges", nr);
+	rc = ioasid_map_areas(ctx, ioasid, r, area, nr, extack);
+	kvfree(area);
+	return rc;
+}
+
+/**
+ * struct ioasid_unmap_batch - the areas that an unmap removes
  * @space: the space
  * @area: the areas; LEAVING, so nobody else touches them
  * @nr: how many
  * @max: room
+ * @empty_ok: a range may have no area
  * @few: where @area points to at first
  */
-struct ioasid_remover {
+struct ioasid_unmap_batch {
 	struct ioasid_space *space;
 	struct ioasid_area **area;
 	u32 nr;
 	u32 max;
-	struct ioasid_area *few[IOASID_REMOVE_FEW];
+	bool empty_ok;
+	struct ioasid_area *few[IOASID_UNMAP_FEW];
 };
 
-static void ioasid_remover_init(struct ioasid_remover *rm,
-				struct ioasid_space *space)
+static void ioasid_unmap_batch_init(struct ioasid_unmap_batch *batch,
+				    struct ioasid_space *space)
 {
-	rm->space = space;
-	rm->area = rm->few;
-	rm->nr = 0;
-	rm->max = IOASID_REMOVE_FEW;
+	batch->space = space;
+	batch->area = batch->few;
+	batch->nr = 0;
+	batch->max = IOASID_UNMAP_FEW;
+	batch->empty_ok = false;
 }
 
-static void ioasid_remover_free(struct ioasid_remover *rm)
+static void ioasid_unmap_batch_free(struct ioasid_unmap_batch *batch)
 {
-	if (rm->area != rm->few)
-		kvfree(rm->area);
+	if (batch->area != batch->few)
+		kvfree(batch->area);
 }
 
-static int ioasid_remover_grow(struct ioasid_remover *rm, u32 max)
+static int ioasid_unmap_batch_grow(struct ioasid_unmap_batch *batch, u32 max)
 {
 	struct ioasid_area **bigger;
 
@@ -463,52 +391,56 @@ static int ioasid_remover_grow(struct ioasid_remover *rm, u32 max)
 				GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 	if (!bigger)
 		return -ENOMEM;
-	memcpy(bigger, rm->area, rm->nr * sizeof(*bigger));
-	ioasid_remover_free(rm);
-	rm->area = bigger;
-	rm->max = max;
+	memcpy(bigger, batch->area, batch->nr * sizeof(*bigger));
+	ioasid_unmap_batch_free(batch);
+	batch->area = bigger;
+	batch->max = max;
 	return 0;
 }
 
-static int ioasid_check_leaving(const struct ioasid_area *area, u64 first,
-				u64 last, struct ioasid_explain *why)
+static int ioasid_check_unmap_area(const struct ioasid_area *area, u64 first,
+				   u64 last, struct ioasid_extack *extack)
 {
 	if (area->first >= first && area->last <= last &&
 	    area->state == IOASID_AREA_READY)
 		return 0;
-	why->value = area->first;
+	extack->value = area->first;
 	if (area->first < first || area->last > last)
-		return ioasid_fail(why, -EINVAL, IOASID_REASON_CUT,
+		return ioasid_fail(extack, -EINVAL, IOASID_REASON_SPLIT,
 				   "%#llx-%#llx would cut the mapping at %#llx-%#llx",
 				   first, last, area->first, area->last);
-	return ioasid_fail(why, -EBUSY, IOASID_REASON_RACE,
+	return ioasid_fail(extack, -EBUSY, IOASID_REASON_RACE,
 			   "another command is at work on the mapping at %#llx",
 			   area->first);
 }
 
-/* Takes the areas of a range, at least one and none in part; under iova_lock */
-static int ioasid_remover_take(struct ioasid_remover *rm, u64 first, u64 last,
-			       struct ioasid_explain *why)
+/* Takes the areas of a range, none in part */
+static int ioasid_unmap_batch_take(struct ioasid_unmap_batch *batch, u64 first,
+				   u64 last, struct ioasid_extack *extack)
 {
-	struct ioasid_area *area = ioasid_iova_first(rm->space, first, last);
+	struct ioasid_area *area = ioasid_iova_first(batch->space, first, last);
 	int rc;
 
+	lockdep_assert_held(&batch->space->iova_lock);
+	if (!area && batch->empty_ok)
+		return 0;
 	if (!area) {
-		why->value = first;
-		return ioasid_fail(why, -ENOENT, IOASID_REASON_NOT_MAPPED,
+		extack->value = first;
+		return ioasid_fail(extack, -ENOENT, IOASID_REASON_NOT_MAPPED,
 				   "nothing is mapped at %#llx-%#llx of space %u",
-				   first, last, rm->space->id);
+				   first, last, batch->space->id);
 	}
 	do {
-		if (rm->nr == rm->max && ioasid_remover_grow(rm, rm->max * 4))
-			return ioasid_fail(why, -ENOMEM,
+		if (batch->nr == batch->max &&
+		    ioasid_unmap_batch_grow(batch, batch->max * 4))
+			return ioasid_fail(extack, -ENOMEM,
 					   IOASID_REASON_NO_MEMORY,
 					   "no memory for the list of mappings");
-		rc = ioasid_check_leaving(area, first, last, why);
+		rc = ioasid_check_unmap_area(area, first, last, extack);
 		if (rc)
 			return rc;
-		area->state = IOASID_AREA_LEAVING;
-		rm->area[rm->nr++] = area;
+		area->state = IOASID_AREA_UNMAPPING;
+		batch->area[batch->nr++] = area;
 		if (area->last >= last)
 			break;
 		area = ioasid_iova_next(area);
@@ -517,46 +449,48 @@ static int ioasid_remover_take(struct ioasid_remover *rm, u64 first, u64 last,
 	return 0;
 }
 
-static int ioasid_remover_take_all(struct ioasid_remover *rm,
-				   const struct ioasid_unmap_range *r, u32 nr,
-				   struct ioasid_explain *why)
+static int ioasid_unmap_batch_take_all(struct ioasid_unmap_batch *batch,
+				       const struct ioasid_unmap_range *r,
+				       u32 nr, struct ioasid_extack *extack)
 {
 	int rc = 0;
 	u32 i;
 
-	mutex_lock(&rm->space->iova_lock);
+	mutex_lock(&batch->space->iova_lock);
 	for (i = 0; i < nr; i++) {
-		rc = ioasid_remover_take(rm, r[i].iova,
-					 r[i].iova + r[i].length - 1, why);
+		rc = ioasid_unmap_batch_take(batch, r[i].iova,
+					     r[i].iova + r[i].length - 1,
+					     extack);
 		if (rc) {
-			why->index = i;
+			extack->index = i;
 			break;
 		}
 	}
-	for (i = 0; rc && i < rm->nr; i++)
-		rm->area[i]->state = IOASID_AREA_READY;
-	mutex_unlock(&rm->space->iova_lock);
+	for (i = 0; rc && i < batch->nr; i++)
+		batch->area[i]->state = IOASID_AREA_READY;
+	mutex_unlock(&batch->space->iova_lock);
 	return rc;
 }
 
 /* Takes as many areas from @at on as there is room for, and moves @at */
-static void ioasid_remover_take_some(struct ioasid_remover *rm, u64 *at)
+static void ioasid_unmap_batch_take_some(struct ioasid_unmap_batch *batch,
+					 u64 *at)
 {
 	struct ioasid_area *area;
 
-	rm->nr = 0;
-	mutex_lock(&rm->space->iova_lock);
-	area = ioasid_iova_first(rm->space, *at, U64_MAX);
-	while (area && rm->nr < rm->max) {
+	batch->nr = 0;
+	mutex_lock(&batch->space->iova_lock);
+	area = ioasid_iova_first(batch->space, *at, U64_MAX);
+	while (area && batch->nr < batch->max) {
 		*at = area->last + 1;
 		/* What another command is at work on is not mapped: leave it */
 		if (area->state == IOASID_AREA_READY) {
-			area->state = IOASID_AREA_LEAVING;
-			rm->area[rm->nr++] = area;
+			area->state = IOASID_AREA_UNMAPPING;
+			batch->area[batch->nr++] = area;
 		}
 		area = ioasid_iova_next(area);
 	}
-	mutex_unlock(&rm->space->iova_lock);
+	mutex_unlock(&batch->space->iova_lock);
 }
 
 static u64 ioasid_areas_bytes(struct ioasid_area **area, u32 nr)
@@ -584,7 +518,7 @@ static int ioasid_compare(const void *a, const void *b)
 
 /* Ranges that overlap would unmap the same thing twice */
 static int ioasid_check_disjoint(const struct ioasid_unmap_range *r, u32 nr,
-				 struct ioasid_explain *why)
+				 struct ioasid_extack *extack)
 {
 	struct ioasid_order *o = kvmalloc_array(nr, sizeof(*o),
 						GFP_KERNEL_ACCOUNT);
@@ -592,7 +526,7 @@ static int ioasid_check_disjoint(const struct ioasid_unmap_range *r, u32 nr,
 	u32 i;
 
 	if (!o)
-		return ioasid_fail(why, -ENOMEM, IOASID_REASON_NO_MEMORY,
+		return ioasid_fail(extack, -ENOMEM, IOASID_REASON_NO_MEMORY,
 				   "no memory for %u ranges", nr);
 	for (i = 0; i < nr; i++) {
 		o[i].first = r[i].iova;
@@ -603,9 +537,9 @@ static int ioasid_check_disjoint(const struct ioasid_unmap_range *r, u32 nr,
 	for (i = 1; i < nr && !rc; i++) {
 		if (o[i].first > o[i - 1].last)
 			continue;
-		why->index = max(o[i].index, o[i - 1].index);
-		why->value = o[i].first;
-		rc = ioasid_fail(why, -EINVAL, IOASID_REASON_OVERLAP,
+		extack->index = max(o[i].index, o[i - 1].index);
+		extack->value = o[i].first;
+		rc = ioasid_fail(extack, -EINVAL, IOASID_REASON_OVERLAP,
 				 "ranges %u and %u overlap", o[i - 1].index,
 				 o[i].index);
 	}
@@ -614,135 +548,118 @@ static int ioasid_check_disjoint(const struct ioasid_unmap_range *r, u32 nr,
 }
 
 static int ioasid_check_unmap(const struct ioasid_unmap_range *r, u32 nr,
-			      struct ioasid_explain *why)
+			      struct ioasid_extack *extack)
 {
 	bool ascending = true;
 	u32 i;
 	int rc;
 
 	for (i = 0; i < nr; i++) {
-		rc = ioasid_check_range(r[i].iova, 0, r[i].length, why);
+		rc = ioasid_check_range(r[i].iova, 0, r[i].length, extack);
 		if (rc) {
-			why->index = i;
+			extack->index = i;
 			return rc;
 		}
 		if (i && r[i].iova <= r[i - 1].iova + r[i - 1].length - 1)
 			ascending = false;
 	}
-	return ascending ? 0 : ioasid_check_disjoint(r, nr, why);
-}
-
-static int ioasid_unmap_ranges(struct ioasid_space *space,
-			       const struct ioasid_unmap_range *r,
-			       struct ioasid_unmap *arg,
-			       struct ioasid_explain *why)
-{
-	struct ioasid_remover rm __uninitialized;
-	int rc = ioasid_check_unmap(r, arg->nr, why);
-
-	if (rc)
-		return rc;
-	ioasid_remover_init(&rm, space);
-	rc = ioasid_remover_take_all(&rm, r, arg->nr, why);
-	if (!rc) {
-		arg->unmapped = ioasid_areas_bytes(rm.area, rm.nr);
-		ioasid_remove_areas(space, rm.area, rm.nr);
-	}
-	ioasid_remover_free(&rm);
-	return rc;
-}
-
-static int ioasid_unmap_all(struct ioasid_space *space,
-			    struct ioasid_unmap *arg)
-{
-	struct ioasid_remover rm __uninitialized;
-	u64 at = 0;
-
-	ioasid_remover_init(&rm, space);
-	/* Without memory it takes more, smaller steps: this cannot fail */
-	ioasid_remover_grow(&rm, IOASID_REMOVE_BATCH);
-	arg->unmapped = 0;
-	do {
-		ioasid_remover_take_some(&rm, &at);
-		arg->unmapped += ioasid_areas_bytes(rm.area, rm.nr);
-		ioasid_remove_areas(space, rm.area, rm.nr);
-	} while (rm.nr == rm.max && at);
-	ioasid_remover_free(&rm);
-	return 0;
-}
-
-/* Without ranges it is all that goes */
-static int ioasid_unmap_enter(struct ioasid_command *cmd,
-			      const struct ioasid_unmap_range *r)
-{
-	struct ioasid_unmap *arg = cmd->arg;
-	struct ioasid_space *space;
-	int rc;
-
-	space = ioasid_space_enter_mapped(cmd->ctx, arg->ioasid, cmd->why);
-	if (IS_ERR(space))
-		return PTR_ERR(space);
-	if (r)
-		rc = ioasid_unmap_ranges(space, r, arg, cmd->why);
-	else
-		rc = ioasid_unmap_all(space, arg);
-	ioasid_space_leave(space);
-	return rc ?: ioasid_respond(cmd, sizeof(*arg));
-}
-
-static int ioasid_unmap_vector(struct ioasid_command *cmd)
-{
-	struct ioasid_unmap *arg = cmd->arg;
-	struct ioasid_unmap_range *r;
-	int rc;
-
-	r = ioasid_get_ranges(arg->ranges, arg->nr, sizeof(*r), cmd->why);
-	if (IS_ERR(r))
-		return PTR_ERR(r);
-	rc = ioasid_unmap_enter(cmd, r);
-	kvfree(r);
-	return rc;
-}
-
-int ioasid_cmd_unmap(struct ioasid_command *cmd)
-{
-	struct ioasid_unmap *arg = cmd->arg;
-	struct ioasid_unmap_range r;
-	int rc;
-
-	if (arg->flags & IOASID_UNMAP_ALL) {
-		if (arg->nr || arg->ranges)
-			return ioasid_fail(cmd->why, -EINVAL,
-					   IOASID_REASON_VALUE,
-					   "IOASID_UNMAP_ALL takes no ranges");
-		return ioasid_unmap_enter(cmd, NULL);
-	}
-	rc = ioasid_check_vector(arg->nr, cmd->why);
-	if (rc)
-		return rc;
-	/* One range costs no allocation */
-	if (arg->nr > 1)
-		return ioasid_unmap_vector(cmd);
-	if (copy_from_user(&r, u64_to_user_ptr(arg->ranges), sizeof(r)))
-		return ioasid_fail(cmd->why, -EFAULT, IOASID_REASON_POINTER,
-				   "cannot read the range");
-	return ioasid_unmap_enter(cmd, &r);
+	return ascending ? 0 : ioasid_check_disjoint(r, nr, extack);
 }
 
 /**
- * struct ioasid_copier - areas for the destination of a copy
+ * ioasid_unmap_ranges() - unmap ranges, all of them or none
+ * @ctx: the context
+ * @ioasid: a mapped space
+ * @r: the ranges; none may cut a mapping in two
+ * @nr: how many, 1 to IOASID_MAX_VECTOR
+ * @flags: 0 or IOASID_UNMAP_EMPTY_OK
+ * @unmapped: out: bytes
+ * @extack: the reason if it fails
+ *
+ * Context: takes ioasid_space.rwsem for reading.
+ *
+ * Return: 0, or an error of IOASID_UNMAP.
+ */
+int ioasid_unmap_ranges(struct ioasid_ctx *ctx, u32 ioasid,
+			const struct ioasid_unmap_range *r, u32 nr, u32 flags,
+			u64 *unmapped, struct ioasid_extack *extack)
+{
+	struct ioasid_unmap_batch batch __uninitialized;
+	struct ioasid_space *space;
+	int rc;
+
+	space = ioasid_space_get_read_mapped(ctx, ioasid, extack);
+	if (IS_ERR(space))
+		return PTR_ERR(space);
+	rc = ioasid_check_unmap(r, nr, extack);
+	if (rc)
+		goto leave;
+	ioasid_unmap_batch_init(&batch, space);
+	batch.empty_ok = flags & IOASID_UNMAP_EMPTY_OK;
+	rc = ioasid_unmap_batch_take_all(&batch, r, nr, extack);
+	if (!rc) {
+		*unmapped = ioasid_areas_bytes(batch.area, batch.nr);
+		ioasid_remove_areas(space, batch.area, batch.nr);
+	}
+	ioasid_unmap_batch_free(&batch);
+leave:
+	ioasid_space_put_read(space);
+	return rc;
+}
+
+/**
+ * ioasid_unmap_all() - unmap all that is mapped in a space
+ * @ctx: the context
+ * @ioasid: a mapped space
+ * @unmapped: out: bytes
+ * @extack: the reason if it fails
+ *
+ * What another command is at work on stays.
+ *
+ * Context: takes ioasid_space.rwsem for reading.
+ *
+ * Return: 0, -ENOENT without such a space, -EINVAL for one of another kind,
+ * -EINTR if killed.
+ */
+int ioasid_unmap_all(struct ioasid_ctx *ctx, u32 ioasid, u64 *unmapped,
+		     struct ioasid_extack *extack)
+{
+	struct ioasid_unmap_batch batch __uninitialized;
+	struct ioasid_space *space;
+	u64 at = 0;
+
+	space = ioasid_space_get_read_mapped(ctx, ioasid, extack);
+	if (IS_ERR(space))
+		return PTR_ERR(space);
+	ioasid_unmap_batch_init(&batch, space);
+	/* Without memory it takes more, smaller steps: this cannot fail */
+	ioasid_unmap_batch_grow(&batch, IOASID_UNMAP_BATCH);
+	*unmapped = 0;
+	do {
+		ioasid_unmap_batch_take_some(&batch, &at);
+		*unmapped += ioasid_areas_bytes(batch.area, batch.nr);
+		ioasid_remove_areas(space, batch.area, batch.nr);
+	} while (batch.nr == batch.max && at);
+	ioasid_unmap_batch_free(&batch);
+	ioasid_space_put_read(space);
+	return 0;
+}
+
+/**
+ * struct ioasid_copy_batch - areas for the destination of a copy
  * @area: the areas; until they are placed, @first is 0 in each
  * @nr: number of areas
  * @max: room in @area
  */
-struct ioasid_copier {
+struct ioasid_copy_batch {
 	struct ioasid_area **area;
 	u32 nr;
 	u32 max;
 };
 
-static int ioasid_copier_add(struct ioasid_copier *c, struct ioasid_area *src,
-			     u64 offset, u64 length, u32 prot)
+static int ioasid_copy_batch_add(struct ioasid_copy_batch *c,
+				 struct ioasid_area *src, u64 offset,
+				 u64 length, u32 prot)
 {
 	struct ioasid_area *area, **bigger;
 	u32 max = c->max ? c->max * 2 : 16;
@@ -766,50 +683,51 @@ static int ioasid_copier_add(struct ioasid_copier *c, struct ioasid_area *src,
 }
 
 static int ioasid_copy_check_area(struct ioasid_area *area, u64 at, u32 prot,
-				  struct ioasid_explain *why)
+				  struct ioasid_extack *extack)
 {
-	why->value = at;
+	extack->value = at;
 	if (!area || area->first > at)
-		return ioasid_fail(why, -ENOENT, IOASID_REASON_NOT_MAPPED,
+		return ioasid_fail(extack, -ENOENT, IOASID_REASON_NOT_MAPPED,
 				   "nothing is mapped at %#llx of the source",
 				   at);
 	if (area->state != IOASID_AREA_READY)
-		return ioasid_fail(why, -EBUSY, IOASID_REASON_RACE,
+		return ioasid_fail(extack, -EBUSY, IOASID_REASON_RACE,
 				   "another command is at work on the mapping at %#llx of the source",
 				   area->first);
 	if (prot & IOASID_MAP_WRITE && !(area->prot & IOASID_MAP_WRITE))
-		return ioasid_fail(why, -EPERM, IOASID_REASON_PERMISSION,
+		return ioasid_fail(extack, -EPERM, IOASID_REASON_PERMISSION,
 				   "the source is not mapped for writing at %#llx",
 				   at);
-	why->value = 0;
+	extack->value = 0;
 	return 0;
 }
 
 /* Takes a reference on all the memory of the source; iova_lock is held */
 static int ioasid_copy_collect(struct ioasid_space *space,
 			       const struct ioasid_copy *arg,
-			       struct ioasid_copier *c,
-			       struct ioasid_explain *why)
+			       struct ioasid_copy_batch *c,
+			       struct ioasid_extack *extack)
 {
 	u32 prot = arg->flags & (IOASID_MAP_READ | IOASID_MAP_WRITE);
 	u64 at = arg->src_iova, last = at + arg->length - 1, end;
 	struct ioasid_area *area = ioasid_iova_first(space, at, last);
 	int rc;
 
+	lockdep_assert_held(&space->iova_lock);
 	for (;;) {
-		rc = ioasid_copy_check_area(area, at, prot, why);
+		rc = ioasid_copy_check_area(area, at, prot, extack);
 		if (rc)
 			return rc;
 		end = min(area->last, last);
-		if (ioasid_copier_add(c, area, at - area->first, end - at + 1,
-				      prot))
-			return ioasid_fail(why, -ENOMEM,
+		if (ioasid_copy_batch_add(c, area, at - area->first,
+					  end - at + 1, prot))
+			return ioasid_fail(extack, -ENOMEM,
 					   IOASID_REASON_NO_MEMORY,
 					   "no memory for the copy");
 		if (end == last)
 			return 0;
 		if (fatal_signal_pending(current))
-			return ioasid_fail(why, -EINTR, IOASID_REASON_KILLED,
+			return ioasid_fail(extack, -EINTR, IOASID_REASON_KILLED,
 					   "killed while copying");
 		at = end + 1;
 		area = ioasid_iova_next(area);
@@ -817,26 +735,29 @@ static int ioasid_copy_collect(struct ioasid_space *space,
 	}
 }
 
-static int ioasid_copy_from(struct ioasid_command *cmd, struct ioasid_copier *c)
+static int ioasid_copy_from(struct ioasid_ctx *ctx,
+			    const struct ioasid_copy *arg,
+			    struct ioasid_copy_batch *c,
+			    struct ioasid_extack *extack)
 {
-	struct ioasid_copy *arg = cmd->arg;
 	struct ioasid_space *space;
 	int rc;
 
-	space = ioasid_space_enter_mapped(cmd->ctx, arg->src_ioasid, cmd->why);
+	space = ioasid_space_get_read_mapped(ctx, arg->src_ioasid, extack);
 	if (IS_ERR(space))
 		return PTR_ERR(space);
 	mutex_lock(&space->iova_lock);
-	rc = ioasid_copy_collect(space, arg, c, cmd->why);
+	rc = ioasid_copy_collect(space, arg, c, extack);
 	mutex_unlock(&space->iova_lock);
-	ioasid_space_leave(space);
+	ioasid_space_put_read(space);
 	return rc;
 }
 
 /* Turns lengths into places, and puts the areas there; iova_lock is held */
 static int ioasid_copy_insert(struct ioasid_space *space,
-			      struct ioasid_copy *arg, struct ioasid_copier *c,
-			      struct ioasid_explain *why)
+			      struct ioasid_copy *arg,
+			      struct ioasid_copy_batch *c,
+			      struct ioasid_extack *extack)
 {
 	struct ioasid_area *area = c->area[0];
 	bool fixed = arg->flags & IOASID_MAP_FIXED;
@@ -845,7 +766,8 @@ static int ioasid_copy_insert(struct ioasid_space *space,
 	u32 i;
 	int rc;
 
-	rc = ioasid_iova_place(space, &iova, arg->length, fixed, why);
+	lockdep_assert_held(&space->iova_lock);
+	rc = ioasid_iova_place(space, &iova, arg->length, fixed, extack);
 	if (rc)
 		return rc;
 	arg->dst_iova = iova;
@@ -855,29 +777,30 @@ static int ioasid_copy_insert(struct ioasid_space *space,
 		area->last += iova;
 		iova = area->last + 1;
 		/* All of the place was free, and the lock is still held */
-		WARN_ON(ioasid_iova_insert(space, area, why));
+		WARN_ON(ioasid_iova_insert(space, area, extack));
 		cond_resched();
 	}
 	return 0;
 }
 
-static int ioasid_copy_to(struct ioasid_command *cmd, struct ioasid_copier *c)
+static int ioasid_copy_to(struct ioasid_ctx *ctx, struct ioasid_copy *arg,
+			  struct ioasid_copy_batch *c,
+			  struct ioasid_extack *extack)
 {
-	struct ioasid_copy *arg = cmd->arg;
 	struct ioasid_space *space;
 	u32 i;
 	int rc;
 
-	space = ioasid_space_enter_mapped(cmd->ctx, arg->dst_ioasid, cmd->why);
+	space = ioasid_space_get_read_mapped(ctx, arg->dst_ioasid, extack);
 	if (IS_ERR(space))
 		return PTR_ERR(space);
 	mutex_lock(&space->iova_lock);
-	rc = ioasid_copy_insert(space, arg, c, cmd->why);
+	rc = ioasid_copy_insert(space, arg, c, extack);
 	mutex_unlock(&space->iova_lock);
 	if (rc)
 		goto leave;
 	for (i = 0; i < c->nr; i++) {
-		rc = ioasid_map_area(space, c->area[i], cmd->why);
+		rc = ioasid_map_area(space, c->area[i], extack);
 		if (rc)
 			goto undo;
 	}
@@ -887,46 +810,57 @@ undo:
 	ioasid_unmap_areas(space, c->area, i);
 	ioasid_erase_areas(space, c->area, c->nr);
 leave:
-	ioasid_space_leave(space);
+	ioasid_space_put_read(space);
 	return rc;
 }
 
-int ioasid_cmd_copy(struct ioasid_command *cmd)
+/**
+ * ioasid_copy_range() - map memory of a space in another one, all of it or none
+ * @ctx: the context
+ * @arg: from where to where; out: @dst_iova unless it is fixed
+ * @extack: the reason if it fails
+ *
+ * Context: takes ioasid_space.rwsem of both for reading, one after the other.
+ *
+ * Return: 0, or an error of IOASID_COPY.
+ */
+int ioasid_copy_range(struct ioasid_ctx *ctx, struct ioasid_copy *arg,
+		      struct ioasid_extack *extack)
 {
-	struct ioasid_copy *arg = cmd->arg;
-	struct ioasid_copier c = {};
+	struct ioasid_copy_batch c = {};
 	u32 i;
 	int rc;
 
 	if (!(arg->flags & (IOASID_MAP_READ | IOASID_MAP_WRITE)))
-		return ioasid_fail(cmd->why, -EINVAL, IOASID_REASON_VALUE,
+		return ioasid_fail(extack, -EINVAL, IOASID_REASON_VALUE,
 				   "neither IOASID_MAP_READ nor IOASID_MAP_WRITE");
-	rc = ioasid_check_range(arg->flags & IOASID_MAP_FIXED ?
-				arg->dst_iova : 0, arg->src_iova, arg->length,
-				cmd->why);
+	rc = ioasid_check_range(arg->flags & IOASID_MAP_FIXED ? arg->dst_iova :
+								0,
+				arg->src_iova, arg->length, extack);
 	if (rc)
 		return rc;
-	rc = ioasid_copy_from(cmd, &c);
+	rc = ioasid_copy_from(ctx, arg, &c, extack);
 	if (!rc)
-		rc = ioasid_copy_to(cmd, &c);
+		rc = ioasid_copy_to(ctx, arg, &c, extack);
 	/* Copied, the areas are the destination's; else they are nobody's */
 	for (i = 0; rc && i < c.nr; i++)
-		ioasid_area_free(cmd->ctx, c.area[i]);
+		ioasid_area_free(ctx, c.area[i]);
 	kvfree(c.area);
-	return rc ?: ioasid_respond(cmd, sizeof(*arg));
+	return rc;
 }
 
 static int ioasid_translate_area(struct ioasid_space *space,
 				 struct ioasid_translate *arg,
-				 struct ioasid_explain *why)
+				 struct ioasid_extack *extack)
 {
 	struct ioasid_domain *domain;
 	struct ioasid_area *area;
 
+	lockdep_assert_held(&space->iova_lock);
 	area = ioasid_iova_first(space, arg->iova, arg->iova);
 	if (!area || area->state != IOASID_AREA_READY) {
-		why->value = arg->iova;
-		return ioasid_fail(why, -ENOENT, IOASID_REASON_NOT_MAPPED,
+		extack->value = arg->iova;
+		return ioasid_fail(extack, -ENOENT, IOASID_REASON_NOT_MAPPED,
 				   "nothing is mapped at %#llx of space %u",
 				   arg->iova, space->id);
 	}
@@ -944,137 +878,30 @@ static int ioasid_translate_area(struct ioasid_space *space,
 	return 0;
 }
 
-int ioasid_cmd_translate(struct ioasid_command *cmd)
+/**
+ * ioasid_translate() - what is mapped at an IOVA
+ * @ctx: the context
+ * @arg: the space and the IOVA; out: what is there
+ * @extack: the reason if it fails
+ *
+ * Context: takes ioasid_space.rwsem for reading.
+ *
+ * Return: 0, or an error of IOASID_TRANSLATE.
+ */
+int ioasid_translate(struct ioasid_ctx *ctx, struct ioasid_translate *arg,
+		     struct ioasid_extack *extack)
 {
-	struct ioasid_translate *arg = cmd->arg;
 	struct ioasid_space *space;
 	int rc;
 
-	if (arg->flags & IOASID_TRANSLATE_PHYS && !capable(CAP_SYS_ADMIN))
-		return ioasid_fail(cmd->why, -EPERM, IOASID_REASON_PRIVILEGE,
-				   "physical addresses are for CAP_SYS_ADMIN");
-	space = ioasid_space_enter_mapped(cmd->ctx, arg->ioasid, cmd->why);
+	space = ioasid_space_get_read_mapped(ctx, arg->ioasid, extack);
 	if (IS_ERR(space))
 		return PTR_ERR(space);
 	mutex_lock(&space->iova_lock);
-	rc = ioasid_translate_area(space, arg, cmd->why);
+	rc = ioasid_translate_area(space, arg, extack);
 	mutex_unlock(&space->iova_lock);
-	ioasid_space_leave(space);
-	return rc ?: ioasid_respond(cmd, sizeof(*arg));
-}
-
-static int ioasid_no_dirty(struct ioasid_command *cmd, u32 ioasid)
-{
-	struct ioasid_space *space = ioasid_space_get(cmd->ctx, ioasid, cmd->why);
-
-	if (IS_ERR(space))
-		return PTR_ERR(space);
-	ioasid_space_put(space);
-	return ioasid_fail(cmd->why, -EOPNOTSUPP, IOASID_REASON_NO_DIRTY,
-			   compat_can_read_dirty() ?
-			   "this version does not read dirty bits" :
-			   "this kernel is built without CONFIG_IOMMUFD_DRIVER: its IOMMU drivers cannot report dirty bits");
-}
-
-int ioasid_cmd_dirty_set(struct ioasid_command *cmd)
-{
-	struct ioasid_dirty_set *arg = cmd->arg;
-
-	if (arg->__reserved)
-		return ioasid_fail(cmd->why, -EOPNOTSUPP, IOASID_REASON_FLAGS,
-				   "a reserved field is not zero");
-	return ioasid_no_dirty(cmd, arg->ioasid);
-}
-
-int ioasid_cmd_dirty_get(struct ioasid_command *cmd)
-{
-	struct ioasid_dirty_get *arg = cmd->arg;
-
-	if (arg->__reserved)
-		return ioasid_fail(cmd->why, -EOPNOTSUPP, IOASID_REASON_FLAGS,
-				   "a reserved field is not zero");
-	return ioasid_no_dirty(cmd, arg->ioasid);
-}
-
-static int ioasid_fill_area(struct ioasid_domain *domain,
-			    struct ioasid_area *area,
-			    struct ioasid_explain *why)
-{
-	struct iommu_domain_geometry *g = &domain->domain->geometry;
-
-	if (!g->force_aperture || (area->first >= g->aperture_start &&
-				   area->last <= g->aperture_end))
-		return ioasid_area_map(domain->domain, area, why);
-	why->value = area->first;
-	return ioasid_fail(why, -ERANGE, IOASID_REASON_APERTURE,
-			   "the mapping at %#llx-%#llx is beyond what the IOMMU can address (%#llx)",
-			   area->first, area->last, (u64)g->aperture_end);
-}
-
-/* Takes the areas below @end out of a domain; all of them if @end is NULL */
-static void ioasid_unfill(struct ioasid_space *space,
-			  struct ioasid_domain *domain, struct ioasid_area *end)
-{
-	struct ioasid_area *area = ioasid_iova_first(space, 0, U64_MAX);
-	struct iommu_iotlb_gather gather;
-
-	if (area == end)
-		return;
-	iommu_iotlb_gather_init(&gather);
-	for (; area != end; area = ioasid_iova_next(area)) {
-		ioasid_unmap_area(domain->domain, area, &gather);
-		cond_resched();
-	}
-	ioasid_flush(domain->domain, &gather);
-}
-
-/**
- * ioasid_mapped_fill() - put all that is mapped in a space into a new domain
- * @space: the space; rwsem is held for writing
- * @domain: the domain; not used by any device yet
- * @why: the reason if it fails
- *
- * From the runs; no page table is walked and nothing is pinned.
- *
- * Return: 0, -ERANGE if a mapping is beyond what the domain can address, or
- * what the IOMMU driver says; the domain is empty then.
- */
-int ioasid_mapped_fill(struct ioasid_space *space, struct ioasid_domain *domain,
-		       struct ioasid_explain *why)
-{
-	struct ioasid_area *area;
-	int rc = 0;
-
-	mutex_lock(&space->iova_lock);
-	area = ioasid_iova_first(space, 0, U64_MAX);
-	for (; area; area = ioasid_iova_next(area)) {
-		rc = ioasid_fill_area(domain, area, why);
-		if (rc) {
-			ioasid_unfill(space, domain, area);
-			break;
-		}
-		cond_resched();
-	}
-	mutex_unlock(&space->iova_lock);
+	ioasid_space_put_read(space);
 	return rc;
-}
-
-/**
- * ioasid_mapped_drain() - prepare a domain for being freed
- * @space: the space; rwsem is held for writing
- * @domain: its domain; no device uses it any more
- *
- * A page table goes as a whole, not entry by entry. Only a kernel that counts
- * how often each page is mapped must see every page leave.
- */
-void ioasid_mapped_drain(struct ioasid_space *space,
-			 struct ioasid_domain *domain)
-{
-	if (!IS_ENABLED(CONFIG_IOMMU_DEBUG_PAGEALLOC))
-		return;
-	mutex_lock(&space->iova_lock);
-	ioasid_unfill(space, domain, NULL);
-	mutex_unlock(&space->iova_lock);
 }
 
 /**
@@ -1083,7 +910,7 @@ void ioasid_mapped_drain(struct ioasid_space *space,
  *
  * Takes no lock: nobody else gets at the tree.
  */
-void ioasid_mapped_empty(struct ioasid_space *space)
+static void ioasid_mapped_empty(struct ioasid_space *space)
 {
 	struct ioasid_area *area, *next;
 
@@ -1094,3 +921,20 @@ void ioasid_mapped_empty(struct ioasid_space *space)
 	}
 	ioasid_iova_clear(space);
 }
+
+static int ioasid_mapped_check(const struct ioasid_space_params *params,
+			       struct ioasid_extack *extack)
+{
+	if (params->flags & IOASID_ALLOC_FAULTS && !IS_ENABLED(CONFIG_IOMMU_IOPF))
+		return ioasid_fail(extack, -EOPNOTSUPP, IOASID_REASON_NO_PRI,
+				   "this kernel is built without page requests (CONFIG_IOMMU_IOPF)");
+	return ioasid_check_no_data(params, extack);
+}
+
+const struct ioasid_space_ops ioasid_mapped_ops = {
+	.name = "mapped",
+	.check = ioasid_mapped_check,
+	.empty = ioasid_mapped_empty,
+	.fill = ioasid_domain_fill,
+	.unfill = ioasid_domain_unfill,
+};

@@ -8,27 +8,21 @@
 #include <linux/cred.h>
 #include <linux/iommu.h>
 #include <linux/sched/mm.h>
+#include "compat/iopf.h"
 #include "ioasid_private.h"
 
-/**
- * ioasid_mm_init() - make a new space the address space of the caller
- * @space: the space; nobody else knows it
- *
- * Keeps the mm_struct, not the memory: the process can exit.
- */
-void ioasid_mm_init(struct ioasid_space *space)
+/* Keeps the mm_struct, not the memory: the process can exit */
+static void ioasid_mm_init(struct ioasid_space *space)
 {
 	space->mm = current->mm;
 	space->mm_uid = INVALID_UID_NR;
 	mmgrab(space->mm);
 }
 
-void ioasid_mm_destroy(struct ioasid_space *space)
+static void ioasid_mm_destroy(struct ioasid_space *space)
 {
-	if (!space->mm)
-		return;
 	if (space->mm_uid != INVALID_UID_NR)
-		ioasid_quota_give(space->mm_uid);
+		ioasid_uncharge_user_pasid(space->mm_uid);
 	mmdrop(space->mm);
 }
 
@@ -37,82 +31,135 @@ void ioasid_mm_destroy(struct ioasid_space *space)
  * mm_struct lives, and we keep that. ctx->lock is held.
  */
 static int ioasid_mm_charge(struct ioasid_space *space,
-			    struct ioasid_explain *why)
+			    struct ioasid_extack *extack)
 {
 	uid_t uid = from_kuid(&init_user_ns, current_uid());
 	int rc;
 
+	lockdep_assert_held(&space->ctx->lock);
 	if (space->mm_uid != INVALID_UID_NR)
 		return 0;
-	rc = ioasid_quota_take(uid, why);
+	rc = ioasid_charge_user_pasid(uid, extack);
 	if (!rc)
 		space->mm_uid = uid;
 	return rc;
 }
 
-static int ioasid_explain_bind(struct device *dev, int rc,
-			       struct ioasid_explain *why)
+static int ioasid_mm_bind_failed(struct device *dev, int rc,
+				 struct ioasid_extack *extack)
 {
 	if (rc == -ENODEV || rc == -EOPNOTSUPP)
-		return ioasid_fail(why, rc, IOASID_REASON_NO_SVA,
+		return ioasid_fail(extack, rc, IOASID_REASON_NO_SVA,
 				   "device %s: it or its IOMMU cannot share the address space of a process",
 				   dev_name(dev));
 	if (rc == -ENOSPC)
-		return ioasid_fail(why, rc, IOASID_REASON_LIMIT,
+		return ioasid_fail(extack, rc, IOASID_REASON_LIMIT,
 				   "device %s: no PASID is left that it can use",
 				   dev_name(dev));
 	if (rc == -EBUSY)
-		return ioasid_fail(why, rc, IOASID_REASON_RESET,
+		return ioasid_fail(extack, rc, IOASID_REASON_RESET,
 				   "device %s: it is being reset, or the PASID of the process is in use: try again",
 				   dev_name(dev));
-	return ioasid_fail(why, rc, IOASID_REASON_IOMMU,
+	return ioasid_fail(extack, rc, IOASID_REASON_IOMMU,
 			   "device %s: the IOMMU driver refuses the address space of the process (error %d)",
 			   dev_name(dev), -rc);
 }
 
-/**
- * ioasid_mm_bind() - give a device the address space of the caller
- * @space: an mm space
- * @link: of the device
- * @pasid: out: the PASID
- * @why: the reason if it fails
- *
+/* A device without page requests can do with the memory that is there */
+static int ioasid_sva_enable(struct ioasid_dev_pasid *dev_pasid)
+{
+	struct ioasid_device *idev = dev_pasid->idev;
+	int rc = ioasid_iopf_get(idev);
+
+	dev_pasid->iopf = !rc;
+	if (rc && rc != -ENODEV)
+		return rc;
+	rc = idev->nr_sva ? 0 : compat_sva_enable(idev->dev);
+	if (!rc)
+		idev->nr_sva++;
+	else if (dev_pasid->iopf)
+		ioasid_iopf_put(idev);
+	return rc;
+}
+
+static void ioasid_sva_disable(struct ioasid_dev_pasid *dev_pasid)
+{
+	struct ioasid_device *idev = dev_pasid->idev;
+
+	if (!--idev->nr_sva)
+		compat_sva_disable(idev->dev);
+	if (dev_pasid->iopf)
+		ioasid_iopf_put(idev);
+}
+
+/*
  * Whoever has the context could attach a device of his own: only the process
  * itself may let a device at its memory.
- *
- * Return: 0, -EPERM for another process, -EDQUOT, -ENOMEM, -ENODEV or -EOPNOTSUPP where the
- * device or IOMMU cannot, -ENOSPC, -EBUSY, what the IOMMU driver returns.
  */
-int ioasid_mm_bind(struct ioasid_space *space, struct ioasid_link *link,
-		   u32 *pasid, struct ioasid_explain *why)
+static int ioasid_mm_bind(struct ioasid_space *space,
+			  struct ioasid_dev_pasid *dev_pasid, u32 *pasid,
+			  struct ioasid_extack *extack)
 {
-	struct device *dev = link->idev->dev;
+	struct device *dev = dev_pasid->idev->dev;
 	struct iommu_sva *sva;
 	int rc;
 
 	if (current->mm != space->mm)
-		return ioasid_fail(why, -EPERM, IOASID_REASON_OWNER,
+		return ioasid_fail(extack, -EPERM, IOASID_REASON_OWNER,
 				   "space %u is the address space of another process",
 				   space->id);
-	rc = ioasid_mm_charge(space, why);
+	rc = ioasid_mm_charge(space, extack);
 	if (rc)
 		return rc;
 	sva = iommu_sva_bind_device(dev, space->mm);
 	if (IS_ERR(sva))
-		return ioasid_explain_bind(dev, PTR_ERR(sva), why);
-	link->sva = sva;
+		return ioasid_mm_bind_failed(dev, PTR_ERR(sva), extack);
+	dev_pasid->sva = sva;
 	*pasid = iommu_sva_get_pasid(sva);
 	return 0;
 }
 
-/**
- * ioasid_mm_unbind() - take the address space away from a device
- * @link: a link that ioasid_mm_bind() has bound
- *
- * Cannot fail. Page requests that are under way are answered.
- */
-void ioasid_mm_unbind(struct ioasid_link *link)
+static int ioasid_mm_attach(struct ioasid_space *space,
+			    struct ioasid_dev_pasid *dev_pasid, u32 *pasid,
+			    struct ioasid_extack *extack)
 {
-	iommu_sva_unbind_device(link->sva);
-	link->sva = NULL;
+	struct device *dev = dev_pasid->idev->dev;
+	int rc = ioasid_sva_enable(dev_pasid);
+
+	if (rc)
+		return ioasid_fail(extack, rc, IOASID_REASON_NO_SVA,
+				   "device %s: it or its IOMMU cannot share the address space of a process",
+				   dev_name(dev));
+	rc = ioasid_mm_bind(space, dev_pasid, pasid, extack);
+	if (rc)
+		ioasid_sva_disable(dev_pasid);
+	return rc;
 }
+
+/* Page requests that are under way are answered */
+static void ioasid_mm_detach(struct ioasid_dev_pasid *dev_pasid)
+{
+	iommu_sva_unbind_device(dev_pasid->sva);
+	dev_pasid->sva = NULL;
+	ioasid_sva_disable(dev_pasid);
+}
+
+static int ioasid_mm_check(const struct ioasid_space_params *params,
+			   struct ioasid_extack *extack)
+{
+	if (params->flags & IOASID_ALLOC_FAULTS)
+		return ioasid_fail(extack, -EINVAL, IOASID_REASON_KIND,
+				   "the kernel answers the page requests of a process");
+	return ioasid_check_no_data(params, extack);
+}
+
+const struct ioasid_space_ops ioasid_mm_ops = {
+	.name = "mm",
+	.no_map = "is the address space of a process, which maps by itself",
+	.no_queue = "the kernel answers the page requests for the memory of a process",
+	.check = ioasid_mm_check,
+	.init = ioasid_mm_init,
+	.destroy = ioasid_mm_destroy,
+	.attach = ioasid_mm_attach,
+	.detach = ioasid_mm_detach,
+};

@@ -260,7 +260,7 @@ static void ioasid_unpin_runs(const struct ioasid_run *run, u32 nr, bool dirty,
 
 static int ioasid_pin_user(struct ioasid_pages *pages, struct page **page,
 			   u32 max, struct ioasid_runs *runs,
-			   struct ioasid_explain *why)
+			   struct ioasid_extack *extack)
 {
 	unsigned int gup = FOLL_LONGTERM | (pages->writable ? FOLL_WRITE : 0);
 	u32 pinned = 0, added;
@@ -270,26 +270,28 @@ static int ioasid_pin_user(struct ioasid_pages *pages, struct page **page,
 		u64 addr = pages->addr + ((u64)pinned << PAGE_SHIFT);
 
 		if (fatal_signal_pending(current))
-			return ioasid_fail(why, -EINTR, IOASID_REASON_KILLED,
+			return ioasid_fail(extack, -EINTR, IOASID_REASON_KILLED,
 					   "killed while pinning");
 		rc = pin_user_pages_fast(addr, min(max, pages->nr - pinned),
 					 gup, page);
 		if (rc == -EINTR)
-			return ioasid_fail(why, rc, IOASID_REASON_KILLED,
+			return ioasid_fail(extack, rc, IOASID_REASON_KILLED,
 					   "killed while pinning");
 		if (rc <= 0) {
-			why->value = addr;
-			return ioasid_fail(why, rc ?: -EFAULT,
+			extack->value = addr;
+			return ioasid_fail(extack, rc ?: -EFAULT,
 					   IOASID_REASON_PIN,
 					   "cannot pin the memory at %#llx for %s (error %d)",
-					   addr, pages->writable ? "writing" :
-					   "reading", -rc);
+					   addr,
+					   pages->writable ? "writing" :
+							     "reading",
+					   -rc);
 		}
 		added = ioasid_runs_add_pages(runs, page, rc, pinned,
 					      pages->nr - pinned);
 		if (added < rc) {
 			unpin_user_pages(page + added, rc - added);
-			return ioasid_fail(why, -ENOMEM,
+			return ioasid_fail(extack, -ENOMEM,
 					   IOASID_REASON_NO_MEMORY,
 					   "no memory for the list of pages");
 		}
@@ -302,7 +304,7 @@ static int ioasid_pin_user(struct ioasid_pages *pages, struct page **page,
 static int ioasid_pin_folios(struct ioasid_pages *pages, struct file *file,
 			     struct folio **folio, u32 max,
 			     struct ioasid_runs *runs,
-			     struct ioasid_explain *why)
+			     struct ioasid_extack *extack)
 {
 	u32 pinned = 0, taken;
 	pgoff_t offset;
@@ -313,13 +315,13 @@ static int ioasid_pin_folios(struct ioasid_pages *pages, struct file *file,
 		u64 end = pages->addr + ((u64)pages->nr << PAGE_SHIFT) - 1;
 
 		if (fatal_signal_pending(current))
-			return ioasid_fail(why, -EINTR, IOASID_REASON_KILLED,
+			return ioasid_fail(extack, -EINTR, IOASID_REASON_KILLED,
 					   "killed while pinning");
 		rc = memfd_pin_folios(file, start, end, folio,
 				      min(max, pages->nr - pinned), &offset);
 		if (rc <= 0) {
-			why->value = start;
-			return ioasid_fail(why, rc ?: -EFAULT,
+			extack->value = start;
+			return ioasid_fail(extack, rc ?: -EFAULT,
 					   IOASID_REASON_PIN,
 					   "cannot pin the file at %#llx (error %ld)",
 					   start, -rc);
@@ -331,7 +333,7 @@ static int ioasid_pin_folios(struct ioasid_pages *pages, struct file *file,
 			if (ioasid_runs_add(runs, folio_pfn(folio[i]) + offset,
 					    pinned, taken, pages->nr - pinned)) {
 				unpin_folios(folio + i, rc - i);
-				return ioasid_fail(why, -ENOMEM,
+				return ioasid_fail(extack, -ENOMEM,
 						   IOASID_REASON_NO_MEMORY,
 						   "no memory for the list of pages");
 			}
@@ -344,21 +346,21 @@ static int ioasid_pin_folios(struct ioasid_pages *pages, struct file *file,
 }
 
 static int ioasid_check_file(struct ioasid_pages *pages, struct file *file,
-			     struct ioasid_explain *why)
+			     struct ioasid_extack *extack)
 {
 	u64 end = pages->addr + ((u64)pages->nr << PAGE_SHIFT);
 
 	if (!shmem_mapping(file->f_mapping) && !is_file_hugepages(file))
-		return ioasid_fail(why, -EINVAL, IOASID_REASON_FD,
+		return ioasid_fail(extack, -EINVAL, IOASID_REASON_FD,
 				   "the file is not a memfd, nor on tmpfs or hugetlbfs");
 	if (!(file->f_mode & FMODE_READ) ||
 	    (pages->writable && !(file->f_mode & FMODE_WRITE)))
-		return ioasid_fail(why, -EPERM, IOASID_REASON_PERMISSION,
+		return ioasid_fail(extack, -EPERM, IOASID_REASON_PERMISSION,
 				   "the file is not open for %s",
 				   pages->writable ? "writing" : "reading");
 	if (end > i_size_read(file_inode(file))) {
-		why->value = i_size_read(file_inode(file));
-		return ioasid_fail(why, -EINVAL, IOASID_REASON_VALUE,
+		extack->value = i_size_read(file_inode(file));
+		return ioasid_fail(extack, -EINVAL, IOASID_REASON_VALUE,
 				   "the file ends before %#llx", end);
 	}
 	return 0;
@@ -372,28 +374,28 @@ static bool ioasid_file_sealed(struct file *file)
 
 static int ioasid_pin_file(struct ioasid_pages *pages, int fd, void *batch,
 			   u32 max, struct ioasid_runs *runs,
-			   struct ioasid_explain *why)
+			   struct ioasid_extack *extack)
 {
 	struct file *file = fget(fd);
 	int rc;
 
 	if (!file)
-		return ioasid_fail(why, -EBADF, IOASID_REASON_FD,
+		return ioasid_fail(extack, -EBADF, IOASID_REASON_FD,
 				   "%d is not an open file", fd);
-	rc = ioasid_check_file(pages, file, why);
+	rc = ioasid_check_file(pages, file, extack);
 	if (rc)
 		goto put;
 	/* Keeps a seal away while pages are being pinned; then the pins do */
 	if (pages->writable && mapping_map_writable(file->f_mapping)) {
-		rc = ioasid_fail(why, -EPERM, IOASID_REASON_PERMISSION,
+		rc = ioasid_fail(extack, -EPERM, IOASID_REASON_PERMISSION,
 				 "the file is sealed against writing");
 		goto put;
 	}
 	if (pages->writable && ioasid_file_sealed(file))
-		rc = ioasid_fail(why, -EPERM, IOASID_REASON_PERMISSION,
+		rc = ioasid_fail(extack, -EPERM, IOASID_REASON_PERMISSION,
 				 "the file is sealed against writing");
 	else
-		rc = ioasid_pin_folios(pages, file, batch, max, runs, why);
+		rc = ioasid_pin_folios(pages, file, batch, max, runs, extack);
 	if (pages->writable)
 		mapping_unmap_writable(file->f_mapping);
 put:
@@ -423,7 +425,7 @@ static int ioasid_pages_keep(struct ioasid_pages *pages,
 }
 
 static int ioasid_pages_fill(struct ioasid_pages *pages, int fd, void *batch,
-			     u32 max, struct ioasid_explain *why)
+			     u32 max, struct ioasid_extack *extack)
 {
 	struct ioasid_runs runs __uninitialized;
 	int rc;
@@ -432,11 +434,11 @@ static int ioasid_pages_fill(struct ioasid_pages *pages, int fd, void *batch,
 	runs.nr = 0;
 	runs.max = IOASID_FEW;
 	if (pages->file)
-		rc = ioasid_pin_file(pages, fd, batch, max, &runs, why);
+		rc = ioasid_pin_file(pages, fd, batch, max, &runs, extack);
 	else
-		rc = ioasid_pin_user(pages, batch, max, &runs, why);
+		rc = ioasid_pin_user(pages, batch, max, &runs, extack);
 	if (!rc && ioasid_pages_keep(pages, &runs))
-		rc = ioasid_fail(why, -ENOMEM, IOASID_REASON_NO_MEMORY,
+		rc = ioasid_fail(extack, -ENOMEM, IOASID_REASON_NO_MEMORY,
 				 "no memory for the list of pages");
 	if (rc)
 		ioasid_unpin_runs(runs.run, runs.nr, false, pages->file);
@@ -445,7 +447,7 @@ static int ioasid_pages_fill(struct ioasid_pages *pages, int fd, void *batch,
 }
 
 static int ioasid_pages_fill_large(struct ioasid_pages *pages, int fd,
-				   struct ioasid_explain *why)
+				   struct ioasid_extack *extack)
 {
 	void **batch;
 	int rc;
@@ -453,21 +455,21 @@ static int ioasid_pages_fill_large(struct ioasid_pages *pages, int fd,
 	batch = kvmalloc_array(IOASID_BATCH, sizeof(*batch),
 			       GFP_KERNEL_ACCOUNT);
 	if (!batch)
-		return ioasid_fail(why, -ENOMEM, IOASID_REASON_NO_MEMORY,
+		return ioasid_fail(extack, -ENOMEM, IOASID_REASON_NO_MEMORY,
 				   "no memory to pin with");
-	rc = ioasid_pages_fill(pages, fd, batch, IOASID_BATCH, why);
+	rc = ioasid_pages_fill(pages, fd, batch, IOASID_BATCH, extack);
 	kvfree(batch);
 	return rc;
 }
 
 /* Apart, so that only small mappings pay for the stack */
-static noinline_for_stack int ioasid_pages_fill_small(struct ioasid_pages *pages,
-						      int fd,
-						      struct ioasid_explain *why)
+static noinline_for_stack int
+ioasid_pages_fill_small(struct ioasid_pages *pages, int fd,
+			struct ioasid_extack *extack)
 {
 	void *batch[IOASID_FEW] __uninitialized;
 
-	return ioasid_pages_fill(pages, fd, batch, IOASID_FEW, why);
+	return ioasid_pages_fill(pages, fd, batch, IOASID_FEW, extack);
 }
 
 /**
@@ -475,29 +477,29 @@ static noinline_for_stack int ioasid_pages_fill_small(struct ioasid_pages *pages
  * @ctx: the context
  * @pages: with @addr, @nr, @writable and @file set
  * @fd: the file if @file
- * @why: the reason if it fails
+ * @extack: the reason if it fails
  *
  * Return: 0 or a negative errno, and then nothing is pinned or charged.
  */
 int ioasid_pages_pin(struct ioasid_ctx *ctx, struct ioasid_pages *pages, int fd,
-		     struct ioasid_explain *why)
+		     struct ioasid_extack *extack)
 {
 	int rc;
 
 	pages->payer = ioasid_payer_get(ctx);
 	if (!pages->payer)
-		return ioasid_fail(why, -ENOMEM, IOASID_REASON_NO_MEMORY,
+		return ioasid_fail(extack, -ENOMEM, IOASID_REASON_NO_MEMORY,
 				   "no memory for the ledger");
-	rc = ioasid_charge(ctx, pages->payer, pages->nr, why);
+	rc = ioasid_charge_pages(ctx, pages->payer, pages->nr, extack);
 	if (rc)
 		goto put;
 	if (pages->nr <= IOASID_FEW)
-		rc = ioasid_pages_fill_small(pages, fd, why);
+		rc = ioasid_pages_fill_small(pages, fd, extack);
 	else
-		rc = ioasid_pages_fill_large(pages, fd, why);
+		rc = ioasid_pages_fill_large(pages, fd, extack);
 	if (!rc)
 		return 0;
-	ioasid_uncharge(ctx, pages->payer, pages->nr);
+	ioasid_uncharge_pages(ctx, pages->payer, pages->nr);
 put:
 	ioasid_payer_put(ctx, pages->payer);
 	pages->payer = NULL;
@@ -511,7 +513,7 @@ static void ioasid_pages_unpin(struct ioasid_ctx *ctx,
 			  pages->writable, pages->file);
 	if (pages->nr_runs > 1)
 		kvfree(pages->runs);
-	ioasid_uncharge(ctx, pages->payer, pages->nr);
+	ioasid_uncharge_pages(ctx, pages->payer, pages->nr);
 	ioasid_payer_put(ctx, pages->payer);
 }
 
@@ -665,16 +667,16 @@ static bool ioasid_unmap_range(struct iommu_domain *domain, u64 iova,
 	return true;
 }
 
-static int ioasid_map_error(int rc, u64 iova, struct ioasid_explain *why)
+static int ioasid_map_error(int rc, u64 iova, struct ioasid_extack *extack)
 {
-	why->value = iova;
+	extack->value = iova;
 	if (rc == -EINTR)
-		return ioasid_fail(why, rc, IOASID_REASON_KILLED,
+		return ioasid_fail(extack, rc, IOASID_REASON_KILLED,
 				   "killed while mapping");
 	if (rc == -ENOMEM)
-		return ioasid_fail(why, rc, IOASID_REASON_NO_MEMORY,
+		return ioasid_fail(extack, rc, IOASID_REASON_NO_MEMORY,
 				   "no memory for the IOMMU's page table");
-	return ioasid_fail(why, rc, IOASID_REASON_IOMMU,
+	return ioasid_fail(extack, rc, IOASID_REASON_IOMMU,
 			   "the IOMMU driver cannot map at IOVA %#llx (error %d)",
 			   iova, -rc);
 }
@@ -706,7 +708,7 @@ static int ioasid_map_step(struct iommu_domain *domain, u64 iova, int prot,
 
 static int ioasid_map_cursor(struct iommu_domain *domain, u64 iova, int prot,
 			     struct ioasid_cursor *cur, struct scatterlist *sg,
-			     u32 max, struct ioasid_explain *why)
+			     u32 max, struct ioasid_extack *extack)
 {
 	u64 mapped = 0;
 	u32 done;
@@ -729,16 +731,18 @@ undo:
 		ioasid_unmap_range(domain, iova, mapped, &gather);
 		ioasid_flush(domain, &gather);
 	}
-	return ioasid_map_error(rc, iova + mapped, why);
+	return ioasid_map_error(rc, iova + mapped, extack);
 }
 
-static noinline_for_stack int
-ioasid_map_few(struct iommu_domain *domain, u64 iova, int prot,
-	       struct ioasid_cursor *cur, struct ioasid_explain *why)
+static noinline_for_stack int ioasid_map_few(struct iommu_domain *domain,
+					     u64 iova, int prot,
+					     struct ioasid_cursor *cur,
+					     struct ioasid_extack *extack)
 {
 	struct scatterlist sg[IOASID_FEW] __uninitialized;
 
-	return ioasid_map_cursor(domain, iova, prot, cur, sg, IOASID_FEW, why);
+	return ioasid_map_cursor(domain, iova, prot, cur, sg, IOASID_FEW,
+				 extack);
 }
 
 static int ioasid_iommu_prot(const struct ioasid_area *area)
@@ -756,12 +760,12 @@ static int ioasid_iommu_prot(const struct ioasid_area *area)
  * ioasid_area_map() - put an area into a page table
  * @domain: the page table
  * @area: the area; PENDING, or the space is locked for writing
- * @why: the reason if it fails
+ * @extack: the reason if it fails
  *
  * Return: 0 or a negative errno, and then nothing of it is mapped.
  */
 int ioasid_area_map(struct iommu_domain *domain, const struct ioasid_area *area,
-		    struct ioasid_explain *why)
+		    struct ioasid_extack *extack)
 {
 	const struct ioasid_pages *pages = area->pages;
 	const struct ioasid_run *run = ioasid_pages_runs(pages);
@@ -776,13 +780,13 @@ int ioasid_area_map(struct iommu_domain *domain, const struct ioasid_area *area,
 	int rc;
 
 	if (pages->nr_runs <= IOASID_FEW)
-		return ioasid_map_few(domain, area->first, prot, &cur, why);
+		return ioasid_map_few(domain, area->first, prot, &cur, extack);
 	sg = kvmalloc_array(IOASID_BATCH, sizeof(*sg), GFP_KERNEL_ACCOUNT);
 	if (!sg)
-		return ioasid_fail(why, -ENOMEM, IOASID_REASON_NO_MEMORY,
+		return ioasid_fail(extack, -ENOMEM, IOASID_REASON_NO_MEMORY,
 				   "no memory to map with");
 	rc = ioasid_map_cursor(domain, area->first, prot, &cur, sg,
-			       IOASID_BATCH, why);
+			       IOASID_BATCH, extack);
 	kvfree(sg);
 	return rc;
 }

@@ -1,35 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Fault queues as the user sees them: a file with a ring that he maps, read()
- * and write() as the simple way, poll() and an eventfd, and a clock that answers
- * what nobody answers. What the user can write to is never believed: an index
- * of his that makes no sense is a full ring.
+ * Fault queues: the records that a user reads, the groups of page requests that
+ * wait for him, and the limits of both. The ring is the user's to write to: an
+ * index of his that makes no sense is a full ring.
  */
-#include <linux/anon_inodes.h>
 #include <linux/eventfd.h>
-#include <linux/file.h>
-#include <linux/fs.h>
-#include <linux/log2.h>
 #include <linux/mm.h>
-#include <linux/moduleparam.h>
 #include <linux/nospec.h>
-#include <linux/poll.h>
 #include <linux/slab.h>
-#include <linux/uaccess.h>
+#include <linux/srcu.h>
 #include <linux/vmalloc.h>
 #include "queue.h"
 
-/* Responses that write() takes at a time; on the stack */
-#define IOASID_WRITE_BATCH	32
+/* Handlers at work; who detaches waits for them */
+DEFINE_SRCU(ioasid_fault_srcu);
 
 /* How often to look for groups that a reset has left behind, in a second */
-#define IOASID_SWEEPS		10
-
-static uint ioasid_records_per_context = 4 * IOASID_FAULT_MAX_DEPTH;
-module_param_named(fault_records_per_context, ioasid_records_per_context, uint,
-		   0644);
-MODULE_PARM_DESC(fault_records_per_context,
-		 "records that all fault queues of a context may have room for");
+#define IOASID_REAPS 10
 
 /* --- the ring ----------------------------------------------------------- */
 
@@ -50,6 +37,7 @@ u32 ioasid_queue_room(struct ioasid_queue *q)
 void ioasid_queue_put_record(struct ioasid_queue *q,
 			     const struct ioasid_fault_record *record)
 {
+	lockdep_assert_held(&q->lock);
 	q->records[q->head & (q->depth - 1)] = *record;
 	q->head++;
 }
@@ -60,6 +48,7 @@ void ioasid_queue_put_record(struct ioasid_queue *q,
  */
 void ioasid_queue_publish(struct ioasid_queue *q)
 {
+	lockdep_assert_held(&q->lock);
 	/* The records before the index that says that they are there */
 	smp_store_release(&q->published, q->head);
 	/* The same for who has mapped the ring */
@@ -75,16 +64,289 @@ void ioasid_queue_publish(struct ioasid_queue *q)
  * ioasid_queue_arm() - see to it that what waits is looked after
  * @q: the queue
  */
-void ioasid_queue_arm(struct ioasid_queue *q)
+static void ioasid_queue_arm(struct ioasid_queue *q)
 {
 	struct ioasid_pending *p;
 	long left;
 
+	lockdep_assert_held(&q->lock);
 	p = list_first_entry_or_null(&q->pending, struct ioasid_pending, node);
 	if (!p || !q->deadline || q->dead)
 		return;
 	left = p->expires - jiffies;
-	schedule_delayed_work(&q->work, clamp(left, 0L, (long)HZ / IOASID_SWEEPS));
+	schedule_delayed_work(&q->work,
+			      clamp(left, 0L, (long)HZ / IOASID_REAPS));
+}
+
+/* --- answers ------------------------------------------------------------- */
+
+u64 ioasid_pending_cookie(struct ioasid_queue *q, struct ioasid_pending *p)
+{
+	return (u64)p->generation << 32 | (p - q->pool);
+}
+
+/* --- records ---------------------------------------------------------------- */
+
+static struct ioasid_fault_record
+ioasid_record(struct ioasid_dev_pasid *dev_pasid, u32 type, u32 nr)
+{
+	return (struct ioasid_fault_record){
+		.type = type,
+		.nr = nr,
+		.dev_id = dev_pasid->idev->id,
+		.pasid = dev_pasid->vpasid,
+		.ioasid = dev_pasid->att->space->id,
+		.device_cookie = dev_pasid->idev->cookie,
+	};
+}
+
+static bool ioasid_queue_put_lost(struct ioasid_queue *q)
+{
+	struct ioasid_fault_record record = {
+		.type = IOASID_FAULT_LOST,
+		.nr = q->lost,
+		.lost_events = q->lost_events,
+	};
+
+	if (!ioasid_queue_room(q))
+		return false;
+	ioasid_queue_put_record(q, &record);
+	q->lost = 0;
+	q->lost_events = 0;
+	ioasid_queue_publish(q);
+	return true;
+}
+
+/**
+ * ioasid_queue_report_lost() - say what was refused or left out, if anything was
+ * @q: the queue; its lock is held
+ *
+ * Return: false if there is no room to say it.
+ */
+bool ioasid_queue_report_lost(struct ioasid_queue *q)
+{
+	lockdep_assert_held(&q->lock);
+	/* Apart from the record, which every page request would clear on its stack */
+	return likely(!q->lost && !q->lost_events) || ioasid_queue_put_lost(q);
+}
+
+/*
+ * A record that is news only; counted if there is no more room than @spare, which
+ * what is said of those that were counted must not take either.
+ */
+static void ioasid_queue_put_event(struct ioasid_queue *q,
+				   const struct ioasid_fault_record *record,
+				   u32 spare)
+{
+	lockdep_assert_held(&q->lock);
+	if (q->dead)
+		return;
+	if (ioasid_queue_room(q) <= spare + (q->lost || q->lost_events)) {
+		q->lost_events++;
+		return;
+	}
+	ioasid_queue_report_lost(q);
+	ioasid_queue_put_record(q, record);
+	ioasid_queue_publish(q);
+}
+
+static void ioasid_queue_report(struct ioasid_queue *q,
+				struct ioasid_dev_pasid *dev_pasid, u32 type,
+				u32 nr, u64 cookie)
+{
+	struct ioasid_fault_record record = ioasid_record(dev_pasid, type, nr);
+
+	record.cookie = cookie;
+	ioasid_queue_put_event(q, &record, 0);
+}
+
+static struct ioasid_queue *ioasid_fault_queue(struct ioasid_attachment *att)
+{
+	return srcu_dereference(att->queue, &ioasid_fault_srcu) ?:
+	       srcu_dereference(att->space->queue, &ioasid_fault_srcu);
+}
+
+/**
+ * ioasid_queue_report_event() - tell something that wants no answer
+ * @dev_pasid: what it is about
+ * @record: type, flags, addr, nr and reason
+ * @several: it is not known which attachment of the device to the space
+ *
+ * Leaves room for page requests: a device can make such records without end.
+ */
+void ioasid_queue_report_event(struct ioasid_dev_pasid *dev_pasid,
+			       const struct ioasid_fault_record *record,
+			       bool several)
+{
+	struct ioasid_fault_record full =
+		ioasid_record(dev_pasid, record->type, record->nr);
+	int idx = srcu_read_lock(&ioasid_fault_srcu);
+	struct ioasid_queue *q = ioasid_fault_queue(dev_pasid->att);
+
+	full.flags = record->flags;
+	full.addr = record->addr;
+	full.reason = record->reason;
+	if (several)
+		full.pasid = IOASID_PASID_ANY;
+	if (q) {
+		mutex_lock(&q->lock);
+		ioasid_queue_put_event(q, &full, q->depth / 4);
+		mutex_unlock(&q->lock);
+	}
+	srcu_read_unlock(&ioasid_fault_srcu, idx);
+}
+
+u32 ioasid_fault_flags(const struct iommu_fault_page_request *prm)
+{
+	u32 flags = 0;
+
+	if (prm->perm & IOMMU_FAULT_PERM_READ)
+		flags |= IOASID_FAULT_READ;
+	if (prm->perm & IOMMU_FAULT_PERM_WRITE)
+		flags |= IOASID_FAULT_WRITE;
+	if (prm->perm & IOMMU_FAULT_PERM_EXEC)
+		flags |= IOASID_FAULT_EXEC;
+	if (prm->perm & IOMMU_FAULT_PERM_PRIV)
+		flags |= IOASID_FAULT_PRIV;
+	if (prm->flags & IOMMU_FAULT_PAGE_REQUEST_LAST_PAGE)
+		flags |= IOASID_FAULT_LAST;
+	return flags;
+}
+
+static void ioasid_queue_put_group(struct ioasid_queue *q,
+				   struct ioasid_pending *p)
+{
+	struct ioasid_fault_record record =
+		ioasid_record(p->dev_pasid, IOASID_FAULT_REQUEST,
+			      p->group->fault_count);
+	struct iopf_fault *iopf;
+
+	lockdep_assert_held(&q->lock);
+	record.cookie = ioasid_pending_cookie(q, p);
+	list_for_each_entry(iopf, &p->group->faults, list) {
+		record.addr = iopf->fault.prm.addr;
+		record.group = iopf->fault.prm.grpid;
+		record.flags = ioasid_fault_flags(&iopf->fault.prm);
+		ioasid_queue_put_record(q, &record);
+	}
+	ioasid_queue_publish(q);
+}
+
+/* --- answers ------------------------------------------------------------------ */
+
+void ioasid_group_answer(struct iopf_group *group,
+				enum iommu_page_response_code code)
+{
+	iopf_group_response(group, code);
+	iopf_free_group(group);
+}
+
+/* Forgets a group; so that its cookie names nothing any more */
+static struct iopf_group *ioasid_pending_take(struct ioasid_queue *q,
+					      struct ioasid_pending *p)
+{
+	struct iopf_group *group = p->group;
+
+	lockdep_assert_held(&q->lock);
+	p->group = NULL;
+	p->generation++;
+	atomic_dec(&p->dev_pasid->nr_pending);
+	list_move(&p->node, &q->free);
+	return group;
+}
+
+/*
+ * Whoever turns off the page requests of a device that is still attached resets
+ * it: nobody waits for the answer any more, and the device could take it for
+ * that to a new group. The group keeps what it came by, so that nothing else can
+ * have that address.
+ */
+static bool ioasid_pending_is_stale(const struct ioasid_pending *p)
+{
+	const struct iommu_fault_param *param = p->group->fault_param;
+
+	return !READ_ONCE(p->dev_pasid->detaching) &&
+	       rcu_access_pointer(param->dev->iommu->fault_param) != param;
+}
+
+/* Drops what a reset has left behind, and says so before anything that follows */
+void ioasid_queue_reap_stale(struct ioasid_queue *q,
+			     struct ioasid_dev_pasid *dev_pasid)
+{
+	struct ioasid_pending *p, *next;
+	u32 nr = 0;
+
+	lockdep_assert_held(&q->lock);
+	list_for_each_entry_safe(p, next, &q->pending, node) {
+		if (p->dev_pasid != dev_pasid || !ioasid_pending_is_stale(p))
+			continue;
+		iopf_free_group(ioasid_pending_take(q, p));
+		nr++;
+	}
+	if (nr)
+		ioasid_queue_report(q, dev_pasid, IOASID_FAULT_RESET, nr, 0);
+}
+
+/**
+ * ioasid_queue_reap_all_stale() - drop all that resets have left behind
+ * @q: the queue; its lock is held
+ */
+static void ioasid_queue_reap_all_stale(struct ioasid_queue *q)
+{
+	struct ioasid_pending *p;
+
+	lockdep_assert_held(&q->lock);
+again:
+	list_for_each_entry(p, &q->pending, node) {
+		if (!ioasid_pending_is_stale(p))
+			continue;
+		ioasid_queue_reap_stale(q, p->dev_pasid);
+		goto again;
+	}
+}
+
+/**
+ * ioasid_pending_answer() - answer a group, and forget it
+ * @q: the queue; its lock is held
+ * @p: the group
+ * @code: IOASID_FAULT_SUCCESS, _INVALID or _FAILURE
+ *
+ * Return: false if there was a reset: then the group is dropped, with all of
+ * its attachment.
+ */
+bool ioasid_pending_answer(struct ioasid_queue *q, struct ioasid_pending *p,
+			   u32 code)
+{
+	static const enum iommu_page_response_code codes[] = {
+		[IOASID_FAULT_SUCCESS] = IOMMU_PAGE_RESP_SUCCESS,
+		[IOASID_FAULT_INVALID] = IOMMU_PAGE_RESP_INVALID,
+		[IOASID_FAULT_FAILURE] = IOMMU_PAGE_RESP_FAILURE,
+	};
+
+	lockdep_assert_held(&q->lock);
+	if (ioasid_pending_is_stale(p)) {
+		ioasid_queue_reap_stale(q, p->dev_pasid);
+		return false;
+	}
+	ioasid_group_answer(ioasid_pending_take(q, p),
+			    codes[array_index_nospec(code, ARRAY_SIZE(codes))]);
+	return true;
+}
+
+/**
+ * ioasid_pending_expired() - nobody has answered in time
+ * @q: the queue; its lock is held
+ * @p: the group
+ */
+static void ioasid_pending_expired(struct ioasid_queue *q, struct ioasid_pending *p)
+{
+	u64 cookie = ioasid_pending_cookie(q, p);
+	struct ioasid_dev_pasid *dev_pasid = p->dev_pasid;
+
+	lockdep_assert_held(&q->lock);
+	if (ioasid_pending_answer(q, p, IOASID_FAULT_INVALID))
+		ioasid_queue_report(q, dev_pasid, IOASID_FAULT_TIMEOUT, 1,
+				    cookie);
 }
 
 static void ioasid_queue_work(struct work_struct *work)
@@ -95,9 +357,9 @@ static void ioasid_queue_work(struct work_struct *work)
 	u32 n;
 
 	mutex_lock(&q->lock);
-	ioasid_queue_sweep(q);
+	ioasid_queue_reap_all_stale(q);
 	/* A few at a time: page requests wait for the lock. The rest is next */
-	for (n = 0; n < IOASID_WRITE_BATCH; n++) {
+	for (n = 0; n < IOASID_QUEUE_BATCH; n++) {
 		p = list_first_entry_or_null(&q->pending, struct ioasid_pending,
 					     node);
 		if (!p || time_before(jiffies, p->expires))
@@ -106,13 +368,6 @@ static void ioasid_queue_work(struct work_struct *work)
 	}
 	ioasid_queue_arm(q);
 	mutex_unlock(&q->lock);
-}
-
-/* --- answers ------------------------------------------------------------- */
-
-u64 ioasid_pending_cookie(struct ioasid_queue *q, struct ioasid_pending *p)
-{
-	return (u64)p->generation << 32 | (p - q->pool);
 }
 
 /* NULL for a cookie that does not name a group that waits */
@@ -127,11 +382,12 @@ static struct ioasid_pending *ioasid_pending_find(struct ioasid_queue *q,
 	return p->group && p->generation == upper_32_bits(cookie) ? p : NULL;
 }
 
-static int ioasid_queue_respond(struct ioasid_queue *q,
+int ioasid_queue_respond(struct ioasid_queue *q,
 				const struct ioasid_fault_response *r)
 {
 	struct ioasid_pending *p;
 
+	lockdep_assert_held(&q->lock);
 	if (r->code > IOASID_FAULT_FAILURE || r->__reserved)
 		return -EINVAL;
 	p = ioasid_pending_find(q, r->cookie);
@@ -140,365 +396,95 @@ static int ioasid_queue_respond(struct ioasid_queue *q,
 	return ioasid_pending_answer(q, p, r->code) ? 0 : -ENOENT;
 }
 
-/* The user can write there at any time: each field is read once */
-static struct ioasid_fault_response ioasid_queue_response(struct ioasid_queue *q,
-							  u32 i)
+/* The queue's lock is held; false: the caller answers */
+static bool ioasid_fault_enqueue(struct ioasid_queue *q,
+				 struct ioasid_dev_pasid *dev_pasid,
+				 struct iopf_group *group)
 {
-	const struct ioasid_fault_response *r = &q->responses[i & (q->depth - 1)];
+	struct ioasid_pending *p;
 
-	return (struct ioasid_fault_response) {
-		.cookie = READ_ONCE(r->cookie),
-		.code = READ_ONCE(r->code),
-		.__reserved = READ_ONCE(r->__reserved),
-	};
+	lockdep_assert_held(&q->lock);
+	if (q->dead)
+		return false;
+	/* Came another way than those that wait: these are from before a reset */
+	if (dev_pasid->param != group->fault_param &&
+	    atomic_read(&dev_pasid->nr_pending))
+		ioasid_queue_reap_stale(q, dev_pasid);
+	p = list_first_entry_or_null(&q->free, struct ioasid_pending, node);
+	if (!p || atomic_read(&dev_pasid->nr_pending) >= q->max_per_pasid ||
+	    !ioasid_queue_report_lost(q) ||
+	    ioasid_queue_room(q) < group->fault_count) {
+		q->lost++;
+		return false;
+	}
+	p->group = group;
+	p->dev_pasid = dev_pasid;
+	p->expires = jiffies + q->deadline;
+	dev_pasid->param = group->fault_param;
+	atomic_inc(&dev_pasid->nr_pending);
+	list_move_tail(&p->node, &q->pending);
+	ioasid_queue_put_group(q, p);
+	if (list_is_singular(&q->pending))
+		ioasid_queue_arm(q);
+	return true;
 }
 
-/* Some of the responses up to @end, so that page requests need not wait for all */
-static void ioasid_queue_ring_some(struct ioasid_queue *q, u32 end,
-				   struct ioasid_fault_doorbell *arg)
+bool ioasid_queue_forward(struct ioasid_queue *q,
+			  struct ioasid_dev_pasid *dev_pasid,
+			  struct iopf_group *group)
 {
-	struct ioasid_fault_response r;
-	u32 n;
-	int rc;
+	bool held;
 
-	for (n = 0; n < IOASID_WRITE_BATCH && q->response_tail != end; n++) {
-		r = ioasid_queue_response(q, q->response_tail++);
-		rc = ioasid_queue_respond(q, &r);
-		if (!rc) {
-			arg->done++;
+	mutex_lock(&q->lock);
+	held = ioasid_fault_enqueue(q, dev_pasid, group);
+	mutex_unlock(&q->lock);
+	return held;
+}
+
+static bool ioasid_dev_pasid_uses_queue(struct ioasid_dev_pasid *dev_pasid,
+					struct ioasid_queue *q)
+{
+	return q == (rcu_access_pointer(dev_pasid->att->queue) ?:
+			     rcu_access_pointer(dev_pasid->att->space->queue));
+}
+
+void ioasid_queue_flush(struct ioasid_queue *q,
+			struct ioasid_dev_pasid *dev_pasid)
+{
+	struct ioasid_pending *p, *next;
+	u32 nr = 0;
+
+	lockdep_assert_held(&q->lock);
+	list_for_each_entry_safe(p, next, &q->pending, node) {
+		if (p->dev_pasid != dev_pasid)
 			continue;
-		}
-		/* The others are not to blame: go on */
-		if (!arg->failed++) {
-			arg->first_cookie = r.cookie;
-			arg->first_error = -rc;
-		}
+		ioasid_pending_answer(q, p, IOASID_FAULT_INVALID);
+		nr++;
 	}
-	/* Read before the user may write there again */
-	smp_store_release(&q->ring->response_tail, q->response_tail);
+	if (nr || ioasid_dev_pasid_uses_queue(dev_pasid, q))
+		ioasid_queue_report(q, dev_pasid, IOASID_FAULT_DETACHED, nr, 0);
 }
 
-/* Takes what the user has put into the ring of responses */
-static long ioasid_queue_doorbell(struct ioasid_queue *q,
-				  struct ioasid_fault_doorbell __user *uarg)
+void ioasid_fault_unbind(struct ioasid_space *space)
 {
-	struct ioasid_fault_doorbell arg = { .size = sizeof(arg) };
-	u32 end, size;
-	bool more;
-
-	if (get_user(size, &uarg->size))
-		return -EFAULT;
-	if (size < sizeof(arg))
-		return -EINVAL;
-	/* An answer that cannot be written is found before the deed */
-	if (copy_to_user(uarg, &arg, sizeof(arg)))
-		return -EFAULT;
-	/* The responses were written before this index */
-	end = smp_load_acquire(&q->ring->response_head);
-	do {
-		mutex_lock(&q->lock);
-		/* Another thread can have rung meanwhile, and gone further */
-		if (end - q->response_tail > q->depth) {
-			mutex_unlock(&q->lock);
-			if (arg.done || arg.failed)
-				break;
-			return -EINVAL;
-		}
-		ioasid_queue_ring_some(q, end, &arg);
-		more = q->response_tail != end;
-		ioasid_queue_tell_lost(q);
-		mutex_unlock(&q->lock);
-		cond_resched();
-	} while (more);
-	return copy_to_user(uarg, &arg, sizeof(arg)) ? -EFAULT : 0;
+	ioasid_queue_put(rcu_access_pointer(space->queue));
 }
 
-/* --- the file ------------------------------------------------------------ */
-
-static bool ioasid_queue_empty(struct ioasid_queue *q)
-{
-	/* Pairs with ioasid_queue_publish() */
-	return smp_load_acquire(&q->published) == READ_ONCE(q->ring->tail);
-}
-
-/* Readers are locked against each other, not against page requests */
-static ssize_t ioasid_queue_take(struct ioasid_queue *q, char __user *buf,
-				 size_t max)
-{
-	u32 tail = READ_ONCE(q->ring->tail), head;
-	size_t n = 0;
-
-	/* Pairs with ioasid_queue_publish() */
-	head = smp_load_acquire(&q->published);
-	if (head - tail > q->depth)
-		return -EINVAL;
-	for (; n < max && tail != head; tail++, n++)
-		if (copy_to_user(buf + n * sizeof(*q->records),
-				 &q->records[tail & (q->depth - 1)],
-				 sizeof(*q->records)))
-			break;
-	if (!n && tail != head)
-		return -EFAULT;
-	/* Read before ioasid_queue_room() lets it be written again */
-	smp_store_release(&q->ring->tail, tail);
-	return n * sizeof(*q->records);
-}
-
-/* There is room again for the record that says what was lost */
-static void ioasid_queue_say_lost(struct ioasid_queue *q)
-{
-	mutex_lock(&q->lock);
-	ioasid_queue_tell_lost(q);
-	mutex_unlock(&q->lock);
-}
-
-static ssize_t ioasid_queue_read(struct file *file, char __user *buf,
-				 size_t count, loff_t *pos)
-{
-	struct ioasid_queue *q = file->private_data;
-	size_t max = count / sizeof(*q->records);
-	ssize_t rc;
-
-	if (!max)
-		return -EINVAL;
-	for (;;) {
-		if (mutex_lock_interruptible(&q->read_lock))
-			return -ERESTARTSYS;
-		rc = ioasid_queue_take(q, buf, max);
-		mutex_unlock(&q->read_lock);
-		if (rc > 0)
-			ioasid_queue_say_lost(q);
-		if (rc)
-			return rc;
-		if (file->f_flags & O_NONBLOCK)
-			return -EAGAIN;
-		if (wait_event_interruptible(q->wait, !ioasid_queue_empty(q)))
-			return -ERESTARTSYS;
-	}
-}
-
-/* How many of @nr responses were good; the first bad one ends it */
-static u32 ioasid_queue_respond_some(struct ioasid_queue *q,
-				     const struct ioasid_fault_response *r,
-				     u32 nr, int *rc)
-{
-	u32 i;
-
-	mutex_lock(&q->lock);
-	for (i = 0; i < nr; i++) {
-		*rc = ioasid_queue_respond(q, &r[i]);
-		if (*rc)
-			break;
-	}
-	ioasid_queue_tell_lost(q);
-	mutex_unlock(&q->lock);
-	return i;
-}
-
-/* User memory is never touched under the lock that page requests wait for */
-static ssize_t ioasid_queue_write(struct file *file, const char __user *buf,
-				  size_t count, loff_t *pos)
-{
-	struct ioasid_fault_response r[IOASID_WRITE_BATCH];
-	struct ioasid_queue *q = file->private_data;
-	size_t left = count / sizeof(*r), done = 0;
-	int rc = 0;
-	u32 nr, n;
-
-	if (!count || count % sizeof(*r))
-		return -EINVAL;
-	while (left && !rc) {
-		nr = min_t(size_t, left, ARRAY_SIZE(r));
-		if (copy_from_user(r, buf + done * sizeof(*r),
-				   nr * sizeof(*r))) {
-			rc = -EFAULT;
-			break;
-		}
-		n = ioasid_queue_respond_some(q, r, nr, &rc);
-		done += n;
-		left -= n;
-		cond_resched();
-	}
-	return done ? done * sizeof(*r) : rc;
-}
-
-static __poll_t ioasid_queue_poll(struct file *file, poll_table *wait)
-{
-	struct ioasid_queue *q = file->private_data;
-
-	poll_wait(file, &q->wait, wait);
-	return EPOLLOUT | EPOLLWRNORM |
-	       (ioasid_queue_empty(q) ? 0 : EPOLLIN | EPOLLRDNORM);
-}
-
-static long ioasid_queue_ioctl(struct file *file, unsigned int cmd,
-			       unsigned long arg)
-{
-	if (cmd != IOASID_FAULT_DOORBELL)
-		return -ENOTTY;
-	return ioasid_queue_doorbell(file->private_data, (void __user *)arg);
-}
-
-static size_t ioasid_ring_bytes(u32 depth)
+size_t ioasid_ring_bytes(u32 depth)
 {
 	return PAGE_ALIGN(IOASID_FAULT_RECORDS +
 			  (size_t)depth * sizeof(struct ioasid_fault_record) +
 			  (size_t)depth * sizeof(struct ioasid_fault_response));
 }
 
-static vm_fault_t ioasid_queue_fault(struct vm_fault *vmf)
-{
-	struct ioasid_queue *q = vmf->vma->vm_private_data;
-
-	vmf->page = vmalloc_to_page((void *)q->ring +
-				    (vmf->pgoff << PAGE_SHIFT));
-	get_page(vmf->page);
-	return 0;
-}
-
-static const struct vm_operations_struct ioasid_queue_vm_ops = {
-	.fault = ioasid_queue_fault,
-};
-
-/* Page by page: memory that a memory cgroup pays for has no other way */
-static int ioasid_queue_mmap(struct file *file, struct vm_area_struct *vma)
-{
-	struct ioasid_queue *q = file->private_data;
-	u64 pages = ioasid_ring_bytes(q->depth) >> PAGE_SHIFT;
-
-	if (vma->vm_pgoff >= pages || vma_pages(vma) > pages - vma->vm_pgoff ||
-	    !(vma->vm_flags & VM_SHARED))
-		return -EINVAL;
-	vm_flags_set(vma, VM_DONTEXPAND | VM_DONTDUMP);
-	vma->vm_private_data = q;
-	vma->vm_ops = &ioasid_queue_vm_ops;
-	return 0;
-}
-
 static void ioasid_queue_free(struct ioasid_queue *q)
 {
-	atomic_sub(q->depth, &q->ctx->nr_records);
+	ioasid_uncharge_records(q->ctx, q->depth);
 	if (q->eventfd)
 		eventfd_ctx_put(q->eventfd);
 	vfree(q->ring);
 	kvfree(q->pool);
 	kfree_rcu(q, rcu);
-}
-
-static void ioasid_queue_last(struct kref *ref)
-{
-	ioasid_queue_free(container_of(ref, struct ioasid_queue, ref));
-}
-
-void ioasid_queue_put(struct ioasid_queue *q)
-{
-	if (q)
-		kref_put(&q->ref, ioasid_queue_last);
-}
-
-/* False if nothing waits any more, and nothing will */
-static bool ioasid_queue_end_some(struct ioasid_queue *q)
-{
-	struct ioasid_pending *p;
-	bool more;
-	u32 n;
-
-	mutex_lock(&q->lock);
-	q->dead = true;
-	for (n = 0; n < IOASID_WRITE_BATCH && !list_empty(&q->pending); n++) {
-		p = list_first_entry(&q->pending, struct ioasid_pending, node);
-		ioasid_pending_answer(q, p, IOASID_FAULT_INVALID);
-	}
-	more = !list_empty(&q->pending);
-	mutex_unlock(&q->lock);
-	return more;
-}
-
-/* Whoever waits is answered; who comes later is refused at once */
-static int ioasid_queue_release(struct inode *inode, struct file *file)
-{
-	struct ioasid_queue *q = file->private_data;
-	struct ioasid_ctx *ctx = q->ctx;
-
-	/* Before it is gone from the table: a detach looks for its groups there */
-	while (ioasid_queue_end_some(q))
-		cond_resched();
-	xa_erase(&ctx->queues, q->id);
-	cancel_delayed_work_sync(&q->work);
-	ioasid_queue_put(q);
-	ioasid_ctx_put(ctx);
-	return 0;
-}
-
-static const struct file_operations ioasid_queue_fops = {
-	.owner = THIS_MODULE,
-	.release = ioasid_queue_release,
-	.read = ioasid_queue_read,
-	.write = ioasid_queue_write,
-	.poll = ioasid_queue_poll,
-	.unlocked_ioctl = ioasid_queue_ioctl,
-	.compat_ioctl = compat_ptr_ioctl,
-	.mmap = ioasid_queue_mmap,
-};
-
-/* --- making one ------------------------------------------------------------ */
-
-static int ioasid_check_queue(const struct ioasid_fault_queue *arg,
-			      struct ioasid_explain *why)
-{
-	if (arg->__reserved)
-		return ioasid_fail(why, -EOPNOTSUPP, IOASID_REASON_FLAGS,
-				   "a reserved field is not zero");
-	why->value = arg->depth;
-	if (!is_power_of_2(arg->depth) || arg->depth < IOASID_FAULT_MIN_DEPTH ||
-	    arg->depth > IOASID_FAULT_MAX_DEPTH)
-		return ioasid_fail(why, -EINVAL, IOASID_REASON_VALUE,
-				   "%u records: a power of two from %u to %u",
-				   arg->depth, IOASID_FAULT_MIN_DEPTH,
-				   IOASID_FAULT_MAX_DEPTH);
-	why->value = arg->max_pending;
-	if (arg->max_pending > arg->depth)
-		return ioasid_fail(why, -EINVAL, IOASID_REASON_VALUE,
-				   "%u groups that wait, with %u records",
-				   arg->max_pending, arg->depth);
-	why->value = arg->deadline_ms;
-	if (arg->deadline_ms > IOASID_FAULT_MAX_DEADLINE)
-		return ioasid_fail(why, -EINVAL, IOASID_REASON_VALUE,
-				   "a deadline of %u ms: %u at most",
-				   arg->deadline_ms, IOASID_FAULT_MAX_DEADLINE);
-	why->value = 0;
-	return 0;
-}
-
-static int ioasid_queue_set_eventfd(struct ioasid_queue *q, s32 fd,
-				    struct ioasid_explain *why)
-{
-	struct eventfd_ctx *eventfd;
-
-	if (fd < 0)
-		return 0;
-	eventfd = eventfd_ctx_fdget(fd);
-	if (IS_ERR(eventfd))
-		return ioasid_fail(why, PTR_ERR(eventfd), IOASID_REASON_FD,
-				   "%d is not an eventfd", fd);
-	q->eventfd = eventfd;
-	return 0;
-}
-
-/* Reserved before it is allocated; given back by ioasid_queue_free() */
-static int ioasid_queue_charge(struct ioasid_ctx *ctx, u32 depth,
-			       struct ioasid_explain *why)
-{
-	u32 limit = READ_ONCE(ioasid_records_per_context);
-	u32 has = atomic_add_return(depth, &ctx->nr_records);
-
-	if (has <= limit)
-		return 0;
-	atomic_sub(depth, &ctx->nr_records);
-	why->value = limit;
-	return ioasid_fail(why, -EDQUOT, IOASID_REASON_LIMIT,
-			   "the fault queues of this context would have %u records: %u at most",
-			   has, limit);
 }
 
 static struct ioasid_queue *ioasid_queue_alloc(struct ioasid_ctx *ctx,
@@ -508,7 +494,7 @@ static struct ioasid_queue *ioasid_queue_alloc(struct ioasid_ctx *ctx,
 	u32 i;
 
 	if (!q) {
-		atomic_sub(arg->depth, &ctx->nr_records);
+		ioasid_uncharge_records(ctx, arg->depth);
 		return NULL;
 	}
 	q->ctx = ctx;
@@ -541,109 +527,38 @@ static struct ioasid_queue *ioasid_queue_alloc(struct ioasid_ctx *ctx,
 	return q;
 }
 
-/* Gives it a file, and only then lets others find it */
-static int ioasid_queue_install(struct ioasid_command *cmd,
-				struct ioasid_queue *q)
-{
-	struct ioasid_fault_queue *arg = cmd->arg;
-	struct file *file;
-	int rc;
-
-	rc = get_unused_fd_flags(O_CLOEXEC | O_RDWR);
-	if (rc < 0)
-		return ioasid_fail(cmd->why, rc, IOASID_REASON_LIMIT,
-				   "no file descriptor is left");
-	arg->fd = rc;
-	file = anon_inode_getfile("[ioasid-fault]", &ioasid_queue_fops, q,
-				  O_CLOEXEC | O_RDWR);
-	if (IS_ERR(file)) {
-		rc = ioasid_fail(cmd->why, PTR_ERR(file), IOASID_REASON_LIMIT,
-				 "no file is left, or no memory for one");
-		goto put_fd;
-	}
-	kref_get(&q->ctx->ref);
-	rc = xa_alloc(&q->ctx->queues, &q->id, q, XA_LIMIT(1, S32_MAX),
-		      GFP_KERNEL_ACCOUNT);
-	if (rc) {
-		ioasid_fail(cmd->why, rc, IOASID_REASON_NO_MEMORY,
-			    "no memory for a fault queue");
-		goto put_file;
-	}
-	arg->queue_id = q->id;
-	arg->ring_bytes = ioasid_ring_bytes(q->depth);
-	rc = ioasid_respond(cmd, sizeof(*arg));
-	if (rc)
-		goto put_file;
-	fd_install(arg->fd, file);
-	return 0;
-put_file:
-	/* Takes the queue with it */
-	fput(file);
-	put_unused_fd(arg->fd);
-	return rc;
-put_fd:
-	put_unused_fd(arg->fd);
-	ioasid_queue_put(q);
-	return rc;
-}
-
-int ioasid_cmd_fault_queue(struct ioasid_command *cmd)
-{
-	struct ioasid_fault_queue *arg = cmd->arg;
-	struct ioasid_queue *q;
-	int rc = ioasid_check_queue(arg, cmd->why);
-
-	if (!rc)
-		rc = ioasid_queue_charge(cmd->ctx, arg->depth, cmd->why);
-	if (rc)
-		return rc;
-	q = ioasid_queue_alloc(cmd->ctx, arg);
-	if (!q)
-		return ioasid_fail(cmd->why, -ENOMEM, IOASID_REASON_NO_MEMORY,
-				   "no memory for a fault queue");
-	rc = ioasid_queue_set_eventfd(q, arg->eventfd, cmd->why);
-	if (!rc)
-		return ioasid_queue_install(cmd, q);
-	ioasid_queue_put(q);
-	return rc;
-}
-
 /**
- * ioasid_queue_try() - find a queue by its id
+ * ioasid_queue_create() - make a queue that nobody finds yet
  * @ctx: the context
- * @id: the id
+ * @arg: depth and limits, which have been checked
+ * @extack: the reason if it fails
  *
- * Return: the queue with a reference, or NULL.
+ * Return: the queue with a reference, or ERR_PTR of -EDQUOT, -ENOMEM.
  */
-struct ioasid_queue *ioasid_queue_try(struct ioasid_ctx *ctx, u32 id)
+struct ioasid_queue *ioasid_queue_create(struct ioasid_ctx *ctx,
+					 const struct ioasid_fault_queue *arg,
+					 struct ioasid_extack *extack)
 {
 	struct ioasid_queue *q;
+	int rc = ioasid_charge_records(ctx, arg->depth, extack);
 
-	rcu_read_lock();
-	q = xa_load(&ctx->queues, id);
-	if (q && !kref_get_unless_zero(&q->ref))
-		q = NULL;
-	rcu_read_unlock();
-	return q;
-}
-
-/**
- * ioasid_queue_get() - the same, and say so if there is none
- * @ctx: the context
- * @id: the id
- * @why: the reason if there is none
- *
- * Return: the queue with a reference, or ERR_PTR(-ENOENT).
- */
-struct ioasid_queue *ioasid_queue_get(struct ioasid_ctx *ctx, u32 id,
-				      struct ioasid_explain *why)
-{
-	struct ioasid_queue *q = ioasid_queue_try(ctx, id);
-
+	if (rc)
+		return ERR_PTR(rc);
+	q = ioasid_queue_alloc(ctx, arg);
 	if (q)
 		return q;
-	why->value = id;
-	ioasid_fail(why, -ENOENT, IOASID_REASON_NO_QUEUE_ID,
-		    "this context has no fault queue %u", id);
-	return ERR_PTR(-ENOENT);
+	ioasid_fail(extack, -ENOMEM, IOASID_REASON_NO_MEMORY,
+		    "no memory for a fault queue");
+	return ERR_PTR(-ENOMEM);
+}
+
+static void ioasid_queue_last(struct kref *ref)
+{
+	ioasid_queue_free(container_of(ref, struct ioasid_queue, ref));
+}
+
+void ioasid_queue_put(struct ioasid_queue *q)
+{
+	if (q)
+		kref_put(&q->ref, ioasid_queue_last);
 }

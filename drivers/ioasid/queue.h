@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * A fault queue between its two files: fault.c knows what a page request is and
- * which queue it belongs to, queue.c knows the ring, its readers and its clock.
- * Nothing else may look inside.
+ * A fault queue. queue.c owns it: records, groups that wait, limits. queue_file.c
+ * is its file, and fault.c brings page requests to it. Nothing else may look inside.
  */
 #ifndef __IOASID_QUEUE_H
 #define __IOASID_QUEUE_H
@@ -14,14 +13,14 @@
  * struct ioasid_pending - a group of page requests that waits for its answer
  * @node: in ioasid_queue.pending, oldest first, or ioasid_queue.free
  * @group: what the IOMMU core gave us
- * @link: where it came from
+ * @dev_pasid: where it came from
  * @generation: upper half of the cookie; changes with each use
  * @expires: when it is answered without the user, in jiffies
  */
 struct ioasid_pending {
 	struct list_head node;
 	struct iopf_group *group;
-	struct ioasid_link *link;
+	struct ioasid_dev_pasid *dev_pasid;
 	u32 generation;
 	unsigned long expires;
 };
@@ -48,7 +47,7 @@ struct ioasid_pending {
  * @max_pending: groups that may wait
  * @max_per_pasid: groups of one device and PASID that may wait
  * @lost: groups refused since the last LOST record
- * @missed: records of news that were not made since then
+ * @lost_events: records of news that were not made since then
  * @deadline: in jiffies
  * @work: answers what has waited too long
  * @wait: readers
@@ -75,31 +74,51 @@ struct ioasid_queue {
 	u32 max_pending;
 	u32 max_per_pasid;
 	u32 lost;
-	u32 missed;
+	u32 lost_events;
 	unsigned long deadline;
 	struct delayed_work work;
 	wait_queue_head_t wait;
 	struct eventfd_ctx *eventfd;
 };
 
+/* Groups that are answered at a time: page requests wait for the lock */
+#define IOASID_QUEUE_BATCH	32
+
+/* Handlers at work; who detaches waits for them */
+extern struct srcu_struct ioasid_fault_srcu;
+
 /* queue.c; the lock is held */
 u32 ioasid_queue_room(struct ioasid_queue *q);
 void ioasid_queue_put_record(struct ioasid_queue *q,
 			     const struct ioasid_fault_record *record);
 void ioasid_queue_publish(struct ioasid_queue *q);
-void ioasid_queue_arm(struct ioasid_queue *q);
 u64 ioasid_pending_cookie(struct ioasid_queue *q, struct ioasid_pending *p);
-
-/* fault.c; the lock is held */
+bool ioasid_queue_report_lost(struct ioasid_queue *q);
+void ioasid_queue_reap_stale(struct ioasid_queue *q,
+			     struct ioasid_dev_pasid *dev_pasid);
+void ioasid_queue_flush(struct ioasid_queue *q,
+			struct ioasid_dev_pasid *dev_pasid);
 bool ioasid_pending_answer(struct ioasid_queue *q, struct ioasid_pending *p,
 			   u32 code);
-void ioasid_queue_sweep(struct ioasid_queue *q);
-bool ioasid_queue_tell_lost(struct ioasid_queue *q);
-void ioasid_pending_expired(struct ioasid_queue *q, struct ioasid_pending *p);
+int ioasid_queue_respond(struct ioasid_queue *q,
+			 const struct ioasid_fault_response *r);
 
-/* fault.c; no lock is held */
-void ioasid_fault_news(struct ioasid_link *link,
-		       const struct ioasid_fault_record *record, bool several);
-u32 ioasid_fault_mapped(struct ioasid_space *space, u64 addr);
+/* queue.c; no lock is held */
+struct ioasid_queue *ioasid_queue_create(struct ioasid_ctx *ctx,
+					 const struct ioasid_fault_queue *arg,
+					 struct ioasid_extack *extack);
+size_t ioasid_ring_bytes(u32 depth);
+bool ioasid_queue_forward(struct ioasid_queue *q,
+			  struct ioasid_dev_pasid *dev_pasid,
+			  struct iopf_group *group);
+void ioasid_queue_report_event(struct ioasid_dev_pasid *dev_pasid,
+			       const struct ioasid_fault_record *record,
+			       bool several);
+u32 ioasid_fault_flags(const struct iommu_fault_page_request *prm);
+void ioasid_group_answer(struct iopf_group *group,
+			 enum iommu_page_response_code code);
+
+/* queue_file.c */
+extern const struct file_operations ioasid_queue_fops;
 
 #endif /* __IOASID_QUEUE_H */

@@ -1,13 +1,46 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What all spaces share: making and freeing them, who may enter, what they
- * tell about themselves. Nothing here may know how a kind of space keeps its
- * page table.
+ * What all spaces share: making and freeing them, who may enter. What a kind of
+ * space does in its own way is in its struct ioasid_space_ops; the table of kinds
+ * below is the one place that knows them all.
  */
+#include <linux/nospec.h>
 #include <linux/slab.h>
-#include <linux/uaccess.h>
 #include "ioasid_private.h"
 #include "trace.h"
+
+static const struct ioasid_space_ops *const ioasid_kinds[] = {
+	[IOASID_KIND_MAPPED] = &ioasid_mapped_ops,
+	[IOASID_KIND_MM] = IS_ENABLED(CONFIG_IOMMU_SVA) ? &ioasid_mm_ops : NULL,
+};
+
+static const struct ioasid_space_ops *
+ioasid_space_ops_of(u32 kind, struct ioasid_extack *extack)
+{
+	if (kind < ARRAY_SIZE(ioasid_kinds) && ioasid_kinds[kind])
+		return ioasid_kinds[array_index_nospec(kind, ARRAY_SIZE(ioasid_kinds))];
+	extack->value = kind;
+	ioasid_fail(extack, -EOPNOTSUPP, IOASID_REASON_KIND,
+		    "%u is not a kind of space that this kernel has", kind);
+	return NULL;
+}
+
+/**
+ * ioasid_check_no_data() - for kinds without a parent and without a format
+ * @params: what the space is to be
+ * @extack: the reason if it fails
+ *
+ * Return: 0 or -EOPNOTSUPP.
+ */
+int ioasid_check_no_data(const struct ioasid_space_params *params,
+			 struct ioasid_extack *extack)
+{
+	if (!params->parent && !params->data_type && !params->data_len &&
+	    !params->data)
+		return 0;
+	return ioasid_fail(extack, -EOPNOTSUPP, IOASID_REASON_FLAGS,
+			   "such a space has no parent and no data");
+}
 
 static void ioasid_space_free_last(struct kref *ref)
 {
@@ -15,9 +48,11 @@ static void ioasid_space_free_last(struct kref *ref)
 
 	WARN_ON(!list_empty(&space->attachments) ||
 		!list_empty(&space->domains));
-	ioasid_mapped_empty(space);
+	if (space->ops->empty)
+		space->ops->empty(space);
+	if (space->ops->destroy)
+		space->ops->destroy(space);
 	ioasid_iova_destroy(space);
-	ioasid_mm_destroy(space);
 	ioasid_fault_unbind(space);
 	kfree_rcu(space, rcu);
 }
@@ -27,76 +62,47 @@ void ioasid_space_put(struct ioasid_space *space)
 	kref_put(&space->ref, ioasid_space_free_last);
 }
 
-/**
- * ioasid_space_get() - find a space by its id
- * @ctx: the context
- * @id: the id
- * @why: the reason if there is none
- *
- * Return: the space with a reference, or ERR_PTR(-ENOENT).
- */
-struct ioasid_space *ioasid_space_get(struct ioasid_ctx *ctx, u32 id,
-				      struct ioasid_explain *why)
-{
-	struct ioasid_space *space;
-
-	rcu_read_lock();
-	space = xa_load(&ctx->spaces, id);
-	if (space && !kref_get_unless_zero(&space->ref))
-		space = NULL;
-	rcu_read_unlock();
-	if (space) {
-		why->ioasid = id;
-		return space;
-	}
-	why->ioasid = id;
-	ioasid_fail(why, -ENOENT, IOASID_REASON_NO_SPACE_ID,
-		    "this context has no space %u", id);
-	return ERR_PTR(-ENOENT);
-}
-
 static int ioasid_space_alive(struct ioasid_space *space,
-			      struct ioasid_explain *why)
+			      struct ioasid_extack *extack)
 {
 	if (!space->dead)
 		return 0;
-	return ioasid_fail(why, -ENOENT, IOASID_REASON_NO_SPACE_ID,
+	return ioasid_fail(extack, -ENOENT, IOASID_REASON_NO_SPACE_ID,
 			   "space %u has just been freed", space->id);
 }
 
 static int ioasid_check_mapped(struct ioasid_space *space,
-			       struct ioasid_explain *why)
+			       struct ioasid_extack *extack)
 {
-	if (space->kind == IOASID_KIND_MAPPED)
+	if (!space->ops->no_map)
 		return 0;
-	return ioasid_fail(why, -EINVAL, IOASID_REASON_KIND,
-			   "space %u is the address space of a process, which maps by itself",
-			   space->id);
+	return ioasid_fail(extack, -EINVAL, IOASID_REASON_KIND, "space %u %s",
+			   space->id, space->ops->no_map);
 }
 
 /**
- * ioasid_space_enter() - find a space and keep its domains as they are
+ * ioasid_space_get_read() - find a space and keep its domains as they are
  * @ctx: the context
  * @id: the id
- * @why: the reason if it fails
+ * @extack: the reason if it fails
  *
  * Return: the space, with rwsem held for reading, or ERR_PTR of -ENOENT or
  * -EINTR.
  */
-struct ioasid_space *ioasid_space_enter(struct ioasid_ctx *ctx, u32 id,
-					struct ioasid_explain *why)
+struct ioasid_space *ioasid_space_get_read(struct ioasid_ctx *ctx, u32 id,
+					   struct ioasid_extack *extack)
 {
-	struct ioasid_space *space = ioasid_space_get(ctx, id, why);
+	struct ioasid_space *space = ioasid_space_get(ctx, id, extack);
 	int rc;
 
 	if (IS_ERR(space))
 		return space;
 	if (down_read_killable(&space->rwsem)) {
-		rc = ioasid_fail(why, -EINTR, IOASID_REASON_KILLED,
+		rc = ioasid_fail(extack, -EINTR, IOASID_REASON_KILLED,
 				 "killed while waiting for space %u", id);
 		goto put;
 	}
-	rc = ioasid_space_alive(space, why);
+	rc = ioasid_space_alive(space, extack);
 	if (!rc)
 		return space;
 	up_read(&space->rwsem);
@@ -106,30 +112,31 @@ put:
 }
 
 /**
- * ioasid_space_enter_mapped() - the same for commands that map or look
+ * ioasid_space_get_read_mapped() - the same for commands that map or look
  * @ctx: the context
  * @id: the id
- * @why: the reason if it fails
+ * @extack: the reason if it fails
  *
  * Return: the space, with rwsem held for reading, or ERR_PTR of -ENOENT,
  * -EINTR, or -EINVAL if its page table is not the kernel's.
  */
-struct ioasid_space *ioasid_space_enter_mapped(struct ioasid_ctx *ctx, u32 id,
-					       struct ioasid_explain *why)
+struct ioasid_space *ioasid_space_get_read_mapped(struct ioasid_ctx *ctx,
+						  u32 id,
+						  struct ioasid_extack *extack)
 {
-	struct ioasid_space *space = ioasid_space_enter(ctx, id, why);
+	struct ioasid_space *space = ioasid_space_get_read(ctx, id, extack);
 	int rc;
 
 	if (IS_ERR(space))
 		return space;
-	rc = ioasid_check_mapped(space, why);
+	rc = ioasid_check_mapped(space, extack);
 	if (!rc)
 		return space;
-	ioasid_space_leave(space);
+	ioasid_space_put_read(space);
 	return ERR_PTR(rc);
 }
 
-void ioasid_space_leave(struct ioasid_space *space)
+void ioasid_space_put_read(struct ioasid_space *space)
 {
 	up_read(&space->rwsem);
 	ioasid_space_put(space);
@@ -138,19 +145,19 @@ void ioasid_space_leave(struct ioasid_space *space)
 /**
  * ioasid_space_lock() - keep everybody else out of a space
  * @space: the space
- * @why: the reason if it fails
+ * @extack: the reason if it fails
  *
  * Return: 0 with rwsem held for writing, -ENOENT or -EINTR.
  */
-int ioasid_space_lock(struct ioasid_space *space, struct ioasid_explain *why)
+int ioasid_space_lock(struct ioasid_space *space, struct ioasid_extack *extack)
 {
 	int rc;
 
 	if (down_write_killable(&space->rwsem))
-		return ioasid_fail(why, -EINTR, IOASID_REASON_KILLED,
+		return ioasid_fail(extack, -EINTR, IOASID_REASON_KILLED,
 				   "killed while waiting for space %u",
 				   space->id);
-	rc = ioasid_space_alive(space, why);
+	rc = ioasid_space_alive(space, extack);
 	if (rc)
 		up_write(&space->rwsem);
 	return rc;
@@ -182,41 +189,44 @@ bool ioasid_space_release_id(struct ioasid_space *space)
 	}
 	up_write(&space->rwsem);
 	/* Nobody gets in any more; who still has a reference must not delay it */
-	if (released)
-		ioasid_mapped_empty(space);
+	if (released && space->ops->empty)
+		space->ops->empty(space);
 	return released;
 }
 
-static int ioasid_check_alloc(struct ioasid_command *cmd)
+/**
+ * ioasid_space_delete() - give a space back, and all that is mapped in it
+ * @ctx: the context
+ * @id: the space
+ * @extack: the reason if it fails
+ *
+ * Context: takes ioasid_space.rwsem for writing.
+ *
+ * Return: 0, -ENOENT without such a space, -EBUSY if a device is attached.
+ */
+int ioasid_space_delete(struct ioasid_ctx *ctx, u32 id,
+			struct ioasid_extack *extack)
 {
-	struct ioasid_alloc *arg = cmd->arg;
+	struct ioasid_space *space = ioasid_space_get(ctx, id, extack);
+	int rc = 0;
 
-	if (arg->kind != IOASID_KIND_MAPPED &&
-	    (arg->kind != IOASID_KIND_MM || !IS_ENABLED(CONFIG_IOMMU_SVA))) {
-		cmd->why->value = arg->kind;
-		return ioasid_fail(cmd->why, -EOPNOTSUPP, IOASID_REASON_KIND,
-				   "%u is not a kind of space that this kernel has",
-				   arg->kind);
-	}
-	if (arg->flags & IOASID_ALLOC_FAULTS && !IS_ENABLED(CONFIG_IOMMU_IOPF))
-		return ioasid_fail(cmd->why, -EOPNOTSUPP, IOASID_REASON_NO_PRI,
-				   "this kernel is built without page requests (CONFIG_IOMMU_IOPF)");
-	if (arg->flags & IOASID_ALLOC_FAULTS && arg->kind == IOASID_KIND_MM)
-		return ioasid_fail(cmd->why, -EINVAL, IOASID_REASON_KIND,
-				   "the kernel answers the page requests of a process");
-	if (arg->parent || arg->data_type || arg->data_len || arg->data ||
-	    arg->__reserved)
-		return ioasid_fail(cmd->why, -EOPNOTSUPP, IOASID_REASON_FLAGS,
-				   "such a space has no parent and no data, and reserved fields are zero");
-	if (strnlen(arg->label, sizeof(arg->label)) == sizeof(arg->label))
-		return ioasid_fail(cmd->why, -EINVAL, IOASID_REASON_VALUE,
-				   "the label does not end within %zu bytes",
-				   sizeof(arg->label));
-	return 0;
+	if (IS_ERR(space))
+		return PTR_ERR(space);
+	if (ioasid_space_release_id(space))
+		ioasid_space_put(space);
+	else if (space->dead)
+		rc = ioasid_space_alive(space, extack);
+	else
+		rc = ioasid_fail(extack, -EBUSY, IOASID_REASON_IN_USE,
+				 "space %u: %u devices are attached", space->id,
+				 space->nr_devices);
+	ioasid_space_put(space);
+	return rc;
 }
 
-static struct ioasid_space *ioasid_space_create(struct ioasid_ctx *ctx,
-						const struct ioasid_alloc *arg)
+static struct ioasid_space *
+ioasid_space_new(struct ioasid_ctx *ctx, const struct ioasid_space_ops *ops,
+		 const struct ioasid_space_params *params)
 {
 	struct ioasid_space *space = kzalloc(sizeof(*space), GFP_KERNEL_ACCOUNT);
 
@@ -224,9 +234,11 @@ static struct ioasid_space *ioasid_space_create(struct ioasid_ctx *ctx,
 		return NULL;
 	kref_init(&space->ref);
 	space->ctx = ctx;
-	space->kind = arg->kind;
-	space->faults = arg->flags & IOASID_ALLOC_FAULTS;
-	strscpy(space->label, arg->label, sizeof(space->label));
+	space->ops = ops;
+	space->kind = params->kind;
+	space->faults = params->flags & IOASID_ALLOC_FAULTS;
+	if (params->label)
+		strscpy(space->label, params->label, sizeof(space->label));
 	init_rwsem(&space->rwsem);
 	INIT_LIST_HEAD(&space->domains);
 	INIT_LIST_HEAD(&space->attachments);
@@ -234,265 +246,151 @@ static struct ioasid_space *ioasid_space_create(struct ioasid_ctx *ctx,
 		kfree(space);
 		return NULL;
 	}
-	if (space->kind == IOASID_KIND_MM)
-		ioasid_mm_init(space);
+	if (ops->init)
+		ops->init(space);
 	return space;
 }
 
 /**
  * ioasid_space_scratch() - a space that belongs to no context, to try things on
- * @why: the reason if there is no memory
+ * @extack: the reason if there is no memory
  *
  * Return: the space, to be given back by ioasid_space_put(), or NULL.
  */
-struct ioasid_space *ioasid_space_scratch(struct ioasid_explain *why)
+struct ioasid_space *ioasid_space_scratch(struct ioasid_extack *extack)
 {
-	const struct ioasid_alloc arg = { .kind = IOASID_KIND_MAPPED };
-	struct ioasid_space *space = ioasid_space_create(NULL, &arg);
+	const struct ioasid_space_params params = { .kind = IOASID_KIND_MAPPED };
+	struct ioasid_space *space;
 
+	space = ioasid_space_new(NULL, &ioasid_mapped_ops, &params);
 	if (!space)
-		ioasid_fail(why, -ENOMEM, IOASID_REASON_NO_MEMORY,
+		ioasid_fail(extack, -ENOMEM, IOASID_REASON_NO_MEMORY,
 			    "no memory for a space");
 	return space;
 }
 
-int ioasid_cmd_alloc(struct ioasid_command *cmd)
+/**
+ * ioasid_space_create() - make a space that nobody finds yet
+ * @ctx: the context
+ * @params: what it is to be
+ * @extack: the reason if it fails
+ *
+ * It has its id. To be followed by ioasid_space_publish() or
+ * ioasid_space_abort().
+ *
+ * Return: the space, or ERR_PTR of -EOPNOTSUPP for a kind, a flag or data that
+ * this kernel does not have, -EINVAL for a flag that the kind does not have,
+ * -ENOMEM.
+ */
+struct ioasid_space *
+ioasid_space_create(struct ioasid_ctx *ctx,
+		    const struct ioasid_space_params *params,
+		    struct ioasid_extack *extack)
 {
-	struct ioasid_alloc *arg = cmd->arg;
-	struct ioasid_ctx *ctx = cmd->ctx;
+	const struct ioasid_space_ops *ops =
+		ioasid_space_ops_of(params->kind, extack);
 	struct ioasid_space *space;
-	int rc = ioasid_check_alloc(cmd);
+	int rc;
 
+	if (!ops)
+		return ERR_PTR(-EOPNOTSUPP);
+	rc = ops->check(params, extack);
 	if (rc)
-		return rc;
-	space = ioasid_space_create(ctx, arg);
+		return ERR_PTR(rc);
+	space = ioasid_space_new(ctx, ops, params);
 	/* An empty entry: the id is taken, and nobody finds the space yet */
 	rc = space ? xa_alloc(&ctx->spaces, &space->id, NULL,
 			      XA_LIMIT(1, S32_MAX), GFP_KERNEL_ACCOUNT) :
 		     -ENOMEM;
-	if (rc) {
-		ioasid_fail(cmd->why, rc, IOASID_REASON_NO_MEMORY,
-			    "no memory for a space");
-		goto free;
-	}
-	arg->ioasid = space->id;
-	rc = ioasid_respond(cmd, sizeof(*arg));
-	if (rc)
-		goto erase;
-	atomic_inc(&ctx->nr_spaces);
-	trace_ioasid_space_alloc(space);
-	/* From here on another thread can use it and free it */
-	xa_store(&ctx->spaces, space->id, space, GFP_KERNEL);
-	return 0;
-erase:
-	xa_erase(&ctx->spaces, space->id);
-free:
+	if (!rc)
+		return space;
+	ioasid_fail(extack, rc, IOASID_REASON_NO_MEMORY,
+		    "no memory for a space");
 	if (space)
 		ioasid_space_put(space);
-	return rc;
+	return ERR_PTR(rc);
 }
 
-int ioasid_cmd_free(struct ioasid_command *cmd)
+/**
+ * ioasid_space_publish() - let others find a new space by its id
+ * @space: the space; from here on another thread can use it and free it
+ */
+void ioasid_space_publish(struct ioasid_space *space)
 {
-	struct ioasid_free *arg = cmd->arg;
-	struct ioasid_space *space;
-	int rc = 0;
+	atomic_inc(&space->ctx->nr_spaces);
+	trace_ioasid_space_alloc(space);
+	/* The entry is there: needs no memory */
+	xa_store(&space->ctx->spaces, space->id, space, GFP_KERNEL);
+}
 
-	if (arg->__reserved)
-		return ioasid_fail(cmd->why, -EOPNOTSUPP, IOASID_REASON_FLAGS,
-				   "a reserved field is not zero");
-	space = ioasid_space_get(cmd->ctx, arg->ioasid, cmd->why);
-	if (IS_ERR(space))
-		return PTR_ERR(space);
-	if (ioasid_space_release_id(space))
-		ioasid_space_put(space);
-	else if (space->dead)
-		rc = ioasid_space_alive(space, cmd->why);
-	else
-		rc = ioasid_fail(cmd->why, -EBUSY, IOASID_REASON_IN_USE,
-				 "space %u: %u devices are attached", space->id,
-				 space->nr_devices);
+/**
+ * ioasid_space_abort() - free a new space that nobody has found yet
+ * @space: the space
+ */
+void ioasid_space_abort(struct ioasid_space *space)
+{
+	xa_erase(&space->ctx->spaces, space->id);
 	ioasid_space_put(space);
-	return rc;
 }
 
 /**
- * ioasid_put_ranges() - write ranges to the user
- * @uptr: address of an array, or 0 for none
- * @room: how many fit there
- * @ranges: the ranges
- * @nr: how many
- * @why: the reason if it fails
+ * ioasid_space_usable() - where something can be mapped in a space
+ * @space: the space
+ * @nr: out: number of ranges
+ * @extack: the reason if it fails
  *
- * Return: 0, -EFAULT, -EMSGSIZE if they do not fit.
+ * Context: ioasid_space.rwsem is held.
+ *
+ * Return: an array to be freed by kvfree(), which can be NULL if there is no
+ * range, or ERR_PTR(-ENOMEM).
  */
-int ioasid_put_ranges(u64 uptr, u32 room, const struct ioasid_iova_range *ranges,
-		      u32 nr, struct ioasid_explain *why)
+struct ioasid_iova_range *ioasid_space_usable(struct ioasid_space *space,
+					      u32 *nr,
+					      struct ioasid_extack *extack)
 {
-	if (!uptr)
-		return 0;
-	if (room < nr) {
-		why->value = nr;
-		return ioasid_fail(why, -EMSGSIZE, IOASID_REASON_LIMIT,
-				   "there are %u ranges and room for %u", nr,
-				   room);
-	}
-	if (copy_to_user(u64_to_user_ptr(uptr), ranges, nr * sizeof(*ranges)))
-		return ioasid_fail(why, -EFAULT, IOASID_REASON_POINTER,
-				   "cannot write the ranges");
-	return 0;
+	struct ioasid_iova_range *ranges;
+
+	lockdep_assert_held(&space->rwsem);
+	*nr = space->nr_usable;
+	if (!*nr)
+		return NULL;
+	ranges = kvmemdup(space->usable, *nr * sizeof(*ranges),
+			  GFP_KERNEL_ACCOUNT);
+	if (ranges)
+		return ranges;
+	ioasid_fail(extack, -ENOMEM, IOASID_REASON_NO_MEMORY,
+		    "no memory for %u ranges", *nr);
+	return ERR_PTR(-ENOMEM);
 }
 
-int ioasid_cmd_space_info(struct ioasid_command *cmd)
+/**
+ * ioasid_space_reserve() - keep ranges of IOVA from use
+ * @ctx: the context
+ * @id: a mapped space
+ * @ranges: ascending; taken over if it succeeds, and then what was reserved
+ *	before: the caller frees it
+ * @nr: how many
+ * @extack: the reason if it fails
+ *
+ * Context: takes ioasid_space.rwsem for writing.
+ *
+ * Return: 0, or an error of IOASID_RESERVE.
+ */
+int ioasid_space_reserve(struct ioasid_ctx *ctx, u32 id,
+			 struct ioasid_iova_range **ranges, u32 nr,
+			 struct ioasid_extack *extack)
 {
-	struct ioasid_space_info *arg = cmd->arg;
-	struct ioasid_iova_range *ranges;
-	struct ioasid_domain *domain;
-	struct ioasid_space *space;
-	u32 nr;
+	struct ioasid_space *space = ioasid_space_get(ctx, id, extack);
 	int rc;
 
-	space = ioasid_space_enter(cmd->ctx, arg->ioasid, cmd->why);
 	if (IS_ERR(space))
 		return PTR_ERR(space);
-	nr = space->nr_usable;
-	ranges = arg->ranges ? kvmemdup(space->usable, nr * sizeof(*ranges),
-					GFP_KERNEL_ACCOUNT) : NULL;
-	arg->kind = space->kind;
-	arg->parent = 0;
-	arg->nr_domains = space->nr_domains;
-	arg->nr_attachments = space->nr_devices;
-	arg->page_sizes = ~(u64)(PAGE_SIZE - 1);
-	list_for_each_entry(domain, &space->domains, link)
-		arg->page_sizes &= domain->domain->pgsize_bitmap;
-	arg->nr_mappings = atomic64_read(&space->nr_mappings);
-	arg->mapped = atomic64_read(&space->mapped) << PAGE_SHIFT;
-	arg->pinned = atomic64_read(&space->pinned) << PAGE_SHIFT;
-	memcpy(arg->label, space->label, sizeof(arg->label));
-	ioasid_space_leave(space);
-
-	if (arg->ranges && nr && !ranges)
-		return ioasid_fail(cmd->why, -ENOMEM, IOASID_REASON_NO_MEMORY,
-				   "no memory for %u ranges", nr);
-	rc = ioasid_put_ranges(arg->ranges, arg->nr_ranges, ranges, nr,
-			       cmd->why);
-	kvfree(ranges);
-	arg->nr_ranges = nr;
-	/* The count is told even if there is too little room */
-	if (rc && rc != -EMSGSIZE)
-		return rc;
-	return ioasid_respond(cmd, sizeof(*arg)) ?: rc;
-}
-
-static int ioasid_check_reserved(struct ioasid_space *space,
-				 const struct ioasid_iova_range *r, u32 nr,
-				 struct ioasid_explain *why)
-{
-	struct ioasid_area *area;
-	u32 i;
-
-	for (i = 0; i < nr; i++) {
-		why->index = i;
-		if (!PAGE_ALIGNED(r[i].first) || !PAGE_ALIGNED(r[i].last + 1))
-			return ioasid_fail(why, -EINVAL,
-					   IOASID_REASON_ALIGNMENT,
-					   "range %u does not begin and end with a page",
-					   i);
-		if (r[i].first > r[i].last ||
-		    (i && r[i].first <= r[i - 1].last))
-			return ioasid_fail(why, -EINVAL, IOASID_REASON_VALUE,
-					   "range %u is empty, or not above the one before",
-					   i);
-		mutex_lock(&space->iova_lock);
-		area = ioasid_iova_first(space, r[i].first, r[i].last);
-		mutex_unlock(&space->iova_lock);
-		/* It stays: the space is locked for writing */
-		if (area) {
-			why->value = area->first;
-			return ioasid_fail(why, -EADDRINUSE,
-					   IOASID_REASON_RESERVED,
-					   "range %u: %#llx-%#llx is mapped", i,
-					   area->first, area->last);
-		}
-	}
-	why->index = IOASID_NO_INDEX;
-	return 0;
-}
-
-static int ioasid_space_reserve(struct ioasid_space *space,
-				struct ioasid_iova_range **ranges, u32 nr,
-				struct ioasid_explain *why)
-{
-	int rc = ioasid_check_reserved(space, *ranges, nr, why);
-
-	if (rc)
-		return rc;
-	if (ioasid_iova_make_room(space, nr))
-		return ioasid_fail(why, -ENOMEM, IOASID_REASON_NO_MEMORY,
-				   "no memory for the usable ranges");
-	swap(space->reserved, *ranges);
-	space->nr_reserved = nr;
-	ioasid_iova_update(space);
-	return 0;
-}
-
-/**
- * ioasid_get_ranges() - read a vector before a space is entered
- * @uptr: address of an array
- * @nr: number of elements, not 0
- * @size: of each, in bytes
- * @why: the reason if it fails
- *
- * Return: the array, to be freed by kvfree(), or ERR_PTR of -ENOMEM or -EFAULT.
- */
-void *ioasid_get_ranges(u64 uptr, u32 nr, size_t size,
-			struct ioasid_explain *why)
-{
-	void *ranges = kvmalloc_array(nr, size, GFP_KERNEL_ACCOUNT);
-
-	if (!ranges) {
-		ioasid_fail(why, -ENOMEM, IOASID_REASON_NO_MEMORY,
-			    "no memory for %u ranges", nr);
-		return ERR_PTR(-ENOMEM);
-	}
-	if (copy_from_user(ranges, u64_to_user_ptr(uptr), nr * size)) {
-		kvfree(ranges);
-		ioasid_fail(why, -EFAULT, IOASID_REASON_POINTER,
-			    "cannot read the ranges");
-		return ERR_PTR(-EFAULT);
-	}
-	return ranges;
-}
-
-int ioasid_cmd_reserve(struct ioasid_command *cmd)
-{
-	struct ioasid_reserve *arg = cmd->arg;
-	struct ioasid_iova_range *ranges = NULL;
-	struct ioasid_space *space;
-	int rc;
-
-	if (arg->nr > IOASID_MAX_VECTOR)
-		return ioasid_fail(cmd->why, -E2BIG, IOASID_REASON_LIMIT,
-				   "%u ranges: %u at most", arg->nr,
-				   IOASID_MAX_VECTOR);
-	if (arg->nr)
-		ranges = ioasid_get_ranges(arg->ranges, arg->nr,
-					   sizeof(*ranges), cmd->why);
-	if (IS_ERR(ranges))
-		return PTR_ERR(ranges);
-	space = ioasid_space_get(cmd->ctx, arg->ioasid, cmd->why);
-	if (IS_ERR(space)) {
-		rc = PTR_ERR(space);
-		goto free;
-	}
-	rc = ioasid_check_mapped(space, cmd->why) ?:
-	     ioasid_space_lock(space, cmd->why);
+	rc = ioasid_check_mapped(space, extack) ?:
+		     ioasid_space_lock(space, extack);
 	if (!rc) {
-		rc = ioasid_space_reserve(space, &ranges, arg->nr, cmd->why);
+		rc = ioasid_iova_reserve(space, ranges, nr, extack);
 		ioasid_space_unlock(space);
 	}
 	ioasid_space_put(space);
-free:
-	kvfree(ranges);
 	return rc;
 }

@@ -143,19 +143,19 @@ DEFINE_EVENT(ioasid_attach_class, ioasid_detach,
 
 TRACE_EVENT(ioasid_error,
 	TP_PROTO(u32 ctx, const char *command, int err,
-		 const struct ioasid_explain *why),
-	TP_ARGS(ctx, command, err, why),
+		 const struct ioasid_extack *extack),
+	TP_ARGS(ctx, command, err, extack),
 	TP_STRUCT__entry(
 		__field(u32, ctx)
 		__field(int, err)
 		__field(u32, code)
 		__string(command, command)
-		__string(msg, why->msg)
+		__string(msg, extack->msg)
 	),
 	TP_fast_assign(
 		__entry->ctx = ctx;
 		__entry->err = err;
-		__entry->code = why->code;
+		__entry->code = extack->code;
 		__assign_str(command);
 		__assign_str(msg);
 	),

@@ -6,7 +6,7 @@
  * domain by itself.
  *
  * Life of a device: sva_get_from_fd() takes a reference on the context behind
- * the user's fd; sva_add_device() makes a device known there;
+ * the user's fd; sva_bind_device() makes a device known there;
  * sva_register_device_to_pasid(), sva_replace_device_pasid() and
  * sva_unregister_device_from_pasid() attach and detach it; sva_remove_device()
  * detaches whatever is still attached, and must have returned before the
@@ -33,50 +33,27 @@ struct mutex;
 struct ioasid_attachment;
 
 /**
- * struct ioasid_explain - the reason behind an error, on its way to the user
- * @code: enum ioasid_reason
- * @ioasid: the space concerned, or 0
- * @dev_id: the device concerned, or 0
- * @index: the element of a vector, or IOASID_NO_INDEX
- * @pasid: the PASID concerned, or 0
- * @value: address, length or limit, by @code
- * @msg: a sentence
- *
- * One lives on the stack of each command. Prepare it with
- * ioasid_explain_init(), hand it down, and give it to the user with
- * ioasid_explain_to_user().
- */
-struct ioasid_explain {
-	u32 code;
-	u32 ioasid;
-	u32 dev_id;
-	u32 index;
-	u32 pasid;
-	u64 value;
-	char msg[IOASID_EXTACK_MSG];
-};
-
-/**
- * ioasid_explain_init() - prepare an explanation
- * @why: the explanation
+ * ioasid_extack_init() - prepare the reason of an error
+ * @extack: where it is noted; handed down by pointer, and given to the user by
+ *	ioasid_extack_to_user()
  *
  * Only marks it as empty: the text is left uninitialised, since commands that
  * succeed never look at it.
  */
-static inline void ioasid_explain_init(struct ioasid_explain *why)
+static inline void ioasid_extack_init(struct ioasid_extack *extack)
 {
-	why->code = IOASID_REASON_NONE;
-	why->ioasid = 0;
-	why->dev_id = 0;
-	why->index = IOASID_NO_INDEX;
-	why->pasid = 0;
-	why->value = 0;
-	why->msg[0] = '\0';
+	extack->code = IOASID_REASON_NONE;
+	extack->ioasid = 0;
+	extack->dev_id = 0;
+	extack->index = IOASID_NO_INDEX;
+	extack->pasid = 0;
+	extack->value = 0;
+	extack->msg[0] = '\0';
 }
 
-int ioasid_explain_check(u64 uptr);
-void ioasid_explain_to_user(struct ioasid_explain *why, u64 uptr, int err);
-int __printf(4, 5) ioasid_fail(struct ioasid_explain *why, int err,
+int ioasid_extack_check(u64 uptr);
+void ioasid_extack_to_user(struct ioasid_extack *extack, u64 uptr, int err);
+int __printf(4, 5) ioasid_fail(struct ioasid_extack *extack, int err,
 			       enum ioasid_reason code, const char *fmt, ...);
 
 /**
@@ -99,31 +76,68 @@ struct ioasid_attach_params {
 	bool unsafe_interrupts;
 };
 
-struct ioasid_ctx *sva_get_from_fd(int fd, struct ioasid_explain *why);
-void sva_put(struct ioasid_ctx *sva);
+/**
+ * struct ioasid_space_params - what a new space is to be
+ * @kind: enum ioasid_kind
+ * @flags: IOASID_ALLOC_*
+ * @parent: id of the space that it is nested in, or 0
+ * @data_type: what @data is, or 0
+ * @data_len: bytes of @data
+ * @data: the user's address of what the IOMMU driver is to be given, or 0
+ * @label: a name for people, or NULL
+ */
+struct ioasid_space_params {
+	u32 kind;
+	u32 flags;
+	u32 parent;
+	u32 data_type;
+	u32 data_len;
+	u64 data;
+	const char *label;
+};
 
-int sva_add_device(struct ioasid_ctx *sva, struct device *dev,
-		   const struct ioasid_attach_params *params, u32 *dev_id,
-		   struct ioasid_explain *why);
-int sva_forget_device(struct ioasid_ctx *sva, struct device *dev,
-		      struct ioasid_explain *why);
-void sva_remove_device(struct ioasid_ctx *sva, struct device *dev);
+struct ioasid_ctx *sva_get_from_fd(int fd, struct ioasid_extack *extack);
+void sva_put(struct ioasid_ctx *ctx);
+
+int sva_bind_device(struct ioasid_ctx *ctx, struct device *dev,
+		    const struct ioasid_attach_params *params, u32 *dev_id,
+		    struct ioasid_extack *extack);
+int sva_unbind_device(struct ioasid_ctx *ctx, struct device *dev,
+		      struct ioasid_extack *extack);
+void sva_remove_device(struct ioasid_ctx *ctx, struct device *dev);
 
 struct ioasid_attachment *
-sva_register_device_to_pasid(struct ioasid_ctx *sva, u32 pasid,
+sva_register_device_to_pasid(struct ioasid_ctx *ctx, u32 pasid,
 			     struct device *dev,
 			     const struct ioasid_attach_params *params,
-			     struct ioasid_explain *why);
-int sva_replace_device_pasid(struct ioasid_ctx *sva, u32 pasid,
+			     struct ioasid_extack *extack);
+int sva_replace_device_pasid(struct ioasid_ctx *ctx, u32 pasid,
 			     struct device *dev,
 			     const struct ioasid_attach_params *params,
-			     struct ioasid_explain *why);
-int sva_unregister_device_from_pasid(struct ioasid_ctx *sva, u32 pasid,
+			     struct ioasid_extack *extack);
+int sva_unregister_device_from_pasid(struct ioasid_ctx *ctx, u32 pasid,
 				     struct device *dev,
-				     struct ioasid_explain *why);
+				     struct ioasid_extack *extack);
+
+int ioasid_space_alloc(struct ioasid_ctx *ctx,
+		       const struct ioasid_space_params *params, u32 *ioasid,
+		       struct ioasid_extack *extack);
+int ioasid_space_free(struct ioasid_ctx *ctx, u32 ioasid,
+		      struct ioasid_extack *extack);
+int ioasid_space_map(struct ioasid_ctx *ctx, u32 ioasid,
+		     struct ioasid_map_range *ranges, u32 nr,
+		     struct ioasid_extack *extack);
+int ioasid_space_unmap(struct ioasid_ctx *ctx, u32 ioasid,
+		       const struct ioasid_unmap_range *ranges, u32 nr,
+		       u32 flags, u64 *unmapped, struct ioasid_extack *extack);
+int ioasid_space_unmap_all(struct ioasid_ctx *ctx, u32 ioasid, u64 *unmapped,
+			   struct ioasid_extack *extack);
+struct ioasid_iova_range *ioasid_space_ranges(struct ioasid_ctx *ctx,
+					      u32 ioasid, u32 *nr,
+					      struct ioasid_extack *extack);
 
 /**
- * struct ioasid_claim - what an open file says of a device
+ * struct ioasid_file_info - what an open file says of a device
  * @dev: the device
  * @lock: serialises opening, closing and resetting the device; or NULL. The core
  *	takes it before any lock of its own, and holds it while it attaches and
@@ -134,7 +148,7 @@ int sva_unregister_device_from_pasid(struct ioasid_ctx *sva, u32 pasid,
  * All of it stays true while the file is open: the device and its driver are
  * there, the device is open, the owner owns the DMA of its group.
  */
-struct ioasid_claim {
+struct ioasid_file_info {
 	struct device *dev;
 	struct mutex *lock;
 	bool rid_taken;
@@ -145,9 +159,9 @@ struct ioasid_claim {
  * struct ioasid_resolver - finds the device behind a file of a framework
  * @owner: name of the framework that owns the devices, at most 15 characters
  * @module: cannot be unloaded while a device is known by one of its files
- * @resolve: looks at @file and fills in @claim. Returns 0; -ENOTTY for a file of
+ * @resolve: looks at @file and fills in @info. Returns 0; -ENOTTY for a file of
  *	another framework: the next resolver is asked; or another error, with the
- *	reason in @why, for a file of its own that names no device, or proves no
+ *	reason in @extack, for a file of its own that names no device, or proves no
  *	right to use it. Called with a lock of the core held, and must not call it
  * @link: the core's
  *
@@ -156,8 +170,8 @@ struct ioasid_claim {
 struct ioasid_resolver {
 	const char *owner;
 	struct module *module;
-	int (*resolve)(struct file *file, struct ioasid_claim *claim,
-		       struct ioasid_explain *why);
+	int (*resolve)(struct file *file, struct ioasid_file_info *info,
+		       struct ioasid_extack *extack);
 	struct list_head link;
 };
 

@@ -211,6 +211,26 @@ static int host_attach(struct host_file *f, unsigned int cmd,
 	return rc;
 }
 
+static int host_map(struct host_file *f, unsigned int cmd,
+		    struct ioasid_host_map __user *uarg)
+{
+	const struct ioasid_host_glue *glue = host_get_glue(f);
+	struct ioasid_host_map arg;
+	int rc;
+
+	if (!glue)
+		return -ENOTTY;
+	if (copy_from_user(&arg, uarg, sizeof(arg)))
+		return -EFAULT;
+	if (cmd == IOASID_HOST_MAP)
+		rc = glue->map(f->hd->dev, &arg, &f->data);
+	else
+		rc = glue->unmap(f->hd->dev, &arg, &f->data);
+	if (!rc && copy_to_user(uarg, &arg, sizeof(arg)))
+		rc = -EFAULT;
+	return rc;
+}
+
 static long host_command(struct host_file *f, unsigned int cmd, void __user *uarg)
 {
 	if (!f->hd->dev)
@@ -223,6 +243,9 @@ static long host_command(struct host_file *f, unsigned int cmd, void __user *uar
 	case IOASID_HOST_ATTACH:
 	case IOASID_HOST_DETACH:
 		return host_attach(f, cmd, uarg);
+	case IOASID_HOST_MAP:
+	case IOASID_HOST_UNMAP:
+		return host_map(f, cmd, uarg);
 	case IOASID_HOST_DMA:
 		return host_dma(f, uarg);
 	default:

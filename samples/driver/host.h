@@ -20,6 +20,9 @@
 /* The glue's: a space of /dev/ioasid */
 #define IOASID_HOST_ATTACH	_IOWR(IOASID_HOST_TYPE, 0x02, struct ioasid_host_attach)
 #define IOASID_HOST_DETACH	_IOW(IOASID_HOST_TYPE, 0x03, struct ioasid_host_attach)
+/* Memory of the caller in a space of the file's own, which the device uses */
+#define IOASID_HOST_MAP _IOWR(IOASID_HOST_TYPE, 0x05, struct ioasid_host_map)
+#define IOASID_HOST_UNMAP _IOWR(IOASID_HOST_TYPE, 0x06, struct ioasid_host_map)
 /* What it is for; only a device of ioasid_sim can be told what to do by it */
 #define IOASID_HOST_DMA		_IOW(IOASID_HOST_TYPE, 0x04, struct ioasid_host_dma)
 
@@ -41,6 +44,24 @@ struct ioasid_host_attach {
 	__u32 pasid;
 	__u32 vpasid;
 	__u32 dev_id;
+};
+
+/**
+ * struct ioasid_host_map - map, unmap
+ * @extack: 0, or the address of a struct ioasid_extack
+ * @addr: memory of the caller; IOASID_HOST_UNMAP: 0
+ * @length: bytes; IOASID_HOST_UNMAP: 0 for all that is mapped
+ * @iova: out: where the device finds it; IOASID_HOST_UNMAP: in
+ * @ioasid_fd: an open /dev/ioasid
+ * @number: out: the number of the attachment
+ */
+struct ioasid_host_map {
+	__aligned_u64 extack;
+	__aligned_u64 addr;
+	__aligned_u64 length;
+	__aligned_u64 iova;
+	__s32 ioasid_fd;
+	__u32 number;
 };
 
 #define IOASID_HOST_DMA_WRITE	(1U << 0)
@@ -77,6 +98,8 @@ struct module;
  * @attach: does what struct ioasid_host_attach says; writes @pasid and @dev_id.
  *	@data is the glue's for an open file: NULL at first
  * @detach: the same
+ * @map: does what struct ioasid_host_map says; writes @iova and @number
+ * @unmap: the same; writes @length: bytes that were unmapped
  * @close: ends all that @data stands for; not called for NULL
  * @pasid: the PASID behind the number of an attachment, or -ENOENT
  *
@@ -87,6 +110,10 @@ struct ioasid_host_glue {
 	struct module *owner;
 	int (*attach)(struct device *dev, struct ioasid_host_attach *arg, void **data);
 	int (*detach)(struct device *dev, struct ioasid_host_attach *arg, void **data);
+	int (*map)(struct device *dev, struct ioasid_host_map *arg,
+		   void **data);
+	int (*unmap)(struct device *dev, struct ioasid_host_map *arg,
+		     void **data);
 	void (*close)(struct device *dev, void *data);
 	int (*pasid)(void *data, u32 number, u32 *pasid);
 };

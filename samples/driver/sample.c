@@ -30,14 +30,18 @@ struct sample_use {
  * struct sample_file - what a file of the driver has attached
  * @node: in sample_files
  * @dev: the device
- * @sva: the context, with a reference
+ * @ctx: the context, with a reference
  * @uses: struct sample_use
+ * @ioasid: a space of its own, attached by a PASID; or 0
+ * @number: that PASID
  */
 struct sample_file {
 	struct list_head node;
 	struct device *dev;
-	struct ioasid_ctx *sva;
+	struct ioasid_ctx *ctx;
 	struct list_head uses;
+	u32 ioasid;
+	u32 number;
 };
 
 static DEFINE_MUTEX(sample_lock);
@@ -57,14 +61,14 @@ static struct sample_use *sample_find(struct sample_file *f, u32 number)
  * sva_remove_device() takes a device out of a context, whoever has attached it:
  * two files must not know the same device to the same context.
  */
-static bool sample_is_taken(struct device *dev, struct ioasid_ctx *sva)
+static bool sample_is_taken(struct device *dev, struct ioasid_ctx *ctx)
 {
 	struct sample_file *f;
 	bool taken = false;
 
 	mutex_lock(&sample_lock);
 	list_for_each_entry(f, &sample_files, node)
-		taken |= f->dev == dev && f->sva == sva;
+		taken |= f->dev == dev && f->ctx == ctx;
 	mutex_unlock(&sample_lock);
 	return taken;
 }
@@ -74,12 +78,17 @@ static void sample_close(struct device *dev, void *data)
 	struct sample_file *f = data;
 	struct sample_use *use, *next;
 
+	struct ioasid_extack extack;
+
 	/* The device does nothing by these PASIDs any more: detaches all of them */
-	sva_remove_device(f->sva, dev);
+	sva_remove_device(f->ctx, dev);
+	ioasid_extack_init(&extack);
+	if (f->ioasid)
+		ioasid_space_free(f->ctx, f->ioasid, &extack);
 	mutex_lock(&sample_lock);
 	list_del(&f->node);
 	mutex_unlock(&sample_lock);
-	sva_put(f->sva);
+	sva_put(f->ctx);
 	list_for_each_entry_safe(use, next, &f->uses, node)
 		kfree(use);
 	kfree(f);
@@ -87,40 +96,41 @@ static void sample_close(struct device *dev, void *data)
 
 /* The first attach of a file decides which context it uses */
 static struct sample_file *sample_open(struct device *dev, int fd,
-				       struct ioasid_explain *why)
+				       struct ioasid_extack *extack)
 {
-	struct ioasid_ctx *sva = sva_get_from_fd(fd, why);
+	struct ioasid_ctx *ctx = sva_get_from_fd(fd, extack);
 	struct sample_file *f;
 	int rc = -ENOMEM;
 
-	if (IS_ERR(sva))
-		return ERR_CAST(sva);
-	if (sample_is_taken(dev, sva)) {
-		rc = ioasid_fail(why, -EBUSY, IOASID_REASON_OWNER,
+	if (IS_ERR(ctx))
+		return ERR_CAST(ctx);
+	if (sample_is_taken(dev, ctx)) {
+		rc = ioasid_fail(extack, -EBUSY, IOASID_REASON_OWNER,
 				 "device %s: another file has attached it through this context",
 				 dev_name(dev));
 		goto put;
 	}
 	f = kzalloc(sizeof(*f), GFP_KERNEL_ACCOUNT);
 	if (!f) {
-		ioasid_fail(why, rc, IOASID_REASON_NO_MEMORY,
+		ioasid_fail(extack, rc, IOASID_REASON_NO_MEMORY,
 			    "no memory for an attachment");
 		goto put;
 	}
 	f->dev = dev;
-	f->sva = sva;
+	f->ctx = ctx;
 	INIT_LIST_HEAD(&f->uses);
 	mutex_lock(&sample_lock);
 	list_add(&f->node, &sample_files);
 	mutex_unlock(&sample_lock);
 	return f;
 put:
-	sva_put(sva);
+	sva_put(ctx);
 	return ERR_PTR(rc);
 }
 
-static int sample_register(struct sample_file *f, struct ioasid_host_attach *arg,
-			   struct sample_use *use, struct ioasid_explain *why)
+static int sample_register(struct sample_file *f,
+			   struct ioasid_host_attach *arg,
+			   struct sample_use *use, struct ioasid_extack *extack)
 {
 	struct ioasid_attach_params params = {
 		.ioasid = arg->ioasid,
@@ -132,27 +142,28 @@ static int sample_register(struct sample_file *f, struct ioasid_host_attach *arg
 	struct ioasid_attachment *att;
 	int rc;
 
-	rc = sva_add_device(f->sva, f->dev, &params, &arg->dev_id, why);
+	rc = sva_bind_device(f->ctx, f->dev, &params, &arg->dev_id, extack);
 	if (rc)
 		return rc;
 	if (arg->flags & IOASID_ATTACH_REPLACE)
-		return sva_replace_device_pasid(f->sva, arg->pasid, f->dev,
-						&params, why);
-	att = sva_register_device_to_pasid(f->sva, arg->pasid, f->dev, &params,
-					   why);
+		return sva_replace_device_pasid(f->ctx, arg->pasid, f->dev,
+						&params, extack);
+	att = sva_register_device_to_pasid(f->ctx, arg->pasid, f->dev, &params,
+					   extack);
 	return PTR_ERR_OR_ZERO(att);
 }
 
-static int sample_attach_use(struct sample_file *f, struct ioasid_host_attach *arg,
-			     struct ioasid_explain *why)
+static int sample_attach_use(struct sample_file *f,
+			     struct ioasid_host_attach *arg,
+			     struct ioasid_extack *extack)
 {
 	struct sample_use *use = kzalloc(sizeof(*use), GFP_KERNEL_ACCOUNT), *old;
 	int rc;
 
 	if (!use)
-		return ioasid_fail(why, -ENOMEM, IOASID_REASON_NO_MEMORY,
+		return ioasid_fail(extack, -ENOMEM, IOASID_REASON_NO_MEMORY,
 				   "no memory for an attachment");
-	rc = sample_register(f, arg, use, why);
+	rc = sample_register(f, arg, use, extack);
 	if (rc) {
 		kfree(use);
 		return rc;
@@ -172,27 +183,27 @@ static int sample_attach(struct device *dev, struct ioasid_host_attach *arg,
 			 void **data)
 {
 	struct sample_file *f = *data;
-	struct ioasid_explain why;
-	int rc = ioasid_explain_check(arg->extack);
+	struct ioasid_extack extack;
+	int rc = ioasid_extack_check(arg->extack);
 
 	if (rc)
 		return rc;
-	ioasid_explain_init(&why);
+	ioasid_extack_init(&extack);
 	if (arg->flags & ~IOASID_ATTACH_REPLACE)
-		rc = ioasid_fail(&why, -EOPNOTSUPP, IOASID_REASON_FLAGS,
+		rc = ioasid_fail(&extack, -EOPNOTSUPP, IOASID_REASON_FLAGS,
 				 "unknown flags %#x", arg->flags);
 	if (!rc && !f) {
-		f = sample_open(dev, arg->ioasid_fd, &why);
+		f = sample_open(dev, arg->ioasid_fd, &extack);
 		rc = PTR_ERR_OR_ZERO(f);
 	}
 	if (!rc) {
-		rc = sample_attach_use(f, arg, &why);
+		rc = sample_attach_use(f, arg, &extack);
 		if (rc && !*data)
 			sample_close(dev, f);
 		else
 			*data = f;
 	}
-	ioasid_explain_to_user(&why, arg->extack, rc);
+	ioasid_extack_to_user(&extack, arg->extack, rc);
 	return rc;
 }
 
@@ -200,24 +211,110 @@ static int sample_detach(struct device *dev, struct ioasid_host_attach *arg,
 			 void **data)
 {
 	struct sample_file *f = *data;
-	struct ioasid_explain why;
+	struct ioasid_extack extack;
 	struct sample_use *use;
-	int rc = ioasid_explain_check(arg->extack);
+	int rc = ioasid_extack_check(arg->extack);
 
 	if (rc)
 		return rc;
-	ioasid_explain_init(&why);
+	ioasid_extack_init(&extack);
 	use = f ? sample_find(f, arg->pasid) : NULL;
 	if (!use)
-		rc = ioasid_fail(&why, -ENOENT, IOASID_REASON_NOT_ATTACHED,
-				 "this file has not attached PASID %u", arg->pasid);
+		rc = ioasid_fail(&extack, -ENOENT, IOASID_REASON_NOT_ATTACHED,
+				 "this file has not attached PASID %u",
+				 arg->pasid);
 	else
-		rc = sva_unregister_device_from_pasid(f->sva, arg->pasid, dev, &why);
+		rc = sva_unregister_device_from_pasid(f->ctx, arg->pasid, dev,
+						      &extack);
 	if (use) {
 		list_del(&use->node);
 		kfree(use);
 	}
-	ioasid_explain_to_user(&why, arg->extack, rc);
+	ioasid_extack_to_user(&extack, arg->extack, rc);
+	return rc;
+}
+
+/* The space of a file, which its first map makes and attaches */
+static int sample_own_space(struct sample_file *f, struct ioasid_extack *extack)
+{
+	const struct ioasid_space_params params = {
+		.kind = IOASID_KIND_MAPPED,
+		.label = "sample",
+	};
+	struct ioasid_host_attach attach = { .pasid = IOASID_PASID_ANY };
+	int rc;
+
+	if (f->ioasid)
+		return 0;
+	rc = ioasid_space_alloc(f->ctx, &params, &attach.ioasid, extack);
+	if (rc)
+		return rc;
+	rc = sample_attach_use(f, &attach, extack);
+	if (rc) {
+		ioasid_space_free(f->ctx, attach.ioasid, extack);
+		return rc;
+	}
+	f->ioasid = attach.ioasid;
+	f->number = attach.pasid;
+	return 0;
+}
+
+static int sample_map(struct device *dev, struct ioasid_host_map *arg,
+		      void **data)
+{
+	struct ioasid_map_range range = {
+		.addr = arg->addr,
+		.length = arg->length,
+		.flags = IOASID_MAP_READ | IOASID_MAP_WRITE,
+	};
+	struct sample_file *f = *data;
+	struct ioasid_extack extack;
+	int rc = ioasid_extack_check(arg->extack);
+
+	if (rc)
+		return rc;
+	ioasid_extack_init(&extack);
+	if (!f)
+		f = sample_open(dev, arg->ioasid_fd, &extack);
+	if (IS_ERR(f)) {
+		rc = PTR_ERR(f);
+		goto out;
+	}
+	*data = f;
+	rc = sample_own_space(f, &extack);
+	if (!rc)
+		rc = ioasid_space_map(f->ctx, f->ioasid, &range, 1, &extack);
+	arg->iova = range.iova;
+	arg->number = f->number;
+out:
+	ioasid_extack_to_user(&extack, arg->extack, rc);
+	return rc;
+}
+
+static int sample_unmap(struct device *dev, struct ioasid_host_map *arg,
+			void **data)
+{
+	const struct ioasid_unmap_range range = {
+		.iova = arg->iova,
+		.length = arg->length,
+	};
+	struct sample_file *f = *data;
+	struct ioasid_extack extack;
+	int rc = ioasid_extack_check(arg->extack);
+
+	if (rc)
+		return rc;
+	ioasid_extack_init(&extack);
+	if (!f || !f->ioasid)
+		rc = ioasid_fail(&extack, -ENOENT, IOASID_REASON_NOT_MAPPED,
+				 "this file has mapped nothing");
+	else if (arg->length)
+		rc = ioasid_space_unmap(f->ctx, f->ioasid, &range, 1, 0,
+					&arg->length, &extack);
+	else
+		rc = ioasid_space_unmap_all(f->ctx, f->ioasid, &arg->length,
+					    &extack);
+	ioasid_extack_to_user(&extack, arg->extack, rc);
 	return rc;
 }
 
@@ -235,6 +332,8 @@ static const struct ioasid_host_glue sample_glue = {
 	.owner = THIS_MODULE,
 	.attach = sample_attach,
 	.detach = sample_detach,
+	.map = sample_map,
+	.unmap = sample_unmap,
 	.close = sample_close,
 	.pasid = sample_pasid,
 };

@@ -11,12 +11,12 @@
 #include "config.h"
 
 /**
- * compat_reset_is_told() - does the IOMMU forget page requests in a reset?
+ * compat_reset_is_reported() - does the IOMMU forget page requests in a reset?
  * @dev: the device
  *
  * Return: false if nothing can be seen of its resets.
  */
-static inline bool compat_reset_is_told(struct device *dev)
+static inline bool compat_reset_is_reported(struct device *dev)
 {
 	return IOASID_HAVE_RESET_IOMMU && dev_is_pci(dev) &&
 	       pci_ats_supported(to_pci_dev(dev));

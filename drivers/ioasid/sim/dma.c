@@ -133,7 +133,7 @@ static void sim_log(struct sim_op *op, u64 iova, enum ioasid_sim_reason reason,
 }
 
 /* The handler of a domain must not flush: as with hardware, it runs in atomic context */
-static void sim_tell_domain(struct sim_op *op, u64 iova)
+static void sim_report_domain(struct sim_op *op, u64 iova)
 {
 	struct sim_unit *unit = op->sdev->unit;
 	struct sim_entry *entry;
@@ -156,7 +156,7 @@ static int sim_refuse(struct sim_op *op, u64 iova, enum ioasid_sim_reason reason
 	sim_log(op, iova, reason, &fault);
 	/* Of an answer that is no the device knows, and the IOMMU does not */
 	if (reason != SIM_FAULT_ANSWER)
-		sim_tell_domain(op, iova);
+		sim_report_domain(op, iova);
 	down_read(&sdev->ops_sem);
 	if (sdev->ops && sdev->ops->fault)
 		sdev->ops->fault(sdev->ops_data, &fault);

@@ -100,7 +100,7 @@ static struct sim_group *sim_group_take(struct ioasid_sim_dev *sdev, u32 id)
 	return group;
 }
 
-static void sim_group_tell(struct sim_group *group, int result)
+static void sim_group_report(struct sim_group *group, int result)
 {
 	struct ioasid_sim_dev *sdev = group->sdev;
 
@@ -132,7 +132,7 @@ static void sim_group_finish(struct sim_group *group, int result)
 		group->result = result;
 		complete(&group->done);
 	} else if (result >= 0) {
-		sim_group_tell(group, result);
+		sim_group_report(group, result);
 	}
 	sim_group_put(group);
 }

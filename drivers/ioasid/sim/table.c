@@ -58,7 +58,7 @@ void sim_table_destroy(struct sim_table *t)
 }
 
 /* Whoever flushes next frees it */
-static void sim_table_bury(struct sim_table *t, u64 *table)
+static void sim_table_defer_free(struct sim_table *t, u64 *table)
 {
 	struct page *page = virt_to_page(table);
 	unsigned long flags;
@@ -148,14 +148,16 @@ static bool sim_table_empty(u64 *table, unsigned int level)
 	return true;
 }
 
-static void sim_table_bury_below(struct sim_table *t, u64 *table, unsigned int level)
+static void sim_table_defer_free_below(struct sim_table *t, u64 *table,
+				       unsigned int level)
 {
 	unsigned int i;
 
 	for (i = 0; level > 1 && i < SIM_ENTRIES; i++)
 		if ((table[i] & SIM_PTE_P) && !sim_is_leaf(table[i], level))
-			sim_table_bury_below(t, sim_pte_table(table[i]), level - 1);
-	sim_table_bury(t, table);
+			sim_table_defer_free_below(t, sim_pte_table(table[i]),
+						   level - 1);
+	sim_table_defer_free(t, table);
 }
 
 /* A large page may take the place of a table that has become empty */
@@ -169,7 +171,7 @@ static int sim_table_set_leaf(struct sim_table *t, u64 *pte, unsigned int level,
 		return -EADDRINUSE;
 	WRITE_ONCE(*pte, leaf);
 	if (old)
-		sim_table_bury_below(t, sim_pte_table(old), level - 1);
+		sim_table_defer_free_below(t, sim_pte_table(old), level - 1);
 	return 0;
 }
 
@@ -239,7 +241,7 @@ static size_t sim_table_clear(struct sim_table *t, u64 *table, unsigned int leve
 			/* Nobody else has any business in a table that is ours */
 			if (n == size) {
 				WRITE_ONCE(*p, 0);
-				sim_table_bury(t, sim_pte_table(pte));
+				sim_table_defer_free(t, sim_pte_table(pte));
 			}
 			iova += n;
 			continue;

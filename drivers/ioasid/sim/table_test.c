@@ -273,7 +273,7 @@ static void table_range(struct kunit *test)
 }
 
 /* A table that is no longer needed goes, but not before it is asked for */
-static void table_buried(struct kunit *test)
+static void table_deferred(struct kunit *test)
 {
 	struct model *m = test->priv;
 	size_t mapped = 0;
@@ -379,15 +379,13 @@ static void walk_reserved(struct kunit *test)
 	m->table.root[1] = 0;
 }
 
-static struct kunit_case table_cases[] = {
-	KUNIT_CASE_SLOW(table_random),
-	KUNIT_CASE(table_range),
-	KUNIT_CASE(table_buried),
-	KUNIT_CASE(walk_bits),
-	KUNIT_CASE(walk_refused),
-	KUNIT_CASE(walk_reserved),
-	{ }
-};
+static struct kunit_case table_cases[] = { KUNIT_CASE_SLOW(table_random),
+					   KUNIT_CASE(table_range),
+					   KUNIT_CASE(table_deferred),
+					   KUNIT_CASE(walk_bits),
+					   KUNIT_CASE(walk_refused),
+					   KUNIT_CASE(walk_reserved),
+					   {} };
 
 static struct kunit_suite table_suite = {
 	.name = "ioasid-sim-table",

@@ -42,7 +42,7 @@ struct table {
 	u32 space[NR_SPACES];
 	u32 key[NR_KEYS];
 	int at[NR_DEVICES][NR_KEYS];
-	u32 refused;
+	u32 unrecoverable;
 };
 
 static struct table *new_table(struct kunit *test)
@@ -57,7 +57,7 @@ static struct table *new_table(struct kunit *test)
 		t->dev[i] = itest_device_new(test, t->fake, &confs[i]);
 	t->it = itest_open(test);
 	for (i = 0; i < NR_DEVICES; i++) {
-		t->dev_id[i] = itest_know(t->it, t->dev[i]);
+		t->dev_id[i] = itest_bind_device(t->it, t->dev[i]);
 		for (k = 0; k < NR_KEYS; k++)
 			t->at[i][k] = NOWHERE;
 	}
@@ -204,7 +204,7 @@ static void random_attach(struct kunit *test, struct table *t,
 	if (rc) {
 		KUNIT_ASSERT_EQ_MSG(test, t->it->ext.code, code, "%s",
 				    t->it->ext.msg);
-		t->refused += code == IOASID_REASON_IOMMU;
+		t->unrecoverable += code == IOASID_REASON_IOMMU;
 		return;
 	}
 	KUNIT_ASSERT_EQ(test, key, t->key[k]);
@@ -246,7 +246,7 @@ static void random_table(struct kunit *test)
 		check_domains(test, t);
 		check_spaces(test, t);
 	}
-	KUNIT_EXPECT_GE(test, t->refused, itest_rounds(5));
+	KUNIT_EXPECT_GE(test, t->unrecoverable, itest_rounds(5));
 	for (i = 0; i < NR_DEVICES; i++)
 		sva_remove_device(t->it->ctx, t->dev[i]);
 	memset(t->at, 0xff, sizeof(t->at));
@@ -263,7 +263,7 @@ static void siblings_share(struct kunit *test)
 	struct ioasid_attach_params params = {
 		.owner = "test", .unsafe_interrupts = true,
 	};
-	struct ioasid_explain why;
+	struct ioasid_extack extack;
 	struct itest *other;
 
 	KUNIT_ASSERT_EQ(test, itest_attach(t->it, t->dev_id[0], t->space[0], &a,
@@ -286,16 +286,23 @@ static void siblings_share(struct kunit *test)
 					   0, 0), 0);
 	other = itest_open(test);
 	params.ioasid = itest_alloc_space(other);
-	ioasid_explain_init(&why);
-	KUNIT_EXPECT_EQ(test, PTR_ERR(sva_register_device_to_pasid(other->ctx,
-				IOASID_RID, t->dev[1], &params, &why)),
+	ioasid_extack_init(&extack);
+	KUNIT_EXPECT_EQ(test,
+			PTR_ERR(sva_register_device_to_pasid(other->ctx,
+							     IOASID_RID,
+							     t->dev[1], &params,
+							     &extack)),
 			(long)-EBUSY);
-	KUNIT_EXPECT_EQ(test, why.code, (u32)IOASID_REASON_OWNER);
+	KUNIT_EXPECT_EQ(test, extack.code, (u32)IOASID_REASON_OWNER);
 	/* Its PASIDs do not: they come from one pool */
-	ioasid_explain_init(&why);
+	ioasid_extack_init(&extack);
 	params.pasid = &foreign;
-	KUNIT_EXPECT_FALSE(test, IS_ERR(sva_register_device_to_pasid(other->ctx,
-				IOASID_PASID_ANY, t->dev[1], &params, &why)));
+	KUNIT_EXPECT_FALSE(test,
+			   IS_ERR(sva_register_device_to_pasid(other->ctx,
+							       IOASID_PASID_ANY,
+							       t->dev[1],
+							       &params,
+							       &extack)));
 	KUNIT_EXPECT_PTR_NE(test, itest_device_pasid(t->dev[1], foreign),
 			    itest_device_domain(t->dev[0]));
 	sva_remove_device(other->ctx, t->dev[1]);
@@ -340,7 +347,7 @@ static void collisions(struct kunit *test)
 	};
 	struct table *t = new_table(test);
 	struct device *dev = itest_device_new(test, t->fake, &conf);
-	u32 id = itest_know(t->it, dev), rid = IOASID_RID, i, any;
+	u32 id = itest_bind_device(t->it, dev), rid = IOASID_RID, i, any;
 
 	ITEST_EXPECT_ERR(t->it, itest_attach(t->it, id, t->space[0], &rid, 0, 0),
 			 -EADDRINUSE, IOASID_REASON_RESERVED);

@@ -14,6 +14,7 @@
 #include <linux/sched/signal.h>
 #include <linux/sched/user.h>
 #include <linux/slab.h>
+#include "../cmd/cmd.h"
 #include "test.h"
 
 #define NR_WHO	2
@@ -112,15 +113,17 @@ static struct ioasid_ctx *new_ctx(struct kunit *test)
 }
 
 static int set_mode(struct ioasid_ctx *ctx, u64 mode,
-		    struct ioasid_explain *why)
+		    struct ioasid_extack *extack)
 {
 	struct ioasid_option arg = {
 		.flags = IOASID_OPTION_SET,
 		.option = IOASID_OPTION_ACCOUNT_MODE, .value = mode,
 	};
-	struct ioasid_command cmd = { .ctx = ctx, .arg = &arg, .why = why };
+	struct ioasid_command cmd = { .ctx = ctx,
+				      .arg = &arg,
+				      .extack = extack };
 
-	ioasid_explain_init(why);
+	ioasid_extack_init(extack);
 	return ioasid_cmd_option(&cmd);
 }
 
@@ -191,7 +194,7 @@ static void random_charge(struct kunit *test, struct people *p,
 			  struct ledger *l, struct bill *b,
 			  struct rnd_state *rnd)
 {
-	struct ioasid_explain why;
+	struct ioasid_extack extack;
 	struct ioasid_ctx *ctx;
 	const struct cred *old;
 	u64 used;
@@ -209,19 +212,19 @@ static void random_charge(struct kunit *test, struct people *p,
 	       sum(l, -1, -1, b->mm, b->mode);
 
 	old = become(test, p, b->user, b->mm);
-	ioasid_explain_init(&why);
+	ioasid_extack_init(&extack);
 	b->payer = ioasid_payer_get(ctx);
 	KUNIT_ASSERT_NOT_NULL(test, b->payer);
 	KUNIT_ASSERT_EQ(test, b->payer->mode, b->mode);
 	KUNIT_ASSERT_PTR_EQ(test, b->payer->mm, p->mm[b->mm]);
 	KUNIT_ASSERT_PTR_EQ(test, b->payer->user, p->user[b->user]);
-	rc = ioasid_charge(ctx, b->payer, b->pages, &why);
+	rc = ioasid_charge_pages(ctx, b->payer, b->pages, &extack);
 	unbecome(p, old);
 	KUNIT_ASSERT_EQ(test, rc, used + b->pages > p->limit ? -ENOMEM : 0);
 	if (!rc)
 		return;
-	KUNIT_ASSERT_EQ(test, why.code, (u32)IOASID_REASON_MEMLOCK);
-	KUNIT_ASSERT_EQ(test, why.value, p->limit << PAGE_SHIFT);
+	KUNIT_ASSERT_EQ(test, extack.code, (u32)IOASID_REASON_MEMLOCK);
+	KUNIT_ASSERT_EQ(test, extack.value, p->limit << PAGE_SHIFT);
 	ioasid_payer_put(ctx, b->payer);
 	b->payer = NULL;
 }
@@ -234,7 +237,7 @@ static void random_refund(struct kunit *test, struct people *p,
 	const struct cred *old = become(test, p, itest_below(rnd, NR_WHO),
 					itest_below(rnd, NR_WHO));
 
-	ioasid_uncharge(l->ctx[b->ctx], b->payer, b->pages);
+	ioasid_uncharge_pages(l->ctx[b->ctx], b->payer, b->pages);
 	ioasid_payer_put(l->ctx[b->ctx], b->payer);
 	unbecome(p, old);
 	b->payer = NULL;
@@ -245,12 +248,12 @@ static void random_mode(struct kunit *test, struct ledger *l,
 {
 	u32 i = itest_below(rnd, NR_WHO), mode = itest_below(rnd, 2);
 	u32 before = l->ctx[i]->account_mode;
-	struct ioasid_explain why;
-	int rc = set_mode(l->ctx[i], mode, &why);
+	struct ioasid_extack extack;
+	int rc = set_mode(l->ctx[i], mode, &extack);
 
 	if (sum(l, i, -1, -1, -1)) {
 		KUNIT_ASSERT_EQ(test, rc, -EBUSY);
-		KUNIT_ASSERT_EQ(test, why.code, (u32)IOASID_REASON_IN_USE);
+		KUNIT_ASSERT_EQ(test, extack.code, (u32)IOASID_REASON_IN_USE);
 		KUNIT_ASSERT_EQ(test, l->ctx[i]->account_mode, before);
 	} else {
 		KUNIT_ASSERT_EQ(test, rc, 0);
@@ -295,7 +298,7 @@ static void random_bills(struct kunit *test)
 static void limit_is_exact(struct kunit *test)
 {
 	struct people *p = new_people(test);
-	struct ioasid_explain why;
+	struct ioasid_extack extack;
 	struct ioasid_payer *payer;
 	struct ioasid_ctx *ctx;
 	const struct cred *old;
@@ -303,27 +306,36 @@ static void limit_is_exact(struct kunit *test)
 
 	for (mode = 0; mode < 2; mode++) {
 		ctx = new_ctx(test);
-		KUNIT_ASSERT_EQ(test, set_mode(ctx, mode, &why), 0);
+		KUNIT_ASSERT_EQ(test, set_mode(ctx, mode, &extack), 0);
 		p->limit = 10;
 		old = become(test, p, 0, 0);
 		payer = ioasid_payer_get(ctx);
 		KUNIT_ASSERT_NOT_NULL(test, payer);
-		KUNIT_EXPECT_EQ(test, ioasid_charge(ctx, payer, 11, &why),
+		KUNIT_EXPECT_EQ(test,
+				ioasid_charge_pages(ctx, payer, 11, &extack),
 				-ENOMEM);
-		KUNIT_EXPECT_EQ(test, ioasid_charge(ctx, payer, 10, &why), 0);
-		KUNIT_EXPECT_EQ(test, ioasid_charge(ctx, payer, 1, &why),
+		KUNIT_EXPECT_EQ(test,
+				ioasid_charge_pages(ctx, payer, 10, &extack),
+				0);
+		KUNIT_EXPECT_EQ(test,
+				ioasid_charge_pages(ctx, payer, 1, &extack),
 				-ENOMEM);
 		/* An enormous number must not wrap */
-		KUNIT_EXPECT_EQ(test, ioasid_charge(ctx, payer, U32_MAX, &why),
+		KUNIT_EXPECT_EQ(test,
+				ioasid_charge_pages(ctx, payer, U32_MAX,
+						    &extack),
 				-ENOMEM);
 		itest_set_memlock(RLIM_INFINITY);
-		KUNIT_EXPECT_EQ(test, ioasid_charge(ctx, payer, 1, &why), 0);
+		KUNIT_EXPECT_EQ(test,
+				ioasid_charge_pages(ctx, payer, 1, &extack), 0);
 		itest_set_memlock(10 * PAGE_SIZE);
 		unbecome(p, old);
 		/* CAP_IPC_LOCK: over the limit, and counted all the same */
-		KUNIT_EXPECT_EQ(test, ioasid_charge(ctx, payer, 100, &why), 0);
+		KUNIT_EXPECT_EQ(test,
+				ioasid_charge_pages(ctx, payer, 100, &extack),
+				0);
 		KUNIT_EXPECT_EQ(test, atomic64_read(&ctx->pinned), 111LL);
-		ioasid_uncharge(ctx, payer, 111);
+		ioasid_uncharge_pages(ctx, payer, 111);
 		ioasid_payer_put(ctx, payer);
 		KUNIT_EXPECT_EQ(test, atomic64_read(&ctx->pinned), 0LL);
 	}
@@ -354,7 +366,7 @@ static int race(void *data)
 	struct racer *r = data;
 	const struct cred *old = override_creds(r->cred);
 	struct user_struct *user = r->p->user[0];
-	struct ioasid_explain why;
+	struct ioasid_extack extack;
 	struct ioasid_payer *payer;
 	u32 i;
 
@@ -364,14 +376,14 @@ static int race(void *data)
 		payer = ioasid_payer_get(r->ctx);
 		if (!payer)
 			break;
-		ioasid_explain_init(&why);
-		if (ioasid_charge(r->ctx, payer, 1, &why)) {
+		ioasid_extack_init(&extack);
+		if (ioasid_charge_pages(r->ctx, payer, 1, &extack)) {
 			r->denied++;
 		} else {
 			if (atomic_long_read(&user->locked_vm) > 2)
 				r->over++;
 			cond_resched();
-			ioasid_uncharge(r->ctx, payer, 1);
+			ioasid_uncharge_pages(r->ctx, payer, 1);
 		}
 		ioasid_payer_put(r->ctx, payer);
 	}
@@ -416,21 +428,22 @@ static void killed_while_charging(struct kunit *test)
 {
 	struct people *p = new_people(test);
 	struct ioasid_ctx *ctx = new_ctx(test);
-	struct ioasid_explain why;
+	struct ioasid_extack extack;
 	struct ioasid_payer *payer;
 
-	KUNIT_ASSERT_EQ(test, set_mode(ctx, IOASID_ACCOUNT_MM, &why), 0);
+	KUNIT_ASSERT_EQ(test, set_mode(ctx, IOASID_ACCOUNT_MM, &extack), 0);
 	payer = ioasid_payer_get(ctx);
 	KUNIT_ASSERT_NOT_NULL(test, payer);
 	/* A write lock of ours makes it wait, and SIGKILL end that */
 	mmap_read_lock(p->mm[0]);
 	itest_set_killed(true);
 	lockdep_off();
-	KUNIT_EXPECT_EQ(test, ioasid_charge(ctx, payer, 1, &why), -EINTR);
+	KUNIT_EXPECT_EQ(test, ioasid_charge_pages(ctx, payer, 1, &extack),
+			-EINTR);
 	lockdep_on();
 	itest_set_killed(false);
 	mmap_read_unlock(p->mm[0]);
-	KUNIT_EXPECT_EQ(test, why.code, (u32)IOASID_REASON_KILLED);
+	KUNIT_EXPECT_EQ(test, extack.code, (u32)IOASID_REASON_KILLED);
 	KUNIT_EXPECT_EQ(test, atomic64_read(&ctx->pinned), 0LL);
 	ioasid_payer_put(ctx, payer);
 }
@@ -446,9 +459,11 @@ static void info_and_option(struct kunit *test)
 	itest_memory(test);
 	it = itest_open(test);
 	info = itest_info(it);
-	KUNIT_EXPECT_EQ(test, info.caps, IOASID_CAP_MAPPED | IOASID_CAP_FILE |
-			IOASID_CAP_REPLACE | IOASID_CAP_PASID | IOASID_CAP_MM |
-			IOASID_CAP_FAULT | IOASID_CAP_POLICY | IOASID_CAP_REFUSED);
+	KUNIT_EXPECT_EQ(test, info.caps,
+			IOASID_CAP_MAPPED | IOASID_CAP_FILE |
+				IOASID_CAP_REPLACE | IOASID_CAP_PASID |
+				IOASID_CAP_MM | IOASID_CAP_FAULT |
+				IOASID_CAP_POLICY | IOASID_CAP_UNRECOVERABLE);
 	KUNIT_EXPECT_EQ(test, info.max_vector, (u32)IOASID_MAX_VECTOR);
 	KUNIT_EXPECT_EQ(test, info.page_size, (u32)PAGE_SIZE);
 	KUNIT_EXPECT_EQ(test, info.account_mode, (u32)IOASID_ACCOUNT_USER);

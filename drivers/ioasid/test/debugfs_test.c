@@ -74,7 +74,7 @@ static void files_say_what_is(struct kunit *test)
 	};
 	struct vfsmount *mnt;
 	struct itest_iommu *fake;
-	struct ioasid_explain why;
+	struct ioasid_extack extack;
 	struct device *dev;
 	struct itest *it;
 	char want[200];
@@ -91,9 +91,12 @@ static void files_say_what_is(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, itest_map_one(it, arg.ioasid, 0, ITEST_MEM,
 					    SZ_16K, IOASID_MAP_READ), 0);
 	params.ioasid = arg.ioasid;
-	ioasid_explain_init(&why);
-	KUNIT_ASSERT_FALSE(test, IS_ERR(sva_register_device_to_pasid(it->ctx,
-			   IOASID_RID, dev, &params, &why)));
+	ioasid_extack_init(&extack);
+	KUNIT_ASSERT_FALSE(test,
+			   IS_ERR(sva_register_device_to_pasid(it->ctx,
+							       IOASID_RID, dev,
+							       &params,
+							       &extack)));
 	KUNIT_EXPECT_NOT_NULL(test, strstr(show(it, mnt, "context"),
 			      "account_mode=mm spaces=1 devices=1 pinned_kib=16"));
 	KUNIT_EXPECT_NOT_NULL(test, strstr(show(it, mnt, "spaces"),
@@ -115,7 +118,7 @@ static void everything_is_traced(struct kunit *test)
 		.owner = "test-owner", .unsafe_interrupts = true,
 	};
 	struct itest_iommu *fake;
-	struct ioasid_explain why;
+	struct ioasid_extack extack;
 	struct device *dev;
 	struct itest *it;
 
@@ -125,9 +128,12 @@ static void everything_is_traced(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, trace_set_clr_event("ioasid", NULL, 1), 0);
 	it = itest_open(test);
 	params.ioasid = itest_alloc_space(it);
-	ioasid_explain_init(&why);
-	KUNIT_EXPECT_FALSE(test, IS_ERR(sva_register_device_to_pasid(it->ctx,
-			   IOASID_RID, dev, &params, &why)));
+	ioasid_extack_init(&extack);
+	KUNIT_EXPECT_FALSE(test,
+			   IS_ERR(sva_register_device_to_pasid(it->ctx,
+							       IOASID_RID, dev,
+							       &params,
+							       &extack)));
 	KUNIT_EXPECT_EQ(test, itest_map_one(it, params.ioasid, 0, ITEST_MEM,
 					    SZ_16K, IOASID_MAP_READ), 0);
 	KUNIT_EXPECT_EQ(test, itest_unmap(it, params.ioasid, NULL, 0, NULL), 0);

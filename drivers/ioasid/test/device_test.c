@@ -42,7 +42,7 @@ struct table {
 	bool known[NR_CTX][NR_DEVICES];
 	int rid[NR_CTX][NR_DEVICES];
 	u32 pages[NR_CTX][NR_SPACES];
-	u32 refused;
+	u32 unrecoverable;
 };
 
 static const struct ioasid_attach_params itest_params = {
@@ -225,23 +225,23 @@ static void random_attach(struct kunit *test, struct table *t,
 	bool replace = itest_below(rnd, 2);
 	struct ioasid_attach_params params = itest_params;
 	struct ioasid_attachment *att;
-	struct ioasid_explain why;
+	struct ioasid_extack extack;
 
 	params.ioasid = t->id[c][space];
 	want = model_attach(t, c, i, space, replace, rnd, &code);
-	ioasid_explain_init(&why);
+	ioasid_extack_init(&extack);
 	if (replace) {
 		rc = sva_replace_device_pasid(t->it[c]->ctx, IOASID_RID,
-					      t->dev[i], &params, &why);
+					      t->dev[i], &params, &extack);
 	} else {
 		att = sva_register_device_to_pasid(t->it[c]->ctx, IOASID_RID,
-						   t->dev[i], &params, &why);
+						   t->dev[i], &params, &extack);
 		rc = PTR_ERR_OR_ZERO(att);
 	}
-	KUNIT_ASSERT_EQ_MSG(test, rc, want, "%s", why.msg);
+	KUNIT_ASSERT_EQ_MSG(test, rc, want, "%s", extack.msg);
 	if (rc) {
-		KUNIT_ASSERT_EQ_MSG(test, why.code, code, "%s", why.msg);
-		t->refused += code == IOASID_REASON_IOMMU;
+		KUNIT_ASSERT_EQ_MSG(test, extack.code, code, "%s", extack.msg);
+		t->unrecoverable += code == IOASID_REASON_IOMMU;
 		return;
 	}
 	t->known[c][i] = true;
@@ -256,22 +256,22 @@ static void random_detach(struct kunit *test, struct table *t,
 	u32 c = itest_below(rnd, NR_CTX), i = itest_below(rnd, NR_DEVICES);
 	struct ioasid_ctx *ctx = t->it[c]->ctx;
 	bool attached = t->rid[c][i] != NOWHERE;
-	struct ioasid_explain why;
+	struct ioasid_extack extack;
 	int rc;
 
-	ioasid_explain_init(&why);
+	ioasid_extack_init(&extack);
 	switch (itest_below(rnd, 3)) {
 	case 0:
 		rc = sva_unregister_device_from_pasid(ctx, IOASID_RID,
-						      t->dev[i], &why);
+						      t->dev[i], &extack);
 		KUNIT_ASSERT_EQ(test, rc, attached ? 0 : -ENOENT);
 		if (rc)
-			KUNIT_ASSERT_EQ(test, why.code,
+			KUNIT_ASSERT_EQ(test, extack.code,
 					(u32)IOASID_REASON_NOT_ATTACHED);
 		t->rid[c][i] = NOWHERE;
 		break;
 	case 1:
-		rc = sva_forget_device(ctx, t->dev[i], &why);
+		rc = sva_unbind_device(ctx, t->dev[i], &extack);
 		KUNIT_ASSERT_EQ(test, rc, attached ? -EBUSY : 0);
 		if (!rc)
 			t->known[c][i] = false;
@@ -321,7 +321,7 @@ static void random_table(struct kunit *test)
 		}
 		check_table(test, t);
 	}
-	KUNIT_EXPECT_GE(test, t->refused, itest_rounds(5));
+	KUNIT_EXPECT_GE(test, t->unrecoverable, itest_rounds(5));
 	for (c = 0; c < NR_CTX; c++)
 		for (i = 0; i < NR_DEVICES; i++) {
 			sva_remove_device(t->it[c]->ctx, t->dev[i]);
@@ -343,14 +343,15 @@ static struct itest *one_device(struct kunit *test,
 }
 
 static int attach(struct itest *it, struct device *dev, u32 id,
-		  struct ioasid_explain *why)
+		  struct ioasid_extack *extack)
 {
 	struct ioasid_attach_params params = itest_params;
 
 	params.ioasid = id;
-	ioasid_explain_init(why);
+	ioasid_extack_init(extack);
 	return PTR_ERR_OR_ZERO(sva_register_device_to_pasid(it->ctx, IOASID_RID,
-							    dev, &params, why));
+							    dev, &params,
+							    extack));
 }
 
 /* The glue's promises are its own; what the core can see, it checks */
@@ -360,37 +361,45 @@ static void who_may_come_in(struct kunit *test)
 	struct ioasid_attach_params params = itest_params;
 	struct device *dev, *good, *plain;
 	struct itest_iommu *fake;
-	struct ioasid_explain why;
+	struct ioasid_extack extack;
 	struct itest *it = one_device(test, &conf, &fake, &dev);
 	u32 id, again;
 
 	good = itest_device_new(test, fake, &confs[3]);
 	plain = kunit_device_register(test, "ioasid-test-plain");
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, plain);
-	ioasid_explain_init(&why);
-	KUNIT_EXPECT_EQ(test, sva_add_device(it->ctx, plain, &params, &id, &why),
+	ioasid_extack_init(&extack);
+	KUNIT_EXPECT_EQ(test,
+			sva_bind_device(it->ctx, plain, &params, &id, &extack),
 			-ENODEV);
-	KUNIT_EXPECT_EQ(test, why.code, (u32)IOASID_REASON_IOMMU);
-	ioasid_explain_init(&why);
-	KUNIT_EXPECT_EQ(test, sva_add_device(it->ctx, dev, &params, &id, &why),
+	KUNIT_EXPECT_EQ(test, extack.code, (u32)IOASID_REASON_IOMMU);
+	ioasid_extack_init(&extack);
+	KUNIT_EXPECT_EQ(test,
+			sva_bind_device(it->ctx, dev, &params, &id, &extack),
 			-EINVAL);
-	KUNIT_EXPECT_EQ(test, why.code, (u32)IOASID_REASON_COHERENCY);
+	KUNIT_EXPECT_EQ(test, extack.code, (u32)IOASID_REASON_COHERENCY);
 	params.unsafe_interrupts = false;
-	ioasid_explain_init(&why);
-	KUNIT_EXPECT_EQ(test, sva_add_device(it->ctx, good, &params, &id, &why),
+	ioasid_extack_init(&extack);
+	KUNIT_EXPECT_EQ(test,
+			sva_bind_device(it->ctx, good, &params, &id, &extack),
 			-EPERM);
-	KUNIT_EXPECT_EQ(test, why.code, (u32)IOASID_REASON_MSI);
+	KUNIT_EXPECT_EQ(test, extack.code, (u32)IOASID_REASON_MSI);
 	KUNIT_EXPECT_EQ(test, it->ctx->nr_devices, 0U);
 	params.unsafe_interrupts = true;
-	ioasid_explain_init(&why);
-	KUNIT_EXPECT_EQ(test, sva_add_device(it->ctx, good, &params, &id, &why),
+	ioasid_extack_init(&extack);
+	KUNIT_EXPECT_EQ(test,
+			sva_bind_device(it->ctx, good, &params, &id, &extack),
 			0);
-	KUNIT_EXPECT_EQ(test, sva_add_device(it->ctx, good, &params, &again,
-					     &why), 0);
+	KUNIT_EXPECT_EQ(test,
+			sva_bind_device(it->ctx, good, &params, &again,
+					&extack),
+			0);
 	KUNIT_EXPECT_EQ(test, id, again);
-	KUNIT_EXPECT_EQ(test, sva_unregister_device_from_pasid(it->ctx, 0, dev,
-							       &why), -ENOENT);
-	KUNIT_EXPECT_EQ(test, why.code, (u32)IOASID_REASON_NOT_ATTACHED);
+	KUNIT_EXPECT_EQ(test,
+			sva_unregister_device_from_pasid(it->ctx, 0, dev,
+							 &extack),
+			-ENOENT);
+	KUNIT_EXPECT_EQ(test, extack.code, (u32)IOASID_REASON_NOT_ATTACHED);
 	sva_remove_device(it->ctx, good);
 	sva_remove_device(it->ctx, good);
 	KUNIT_EXPECT_EQ(test, it->ctx->nr_devices, 0U);
@@ -401,15 +410,17 @@ static void commands(struct kunit *test)
 {
 	struct ioasid_device_attach in = { .pasid = 5 };
 	struct ioasid_device_detach out = { .pasid = 5 };
-	struct ioasid_explain why;
+	struct ioasid_extack extack;
 	struct itest_iommu *fake;
 	struct device *dev;
 	struct itest *it = one_device(test, &confs[2], &fake, &dev);
 	u32 id[2] = { itest_alloc_space(it), itest_alloc_space(it) };
 
-	ioasid_explain_init(&why);
-	KUNIT_ASSERT_EQ(test, sva_add_device(it->ctx, dev, &itest_params,
-					     &in.dev_id, &why), 0);
+	ioasid_extack_init(&extack);
+	KUNIT_ASSERT_EQ(test,
+			sva_bind_device(it->ctx, dev, &itest_params, &in.dev_id,
+					&extack),
+			0);
 	in.ioasid = id[0];
 	out.dev_id = in.dev_id;
 	ITEST_EXPECT_ERR(it, ITEST_CMD(it, IOASID_DEVICE_ATTACH, &in),
@@ -456,7 +467,7 @@ static void reserved_regions(struct kunit *test)
 		.nr_ranges = 8, .ranges = ITEST_VEC,
 	};
 	struct ioasid_iova_range got[ARRAY_SIZE(want)];
-	struct ioasid_explain why;
+	struct ioasid_extack extack;
 	struct itest_iommu *fake;
 	struct device *dev;
 	struct itest *it = one_device(test, &conf, &fake, &dev);
@@ -464,15 +475,15 @@ static void reserved_regions(struct kunit *test)
 
 	KUNIT_ASSERT_EQ(test, itest_map_one(it, id, 0xfee00000 - SZ_4K,
 					    ITEST_MEM, SZ_8K, RW), 0);
-	KUNIT_EXPECT_EQ(test, attach(it, dev, id, &why), -EADDRINUSE);
-	KUNIT_EXPECT_EQ(test, why.code, (u32)IOASID_REASON_RESERVED);
-	KUNIT_EXPECT_EQ(test, why.value, 0xfee00000ULL - SZ_4K);
+	KUNIT_EXPECT_EQ(test, attach(it, dev, id, &extack), -EADDRINUSE);
+	KUNIT_EXPECT_EQ(test, extack.code, (u32)IOASID_REASON_RESERVED);
+	KUNIT_EXPECT_EQ(test, extack.value, 0xfee00000ULL - SZ_4K);
 	/* It was made known for that, and is forgotten again */
 	KUNIT_EXPECT_EQ(test, it->ctx->nr_devices, 0U);
 	KUNIT_ASSERT_EQ(test, itest_unmap(it, id, NULL, 0, NULL), 0);
 	KUNIT_ASSERT_EQ(test, itest_map_one(it, id, SZ_4M, ITEST_MEM, SZ_4K, RW),
 			0);
-	KUNIT_EXPECT_EQ(test, attach(it, dev, id, &why), 0);
+	KUNIT_EXPECT_EQ(test, attach(it, dev, id, &extack), 0);
 	info.ioasid = id;
 	KUNIT_ASSERT_EQ(test, ITEST_CMD(it, IOASID_SPACE_INFO, &info), 0);
 	KUNIT_ASSERT_EQ(test, info.nr_ranges, (u32)ARRAY_SIZE(want));
@@ -488,7 +499,7 @@ static void reserved_regions(struct kunit *test)
 
 static void aperture(struct kunit *test)
 {
-	struct ioasid_explain why;
+	struct ioasid_extack extack;
 	struct itest_iommu *fake;
 	struct device *dev;
 	struct itest *it = one_device(test, &confs[2], &fake, &dev);
@@ -497,10 +508,10 @@ static void aperture(struct kunit *test)
 	fake->knobs.aperture_end = SZ_4G - 1;
 	KUNIT_ASSERT_EQ(test, itest_map_one(it, id, SZ_4G, ITEST_MEM, SZ_4K, RW),
 			0);
-	KUNIT_EXPECT_EQ(test, attach(it, dev, id, &why), -ERANGE);
-	KUNIT_EXPECT_EQ(test, why.code, (u32)IOASID_REASON_APERTURE);
+	KUNIT_EXPECT_EQ(test, attach(it, dev, id, &extack), -ERANGE);
+	KUNIT_EXPECT_EQ(test, extack.code, (u32)IOASID_REASON_APERTURE);
 	KUNIT_ASSERT_EQ(test, itest_unmap(it, id, NULL, 0, NULL), 0);
-	KUNIT_EXPECT_EQ(test, attach(it, dev, id, &why), 0);
+	KUNIT_EXPECT_EQ(test, attach(it, dev, id, &extack), 0);
 	ITEST_EXPECT_ERR(it, itest_map_one(it, id, SZ_4G, ITEST_MEM, SZ_4K, RW),
 			 -ERANGE, IOASID_REASON_UNUSABLE);
 	sva_remove_device(it->ctx, dev);
@@ -512,7 +523,7 @@ static void coherency_is_enforced(struct kunit *test)
 	static const struct itest_device_conf enforcing = {
 		.group = 1, .enforce = true,
 	};
-	struct ioasid_explain why;
+	struct ioasid_extack extack;
 	struct itest_iommu *fake;
 	struct device *dev[2];
 	struct itest *it = one_device(test, &confs[0], &fake, &dev[0]);
@@ -521,13 +532,13 @@ static void coherency_is_enforced(struct kunit *test)
 	dev[1] = itest_device_new(test, fake, &enforcing);
 	fake->knobs.enforce = true;
 	/* A page table that was not made for it does not do */
-	KUNIT_EXPECT_EQ(test, attach(it, dev[0], id, &why), 0);
-	KUNIT_EXPECT_EQ(test, attach(it, dev[1], id, &why), 0);
+	KUNIT_EXPECT_EQ(test, attach(it, dev[0], id, &extack), 0);
+	KUNIT_EXPECT_EQ(test, attach(it, dev[1], id, &extack), 0);
 	KUNIT_EXPECT_PTR_NE(test, itest_device_domain(dev[0]),
 			    itest_device_domain(dev[1]));
 	sva_remove_device(it->ctx, dev[0]);
 	/* The other way round it does */
-	KUNIT_EXPECT_EQ(test, attach(it, dev[0], id, &why), 0);
+	KUNIT_EXPECT_EQ(test, attach(it, dev[0], id, &extack), 0);
 	KUNIT_EXPECT_PTR_EQ(test, itest_device_domain(dev[0]),
 			    itest_device_domain(dev[1]));
 	sva_remove_device(it->ctx, dev[0]);
@@ -537,7 +548,7 @@ static void coherency_is_enforced(struct kunit *test)
 /* The file is closed; DMA goes on until the device goes */
 static void closing_keeps_dma(struct kunit *test)
 {
-	struct ioasid_explain why;
+	struct ioasid_extack extack;
 	struct itest_iommu *fake;
 	struct ioasid_ctx *ctx;
 	struct device *dev;
@@ -548,8 +559,8 @@ static void closing_keeps_dma(struct kunit *test)
 	for (i = 0; i < 2; i++)
 		KUNIT_ASSERT_EQ(test, itest_map_one(it, id[i], 0, ITEST_MEM,
 						    SZ_8K, RW), 0);
-	KUNIT_ASSERT_EQ(test, attach(it, dev, id[0], &why), 0);
-	ctx = sva_get_from_fd(itest_fd(it), &why);
+	KUNIT_ASSERT_EQ(test, attach(it, dev, id[0], &extack), 0);
+	ctx = sva_get_from_fd(itest_fd(it), &extack);
 	KUNIT_ASSERT_PTR_EQ(test, ctx, it->ctx);
 	itest_close(it);
 	/* What no device can reach is gone at once */

@@ -6,6 +6,7 @@
  */
 #include <linux/mman.h>
 #include <linux/sizes.h>
+#include "../cmd/cmd.h"
 #include "test.h"
 
 #define RW	(IOASID_MAP_READ | IOASID_MAP_WRITE)
@@ -33,18 +34,18 @@ struct setup {
 static void new_setup(struct kunit *test, struct setup *s,
 		      const struct itest_device_conf *conf, u32 flags)
 {
-	struct ioasid_explain why;
+	struct ioasid_extack extack;
 	u32 dev_id;
 
 	itest_memory(test);
 	s->fake = itest_iommu_new(test);
 	s->dev = itest_device_new(test, s->fake, conf);
 	s->it = itest_open(test);
-	dev_id = itest_know(s->it, s->dev);
+	dev_id = itest_bind_device(s->it, s->dev);
 	s->id = itest_alloc_kind(s->it, IOASID_KIND_MAPPED, flags);
-	ioasid_explain_init(&why);
-	s->idev = ioasid_device_by_id(s->it->ctx, dev_id, &why);
-	s->space = ioasid_space_get(s->it->ctx, s->id, &why);
+	ioasid_extack_init(&extack);
+	s->idev = ioasid_device_by_id(s->it->ctx, dev_id, &extack);
+	s->space = ioasid_space_get(s->it->ctx, s->id, &extack);
 	KUNIT_ASSERT_NOT_NULL(test, s->idev);
 	KUNIT_ASSERT_FALSE(test, IS_ERR(s->space));
 }
@@ -55,13 +56,14 @@ static void end_setup(struct setup *s)
 	sva_remove_device(s->it->ctx, s->dev);
 }
 
-static struct ioasid_domain *create(struct setup *s, struct ioasid_explain *why)
+static struct ioasid_domain *create(struct setup *s,
+				    struct ioasid_extack *extack)
 {
 	struct ioasid_domain *d;
 
-	ioasid_explain_init(why);
+	ioasid_extack_init(extack);
 	down_write(&s->space->rwsem);
-	d = ioasid_domain_create(s->space, s->dev, why);
+	d = ioasid_domain_create(s->space, s->dev, extack);
 	up_write(&s->space->rwsem);
 	return d;
 }
@@ -69,7 +71,7 @@ static struct ioasid_domain *create(struct setup *s, struct ioasid_explain *why)
 static void drop(struct setup *s, struct ioasid_domain *d)
 {
 	down_write(&s->space->rwsem);
-	ioasid_mapped_drain(s->space, d);
+	ioasid_domain_unfill(s->space, d);
 	up_write(&s->space->rwsem);
 	ioasid_domain_free(d);
 }
@@ -88,13 +90,13 @@ static void reserved_regions(struct kunit *test)
 		{ SZ_8M, SZ_8M + SZ_4K - 1 },
 	};
 	struct ioasid_attachment *att;
-	struct ioasid_explain why;
+	struct ioasid_extack extack;
 	struct setup s;
 	u32 i, k, found = 0;
 
 	new_setup(test, &s, &conf, 0);
-	ioasid_explain_init(&why);
-	att = ioasid_attachment_alloc(s.idev->group, &why);
+	ioasid_extack_init(&extack);
+	att = ioasid_attachment_alloc(s.idev->group, &extack);
 	KUNIT_ASSERT_NOT_NULL(test, att);
 	KUNIT_EXPECT_EQ(test, att->nr_reserved, (u32)ARRAY_SIZE(want));
 	KUNIT_EXPECT_PTR_EQ(test, att->group, s.idev->group);
@@ -110,7 +112,7 @@ static void reserved_regions(struct kunit *test)
 /* All that is mapped is in it, or it does not exist */
 static void filled_or_none(struct kunit *test)
 {
-	struct ioasid_explain why;
+	struct ioasid_extack extack;
 	struct ioasid_domain *d;
 	struct setup s;
 	u32 i;
@@ -120,19 +122,19 @@ static void filled_or_none(struct kunit *test)
 		KUNIT_ASSERT_EQ(test, itest_map_one(s.it, s.id, i * SZ_1G,
 						    ITEST_MEM, SZ_16K, RW), 0);
 	s.fake->knobs.fail_alloc = -ENOSPC;
-	d = create(&s, &why);
+	d = create(&s, &extack);
 	KUNIT_EXPECT_EQ(test, PTR_ERR(d), (long)-ENOSPC);
-	KUNIT_EXPECT_EQ(test, why.code, (u32)IOASID_REASON_IOMMU);
+	KUNIT_EXPECT_EQ(test, extack.code, (u32)IOASID_REASON_IOMMU);
 	s.fake->knobs.fail_alloc = 0;
 	for (i = 1; i <= 3; i++) {
 		s.fake->knobs.fail_map = i;
-		d = create(&s, &why);
+		d = create(&s, &extack);
 		KUNIT_EXPECT_EQ(test, PTR_ERR(d), (long)-EIO);
-		KUNIT_EXPECT_EQ(test, why.code, (u32)IOASID_REASON_IOMMU);
+		KUNIT_EXPECT_EQ(test, extack.code, (u32)IOASID_REASON_IOMMU);
 		KUNIT_EXPECT_EQ(test, atomic_read(&s.fake->knobs.nr_domains), 0);
 	}
 	s.fake->knobs.fail_map = 0;
-	d = create(&s, &why);
+	d = create(&s, &extack);
 	KUNIT_ASSERT_FALSE(test, IS_ERR(d));
 	KUNIT_EXPECT_EQ(test, to_itest_domain(d->domain)->pages, 12ULL);
 	KUNIT_EXPECT_EQ(test, d->users, 0U);
@@ -146,21 +148,21 @@ static void filled_or_none(struct kunit *test)
 /* Page requests go to us only where the space wants them */
 static void takes_faults(struct kunit *test)
 {
-	struct ioasid_explain why;
+	struct ioasid_extack extack;
 	struct ioasid_domain *d;
 	struct setup s;
 	u32 other;
 
 	new_setup(test, &s, &plain, IOASID_ALLOC_FAULTS);
-	d = create(&s, &why);
+	d = create(&s, &extack);
 	KUNIT_ASSERT_FALSE(test, IS_ERR(d));
 	KUNIT_EXPECT_NOT_NULL(test, d->domain->iopf_handler);
 	drop(&s, d);
 	ioasid_space_put(s.space);
 	other = itest_alloc_space(s.it);
-	s.space = ioasid_space_get(s.it->ctx, other, &why);
+	s.space = ioasid_space_get(s.it->ctx, other, &extack);
 	KUNIT_ASSERT_FALSE(test, IS_ERR(s.space));
-	d = create(&s, &why);
+	d = create(&s, &extack);
 	KUNIT_ASSERT_FALSE(test, IS_ERR(d));
 	KUNIT_EXPECT_NULL(test, d->domain->iopf_handler);
 	drop(&s, d);
@@ -170,14 +172,14 @@ static void takes_faults(struct kunit *test)
 /* A fresh domain says yes to anything: only a device that can is believed */
 static void enforced_where_it_can_be(struct kunit *test)
 {
-	struct ioasid_explain why;
+	struct ioasid_extack extack;
 	struct ioasid_domain *d;
 	struct device *strict;
 	struct setup s;
 
 	new_setup(test, &s, &plain, 0);
 	s.fake->knobs.enforce = true;
-	d = create(&s, &why);
+	d = create(&s, &extack);
 	KUNIT_ASSERT_FALSE(test, IS_ERR(d));
 	KUNIT_EXPECT_FALSE(test, d->enforced);
 	KUNIT_EXPECT_TRUE(test, ioasid_domain_suits(d, s.dev));
@@ -185,9 +187,9 @@ static void enforced_where_it_can_be(struct kunit *test)
 		.group = 1, .enforce = true });
 	KUNIT_EXPECT_FALSE(test, ioasid_domain_suits(d, strict));
 	drop(&s, d);
-	ioasid_explain_init(&why);
+	ioasid_extack_init(&extack);
 	down_write(&s.space->rwsem);
-	d = ioasid_domain_create(s.space, strict, &why);
+	d = ioasid_domain_create(s.space, strict, &extack);
 	up_write(&s.space->rwsem);
 	KUNIT_ASSERT_FALSE(test, IS_ERR(d));
 	KUNIT_EXPECT_TRUE(test, d->enforced);
@@ -207,15 +209,15 @@ static void ranges_of_a_group(struct kunit *test)
 		{ 0, SZ_1M - 1 }, { SZ_1M + SZ_64K, SZ_4G - 1 },
 	};
 	struct ioasid_iova_range *got;
-	struct ioasid_explain why;
+	struct ioasid_extack extack;
 	u32 rid = IOASID_RID, nr = 0, i;
 	struct setup s;
 
 	new_setup(test, &s, &conf, 0);
 	s.fake->knobs.aperture_end = SZ_4G - 1;
 	for (i = 0; i < 2; i++) {
-		ioasid_explain_init(&why);
-		got = ioasid_group_ranges(s.idev, &nr, &why);
+		ioasid_extack_init(&extack);
+		got = ioasid_group_ranges(s.idev, &nr, &extack);
 		KUNIT_ASSERT_FALSE(test, IS_ERR(got));
 		KUNIT_ASSERT_EQ(test, nr, (u32)ARRAY_SIZE(want));
 		KUNIT_EXPECT_MEMEQ(test, got, want, sizeof(want));
@@ -227,10 +229,10 @@ static void ranges_of_a_group(struct kunit *test)
 	}
 	KUNIT_EXPECT_EQ(test, itest_detach(s.it, s.idev->id, IOASID_RID), 0);
 	s.fake->knobs.fail_alloc = -ENODEV;
-	ioasid_explain_init(&why);
-	got = ioasid_group_ranges(s.idev, &nr, &why);
+	ioasid_extack_init(&extack);
+	got = ioasid_group_ranges(s.idev, &nr, &extack);
 	KUNIT_EXPECT_EQ(test, PTR_ERR(got), (long)-ENODEV);
-	KUNIT_EXPECT_EQ(test, why.code, (u32)IOASID_REASON_IOMMU);
+	KUNIT_EXPECT_EQ(test, extack.code, (u32)IOASID_REASON_IOMMU);
 	end_setup(&s);
 }
 

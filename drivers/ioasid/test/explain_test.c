@@ -11,17 +11,21 @@
 
 static void first_reason_wins(struct kunit *test)
 {
-	struct ioasid_explain why;
+	struct ioasid_extack extack;
 
-	ioasid_explain_init(&why);
-	KUNIT_EXPECT_EQ(test, why.code, (u32)IOASID_REASON_NONE);
-	KUNIT_EXPECT_EQ(test, why.index, IOASID_NO_INDEX);
-	KUNIT_EXPECT_EQ(test, ioasid_fail(&why, -EBUSY, IOASID_REASON_IN_USE,
-					  "%s %d", "cause", 1), -EBUSY);
-	KUNIT_EXPECT_EQ(test, ioasid_fail(&why, -EIO, IOASID_REASON_IOMMU,
-					  "consequence"), -EIO);
-	KUNIT_EXPECT_EQ(test, why.code, (u32)IOASID_REASON_IN_USE);
-	KUNIT_EXPECT_STREQ(test, why.msg, "cause 1");
+	ioasid_extack_init(&extack);
+	KUNIT_EXPECT_EQ(test, extack.code, (u32)IOASID_REASON_NONE);
+	KUNIT_EXPECT_EQ(test, extack.index, IOASID_NO_INDEX);
+	KUNIT_EXPECT_EQ(test,
+			ioasid_fail(&extack, -EBUSY, IOASID_REASON_IN_USE,
+				    "%s %d", "cause", 1),
+			-EBUSY);
+	KUNIT_EXPECT_EQ(test,
+			ioasid_fail(&extack, -EIO, IOASID_REASON_IOMMU,
+				    "consequence"),
+			-EIO);
+	KUNIT_EXPECT_EQ(test, extack.code, (u32)IOASID_REASON_IN_USE);
+	KUNIT_EXPECT_STREQ(test, extack.msg, "cause 1");
 	/* Nobody wants to know */
 	KUNIT_EXPECT_EQ(test, ioasid_fail(NULL, -EIO, IOASID_REASON_IOMMU,
 					  "lost"), -EIO);
@@ -29,15 +33,15 @@ static void first_reason_wins(struct kunit *test)
 
 static void long_sentence_is_cut(struct kunit *test)
 {
-	struct ioasid_explain why;
+	struct ioasid_extack extack;
 	char *text = kunit_kmalloc(test, 1000, GFP_KERNEL);
 
 	KUNIT_ASSERT_NOT_NULL(test, text);
 	memset(text, 'x', 999);
 	text[999] = '\0';
-	ioasid_explain_init(&why);
-	ioasid_fail(&why, -EIO, IOASID_REASON_IOMMU, "%s", text);
-	KUNIT_EXPECT_EQ(test, strlen(why.msg), sizeof(why.msg) - 1);
+	ioasid_extack_init(&extack);
+	ioasid_fail(&extack, -EIO, IOASID_REASON_IOMMU, "%s", text);
+	KUNIT_EXPECT_EQ(test, strlen(extack.msg), sizeof(extack.msg) - 1);
 }
 
 static void check_finds_bad_addresses(struct kunit *test)
@@ -46,24 +50,24 @@ static void check_finds_bad_addresses(struct kunit *test)
 	u32 enough = offsetofend(struct ioasid_extack, code);
 
 	itest_memory(test);
-	KUNIT_EXPECT_EQ(test, ioasid_explain_check(0), 0);
+	KUNIT_EXPECT_EQ(test, ioasid_extack_check(0), 0);
 	itest_put_user(test, ITEST_EXT, &size, sizeof(size));
-	KUNIT_EXPECT_EQ(test, ioasid_explain_check(ITEST_EXT), 0);
+	KUNIT_EXPECT_EQ(test, ioasid_extack_check(ITEST_EXT), 0);
 	for (size = 0; size < 16; size++) {
 		itest_put_user(test, ITEST_EXT, &size, sizeof(size));
-		KUNIT_EXPECT_EQ(test, ioasid_explain_check(ITEST_EXT),
+		KUNIT_EXPECT_EQ(test, ioasid_extack_check(ITEST_EXT),
 				size < enough ? -EINVAL : 0);
 	}
-	KUNIT_EXPECT_EQ(test, ioasid_explain_check(ITEST_HOLE), -EFAULT);
+	KUNIT_EXPECT_EQ(test, ioasid_extack_check(ITEST_HOLE), -EFAULT);
 	/* The kernel's own memory, and the end of all memory */
-	KUNIT_EXPECT_EQ(test, ioasid_explain_check((unsigned long)test),
+	KUNIT_EXPECT_EQ(test, ioasid_extack_check((unsigned long)test),
 			-EFAULT);
-	KUNIT_EXPECT_EQ(test, ioasid_explain_check(U64_MAX - 3), -EFAULT);
+	KUNIT_EXPECT_EQ(test, ioasid_extack_check(U64_MAX - 3), -EFAULT);
 	/* A size that reaches out of user memory */
 	size = U32_MAX;
 	itest_put_user(test, ITEST_EXT, &size, sizeof(size));
 	if (!access_ok((void __user *)ITEST_EXT, size))
-		KUNIT_EXPECT_EQ(test, ioasid_explain_check(ITEST_EXT), -EFAULT);
+		KUNIT_EXPECT_EQ(test, ioasid_extack_check(ITEST_EXT), -EFAULT);
 }
 
 /* A read-only page that has a sensible size in it */
@@ -74,46 +78,46 @@ static void check_finds_read_only(struct kunit *test)
 
 	*(u32 *)page_address(page[0]) = sizeof(struct ioasid_extack);
 	addr = itest_map_pages(test, page, 1, PROT_READ | PROT_WRITE);
-	KUNIT_EXPECT_EQ(test, ioasid_explain_check(addr), 0);
+	KUNIT_EXPECT_EQ(test, ioasid_extack_check(addr), 0);
 	addr = itest_map_pages(test, page, 1, PROT_READ);
-	KUNIT_EXPECT_EQ(test, ioasid_explain_check(addr), -EFAULT);
+	KUNIT_EXPECT_EQ(test, ioasid_extack_check(addr), -EFAULT);
 }
 
 /* What the user sees for each size that he can have asked for */
 static void short_ones_end_in_nul(struct kunit *test)
 {
 	struct ioasid_extack ext;
-	struct ioasid_explain why;
+	struct ioasid_extack extack;
 	u8 *raw = (u8 *)&ext, *got;
 	u32 size, i;
 
 	itest_memory(test);
 	got = kunit_kmalloc(test, sizeof(ext) + 64, GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, got);
-	ioasid_explain_init(&why);
-	why.ioasid = 0x11223344;
-	why.dev_id = 2;
-	why.index = 3;
-	why.pasid = 4;
-	why.value = 0x5566778899aabbccULL;
-	ioasid_fail(&why, -EIO, IOASID_REASON_IOMMU, "%0100d", 7);
+	ioasid_extack_init(&extack);
+	extack.ioasid = 0x11223344;
+	extack.dev_id = 2;
+	extack.index = 3;
+	extack.pasid = 4;
+	extack.value = 0x5566778899aabbccULL;
+	ioasid_fail(&extack, -EIO, IOASID_REASON_IOMMU, "%0100d", 7);
 	for (size = 8; size <= sizeof(ext) + 32; size++) {
 		u32 told = min_t(u32, size, sizeof(ext));
 
 		memset(got, 0xaa, sizeof(ext) + 64);
 		*(u32 *)got = size;
 		itest_put_user(test, ITEST_EXT, got, sizeof(ext) + 64);
-		ioasid_explain_to_user(&why, ITEST_EXT, -EIO);
+		ioasid_extack_to_user(&extack, ITEST_EXT, -EIO);
 		itest_get_user(test, got, ITEST_EXT, sizeof(ext) + 64);
 		memset(&ext, 0, sizeof(ext));
 		ext.size = size;
-		ext.code = why.code;
-		ext.ioasid = why.ioasid;
-		ext.dev_id = why.dev_id;
-		ext.index = why.index;
-		ext.pasid = why.pasid;
-		ext.value = why.value;
-		strscpy(ext.msg, why.msg, sizeof(ext.msg));
+		ext.code = extack.code;
+		ext.ioasid = extack.ioasid;
+		ext.dev_id = extack.dev_id;
+		ext.index = extack.index;
+		ext.pasid = extack.pasid;
+		ext.value = extack.value;
+		strscpy(ext.msg, extack.msg, sizeof(ext.msg));
 		if (told > offsetof(struct ioasid_extack, msg))
 			raw[told - 1] = '\0';
 		KUNIT_EXPECT_MEMEQ(test, got, raw, told);
@@ -128,30 +132,30 @@ static void short_ones_end_in_nul(struct kunit *test)
 static void success_writes_nothing(struct kunit *test)
 {
 	struct ioasid_extack ext = { .size = sizeof(ext) }, got;
-	struct ioasid_explain why;
+	struct ioasid_extack extack;
 
 	itest_memory(test);
 	itest_put_user(test, ITEST_EXT, &ext, sizeof(ext));
-	ioasid_explain_init(&why);
-	ioasid_fail(&why, -EIO, IOASID_REASON_IOMMU, "not so bad after all");
-	ioasid_explain_to_user(&why, ITEST_EXT, 0);
+	ioasid_extack_init(&extack);
+	ioasid_fail(&extack, -EIO, IOASID_REASON_IOMMU, "not so bad after all");
+	ioasid_extack_to_user(&extack, ITEST_EXT, 0);
 	itest_get_user(test, &got, ITEST_EXT, sizeof(got));
 	KUNIT_EXPECT_MEMEQ(test, &got, &ext, sizeof(ext));
 	/* No address, and one that has gone since: the errno alone */
-	ioasid_explain_to_user(&why, 0, -EIO);
-	ioasid_explain_to_user(&why, ITEST_HOLE, -EIO);
-	ioasid_explain_to_user(&why, ITEST_RO, -EIO);
+	ioasid_extack_to_user(&extack, 0, -EIO);
+	ioasid_extack_to_user(&extack, ITEST_HOLE, -EIO);
+	ioasid_extack_to_user(&extack, ITEST_RO, -EIO);
 }
 
 static void unknown_reason_is_told(struct kunit *test)
 {
 	struct ioasid_extack ext = { .size = sizeof(ext) };
-	struct ioasid_explain why;
+	struct ioasid_extack extack;
 
 	itest_memory(test);
 	itest_put_user(test, ITEST_EXT, &ext, sizeof(ext));
-	ioasid_explain_init(&why);
-	ioasid_explain_to_user(&why, ITEST_EXT, -EXDEV);
+	ioasid_extack_init(&extack);
+	ioasid_extack_to_user(&extack, ITEST_EXT, -EXDEV);
 	itest_get_user(test, &ext, ITEST_EXT, sizeof(ext));
 	KUNIT_EXPECT_EQ(test, ext.code, (u32)IOASID_REASON_OTHER);
 	KUNIT_EXPECT_STREQ(test, ext.msg, "error 18");
@@ -169,7 +173,7 @@ static struct kunit_case ioasid_explain_cases[] = {
 };
 
 static struct kunit_suite ioasid_explain_suite = {
-	.name = "ioasid_explain",
+	.name = "ioasid_extack",
 	.test_cases = ioasid_explain_cases,
 };
 kunit_test_suite(ioasid_explain_suite);

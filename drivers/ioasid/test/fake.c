@@ -276,7 +276,7 @@ void itest_space_del_domain(struct ioasid_space *space, struct itest_domain *d)
 		if (own->domain != &d->domain)
 			continue;
 		/* As the core does: the pages go later than the page table */
-		ioasid_mapped_drain(space, own);
+		ioasid_domain_unfill(space, own);
 		list_del(&own->link);
 		space->nr_domains--;
 		kfree(own);
@@ -678,7 +678,7 @@ static void itest_iommu_free(void *data)
 	iommu_device_sysfs_remove(&fake->iommu);
 	fwnode_remove_software_node(fake->fwnode);
 	/* No page request is under way: nobody can still be looking at them */
-	ioasid_graves_empty();
+	ioasid_deferred_free_flush();
 	WARN(atomic_read(&fake->knobs.nr_domains), "a domain has leaked");
 	WARN(atomic_read(&fake->knobs.nr_sva), "a process' domain has leaked");
 	iopf_queue_free(fake->iopf);

@@ -30,8 +30,10 @@ static const struct {
 	u32 dev;
 	u32 number;
 	u32 space;
-} links[NR_LINKS] = {
-	{ 0, IOASID_RID, 0 }, { 0, VPASID, 1 }, { 1, IOASID_RID, 0 },
+} dev_pasids[NR_LINKS] = {
+	{ 0, IOASID_RID, 0 },
+	{ 0, VPASID, 1 },
+	{ 1, IOASID_RID, 0 },
 };
 
 static const struct ioasid_fault_queue queue_args[NR_QUEUES] = {
@@ -89,7 +91,7 @@ struct expected {
  * @nr_records: how many
  * @pending: groups that wait in a queue
  * @lost: groups that were refused and not told of yet
- * @missed: other records that had no room, and not told of yet
+ * @lost_events: other records that had no room, and not told of yet
  * @group: all groups there ever were
  * @nr_groups: how many
  * @first: all before it are answered
@@ -111,12 +113,12 @@ struct model {
 	u32 nr_records[NR_QUEUES];
 	u32 pending[NR_QUEUES];
 	u32 lost[NR_QUEUES];
-	u32 missed[NR_QUEUES];
+	u32 lost_events[NR_QUEUES];
 	struct asked group[NR_GROUPS];
 	u32 nr_groups;
 	u32 first;
 	u32 told;
-	u32 refused;
+	u32 unrecoverable;
 };
 
 static u64 page_of(u32 group, u32 page)
@@ -126,18 +128,20 @@ static u64 page_of(u32 group, u32 page)
 
 static u32 real(struct model *m, u32 l)
 {
-	return links[l].number == IOASID_RID ? IOASID_RID : m->pasid;
+	return dev_pasids[l].number == IOASID_RID ? IOASID_RID : m->pasid;
 }
 
 static void attach(struct model *m, u32 l)
 {
-	u32 pasid = links[l].number == IOASID_RID ? IOASID_RID : IOASID_PASID_ANY;
-	u32 vpasid = links[l].number;
+	u32 pasid = dev_pasids[l].number == IOASID_RID ? IOASID_RID :
+							 IOASID_PASID_ANY;
+	u32 vpasid = dev_pasids[l].number;
 
 	KUNIT_ASSERT_EQ_MSG(m->it->test,
-			    itest_attach(m->it, m->dev_id[links[l].dev],
-					 m->space[links[l].space], &pasid,
-					 vpasid, 0), 0, "%s", m->it->ext.msg);
+			    itest_attach(m->it, m->dev_id[dev_pasids[l].dev],
+					 m->space[dev_pasids[l].space], &pasid,
+					 vpasid, 0),
+			    0, "%s", m->it->ext.msg);
 	if (vpasid)
 		m->pasid = pasid;
 	m->attached[l] = true;
@@ -161,7 +165,7 @@ static struct model *new_model(struct kunit *test)
 		m->by_space[i] = NOBODY;
 	}
 	for (i = 0; i < NR_DEVICES; i++)
-		m->dev_id[i] = itest_know(m->it, m->dev[i]);
+		m->dev_id[i] = itest_bind_device(m->it, m->dev[i]);
 	for (i = 0; i < NR_QUEUES; i++)
 		itest_queue_open(m->it, &m->tq[i], &queue_args[i]);
 	for (i = 0; i < NR_LINKS; i++) {
@@ -188,21 +192,21 @@ static void expect(struct model *m, int q, u32 type, u32 l, u32 group, u32 page,
 
 static bool tell_lost(struct model *m, int q)
 {
-	if (!m->lost[q] && !m->missed[q])
+	if (!m->lost[q] && !m->lost_events[q])
 		return true;
 	if (!room(m, q))
 		return false;
 	expect(m, q, IOASID_FAULT_LOST, 0, 0, 0, m->lost[q]);
 	m->lost[q] = 0;
-	m->missed[q] = 0;
+	m->lost_events[q] = 0;
 	return true;
 }
 
 static void tell_detached(struct model *m, int q, u32 l, u32 nr)
 {
 	/* What is said of those that had no room must find some itself */
-	if (room(m, q) <= (m->lost[q] || m->missed[q])) {
-		m->missed[q]++;
+	if (room(m, q) <= (m->lost[q] || m->lost_events[q])) {
+		m->lost_events[q]++;
 		return;
 	}
 	tell_lost(m, q);
@@ -228,8 +232,9 @@ static void answered(struct model *m, struct asked *g, int code)
 static void model_ask(struct model *m, u32 n)
 {
 	struct asked *g = &m->group[n];
-	int q = m->by_link[g->link] != NOBODY ? m->by_link[g->link] :
-		m->by_space[links[g->link].space];
+	int q = m->by_link[g->link] != NOBODY ?
+			m->by_link[g->link] :
+			m->by_space[dev_pasids[g->link].space];
 	u32 i;
 
 	g->queue = NOBODY;
@@ -239,7 +244,7 @@ static void model_ask(struct model *m, u32 n)
 		return;
 	if (!fits(m, q, g->link, g->nr)) {
 		m->lost[q]++;
-		m->refused++;
+		m->unrecoverable++;
 		return;
 	}
 	for (i = 0; i < g->nr; i++)
@@ -266,8 +271,8 @@ static void random_ask(struct model *m, struct rnd_state *rnd)
 	for (i = 0; i < g->nr; i++)
 		addr[i] = page_of(n, i);
 	model_ask(m, n);
-	itest_ask(m->it->test, m->dev[links[g->link].dev], real(m, g->link), n,
-		  addr, g->nr);
+	itest_ask(m->it->test, m->dev[dev_pasids[g->link].dev],
+		  real(m, g->link), n, addr, g->nr);
 }
 
 static void check_record(struct model *m, int q, struct ioasid_fault_record *r)
@@ -282,9 +287,9 @@ static void check_record(struct model *m, int q, struct ioasid_fault_record *r)
 		m->told += r->nr;
 		return;
 	}
-	KUNIT_ASSERT_EQ(test, r->dev_id, m->dev_id[links[e->link].dev]);
-	KUNIT_ASSERT_EQ(test, r->pasid, links[e->link].number);
-	KUNIT_ASSERT_EQ(test, r->ioasid, m->space[links[e->link].space]);
+	KUNIT_ASSERT_EQ(test, r->dev_id, m->dev_id[dev_pasids[e->link].dev]);
+	KUNIT_ASSERT_EQ(test, r->pasid, dev_pasids[e->link].number);
+	KUNIT_ASSERT_EQ(test, r->ioasid, m->space[dev_pasids[e->link].space]);
 	KUNIT_ASSERT_EQ(test, r->device_cookie, 0xc00c1eULL);
 	if (r->type != IOASID_FAULT_REQUEST)
 		return;
@@ -416,14 +421,17 @@ static void random_bind(struct model *m, struct rnd_state *rnd)
 	}
 	l = itest_below(rnd, NR_LINKS);
 	if (m->attached[l]) {
-		KUNIT_ASSERT_EQ(m->it->test, itest_bind(m->it, 0,
-							m->dev_id[links[l].dev],
-							links[l].number, id), 0);
+		KUNIT_ASSERT_EQ(m->it->test,
+				itest_bind(m->it, 0,
+					   m->dev_id[dev_pasids[l].dev],
+					   dev_pasids[l].number, id),
+				0);
 		m->by_link[l] = q;
 	} else {
-		ITEST_EXPECT_ERR(m->it, itest_bind(m->it, 0,
-						   m->dev_id[links[l].dev],
-						   links[l].number, id),
+		ITEST_EXPECT_ERR(m->it,
+				 itest_bind(m->it, 0,
+					    m->dev_id[dev_pasids[l].dev],
+					    dev_pasids[l].number, id),
 				 -ENOENT, IOASID_REASON_NOT_ATTACHED);
 	}
 }
@@ -439,7 +447,7 @@ static void random_detach(struct model *m, struct rnd_state *rnd)
 		return;
 	}
 	bound = m->by_link[l] != NOBODY ? m->by_link[l] :
-		m->by_space[links[l].space];
+					  m->by_space[dev_pasids[l].space];
 	for (q = 0; q < NR_QUEUES; q++) {
 		for (n = m->first, nr = 0; n < m->nr_groups; n++) {
 			if (m->group[n].link != l || m->group[n].queue != q)
@@ -452,8 +460,10 @@ static void random_detach(struct model *m, struct rnd_state *rnd)
 	}
 	m->attached[l] = false;
 	m->by_link[l] = NOBODY;
-	KUNIT_ASSERT_EQ(m->it->test, itest_detach(m->it, m->dev_id[links[l].dev],
-						  links[l].number), 0);
+	KUNIT_ASSERT_EQ(m->it->test,
+			itest_detach(m->it, m->dev_id[dev_pasids[l].dev],
+				     dev_pasids[l].number),
+			0);
 }
 
 /* The reader goes, and another one comes */
@@ -481,7 +491,7 @@ static void random_close(struct model *m, struct rnd_state *rnd)
 			m->told += m->record[q][i].nr;
 	m->told += m->lost[q];
 	m->lost[q] = 0;
-	m->missed[q] = 0;
+	m->lost_events[q] = 0;
 	m->nr_records[q] = 0;
 	itest_queue_close(m->it, &m->tq[q]);
 	itest_queue_open(m->it, &m->tq[q], &queue_args[q]);
@@ -498,15 +508,18 @@ static void check_model(struct model *m)
 		KUNIT_ASSERT_EQ(test, m->tq[i].q->published -
 				m->tq[i].q->ring->tail, m->nr_records[i]);
 		KUNIT_ASSERT_EQ(test, m->tq[i].q->lost, m->lost[i]);
-		KUNIT_ASSERT_EQ(test, m->tq[i].q->missed, m->missed[i]);
+		KUNIT_ASSERT_EQ(test, m->tq[i].q->lost_events,
+				m->lost_events[i]);
 		waiting += m->pending[i];
 	}
 	KUNIT_ASSERT_EQ(test, itest_waiting(m->dev[0]) +
 			itest_waiting(m->dev[1]), waiting);
 	for (n = m->first; n < m->nr_groups; n++)
-		KUNIT_ASSERT_EQ_MSG(test, itest_answer(m->dev[links[m->group[n].link].dev],
-						       n), m->group[n].answer,
-				    "group %u", n);
+		KUNIT_ASSERT_EQ_MSG(test,
+				    itest_answer(m->dev[dev_pasids[m->group[n].link]
+								.dev],
+						 n),
+				    m->group[n].answer, "group %u", n);
 	while (m->first < m->nr_groups && m->group[m->first].queue == NOBODY)
 		m->first++;
 }
@@ -555,14 +568,14 @@ static void random_faults(struct kunit *test)
 		}
 		check_model(m);
 	}
-	KUNIT_EXPECT_GE(test, m->refused, itest_rounds(25));
+	KUNIT_EXPECT_GE(test, m->unrecoverable, itest_rounds(25));
 	for (i = 0; i < NR_QUEUES; i++) {
 		while (m->nr_records[i])
 			random_read(m, &rnd);
 		KUNIT_EXPECT_EQ(test, m->lost[i], 0U);
 	}
 	/* Not one was refused in silence */
-	KUNIT_EXPECT_EQ(test, m->told, m->refused);
+	KUNIT_EXPECT_EQ(test, m->told, m->unrecoverable);
 	end_model(m);
 }
 
@@ -597,7 +610,7 @@ static void new_one(struct kunit *test, struct one *o,
 	o->it = itest_open(test);
 	o->space = itest_alloc_kind(o->it, IOASID_KIND_MAPPED,
 				    IOASID_ALLOC_FAULTS);
-	o->dev_id = itest_know(o->it, o->dev);
+	o->dev_id = itest_bind_device(o->it, o->dev);
 	KUNIT_ASSERT_EQ(test, itest_attach(o->it, o->dev_id, o->space, &rid, 0,
 					   0), 0);
 	itest_queue_open(o->it, &o->tq, args);
@@ -745,7 +758,7 @@ static void bad_bindings(struct kunit *test)
 	ITEST_EXPECT_ERR(o.it, ITEST_CMD(o.it, IOASID_FAULT_BIND, &arg),
 			 -EOPNOTSUPP, IOASID_REASON_FLAGS);
 	dev = itest_device_new(test, o.fake, &no_pri);
-	dev_id = itest_know(o.it, dev);
+	dev_id = itest_bind_device(o.it, dev);
 	ITEST_EXPECT_ERR(o.it, itest_attach(o.it, dev_id, o.space, &rid, 0, 0),
 			 -ENODEV, IOASID_REASON_NO_PRI);
 	KUNIT_EXPECT_EQ(test, itest_attach(o.it, dev_id, plain, &rid, 0, 0), 0);

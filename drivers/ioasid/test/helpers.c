@@ -258,17 +258,19 @@ struct ioasid_info itest_info(struct itest *it)
 }
 
 /* Makes a device known by way of a glue: its id */
-u32 itest_know(struct itest *it, struct device *dev)
+u32 itest_bind_device(struct itest *it, struct device *dev)
 {
 	static const struct ioasid_attach_params params = {
 		.owner = "test", .unsafe_interrupts = true, .cookie = 0xc00c1e,
 	};
-	struct ioasid_explain why;
+	struct ioasid_extack extack;
 	u32 id = 0;
 
-	ioasid_explain_init(&why);
-	KUNIT_ASSERT_EQ_MSG(it->test, sva_add_device(it->ctx, dev, &params, &id,
-						     &why), 0, "%s", why.msg);
+	ioasid_extack_init(&extack);
+	KUNIT_ASSERT_EQ_MSG(it->test,
+			    sva_bind_device(it->ctx, dev, &params, &id,
+					    &extack),
+			    0, "%s", extack.msg);
 	return id;
 }
 

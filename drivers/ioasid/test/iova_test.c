@@ -28,16 +28,16 @@ struct model {
 
 static int put_area(struct ioasid_space *space, struct ioasid_area *area,
 		    u64 *iova, u64 length, bool fixed,
-		    struct ioasid_explain *why)
+		    struct ioasid_extack *extack)
 {
 	int rc;
 
 	mutex_lock(&space->iova_lock);
-	rc = ioasid_iova_place(space, iova, length, fixed, why);
+	rc = ioasid_iova_place(space, iova, length, fixed, extack);
 	if (!rc) {
 		area->first = *iova;
 		area->last = *iova + length - 1;
-		rc = ioasid_iova_insert(space, area, why);
+		rc = ioasid_iova_insert(space, area, extack);
 	}
 	mutex_unlock(&space->iova_lock);
 	return rc;
@@ -72,11 +72,11 @@ static void put_space(void *data)
 
 static struct ioasid_space *new_space(struct kunit *test)
 {
-	struct ioasid_explain why;
+	struct ioasid_extack extack;
 	struct ioasid_space *space;
 
-	ioasid_explain_init(&why);
-	space = ioasid_space_scratch(&why);
+	ioasid_extack_init(&extack);
+	space = ioasid_space_scratch(&extack);
 	KUNIT_ASSERT_NOT_NULL(test, space);
 	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, put_space, space),
 			0);
@@ -206,24 +206,24 @@ static void try_fixed(struct kunit *test, struct ioasid_space *space,
 	u32 nr = 1 + itest_below(rnd, min(8, WINDOW - p));
 	u64 iova = window_base[w] + p * PAGE_SIZE;
 	int rc, want = model_fixed(m, w, p, nr);
-	struct ioasid_explain why;
+	struct ioasid_extack extack;
 	u32 i;
 
 	KUNIT_ASSERT_NOT_NULL(test, area);
-	ioasid_explain_init(&why);
-	rc = put_area(space, area, &iova, nr * PAGE_SIZE, true, &why);
+	ioasid_extack_init(&extack);
+	rc = put_area(space, area, &iova, nr * PAGE_SIZE, true, &extack);
 	KUNIT_ASSERT_EQ(test, rc, want);
 	if (!rc) {
 		model_set(m, iova, nr, area);
 		return;
 	}
 	kunit_kfree(test, area);
-	KUNIT_ASSERT_EQ(test, why.code, rc == -EEXIST ?
-			(u32)IOASID_REASON_OVERLAP :
-			(u32)IOASID_REASON_UNUSABLE);
+	KUNIT_ASSERT_EQ(test, extack.code,
+			rc == -EEXIST ? (u32)IOASID_REASON_OVERLAP :
+					(u32)IOASID_REASON_UNUSABLE);
 	for (i = p; rc == -EEXIST && i < p + nr; i++)
 		if (m->owner[w][i]) {
-			KUNIT_ASSERT_EQ(test, why.value,
+			KUNIT_ASSERT_EQ(test, extack.value,
 					m->owner[w][i]->first);
 			break;
 		}
@@ -235,16 +235,16 @@ static void try_anywhere(struct kunit *test, struct ioasid_space *space,
 	struct ioasid_area *area = kunit_kzalloc(test, sizeof(*area), GFP_KERNEL);
 	u32 nr = 1 + itest_below(rnd, 12), w, p;
 	u64 iova = (u64)prandom_u32_state(rnd) << PAGE_SHIFT;
-	struct ioasid_explain why;
+	struct ioasid_extack extack;
 	int rc;
 
 	KUNIT_ASSERT_NOT_NULL(test, area);
-	ioasid_explain_init(&why);
-	rc = put_area(space, area, &iova, nr * PAGE_SIZE, false, &why);
+	ioasid_extack_init(&extack);
+	rc = put_area(space, area, &iova, nr * PAGE_SIZE, false, &extack);
 	KUNIT_ASSERT_EQ(test, rc, model_has_room(m, nr) ? 0 : -ENOSPC);
 	if (rc) {
-		KUNIT_ASSERT_EQ(test, why.code, (u32)IOASID_REASON_NO_ROOM);
-		KUNIT_ASSERT_EQ(test, why.value, nr * PAGE_SIZE);
+		KUNIT_ASSERT_EQ(test, extack.code, (u32)IOASID_REASON_NO_ROOM);
+		KUNIT_ASSERT_EQ(test, extack.value, nr * PAGE_SIZE);
 		kunit_kfree(test, area);
 		return;
 	}
@@ -367,7 +367,7 @@ static void alignment(struct kunit *test)
 		u64 length = lengths[itest_below(&rnd, ARRAY_SIZE(lengths))];
 		u64 addr = (u64)prandom_u32_state(&rnd) << PAGE_SHIFT;
 		u64 iova = addr, widest;
-		struct ioasid_explain why;
+		struct ioasid_extack extack;
 		int rc;
 
 		if (nr == 512 || (nr && !itest_below(&rnd, 3))) {
@@ -377,8 +377,9 @@ static void alignment(struct kunit *test)
 		}
 		sort(area, nr, sizeof(*area), compare_areas, NULL);
 		widest = widest_hole(area, nr, SZ_4G, 20ULL * SZ_1G - 1);
-		ioasid_explain_init(&why);
-		rc = put_area(space, &pool[round], &iova, length, false, &why);
+		ioasid_extack_init(&extack);
+		rc = put_area(space, &pool[round], &iova, length, false,
+			      &extack);
 		KUNIT_ASSERT_EQ(test, rc, widest >= length ? 0 : -ENOSPC);
 		if (rc)
 			continue;
@@ -402,21 +403,26 @@ static void no_such_length(struct kunit *test)
 {
 	struct ioasid_space *space = new_space(test);
 	struct ioasid_area area = {};
-	struct ioasid_explain why;
+	struct ioasid_extack extack;
 	u64 iova = 0;
 
-	ioasid_explain_init(&why);
-	KUNIT_ASSERT_EQ(test, put_area(space, &area, &iova, -PAGE_SIZE, false,
-				       &why), 0);
+	ioasid_extack_init(&extack);
+	KUNIT_ASSERT_EQ(test,
+			put_area(space, &area, &iova, -PAGE_SIZE, false,
+				 &extack),
+			0);
 	KUNIT_ASSERT_EQ(test, area.first, PAGE_SIZE);
 	KUNIT_ASSERT_EQ(test, area.last, U64_MAX);
 	iova = 0;
-	KUNIT_ASSERT_EQ(test, put_area(space, &area, &iova, PAGE_SIZE, false,
-				       &why), -ENOSPC);
+	KUNIT_ASSERT_EQ(test,
+			put_area(space, &area, &iova, PAGE_SIZE, false,
+				 &extack),
+			-ENOSPC);
 	drop_area(space, &area);
 	/* All there is: where it is asked for, that is fine */
 	iova = 0;
-	KUNIT_ASSERT_EQ(test, put_area(space, &area, &iova, U64_MAX, true, &why),
+	KUNIT_ASSERT_EQ(test,
+			put_area(space, &area, &iova, U64_MAX, true, &extack),
 			0);
 	drop_area(space, &area);
 }
@@ -442,7 +448,7 @@ static void many_areas(struct kunit *test)
 {
 	struct ioasid_space *space = new_space(test);
 	struct ioasid_area *area, *at;
-	struct ioasid_explain why;
+	struct ioasid_extack extack;
 	struct rnd_state rnd;
 	u32 i, *order;
 	u64 iova;
@@ -451,12 +457,14 @@ static void many_areas(struct kunit *test)
 	area = kvcalloc(MANY, sizeof(*area), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, area);
 	order = permutation(test, MANY, &rnd);
-	ioasid_explain_init(&why);
+	ioasid_extack_init(&extack);
 	/* Every second page, in any order */
 	for (i = 0; i < MANY; i++) {
 		iova = (u64)order[i] * 2 * PAGE_SIZE;
-		KUNIT_ASSERT_EQ(test, put_area(space, &area[order[i]], &iova,
-					       PAGE_SIZE, true, &why), 0);
+		KUNIT_ASSERT_EQ(test,
+				put_area(space, &area[order[i]], &iova,
+					 PAGE_SIZE, true, &extack),
+				0);
 	}
 	at = first_area(space, 0, U64_MAX);
 	for (i = 0; i < MANY; i++, at = ioasid_iova_next(at))
@@ -469,8 +477,10 @@ static void many_areas(struct kunit *test)
 	check_tree(test, space);
 	for (i = 1; i < MANY; i += 2) {
 		iova = 0;
-		KUNIT_ASSERT_EQ(test, put_area(space, &area[i], &iova,
-					       3 * PAGE_SIZE, false, &why), 0);
+		KUNIT_ASSERT_EQ(test,
+				put_area(space, &area[i], &iova, 3 * PAGE_SIZE,
+					 false, &extack),
+				0);
 		/* Holes are not left behind while there are some */
 		KUNIT_ASSERT_LT(test, iova, (u64)MANY * 2 * PAGE_SIZE);
 	}

@@ -494,9 +494,9 @@ static const struct bad bads[] = {
 	BAD(UNMAP, unmap, EINVAL, ALIGNMENT, UNMAP1(BUSY, 1)),
 	BAD(UNMAP, unmap, EOVERFLOW, OVERFLOW, UNMAP1(BUSY, -PG)),
 	BAD(UNMAP, unmap, ENOENT, NOT_MAPPED, UNMAP1(FREE, PG)),
-	BAD(UNMAP, unmap, EINVAL, CUT, UNMAP1(BUSY, PG)),
-	BAD(UNMAP, unmap, EINVAL, CUT, UNMAP1(BUSY + PG, 3 * PG)),
-	BAD(UNMAP, unmap, EINVAL, CUT, UNMAP1(BUSY, 5 * PG)),
+	BAD(UNMAP, unmap, EINVAL, SPLIT, UNMAP1(BUSY, PG)),
+	BAD(UNMAP, unmap, EINVAL, SPLIT, UNMAP1(BUSY + PG, 3 * PG)),
+	BAD(UNMAP, unmap, EINVAL, SPLIT, UNMAP1(BUSY, 5 * PG)),
 	BAD(UNMAP, unmap, EINVAL, OVERLAP,
 	    UNMAP2({ BUSY, 4 * PG }, { BUSY, 4 * PG }), .index = 2),
 	BAD(UNMAP, unmap, EINVAL, OVERLAP,
@@ -627,7 +627,7 @@ static void physical_addresses_are_privileged(struct kunit *test)
 /* An fd that is a context, and one that is not */
 static void context_of_an_fd(struct kunit *test)
 {
-	struct ioasid_explain why;
+	struct ioasid_extack extack;
 	struct ioasid_ctx *ctx;
 	struct itest *it;
 	struct file *other;
@@ -635,26 +635,26 @@ static void context_of_an_fd(struct kunit *test)
 
 	itest_memory(test);
 	it = itest_open(test);
-	ioasid_explain_init(&why);
-	ctx = sva_get_from_fd(itest_fd(it), &why);
+	ioasid_extack_init(&extack);
+	ctx = sva_get_from_fd(itest_fd(it), &extack);
 	KUNIT_EXPECT_PTR_EQ(test, ctx, it->ctx);
 	KUNIT_EXPECT_EQ(test, kref_read(&it->ctx->ref), 2U);
 	/* The context outlives the file */
 	itest_close(it);
 	KUNIT_EXPECT_EQ(test, kref_read(&ctx->ref), 1U);
 	sva_put(ctx);
-	ctx = sva_get_from_fd(-1, &why);
+	ctx = sva_get_from_fd(-1, &extack);
 	KUNIT_EXPECT_EQ(test, PTR_ERR(ctx), (long)-EBADF);
-	KUNIT_EXPECT_EQ(test, why.code, (u32)IOASID_REASON_FD);
+	KUNIT_EXPECT_EQ(test, extack.code, (u32)IOASID_REASON_FD);
 	fd = get_unused_fd_flags(O_CLOEXEC);
 	KUNIT_ASSERT_GE(test, fd, 0);
 	other = shmem_file_setup("ioasid-test", PG, EMPTY_VMA_FLAGS);
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, other);
 	fd_install(fd, other);
-	ioasid_explain_init(&why);
-	ctx = sva_get_from_fd(fd, &why);
+	ioasid_extack_init(&extack);
+	ctx = sva_get_from_fd(fd, &extack);
 	KUNIT_EXPECT_EQ(test, PTR_ERR(ctx), (long)-EINVAL);
-	KUNIT_EXPECT_EQ(test, why.code, (u32)IOASID_REASON_FD);
+	KUNIT_EXPECT_EQ(test, extack.code, (u32)IOASID_REASON_FD);
 	close_fd(fd);
 }
 

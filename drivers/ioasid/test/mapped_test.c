@@ -65,7 +65,7 @@ struct world {
 	unsigned long pfn[ITEST_MEM_PAGES];
 	struct mapping map[NR_SPACES][NR_MAPPINGS];
 	struct block block[NR_BLOCKS];
-	u32 refused;
+	u32 unrecoverable;
 };
 
 static u64 iova_of(u32 page)
@@ -214,7 +214,7 @@ static int disarm(struct world *w, u32 s, int rc)
 		d->fail_map = 0;
 		d->fail_err = 0;
 	}
-	w->refused += !!err;
+	w->unrecoverable += !!err;
 	return err;
 }
 
@@ -385,7 +385,7 @@ static struct world *new_world(struct kunit *test)
 {
 	struct world *w = kunit_kzalloc(test, sizeof(*w), GFP_KERNEL);
 	struct page *page[ITEST_MEM_PAGES];
-	struct ioasid_explain why;
+	struct ioasid_extack extack;
 	u32 s, i;
 
 	KUNIT_ASSERT_NOT_NULL(test, w);
@@ -400,8 +400,8 @@ static struct world *new_world(struct kunit *test)
 	}
 	for (s = 0; s < NR_SPACES; s++) {
 		w->id[s] = itest_alloc_space(w->it);
-		ioasid_explain_init(&why);
-		w->space[s] = ioasid_space_get(w->it->ctx, w->id[s], &why);
+		ioasid_extack_init(&extack);
+		w->space[s] = ioasid_space_get(w->it->ctx, w->id[s], &extack);
 		KUNIT_ASSERT_FALSE(test, IS_ERR(w->space[s]));
 		for (i = 0; i < NR_DOMAINS; i++) {
 			w->d[s][i] = itest_domain_new(test);
@@ -453,7 +453,7 @@ static void random_commands(struct kunit *test)
 			clear_space(w, itest_below(&rnd, NR_SPACES));
 		check_world(w);
 	}
-	KUNIT_EXPECT_GE(test, w->refused, itest_rounds(5));
+	KUNIT_EXPECT_GE(test, w->unrecoverable, itest_rounds(5));
 	end_world(w);
 }
 
@@ -524,7 +524,7 @@ static void others_at_work(struct kunit *test)
 		.length = PAGE_SIZE,
 	};
 	struct ioasid_space *space;
-	struct ioasid_explain why;
+	struct ioasid_extack extack;
 	struct ioasid_area *area;
 	struct itest *it;
 	u64 bytes;
@@ -537,8 +537,8 @@ static void others_at_work(struct kunit *test)
 					    RW), 0);
 	KUNIT_ASSERT_EQ(test, itest_map_one(it, id, SZ_2M, ITEST_MEM, PAGE_SIZE,
 					    RW), 0);
-	ioasid_explain_init(&why);
-	space = ioasid_space_get(it->ctx, id, &why);
+	ioasid_extack_init(&extack);
+	space = ioasid_space_get(it->ctx, id, &extack);
 	KUNIT_ASSERT_FALSE(test, IS_ERR(space));
 	area = ioasid_iova_first(space, SZ_2M, SZ_2M);
 	KUNIT_ASSERT_NOT_NULL(test, area);
@@ -573,15 +573,15 @@ static void unmap_very_many(struct kunit *test)
 	u32 times = itest_rounds(3);
 	struct itest_domain *d = itest_domain_new(test);
 	struct ioasid_space *space;
-	struct ioasid_explain why;
+	struct ioasid_extack extack;
 	struct itest *it;
 	u64 bytes;
 
 	itest_memory(test);
 	it = itest_open(test);
 	id = itest_alloc_space(it);
-	ioasid_explain_init(&why);
-	space = ioasid_space_get(it->ctx, id, &why);
+	ioasid_extack_init(&extack);
+	space = ioasid_space_get(it->ctx, id, &extack);
 	KUNIT_ASSERT_FALSE(test, IS_ERR(space));
 	itest_space_add_domain(test, space, d);
 	r = kunit_kcalloc(test, nr, sizeof(*r), GFP_KERNEL);
@@ -636,12 +636,12 @@ static void killed_while_copying(struct kunit *test)
 
 /* Leaves the space unlocked, whatever the test thinks of the outcome */
 static int fill(struct ioasid_space *space, struct ioasid_domain *own,
-		struct ioasid_explain *why)
+		struct ioasid_extack *extack)
 {
 	int rc;
 
 	down_write(&space->rwsem);
-	rc = ioasid_mapped_fill(space, own, why);
+	rc = ioasid_domain_fill(space, own, extack);
 	up_write(&space->rwsem);
 	return rc;
 }
@@ -652,7 +652,7 @@ static void fill_a_new_domain(struct kunit *test)
 	struct itest_domain *d = itest_domain_new(test);
 	struct ioasid_domain own = { .domain = &d->domain };
 	struct ioasid_space *space;
-	struct ioasid_explain why;
+	struct ioasid_extack extack;
 	struct itest *it;
 	u32 i, id, nth;
 	int rc;
@@ -660,19 +660,19 @@ static void fill_a_new_domain(struct kunit *test)
 	itest_memory(test);
 	it = itest_open(test);
 	id = itest_alloc_space(it);
-	ioasid_explain_init(&why);
-	space = ioasid_space_get(it->ctx, id, &why);
+	ioasid_extack_init(&extack);
+	space = ioasid_space_get(it->ctx, id, &extack);
 	KUNIT_ASSERT_FALSE(test, IS_ERR(space));
 	/* Nothing to fill, and nothing to flush */
-	KUNIT_EXPECT_EQ(test, fill(space, &own, &why), 0);
+	KUNIT_EXPECT_EQ(test, fill(space, &own, &extack), 0);
 	KUNIT_EXPECT_EQ(test, d->nr_flush, 0U);
 	for (i = 0; i < 8; i++)
 		KUNIT_ASSERT_EQ(test, itest_map_one(it, id, (u64)i * SZ_1G, ITEST_MEM,
 						    (i + 1) * PAGE_SIZE, RW), 0);
 	for (nth = 1;; nth++) {
 		d->fail_map = nth;
-		ioasid_explain_init(&why);
-		rc = fill(space, &own, &why);
+		ioasid_extack_init(&extack);
+		rc = fill(space, &own, &extack);
 		itest_domain_check(test, d);
 		if (!rc)
 			break;
@@ -685,13 +685,13 @@ static void fill_a_new_domain(struct kunit *test)
 	d->fail_map = 0;
 	d->domain.geometry.force_aperture = true;
 	d->domain.geometry.aperture_end = 7ULL * SZ_1G + 8 * PAGE_SIZE - 1;
-	KUNIT_EXPECT_EQ(test, fill(space, &own, &why), 0);
+	KUNIT_EXPECT_EQ(test, fill(space, &own, &extack), 0);
 	itest_domain_empty(test, d);
 	d->domain.geometry.aperture_end--;
-	ioasid_explain_init(&why);
-	KUNIT_EXPECT_EQ(test, fill(space, &own, &why), -ERANGE);
-	KUNIT_EXPECT_EQ(test, why.code, (u32)IOASID_REASON_APERTURE);
-	KUNIT_EXPECT_EQ(test, why.value, 7ULL * SZ_1G);
+	ioasid_extack_init(&extack);
+	KUNIT_EXPECT_EQ(test, fill(space, &own, &extack), -ERANGE);
+	KUNIT_EXPECT_EQ(test, extack.code, (u32)IOASID_REASON_APERTURE);
+	KUNIT_EXPECT_EQ(test, extack.value, 7ULL * SZ_1G);
 	KUNIT_EXPECT_EQ(test, d->pages, 0ULL);
 	itest_domain_check(test, d);
 	ioasid_space_put(space);

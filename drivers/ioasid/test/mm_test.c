@@ -41,7 +41,7 @@ static void new_mine(struct kunit *test, struct mine *m)
 		m->dev[i] = itest_device_new(test, m->fake, &confs[i]);
 	m->it = itest_open(test);
 	for (i = 0; i < ARRAY_SIZE(confs); i++)
-		m->id[i] = itest_know(m->it, m->dev[i]);
+		m->id[i] = itest_bind_device(m->it, m->dev[i]);
 	m->mm = itest_alloc_kind(m->it, IOASID_KIND_MM, 0);
 }
 
@@ -179,15 +179,14 @@ static int strange(void *data)
 	struct ioasid_attach_params params = {
 		.ioasid = s->m->mm, .owner = "test", .unsafe_interrupts = true,
 	};
-	struct ioasid_explain why;
+	struct ioasid_extack extack;
 
 	kthread_use_mm(s->mm);
-	ioasid_explain_init(&why);
-	s->rc = PTR_ERR_OR_ZERO(sva_register_device_to_pasid(s->m->it->ctx,
-							     IOASID_PASID_ANY,
-							     s->m->dev[0],
-							     &params, &why));
-	s->code = why.code;
+	ioasid_extack_init(&extack);
+	s->rc = PTR_ERR_OR_ZERO(
+		sva_register_device_to_pasid(s->m->it->ctx, IOASID_PASID_ANY,
+					     s->m->dev[0], &params, &extack));
+	s->code = extack.code;
 	kthread_unuse_mm(s->mm);
 	complete(&s->done);
 	return 0;
@@ -268,7 +267,7 @@ static void counts_once(struct kunit *test)
 	/* Three contexts full, the fourth but for one; none that is narrow is taken */
 	for (i = 0; i < 4; i++) {
 		it[i] = itest_open(test);
-		id[i] = itest_know(it[i], dev);
+		id[i] = itest_bind_device(it[i], dev);
 		KUNIT_ASSERT_EQ(test, itest_pasid_alloc(it[i], id[i], 1024 - i / 3,
 							256, 0, got), 0);
 	}
@@ -283,7 +282,7 @@ static void counts_once(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, itest_pasid_alloc(it[3], id[3], 1, 256, 0, got),
 			0);
 	/* And now there is none for it */
-	m.id[0] = itest_know(m.it, m.dev[0]);
+	m.id[0] = itest_bind_device(m.it, m.dev[0]);
 	m.mm = itest_alloc_kind(m.it, IOASID_KIND_MM, 0);
 	ITEST_EXPECT_ERR(m.it, attach(&m, 0, &p, 0), -EDQUOT,
 			 IOASID_REASON_LIMIT);

@@ -42,8 +42,8 @@ static struct memory *new_memory(struct kunit *test, struct page **page, u32 nr)
 }
 
 static struct ioasid_pages *pin(struct kunit *test, struct ioasid_ctx *ctx,
-				u64 addr, u32 nr, bool writable, int fd, int want,
-				struct ioasid_explain *why)
+				u64 addr, u32 nr, bool writable, int fd,
+				int want, struct ioasid_extack *extack)
 {
 	struct ioasid_pages *pages = ioasid_pages_alloc();
 	s64 before = atomic64_read(&ctx->pinned);
@@ -55,14 +55,14 @@ static struct ioasid_pages *pin(struct kunit *test, struct ioasid_ctx *ctx,
 	pages->writable = writable;
 	pages->file = fd >= 0;
 	pages->area.prot = writable ? IOASID_MAP_WRITE : IOASID_MAP_READ;
-	ioasid_explain_init(why);
-	rc = ioasid_pages_pin(ctx, pages, fd, why);
-	KUNIT_EXPECT_EQ_MSG(test, rc, want, "%s", why->msg);
+	ioasid_extack_init(extack);
+	rc = ioasid_pages_pin(ctx, pages, fd, extack);
+	KUNIT_EXPECT_EQ_MSG(test, rc, want, "%s", extack->msg);
 	KUNIT_EXPECT_EQ(test, atomic64_read(&ctx->pinned),
 			before + (rc ? 0 : nr));
 	if (!rc)
 		return pages;
-	KUNIT_EXPECT_NE(test, why->code, (u32)IOASID_REASON_NONE);
+	KUNIT_EXPECT_NE(test, extack->code, (u32)IOASID_REASON_NONE);
 	ioasid_area_free(ctx, &pages->area);
 	return NULL;
 }
@@ -113,12 +113,12 @@ static void check_pins(struct kunit *test, struct page **page, u32 nr, u32 times
 static void pin_and_put(struct kunit *test, struct ioasid_ctx *ctx,
 			struct memory *m)
 {
-	struct ioasid_explain why;
+	struct ioasid_extack extack;
 	struct ioasid_pages *pages[2];
 	u32 i;
 
 	for (i = 0; i < 2; i++) {
-		pages[i] = pin(test, ctx, m->addr, m->nr, i, -1, 0, &why);
+		pages[i] = pin(test, ctx, m->addr, m->nr, i, -1, 0, &extack);
 		KUNIT_ASSERT_NOT_NULL(test, pages[i]);
 		check_runs(test, pages[i], m->page);
 		check_pins(test, m->page, m->nr, i + 1);
@@ -221,7 +221,7 @@ static void random_runs(struct kunit *test)
 static void anonymous_memory(struct kunit *test)
 {
 	struct ioasid_pages *pages;
-	struct ioasid_explain why;
+	struct ioasid_extack extack;
 	struct page **page;
 	struct itest *it;
 	u32 nr = 5000, i;
@@ -233,7 +233,7 @@ static void anonymous_memory(struct kunit *test)
 			     PROT_READ | PROT_WRITE,
 			     MAP_PRIVATE | MAP_ANONYMOUS, 0);
 	KUNIT_ASSERT_FALSE(test, !addr || IS_ERR_VALUE(addr));
-	pages = pin(test, it->ctx, addr, nr, true, -1, 0, &why);
+	pages = pin(test, it->ctx, addr, nr, true, -1, 0, &extack);
 	KUNIT_ASSERT_NOT_NULL(test, pages);
 	page = kunit_kcalloc(test, nr, sizeof(*page), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, page);
@@ -254,7 +254,7 @@ static void anonymous_memory(struct kunit *test)
 /* It ends where the memory ends, and gives back what it had pinned by then */
 static void hole_in_memory(struct kunit *test)
 {
-	struct ioasid_explain why;
+	struct ioasid_extack extack;
 	struct page **page;
 	struct memory *m;
 	struct itest *it;
@@ -271,23 +271,23 @@ static void hole_in_memory(struct kunit *test)
 		/* The next one is not there: the first, or one of the last batch */
 		KUNIT_ASSERT_EQ(test, vm_munmap(m->addr + (nr - 1) * PAGE_SIZE,
 						PAGE_SIZE), 0);
-		pin(test, it->ctx, m->addr, nr, false, -1, -EFAULT, &why);
-		KUNIT_EXPECT_EQ(test, why.code, (u32)IOASID_REASON_PIN);
+		pin(test, it->ctx, m->addr, nr, false, -1, -EFAULT, &extack);
+		KUNIT_EXPECT_EQ(test, extack.code, (u32)IOASID_REASON_PIN);
 		check_pins(test, page, nr, 0);
 	}
 }
 
 static void killed_while_pinning(struct kunit *test)
 {
-	struct ioasid_explain why;
+	struct ioasid_extack extack;
 	struct itest *it;
 
 	itest_memory(test);
 	it = itest_open(test);
 	itest_set_killed(true);
-	pin(test, it->ctx, ITEST_MEM, 4, true, -1, -EINTR, &why);
+	pin(test, it->ctx, ITEST_MEM, 4, true, -1, -EINTR, &extack);
 	itest_set_killed(false);
-	KUNIT_EXPECT_EQ(test, why.code, (u32)IOASID_REASON_KILLED);
+	KUNIT_EXPECT_EQ(test, extack.code, (u32)IOASID_REASON_KILLED);
 }
 
 /* --- files --- */
@@ -308,7 +308,7 @@ static int new_file(struct kunit *test, u32 pages, struct file **file)
 static void file_memory(struct kunit *test)
 {
 	struct ioasid_pages *pages;
-	struct ioasid_explain why;
+	struct ioasid_extack extack;
 	struct page **page;
 	struct file *file;
 	struct itest *it;
@@ -322,8 +322,8 @@ static void file_memory(struct kunit *test)
 	page = kunit_kcalloc(test, nr, sizeof(*page), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, page);
 	for (from = 0; from < nr; from = from * 5 + 1) {
-		pages = pin(test, it->ctx, from * PAGE_SIZE, nr - from, from % 2,
-			    fd, 0, &why);
+		pages = pin(test, it->ctx, from * PAGE_SIZE, nr - from,
+			    from % 2, fd, 0, &extack);
 		KUNIT_ASSERT_NOT_NULL(test, pages);
 		addr = vm_mmap(file, 0, nr * PAGE_SIZE, PROT_READ, MAP_SHARED,
 			       0);
@@ -346,7 +346,7 @@ static void file_memory(struct kunit *test)
 static void wrong_files(struct kunit *test)
 {
 	struct inode *inode;
-	struct ioasid_explain why;
+	struct ioasid_extack extack;
 	struct file *file;
 	struct itest *it;
 	int fd;
@@ -356,31 +356,31 @@ static void wrong_files(struct kunit *test)
 	fd = new_file(test, 4, &file);
 	inode = file_inode(file);
 	/* Not memory at all */
-	pin(test, it->ctx, 0, 1, false, itest_fd(it), -EINVAL, &why);
-	KUNIT_EXPECT_EQ(test, why.code, (u32)IOASID_REASON_FD);
+	pin(test, it->ctx, 0, 1, false, itest_fd(it), -EINVAL, &extack);
+	KUNIT_EXPECT_EQ(test, extack.code, (u32)IOASID_REASON_FD);
 	/* It ends before */
-	pin(test, it->ctx, 0, 5, false, fd, -EINVAL, &why);
-	KUNIT_EXPECT_EQ(test, why.code, (u32)IOASID_REASON_VALUE);
-	KUNIT_EXPECT_EQ(test, why.value, 4 * PAGE_SIZE);
+	pin(test, it->ctx, 0, 5, false, fd, -EINVAL, &extack);
+	KUNIT_EXPECT_EQ(test, extack.code, (u32)IOASID_REASON_VALUE);
+	KUNIT_EXPECT_EQ(test, extack.value, 4 * PAGE_SIZE);
 	/* Not open for that */
 	file->f_mode &= ~FMODE_WRITE;
-	pin(test, it->ctx, 0, 4, true, fd, -EPERM, &why);
-	KUNIT_EXPECT_EQ(test, why.code, (u32)IOASID_REASON_PERMISSION);
+	pin(test, it->ctx, 0, 4, true, fd, -EPERM, &extack);
+	KUNIT_EXPECT_EQ(test, extack.code, (u32)IOASID_REASON_PERMISSION);
 	file->f_mode |= FMODE_WRITE;
 	file->f_mode &= ~FMODE_READ;
-	pin(test, it->ctx, 0, 4, false, fd, -EPERM, &why);
+	pin(test, it->ctx, 0, 4, false, fd, -EPERM, &extack);
 	file->f_mode |= FMODE_READ;
 	/* Sealed, by either seal; reading is still allowed */
 	SHMEM_I(inode)->seals = F_SEAL_FUTURE_WRITE;
-	pin(test, it->ctx, 0, 4, true, fd, -EPERM, &why);
-	KUNIT_EXPECT_EQ(test, why.code, (u32)IOASID_REASON_PERMISSION);
+	pin(test, it->ctx, 0, 4, true, fd, -EPERM, &extack);
+	KUNIT_EXPECT_EQ(test, extack.code, (u32)IOASID_REASON_PERMISSION);
 	SHMEM_I(inode)->seals = F_SEAL_WRITE;
 	KUNIT_EXPECT_EQ(test, mapping_deny_writable(file->f_mapping), 0);
-	pin(test, it->ctx, 0, 4, true, fd, -EPERM, &why);
+	pin(test, it->ctx, 0, 4, true, fd, -EPERM, &extack);
 	mapping_allow_writable(file->f_mapping);
 	SHMEM_I(inode)->seals = 0;
 	itest_set_killed(true);
-	pin(test, it->ctx, 0, 4, true, fd, -EINTR, &why);
+	pin(test, it->ctx, 0, 4, true, fd, -EINTR, &extack);
 	itest_set_killed(false);
 	/* A seal comes when nothing is pinned: no count is left behind */
 	KUNIT_EXPECT_EQ(test, mapping_deny_writable(file->f_mapping), 0);
@@ -467,10 +467,11 @@ static void map_and_unmap(struct kunit *test, struct itest_domain *d,
 			  struct slice *s)
 {
 	struct iommu_iotlb_gather gather;
-	struct ioasid_explain why;
+	struct ioasid_extack extack;
 
-	ioasid_explain_init(&why);
-	KUNIT_ASSERT_EQ(test, ioasid_area_map(&d->domain, &s->pages.area, &why),
+	ioasid_extack_init(&extack);
+	KUNIT_ASSERT_EQ(test,
+			ioasid_area_map(&d->domain, &s->pages.area, &extack),
 			0);
 	check_mapped(test, d, s);
 	iommu_iotlb_gather_init(&gather);
@@ -583,7 +584,7 @@ static void map_fails(struct kunit *test)
 	};
 	struct itest_domain *d = itest_domain_new(test);
 	struct slice *s = new_slice(test, run, ARRAY_SIZE(run));
-	struct ioasid_explain why;
+	struct ioasid_extack extack;
 	u32 i, nth, calls;
 
 	set_area(s, SZ_1G - 8 * SZ_4K, 1, s->pages.nr - 2);
@@ -596,22 +597,24 @@ static void map_fails(struct kunit *test)
 			d->fail_err = how[i % 2].err;
 			/* It can have begun when it fails */
 			d->fail_after = i / 2;
-			ioasid_explain_init(&why);
-			KUNIT_ASSERT_EQ(test, ioasid_area_map(&d->domain,
-							      &s->pages.area,
-							      &why),
+			ioasid_extack_init(&extack);
+			KUNIT_ASSERT_EQ(test,
+					ioasid_area_map(&d->domain,
+							&s->pages.area,
+							&extack),
 					how[i % 2].err);
-			KUNIT_ASSERT_EQ(test, why.code, how[i % 2].code);
+			KUNIT_ASSERT_EQ(test, extack.code, how[i % 2].code);
 			KUNIT_ASSERT_EQ(test, d->fail_map, 0U);
 			KUNIT_ASSERT_EQ(test, d->pages, 0ULL);
 			itest_domain_check(test, d);
 		}
 	itest_set_killed(true);
-	ioasid_explain_init(&why);
-	KUNIT_EXPECT_EQ(test, ioasid_area_map(&d->domain, &s->pages.area, &why),
+	ioasid_extack_init(&extack);
+	KUNIT_EXPECT_EQ(test,
+			ioasid_area_map(&d->domain, &s->pages.area, &extack),
 			-EINTR);
 	itest_set_killed(false);
-	KUNIT_EXPECT_EQ(test, why.code, (u32)IOASID_REASON_KILLED);
+	KUNIT_EXPECT_EQ(test, extack.code, (u32)IOASID_REASON_KILLED);
 	KUNIT_EXPECT_EQ(test, d->pages, 0ULL);
 }
 
@@ -620,7 +623,7 @@ static void many_areas_one_pin(struct kunit *test)
 {
 	struct ioasid_area *area[8];
 	struct ioasid_pages *pages;
-	struct ioasid_explain why;
+	struct ioasid_extack extack;
 	struct page **page;
 	struct memory *m;
 	struct itest *it;
@@ -630,7 +633,7 @@ static void many_areas_one_pin(struct kunit *test)
 	it = itest_open(test);
 	page = itest_pages(test, 32, 0);
 	m = new_memory(test, page, 32);
-	pages = pin(test, it->ctx, m->addr, 32, true, -1, 0, &why);
+	pages = pin(test, it->ctx, m->addr, 32, true, -1, 0, &extack);
 	KUNIT_ASSERT_NOT_NULL(test, pages);
 	for (i = 0; i < ARRAY_SIZE(area); i++) {
 		area[i] = ioasid_area_alloc(pages);

@@ -51,7 +51,7 @@ static struct pool *new_pool(struct kunit *test)
 		c.group = i;
 		p->dev[i] = itest_device_new(test, fake, &c);
 		p->it[i] = itest_open(test);
-		p->dev_id[i] = itest_know(p->it[i], p->dev[i]);
+		p->dev_id[i] = itest_bind_device(p->it[i], p->dev[i]);
 		p->space[i] = itest_alloc_space(p->it[i]);
 	}
 	return p;
@@ -249,7 +249,7 @@ static void random_pasids(struct kunit *test)
 	itest_close(p->it[0]);
 	itest_close(p->it[1]);
 	p->it[0] = itest_open(test);
-	p->dev_id[0] = itest_know(p->it[0], p->dev[0]);
+	p->dev_id[0] = itest_bind_device(p->it[0], p->dev[0]);
 	find_others(test, p);
 	KUNIT_EXPECT_EQ(test, how_many(p, OTHERS, 0, NR - 1), others);
 	sva_remove_device(p->it[0]->ctx, p->dev[0]);
@@ -282,7 +282,7 @@ static void quotas(struct kunit *test)
 	dev = itest_device_new(test, itest_iommu_new(test), &wide);
 	for (i = 0; i < nr_ctx; i++) {
 		it[i] = itest_open(test);
-		dev_id[i] = itest_know(it[i], dev);
+		dev_id[i] = itest_bind_device(it[i], dev);
 	}
 	old = become_user(test, 1234);
 	for (i = 0; i + 1 < nr_ctx; i++) {
@@ -318,7 +318,7 @@ static void quotas(struct kunit *test)
 	}
 	/* All of it was given back */
 	it[0] = itest_open(test);
-	dev_id[0] = itest_know(it[0], dev);
+	dev_id[0] = itest_bind_device(it[0], dev);
 	KUNIT_EXPECT_EQ(test, itest_pasid_alloc(it[0], dev_id[0], PER_CONTEXT, 0,
 						0, got), 0);
 	itest_restore_cred(old);
@@ -336,7 +336,7 @@ static void virtual_numbers(struct kunit *test)
 	itest_memory(test);
 	dev = itest_device_new(test, itest_iommu_new(test), &conf);
 	it = itest_open(test);
-	dev_id = itest_know(it, dev);
+	dev_id = itest_bind_device(it, dev);
 	space = itest_alloc_space(it);
 	other = itest_alloc_space(it);
 	/* A number that is no PASID of the device, and one that is another's */
@@ -382,9 +382,9 @@ static void bad_attaches(struct kunit *test)
 	no_pasid = itest_device_new(test, fake, &none);
 	wider = itest_device_new(test, fake, &wide);
 	it = itest_open(test);
-	id = itest_know(it, dev);
-	bare = itest_know(it, no_pasid);
-	big = itest_know(it, wider);
+	id = itest_bind_device(it, dev);
+	bare = itest_bind_device(it, no_pasid);
+	big = itest_bind_device(it, wider);
 	space = itest_alloc_space(it);
 	mm = itest_alloc_kind(it, IOASID_KIND_MM, 0);
 	ITEST_EXPECT_ERR(it, itest_attach(it, bare, space, &any, 0, 0),

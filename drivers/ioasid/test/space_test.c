@@ -83,7 +83,7 @@ static void info_is_of_this_space(struct kunit *test)
 	};
 	struct ioasid_space_info info = {};
 	struct ioasid_space *space;
-	struct ioasid_explain why;
+	struct ioasid_extack extack;
 	struct ioasid_copy copy;
 	struct itest *it;
 	u32 id, other;
@@ -92,8 +92,8 @@ static void info_is_of_this_space(struct kunit *test)
 	it = itest_open(test);
 	id = itest_alloc_space(it);
 	other = itest_alloc_space(it);
-	ioasid_explain_init(&why);
-	space = ioasid_space_get(it->ctx, id, &why);
+	ioasid_extack_init(&extack);
+	space = ioasid_space_get(it->ctx, id, &extack);
 	KUNIT_ASSERT_FALSE(test, IS_ERR(space));
 	itest_space_add_domain(test, space, d[0]);
 	itest_space_add_domain(test, space, d[1]);
@@ -124,7 +124,7 @@ static void info_is_of_this_space(struct kunit *test)
 static void free_does_not_wait(struct kunit *test)
 {
 	struct ioasid_space *space;
-	struct ioasid_explain why;
+	struct ioasid_extack extack;
 	struct itest *it;
 	u32 id;
 
@@ -133,17 +133,18 @@ static void free_does_not_wait(struct kunit *test)
 	id = itest_alloc_space(it);
 	KUNIT_ASSERT_EQ(test, itest_map_one(it, id, 0, ITEST_MEM, SZ_64K,
 					    IOASID_MAP_READ), 0);
-	ioasid_explain_init(&why);
-	space = ioasid_space_get(it->ctx, id, &why);
+	ioasid_extack_init(&extack);
+	space = ioasid_space_get(it->ctx, id, &extack);
 	KUNIT_ASSERT_FALSE(test, IS_ERR(space));
 	KUNIT_EXPECT_EQ(test, itest_free_space(it, id), 0);
 	KUNIT_EXPECT_EQ(test, atomic64_read(&it->ctx->pinned), 0LL);
 	KUNIT_EXPECT_EQ(test, itest_info(it).nr_spaces, 0U);
 	KUNIT_EXPECT_EQ(test, kref_read(&space->ref), 1U);
-	KUNIT_EXPECT_EQ(test, ioasid_space_lock(space, &why), -ENOENT);
-	KUNIT_EXPECT_EQ(test, why.code, (u32)IOASID_REASON_NO_SPACE_ID);
+	KUNIT_EXPECT_EQ(test, ioasid_space_lock(space, &extack), -ENOENT);
+	KUNIT_EXPECT_EQ(test, extack.code, (u32)IOASID_REASON_NO_SPACE_ID);
 	KUNIT_EXPECT_FALSE(test, ioasid_space_release_id(space));
-	KUNIT_EXPECT_TRUE(test, IS_ERR(ioasid_space_enter(it->ctx, id, &why)));
+	KUNIT_EXPECT_TRUE(test,
+			  IS_ERR(ioasid_space_get_read(it->ctx, id, &extack)));
 	/* Nobody has left it locked */
 	KUNIT_EXPECT_TRUE(test, down_write_trylock(&space->rwsem));
 	up_write(&space->rwsem);
@@ -154,27 +155,28 @@ static void free_does_not_wait(struct kunit *test)
 static void killed_while_waiting(struct kunit *test)
 {
 	struct ioasid_space *space;
-	struct ioasid_explain why;
+	struct ioasid_extack extack;
 	struct itest *it;
 	u32 id;
 
 	itest_memory(test);
 	it = itest_open(test);
 	id = itest_alloc_space(it);
-	ioasid_explain_init(&why);
-	space = ioasid_space_get(it->ctx, id, &why);
+	ioasid_extack_init(&extack);
+	space = ioasid_space_get(it->ctx, id, &extack);
 	KUNIT_ASSERT_FALSE(test, IS_ERR(space));
 	down_write(&space->rwsem);
 	itest_set_killed(true);
 	lockdep_off();
-	KUNIT_EXPECT_EQ(test, PTR_ERR(ioasid_space_enter(it->ctx, id, &why)),
+	KUNIT_EXPECT_EQ(test,
+			PTR_ERR(ioasid_space_get_read(it->ctx, id, &extack)),
 			(long)-EINTR);
-	KUNIT_EXPECT_EQ(test, why.code, (u32)IOASID_REASON_KILLED);
+	KUNIT_EXPECT_EQ(test, extack.code, (u32)IOASID_REASON_KILLED);
 	/* Who waits for a writer that runs would spin for ever */
 	downgrade_write(&space->rwsem);
-	ioasid_explain_init(&why);
-	KUNIT_EXPECT_EQ(test, ioasid_space_lock(space, &why), -EINTR);
-	KUNIT_EXPECT_EQ(test, why.code, (u32)IOASID_REASON_KILLED);
+	ioasid_extack_init(&extack);
+	KUNIT_EXPECT_EQ(test, ioasid_space_lock(space, &extack), -EINTR);
+	KUNIT_EXPECT_EQ(test, extack.code, (u32)IOASID_REASON_KILLED);
 	lockdep_on();
 	itest_set_killed(false);
 	up_read(&space->rwsem);
@@ -186,7 +188,8 @@ static void killed_while_waiting(struct kunit *test)
 	space->nr_devices = 0;
 	/* Dead between looking it up and entering */
 	space->dead = true;
-	KUNIT_EXPECT_EQ(test, PTR_ERR(ioasid_space_enter(it->ctx, id, &why)),
+	KUNIT_EXPECT_EQ(test,
+			PTR_ERR(ioasid_space_get_read(it->ctx, id, &extack)),
 			(long)-ENOENT);
 	ITEST_EXPECT_ERR(it, itest_free_space(it, id), -ENOENT,
 			 IOASID_REASON_NO_SPACE_ID);
@@ -199,14 +202,14 @@ static void killed_while_waiting(struct kunit *test)
  * @ctx: context
  * @stop: no more
  * @entered: times it got in
- * @missed: times there was none
+ * @lost_events: times there was none
  * @done: it has ended
  */
 struct visitor {
 	struct ioasid_ctx *ctx;
 	bool stop;
 	u32 entered;
-	u32 missed;
+	u32 lost_events;
 	struct completion done;
 };
 
@@ -214,13 +217,13 @@ static int visit(void *data)
 {
 	struct visitor *v = data;
 	struct ioasid_space *space;
-	struct ioasid_explain why;
+	struct ioasid_extack extack;
 
 	while (!READ_ONCE(v->stop)) {
-		ioasid_explain_init(&why);
-		space = ioasid_space_enter(v->ctx, 1, &why);
+		ioasid_extack_init(&extack);
+		space = ioasid_space_get_read(v->ctx, 1, &extack);
 		if (IS_ERR(space)) {
-			v->missed++;
+			v->lost_events++;
 			/* Nothing else here lets others run */
 			schedule_timeout_uninterruptible(1);
 			continue;
@@ -228,7 +231,7 @@ static int visit(void *data)
 		v->entered++;
 		WARN_ON(space->dead || space->ctx != v->ctx);
 		schedule();
-		ioasid_space_leave(space);
+		ioasid_space_put_read(space);
 	}
 	complete(&v->done);
 	return 0;

@@ -14,9 +14,10 @@
  *  - Unknown bits in @flags and non-zero reserved fields: EOPNOTSUPP.
  *  - A command that the kernel does not know: ENOTTY.
  *  - @extack is 0 or the address of a struct ioasid_extack, which is filled in
- *    when (and only when) the command fails. A bad address is found before
- *    anything is done: EFAULT. Three failures come too early to be explained:
- *    ENOTTY, a struct that cannot be read, and @size below 16.
+ *    when (and only when) the command fails. A bad one is found before anything
+ *    is done: EFAULT, or EINVAL if its @size has no room for a code. Three
+ *    failures come too early to be explained: ENOTTY, a struct whose first 16
+ *    bytes cannot be read, and @size below 16.
  *  - A command succeeds wholly or leaves everything as it was.
  */
 #ifndef _UAPI_LINUX_IOASID_H
@@ -47,6 +48,7 @@
 #define IOASID_PASID_FREE	_IO(IOASID_TYPE, 0x10)
 #define IOASID_FAULT_QUEUE	_IO(IOASID_TYPE, 0x11)
 #define IOASID_FAULT_BIND	_IO(IOASID_TYPE, 0x12)
+/* 0x13 is for invalidating nested page tables */
 
 /* On a VFIO container whose type is VFIO_IOASID_IOMMU */
 #define VFIO_DEVICE_ATTACH	_IO(IOASID_TYPE, 0x40)
@@ -82,7 +84,7 @@
  * @IOASID_REASON_UNUSABLE: the IOVA range is not usable (see SPACE_INFO)
  * @IOASID_REASON_NO_ROOM: no free IOVA range is large enough
  * @IOASID_REASON_NOT_MAPPED: nothing is mapped there
- * @IOASID_REASON_CUT: the range would cut a mapping in two
+ * @IOASID_REASON_SPLIT: the range would cut a mapping in two
  * @IOASID_REASON_MEMLOCK: RLIMIT_MEMLOCK would be exceeded
  * @IOASID_REASON_PIN: the memory cannot be pinned
  * @IOASID_REASON_PERMISSION: the memory or file does not allow that access
@@ -126,7 +128,7 @@ enum ioasid_reason {
 	IOASID_REASON_UNUSABLE = 13,
 	IOASID_REASON_NO_ROOM = 14,
 	IOASID_REASON_NOT_MAPPED = 15,
-	IOASID_REASON_CUT = 16,
+	IOASID_REASON_SPLIT = 16,
 	IOASID_REASON_MEMLOCK = 17,
 	IOASID_REASON_PIN = 18,
 	IOASID_REASON_PERMISSION = 19,
@@ -191,8 +193,9 @@ struct ioasid_extack {
 #define IOASID_CAP_MM		(1ULL << 5)	/* spaces can be that of a process */
 #define IOASID_CAP_FAULT	(1ULL << 6)	/* page requests can be answered */
 #define IOASID_CAP_POLICY	(1ULL << 7)	/* a space has a policy for page requests */
-#define IOASID_CAP_REFUSED	(1ULL << 8)	/* refused DMA is told, of some devices */
-#define IOASID_CAP_DEVICE_FD	(1ULL << 9)	/* a device can be named by its file */
+#define IOASID_CAP_UNRECOVERABLE (1ULL << 8)	/* unrecoverable faults of some devices */
+#define IOASID_CAP_DEVICE_FD	(1ULL << 9)	/* a device can be named by its file: a glue
+						 * that has such files is loaded */
 
 enum ioasid_account_mode {
 	IOASID_ACCOUNT_USER = 0,
@@ -209,7 +212,7 @@ enum ioasid_account_mode {
  * @account_mode: out: enum ioasid_account_mode
  * @page_size: out: bytes; every address and length is a multiple of it
  * @nr_spaces: out: spaces of this context
- * @nr_devices: out: devices known to this context
+ * @nr_devices: out: devices bound to this context
  * @nr_pasids: out: PASIDs that this context has
  * @nr_mappings: out: mappings in all spaces
  * @pinned: out: bytes pinned, each counted once
@@ -251,9 +254,9 @@ struct ioasid_iova_range {
 #define IOASID_DEVICE_ATS		(1U << 6) /* address translation service enabled */
 #define IOASID_DEVICE_ATTACHED		(1U << 7) /* its RID is attached to a space */
 #define IOASID_DEVICE_SINGLETON		(1U << 8) /* alone in its group */
-#define IOASID_DEVICE_REFUSED		(1U << 9) /* refused DMA of its RID is told */
-#define IOASID_DEVICE_REFUSED_PASID	(1U << 10) /* and that of its PASIDs */
-#define IOASID_DEVICE_RESETS		(1U << 11) /* what a reset has dropped is told */
+#define IOASID_DEVICE_UNRECOVERABLE	(1U << 9) /* unrecoverable faults of its RID */
+#define IOASID_DEVICE_UNRECOVERABLE_PASID	(1U << 10) /* and that of its PASIDs */
+#define IOASID_DEVICE_RESETS		(1U << 11) /* what a reset has dropped is reported */
 
 /**
  * struct ioasid_device_info - IOASID_DEVICE_INFO: one device
@@ -269,7 +272,7 @@ struct ioasid_iova_range {
  * @nr_ranges: in: room at @ranges; out: how many there are
  * @ranges: 0, or the address of an array of struct ioasid_iova_range: the
  *	IOVA that a space can use with this device. Some kernels (VT-d on 6.12)
- *	tell more as long as the device is not attached
+ *	report more as long as the device is not attached
  * @hw_info_type: out: enum iommu_hw_info_type of linux/iommufd.h
  * @hw_info_len: in: room at @hw_info in bytes; out: length of the blob
  * @hw_info: 0, or where to write the IOMMU driver's description of its hardware
@@ -307,22 +310,25 @@ struct ioasid_device_info {
  * @IOASID_KIND_MAPPED: the kernel, and the user maps and unmaps memory
  * @IOASID_KIND_MM: the process that made the space: devices use its own address
  *	space, by PASID. Nothing is pinned. Only that process can attach devices.
- *	Exec and exit cut the devices off.
+ *	After exec or exit their DMA fails.
  */
 enum ioasid_kind {
 	IOASID_KIND_MAPPED = 1,
 	IOASID_KIND_MM = 2,
+	/* 3 and 4 are for nested and shadow spaces */
 };
 
 /* struct ioasid_alloc.flags */
 #define IOASID_ALLOC_FAULTS	(1U << 0)	/* devices may send page requests */
+/* 1U << 1 is for the parent of nested spaces */
 
 /**
  * struct ioasid_alloc - IOASID_ALLOC: make a space
  * @size: sizeof(struct ioasid_alloc)
  * @flags: IOASID_ALLOC_FAULTS, for IOASID_KIND_MAPPED: only devices with page
- *	requests can be attached then. They are refused as long as no fault
- *	queue is bound, unless the policy is IOASID_FAULT_KERNEL
+ *	requests can be attached then. These are answered
+ *	IOASID_FAULT_INVALID as long as no fault queue is bound, unless the policy
+ *	is IOASID_FAULT_KERNEL
  * @extack: 0, or the address of a struct ioasid_extack
  * @kind: enum ioasid_kind
  * @parent: 0
@@ -374,7 +380,8 @@ struct ioasid_free {
  * @kind: out: enum ioasid_kind
  * @parent: out: 0
  * @nr_domains: out: IOMMU domains behind it
- * @nr_attachments: out: devices attached
+ * @nr_attachments: out: attachments; a device can have one by its RID and one by
+ *	each of its PASIDs
  * @nr_ranges: in: room at @ranges; out: how many usable ranges there are
  * @ranges: 0, or the address of an array of struct ioasid_iova_range
  * @page_sizes: out: bitmap of page sizes that all its domains have
@@ -411,7 +418,7 @@ struct ioasid_space_info {
 #define IOASID_MAP_READ		(1U << 0)	/* the device may read */
 #define IOASID_MAP_WRITE	(1U << 1)	/* the device may write */
 #define IOASID_MAP_FIXED	(1U << 2)	/* @iova is where; else the kernel chooses */
-#define IOASID_MAP_FILE		(1U << 3)	/* @addr is an offset in the memfd @fd */
+#define IOASID_MAP_FILE		(1U << 3)	/* @addr is an offset in the file @fd */
 
 /**
  * struct ioasid_map_range - one range to map
@@ -419,7 +426,7 @@ struct ioasid_space_info {
  * @addr: address in the caller's memory, or offset in @fd
  * @length: bytes
  * @flags: IOASID_MAP_*; READ or WRITE or both
- * @fd: a memfd with IOASID_MAP_FILE, else 0
+ * @fd: with IOASID_MAP_FILE a memfd, or a file on tmpfs or hugetlbfs; else 0
  */
 struct ioasid_map_range {
 	__aligned_u64 iova;
@@ -439,7 +446,7 @@ struct ioasid_map_range {
  * @ranges: address of an array of struct ioasid_map_range
  *
  * All or nothing: on failure none of the ranges is mapped and extack.index
- * tells which one could not be. The memory is pinned until it is unmapped, and
+ * is that of the one that could not be. The memory is pinned until it is unmapped, and
  * is charged to RLIMIT_MEMLOCK before it is pinned.
  */
 struct ioasid_map {
@@ -456,7 +463,8 @@ struct ioasid_map {
  * @iova: first address
  * @length: bytes
  *
- * The range covers at least one mapping and cuts none: ENOENT, EINVAL.
+ * The range covers at least one mapping, or ENOENT without IOASID_UNMAP_EMPTY_OK;
+ * and it splits none, or EINVAL.
  */
 struct ioasid_unmap_range {
 	__aligned_u64 iova;
@@ -465,6 +473,7 @@ struct ioasid_unmap_range {
 
 /* struct ioasid_unmap.flags */
 #define IOASID_UNMAP_ALL	(1U << 0)	/* all mappings; @nr and @ranges are 0 */
+#define IOASID_UNMAP_EMPTY_OK	(1U << 1)	/* a range may have no mapping in it */
 
 /**
  * struct ioasid_unmap - IOASID_UNMAP: take memory away from devices
@@ -472,13 +481,13 @@ struct ioasid_unmap_range {
  * @flags: IOASID_UNMAP_*
  * @extack: 0, or the address of a struct ioasid_extack
  * @ioasid: the space
- * @nr: number of ranges, 1 to IOASID_MAX_VECTOR
+ * @nr: number of ranges, 1 to IOASID_MAX_VECTOR; 0 with IOASID_UNMAP_ALL
  * @ranges: address of an array of struct ioasid_unmap_range; they must not
  *	overlap
  * @unmapped: out: bytes unmapped
  *
  * When it returns no device can reach the memory any more, and it is unpinned.
- * All or nothing; extack.index tells which range is at fault. EBUSY while
+ * All or nothing; extack.index is that of the range at fault. EBUSY while
  * another thread maps or unmaps in a range; IOASID_UNMAP_ALL passes over what
  * another thread is at work on.
  */
@@ -602,20 +611,20 @@ struct ioasid_option {
 /* struct ioasid_device_attach.flags; the first also of struct vfio_device_attach */
 #define IOASID_ATTACH_REPLACE	(1U << 0)	/* leave the present space for @ioasid */
 #define IOASID_ATTACH_FD	(1U << 1)	/* @device_fd names the device */
-#define IOASID_ATTACH_KNOW	(1U << 8)	/* only make the device known */
+#define IOASID_ATTACH_BIND_ONLY	(1U << 8)	/* only bind the device */
 
 /**
  * struct ioasid_device_attach - IOASID_DEVICE_ATTACH: give a device a space
  * @size: sizeof(struct ioasid_device_attach)
  * @flags: IOASID_ATTACH_REPLACE; IOASID_ATTACH_FD; with that and without a
- *	space and a PASID, IOASID_ATTACH_KNOW
+ *	space and a PASID, IOASID_ATTACH_BIND_ONLY
  * @extack: 0, or the address of a struct ioasid_extack
- * @dev_id: a device that is known to this context; out with IOASID_ATTACH_FD
+ * @dev_id: a device that is bound to this context; out with IOASID_ATTACH_FD
  * @ioasid: the space
  * @pasid: IOASID_RID, a PASID that this context has allocated, or
  *	IOASID_PASID_ANY; out: the PASID
- * @vpasid: 0, or the number by which the user wants to know the PASID of this
- *	device from now on: DEVICE_DETACH and every record name it
+ * @vpasid: 0, or the user's own number for the PASID of this device:
+ *	DEVICE_DETACH and every record name it
  * @nr_devices: 0, or how many devices @devices names, at most IOASID_MAX_DEVICES
  * @device_fd: with IOASID_ATTACH_FD, an open device of VFIO that the caller may
  *	use (one of a device node must be bound to an iommufd), else 0
@@ -624,15 +633,15 @@ struct ioasid_option {
  * @cookie: with IOASID_ATTACH_FD, any number; DEVICE_INFO gives it back
  *
  * Several devices, behind whatever IOMMUs, are attached with the same PASID, all
- * or none; the extack says which one was refused. They cannot be replaced
+ * or none; the extack says which one could not be. They cannot be replaced
  * together.
  *
- * By IOASID_ATTACH_FD the device becomes known to this context, and its file
- * stays open here, whoever closes it elsewhere, until the device is detached
- * from all, or the context is closed: that detaches it. With IOASID_ATTACH_KNOW
- * it stays until DEVICE_DETACH with IOASID_DETACH_FORGET. Of a device that the
- * context knows by its container (VFIO_DEVICE_ATTACH) no file is kept: it is the
- * same as naming it by @dev_id. A device is known to one context at a time.
+ * IOASID_ATTACH_FD binds the device to this context, and its file stays open here,
+ * whoever closes it elsewhere, until the device is detached from all, or the
+ * context is closed: that detaches it. With IOASID_ATTACH_BIND_ONLY it stays until
+ * DEVICE_DETACH with IOASID_DETACH_UNBIND. Of a device that was bound by its
+ * container (VFIO_DEVICE_ATTACH) no file is kept: it is the same as naming it by
+ * @dev_id. A device is bound to one context at a time.
  *
  * A device can be attached with its RID and with many PASIDs at once. A space
  * of kind IOASID_KIND_MM wants IOASID_PASID_ANY: the PASID is that of the
@@ -640,7 +649,7 @@ struct ioasid_option {
  * and detaching gives it back.
  *
  * Replacing is not free of interruption on every IOMMU: DMA in flight may be
- * refused for a moment. What is replaced is named by @vpasid, or @pasid if that
+ * blocked for a moment. What is replaced is named by @vpasid, or @pasid if that
  * is 0.
  *
  * ENOENT without such a device or space; EBUSY if it is attached, while it is
@@ -652,11 +661,13 @@ struct ioasid_option {
  * that the IOMMU cannot address; EADDRINUSE for a mapping that the device
  * reserves; EDQUOT and ENOSPC without a PASID; ENODEV without page requests or
  * SVA where they are needed; E2BIG for too many devices; EFAULT for an array
- * that cannot be read; ENOMEM; EINTR when killed; what the IOMMU driver says. With IOASID_ATTACH_FD also EBADF if @device_fd is not open; EINVAL if it
- * is something else, or a flag does not go with it; EPERM for a device that
- * is not bound yet, or whose interrupts are not isolated; ENODEV without an
+ * that cannot be read; ENOMEM; EINTR when killed; what the IOMMU driver says.
+ *
+ * With IOASID_ATTACH_FD also EBADF if @device_fd is not open; EINVAL if it is
+ * something else, or a flag does not go with it; EPERM for a device node that is
+ * not bound to an iommufd, or whose interrupts are not isolated; ENODEV without an
  * IOMMU; EBUSY where the owner (VFIO type1, iommufd) uses the RID or the PASID
- * itself, or another context knows the device.
+ * itself, or the device is bound to another context.
  */
 struct ioasid_device_attach {
 	__u32 size;
@@ -674,24 +685,24 @@ struct ioasid_device_attach {
 
 /* struct ioasid_device_detach.flags */
 #define IOASID_DETACH_FD	(1U << 1)	/* @device_fd names the device */
-#define IOASID_DETACH_FORGET	(1U << 8)	/* detach it from all, and forget it */
+#define IOASID_DETACH_UNBIND	(1U << 8)	/* detach it from all, and unbind it */
 
 /**
  * struct ioasid_device_detach - IOASID_DEVICE_DETACH: take a device's space away
  * @size: sizeof(struct ioasid_device_detach)
- * @flags: IOASID_DETACH_FD, IOASID_DETACH_FORGET
+ * @flags: IOASID_DETACH_FD, IOASID_DETACH_UNBIND
  * @extack: 0, or the address of a struct ioasid_extack
  * @dev_id: the device; 0 with IOASID_DETACH_FD
- * @pasid: IOASID_RID, or the number by which the user knows the PASID; 0 with
- *	IOASID_DETACH_FORGET
+ * @pasid: IOASID_RID, or the number that the user gave the PASID; 0 with
+ *	IOASID_DETACH_UNBIND
  * @device_fd: with IOASID_DETACH_FD, an open file of the device, else 0
  * @__reserved: 0
  *
  * Its DMA is blocked once the last device of its group has been detached: the
- * devices of a group share their page table. A device that became known by
- * IOASID_ATTACH_FD, and not by IOASID_ATTACH_KNOW, is forgotten when it is
- * attached to nothing any more. IOASID_DETACH_FORGET: EBUSY for a device that
- * its container has made known: it stays until it is closed.
+ * devices of a group share their page table. A device that was bound by IOASID_ATTACH_FD
+ * without IOASID_ATTACH_BIND_ONLY is unbound when it is attached to nothing any
+ * more. IOASID_DETACH_UNBIND: EBUSY for a device that its container has bound: it
+ * stays bound until it is closed.
  */
 struct ioasid_device_detach {
 	__u32 size;
@@ -800,12 +811,12 @@ struct ioasid_dirty_get {
 };
 
 /* struct vfio_device_attach.flags, besides IOASID_ATTACH_REPLACE */
-#define VFIO_DEVICE_ATTACH_KNOW	IOASID_ATTACH_KNOW
+#define VFIO_DEVICE_ATTACH_BIND_ONLY	IOASID_ATTACH_BIND_ONLY
 
 /**
  * struct vfio_device_attach - VFIO_DEVICE_ATTACH: on a container, attach an open device
  * @argsz: sizeof(struct vfio_device_attach)
- * @flags: IOASID_ATTACH_REPLACE, or VFIO_DEVICE_ATTACH_KNOW with @ioasid 0
+ * @flags: IOASID_ATTACH_REPLACE, or VFIO_DEVICE_ATTACH_BIND_ONLY with @ioasid 0
  * @extack: 0, or the address of a struct ioasid_extack
  * @ioasid_fd: an open /dev/ioasid
  * @device_fd: an open device of this container
@@ -815,8 +826,8 @@ struct ioasid_dirty_get {
  * @dev_id: out: the device's id in the context
  * @vpasid: as in struct ioasid_device_attach
  *
- * The device stays known to the context until it is closed, and can be named by
- * @dev_id in IOASID_DEVICE_ATTACH and the others. A device is known to one
+ * The device stays bound to the context until it is closed, and can be named by
+ * @dev_id in IOASID_DEVICE_ATTACH and the others. A device is bound to one
  * context at a time. Closing @ioasid_fd leaves its DMA as it is until the
  * device is closed.
  */
@@ -870,7 +881,7 @@ struct vfio_device_detach {
  *
  * Whoever moves an index writes the entries first (store-release), and whoever
  * reads one reads the entries after it (load-acquire). The kernel looks at
- * responses when it is told to by IOASID_FAULT_DOORBELL. read() and write() do
+ * responses when IOASID_FAULT_DOORBELL is called. read() and write() do
  * the same without the ring: whole records out, whole responses in.
  */
 #define IOASID_FAULT_MIN_DEPTH		16U
@@ -884,7 +895,8 @@ struct vfio_device_detach {
  * @size: sizeof(struct ioasid_fault_queue)
  * @flags: 0
  * @extack: 0, or the address of a struct ioasid_extack
- * @depth: records that fit, a power of two from IOASID_FAULT_MIN_DEPTH on
+ * @depth: records that fit, a power of two from IOASID_FAULT_MIN_DEPTH to
+ *	IOASID_FAULT_MAX_DEPTH
  * @max_pending: groups that may wait for an answer, at most @depth; 0: @depth
  * @max_per_pasid: of these, groups of one device and PASID; 0: @max_pending
  * @deadline_ms: after that long a group is answered with IOASID_FAULT_INVALID,
@@ -925,7 +937,7 @@ struct ioasid_fault_queue {
  * @extack: 0, or the address of a struct ioasid_extack
  * @ioasid: a space, for all that is attached to it; or 0
  * @dev_id: a device, for one attachment of it, before its space's; or 0
- * @pasid: with @dev_id: IOASID_RID, or the number by which the user knows it
+ * @pasid: with @dev_id: IOASID_RID, or the number that the user gave it
  * @queue_id: the queue, or 0 for none
  * @policy: with @ioasid: enum ioasid_fault_policy, for page requests of
  *	attachments without a queue of their own
@@ -952,8 +964,9 @@ struct ioasid_fault_bind {
 
 /**
  * enum ioasid_fault_policy - who answers the page requests for a space
- * @IOASID_FAULT_FORWARD: whoever has the queue; without a queue: nobody may ask
- * @IOASID_FAULT_REFUSE: nobody may ask: IOASID_FAULT_INVALID at once
+ * @IOASID_FAULT_FORWARD: whoever has the queue; without a queue
+ *	IOASID_FAULT_INVALID at once
+ * @IOASID_FAULT_REFUSE: IOASID_FAULT_INVALID at once
  * @IOASID_FAULT_KERNEL: the kernel, at once: IOASID_FAULT_SUCCESS if all pages of
  *	the group are mapped and may be accessed like that, or while the space is
  *	being changed, so that the device asks again; otherwise
@@ -987,14 +1000,14 @@ struct ioasid_fault_ring {
 };
 
 /**
- * enum ioasid_fault_type - what a record tells
+ * enum ioasid_fault_type - what a record reports
  * @IOASID_FAULT_REQUEST: a page of a group of page requests, which wants an answer
- * @IOASID_FAULT_LOST: groups were refused, or records of other types were not
- *	made, because the queue, or a limit, was full
+ * @IOASID_FAULT_LOST: groups were answered INVALID, or records of other types were
+ *	not made, because the queue, or a limit, was full
  * @IOASID_FAULT_DETACHED: a device was detached; what waited was answered
  * @IOASID_FAULT_TIMEOUT: a group was answered because the deadline had passed
- * @IOASID_FAULT_UNRECOVERABLE: DMA was refused by the IOMMU; there is nothing to
- *	answer. Only from devices with IOASID_DEVICE_REFUSED
+ * @IOASID_FAULT_UNRECOVERABLE: the IOMMU has blocked DMA; there is nothing to
+ *	answer. Only from devices with IOASID_DEVICE_UNRECOVERABLE
  * @IOASID_FAULT_RESET: a device was reset; what waited is dropped, since it does
  *	not wait any more. Only from devices with IOASID_DEVICE_RESETS
  */
@@ -1008,13 +1021,13 @@ enum ioasid_fault_type {
 };
 
 /**
- * enum ioasid_fault_reason - why DMA was refused
+ * enum ioasid_fault_reason - why DMA was blocked
  * @IOASID_FAULT_UNKNOWN: the IOMMU does not say, and it would be allowed now
  * @IOASID_FAULT_NOT_MAPPED: nothing is mapped there
  * @IOASID_FAULT_PERMISSION: what is mapped there forbids it
  *
  * By what the space has when the record is made, a moment later: IOMMU drivers
- * tell no reason.
+ * report no reason.
  */
 enum ioasid_fault_reason {
 	IOASID_FAULT_UNKNOWN = 0,
@@ -1043,10 +1056,10 @@ enum ioasid_fault_reason {
  * @ioasid: the space
  * @group: REQUEST: the device's number of the group
  * @nr: REQUEST: records of the group; LOST, DETACHED, RESET: groups;
- *	UNRECOVERABLE: refusals, this one and those just before it that came too
+ *	UNRECOVERABLE: faults, this one and those just before it that came too
  *	fast
  * @reason: UNRECOVERABLE: enum ioasid_fault_reason
- * @missed: LOST: records of other types than REQUEST that were not made
+ * @lost_events: LOST: records of other types than REQUEST that were not made
  * @__reserved: 0
  */
 struct ioasid_fault_record {
@@ -1061,7 +1074,7 @@ struct ioasid_fault_record {
 	__u32 group;
 	__u32 nr;
 	__u32 reason;
-	__u32 missed;
+	__u32 lost_events;
 	__u32 __reserved;
 };
 

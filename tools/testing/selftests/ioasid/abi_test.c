@@ -81,7 +81,7 @@ COMMAND(space_info, IOASID_SPACE_INFO, .writes_back = true,
 	.space_ids = { FIELD(ioasid_space_info, ioasid) });
 COMMAND(map, IOASID_MAP,
 	.space_ids = { FIELD(ioasid_map, ioasid) });
-COMMAND(unmap, IOASID_UNMAP, .known_flags = IOASID_UNMAP_ALL, .writes_back = true,
+COMMAND(unmap, IOASID_UNMAP, .known_flags = IOASID_UNMAP_ALL | IOASID_UNMAP_EMPTY_OK, .writes_back = true,
 	.space_ids = { FIELD(ioasid_unmap, ioasid) });
 COMMAND(copy, IOASID_COPY, .writes_back = true,
 	.known_flags = IOASID_MAP_READ | IOASID_MAP_WRITE | IOASID_MAP_FIXED,
@@ -94,7 +94,7 @@ COMMAND(option, IOASID_OPTION, .known_flags = IOASID_OPTION_SET, .writes_back = 
 	.reserved = { FIELD(ioasid_option, __reserved) });
 /* What names a device by its file is refused as long as no flag says so */
 COMMAND(device_attach, IOASID_DEVICE_ATTACH, .writes_back = true,
-	.known_flags = IOASID_ATTACH_REPLACE | IOASID_ATTACH_FD | IOASID_ATTACH_KNOW,
+	.known_flags = IOASID_ATTACH_REPLACE | IOASID_ATTACH_FD | IOASID_ATTACH_BIND_ONLY,
 	.first_size = offsetof(struct ioasid_device_attach, nr_devices),
 	.reserved = { FIELD(ioasid_device_attach, device_fd),
 		      FIELD(ioasid_device_attach, devices),
@@ -102,7 +102,7 @@ COMMAND(device_attach, IOASID_DEVICE_ATTACH, .writes_back = true,
 	.space_ids = { FIELD(ioasid_device_attach, ioasid) },
 	.device_id = FIELD(ioasid_device_attach, dev_id));
 COMMAND(device_detach, IOASID_DEVICE_DETACH,
-	.known_flags = IOASID_DETACH_FD | IOASID_DETACH_FORGET,
+	.known_flags = IOASID_DETACH_FD | IOASID_DETACH_UNBIND,
 	.first_size = offsetof(struct ioasid_device_detach, device_fd),
 	.reserved = { FIELD(ioasid_device_detach, device_fd),
 		      FIELD(ioasid_device_detach, __reserved) },
@@ -122,7 +122,7 @@ COMMAND(pasid_free, IOASID_PASID_FREE, .wants_device = true,
 
 FIXTURE_VARIANT_ADD(abi, vfio_attach) {
 	.cmd = VFIO_DEVICE_ATTACH, .size = sizeof(struct vfio_device_attach),
-	.known_flags = IOASID_ATTACH_REPLACE | VFIO_DEVICE_ATTACH_KNOW,
+	.known_flags = IOASID_ATTACH_REPLACE | VFIO_DEVICE_ATTACH_BIND_ONLY,
 	.space_ids = { FIELD(vfio_device_attach, ioasid) },
 	.needs_device = true, .writes_back = true,
 };
@@ -158,7 +158,7 @@ FIXTURE_SETUP(abi)
 	self->has_dev = true;
 	if (variant->needs_device)
 		self->target = self->dev.vfio.container;
-	ASSERT_OK(t_vfio_know(&self->dev.vfio, self->fd));
+	ASSERT_OK(t_vfio_bind(&self->dev.vfio, self->fd));
 }
 
 FIXTURE_TEARDOWN(abi)
@@ -313,7 +313,7 @@ TEST_F(abi, size_too_small)
 		head_of(self)->size = size;
 		EXPECT_EQ(-EINVAL, call(self, variant)) TH_LOG("size %u", size);
 		if (size >= sizeof(struct head))
-			EXPECT_EQ(IOASID_REASON_SIZE, t_why.code) TH_LOG("%s", t_explain());
+			EXPECT_EQ(IOASID_REASON_SIZE, t_extack.code) TH_LOG("%s", t_explain());
 	}
 }
 
@@ -544,9 +544,9 @@ static void set_field(char *buf, const struct field *f, u32 value)
 	char __number[16];							\
 										\
 	EXPECT_FAIL(ENOENT, reason, call(self, variant));			\
-	EXPECT_EQ((id), t_why.member);						\
+	EXPECT_EQ((id), t_extack.member);						\
 	snprintf(__number, sizeof(__number), "%u", (id));			\
-	EXPECT_NE(NULL, strstr(t_why.msg, __number)) TH_LOG("%s", t_explain());	\
+	EXPECT_NE(NULL, strstr(t_extack.msg, __number)) TH_LOG("%s", t_explain());	\
 } while (0)
 
 /*
@@ -609,7 +609,7 @@ TEST_F(abi, struct_not_writable)
 	ASSERT_NE(MAP_FAILED, mem);
 	build(self, variant);
 	memcpy(mem, self->buf, variant->size);
-	((struct head *)mem)->extack = (uintptr_t)&t_why;
+	((struct head *)mem)->extack = (uintptr_t)&t_extack;
 	ASSERT_OK(t_info(self->fd, &before));
 	ASSERT_EQ(0, mprotect(mem, T_PAGE, PROT_READ));
 	EXPECT_EQ(want, t_ioctl(self->target, variant->cmd, mem)) TH_LOG("%s", t_explain());

@@ -66,7 +66,7 @@ static int map_pages(account_t *self, u32 space, u64 first, u64 pages)
 
 static bool memlock_said(int ret)
 {
-	return ret == -ENOMEM && t_why.code == IOASID_REASON_MEMLOCK && t_why.msg[0];
+	return ret == -ENOMEM && t_extack.code == IOASID_REASON_MEMLOCK && t_extack.msg[0];
 }
 
 static int exactly_the_limit(void *arg)

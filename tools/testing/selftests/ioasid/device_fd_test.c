@@ -52,10 +52,10 @@ FIXTURE_SETUP(device_fd)
 	ASSERT_EQ(0, ret) TH_LOG("%s failed", t_vfio_step);
 	self->fd = t_open();
 	ASSERT_FD(self->fd);
-	ASSERT_OK(t_know_fd(self->fd, self->dev.vfio.device, &dev_id));
+	ASSERT_OK(t_bind_fd(self->fd, self->dev.vfio.device, &dev_id));
 	ASSERT_OK(t_device_info(self->fd, dev_id, &info));
 	self->pasids = info.caps & IOASID_DEVICE_PASID;
-	ASSERT_OK(t_forget(self->fd, dev_id));
+	ASSERT_OK(t_unbind(self->fd, dev_id));
 	ASSERT_OK(t_alloc(self->fd, &self->id));
 	self->mem = t_memory(T_ANON, 2 * LEN);
 	ASSERT_NE(NULL, self->mem);
@@ -181,7 +181,7 @@ TEST_F(device_fd, rid)
 	EXPECT_EQ(-1, t_differs(self->mem, LEN, 1));
 	EXPECT_FAIL(ENOENT, NO_DEVICE_ID, t_device_info(self->fd, dev_id, &info));
 	EXPECT_FAIL(ENOENT, NOT_ATTACHED, t_detach_fd(self->fd, self->dev.vfio.device, 0));
-	EXPECT_FAIL(ENOENT, NO_DEVICE_ID, t_forget_fd(self->fd, self->dev.vfio.device));
+	EXPECT_FAIL(ENOENT, NO_DEVICE_ID, t_unbind_fd(self->fd, self->dev.vfio.device));
 }
 
 TEST_F(device_fd, replace)
@@ -240,11 +240,11 @@ TEST_F(device_fd, rid_of_the_owner)
 	EXPECT_FAIL(EBUSY, OWNER, attach_rid(self, IOASID_ATTACH_REPLACE, &dev_id));
 	EXPECT_EQ(0, nr_devices(self->fd));
 	/* By its id it is the same */
-	ASSERT_OK(t_know_fd(self->fd, self->dev.vfio.device, &dev_id));
+	ASSERT_OK(t_bind_fd(self->fd, self->dev.vfio.device, &dev_id));
 	EXPECT_FAIL(EBUSY, OWNER, t_attach(self->fd, dev_id, self->id, 0));
 	ASSERT_OK(t_dma_start(&self->dev));
 	EXPECT_EQ(1, t_dma_reads(&self->dev, AT, self->mem));
-	ASSERT_OK(t_forget(self->fd, dev_id));
+	ASSERT_OK(t_unbind(self->fd, dev_id));
 	EXPECT_EQ(1, t_dma_reads(&self->dev, AT, self->mem));
 }
 
@@ -273,7 +273,7 @@ TEST_F(device_fd, pasid_beside_rid)
 	ret = t_attach_fd(self->fd, self->dev.vfio.device, self->id, &same, 0x55,
 			  IOASID_ATTACH_REPLACE, &again);
 	/* Linux 6.12 cannot, and then nothing has changed */
-	if (ret != -EOPNOTSUPP || t_why.code != IOASID_REASON_IOMMU) {
+	if (ret != -EOPNOTSUPP || t_extack.code != IOASID_REASON_IOMMU) {
 		EXPECT_EQ(0, ret) TH_LOG("%s", t_explain());
 		EXPECT_EQ(pasid, same);
 	}
@@ -292,7 +292,7 @@ TEST_F(device_fd, pasid_of_the_pool)
 	u32 dev_id, p[3], i;
 
 	NEED_PASIDS;
-	ASSERT_OK(t_know_fd(self->fd, self->dev.vfio.device, &dev_id));
+	ASSERT_OK(t_bind_fd(self->fd, self->dev.vfio.device, &dev_id));
 	ASSERT_OK(t_pasid_alloc(self->fd, dev_id, 3, 0, 0, p));
 	for (i = 0; i < 3; i++)
 		ASSERT_OK(t_attach_fd(self->fd, self->dev.vfio.device, self->id, &p[i], 0, 0,
@@ -301,7 +301,7 @@ TEST_F(device_fd, pasid_of_the_pool)
 		EXPECT_EQ(0, reads(&self->dev, p[i], AT, 1));
 	ASSERT_OK(t_detach_pasid(self->fd, dev_id, p[0]));
 	EXPECT_EQ(-EFAULT, reads(&self->dev, p[0], AT, 1));
-	ASSERT_OK(t_forget(self->fd, dev_id));
+	ASSERT_OK(t_unbind(self->fd, dev_id));
 	for (i = 0; i < 3; i++)
 		EXPECT_EQ(-EFAULT, reads(&self->dev, p[i], AT, 1));
 	/* They are the context's, not the device's */
@@ -322,8 +322,8 @@ TEST_F(device_fd, known_until_forgotten)
 {
 	u32 dev_id, again;
 
-	ASSERT_OK(t_know_fd(self->fd, self->dev.vfio.device, &dev_id));
-	ASSERT_OK(t_know_fd(self->fd, self->dev.vfio.device, &again));
+	ASSERT_OK(t_bind_fd(self->fd, self->dev.vfio.device, &dev_id));
+	ASSERT_OK(t_bind_fd(self->fd, self->dev.vfio.device, &again));
 	EXPECT_EQ(dev_id, again);
 	if (!IS_TYPE1) {
 		ASSERT_OK(t_attach(self->fd, dev_id, self->id, 0));
@@ -337,10 +337,10 @@ TEST_F(device_fd, known_until_forgotten)
 	t_dma_close(&self->dev);
 	EXPECT_TRUE(is_held(self->dev.vfio.addr, variant->iommu));
 	EXPECT_EQ(1, nr_devices(self->fd));
-	ASSERT_OK(t_forget(self->fd, dev_id));
+	ASSERT_OK(t_unbind(self->fd, dev_id));
 	EXPECT_EQ(0, nr_devices(self->fd));
 	EXPECT_EQ(0, is_free(self->dev.vfio.addr, variant->iommu));
-	EXPECT_FAIL(ENOENT, NO_DEVICE_ID, t_forget(self->fd, dev_id));
+	EXPECT_FAIL(ENOENT, NO_DEVICE_ID, t_unbind(self->fd, dev_id));
 }
 
 /* The file of an attached device stays open, until it is detached by its id */
@@ -457,15 +457,15 @@ TEST_F(device_fd, wrong_files)
 		ASSERT_FD(fds[i]);
 		EXPECT_FAIL(EINVAL, FD, t_attach_fd(self->fd, fds[i], self->id, &pasid, 0, 0,
 						    &dev_id));
-		EXPECT_FAIL(EINVAL, FD, t_know_fd(self->fd, fds[i], &dev_id));
+		EXPECT_FAIL(EINVAL, FD, t_bind_fd(self->fd, fds[i], &dev_id));
 		EXPECT_FAIL(EINVAL, FD, t_detach_fd(self->fd, fds[i], 0));
 	}
 	if (self->dev.vfio.group >= 0)
-		EXPECT_FAIL(EINVAL, FD, t_know_fd(self->fd, self->dev.vfio.group, &dev_id));
+		EXPECT_FAIL(EINVAL, FD, t_bind_fd(self->fd, self->dev.vfio.group, &dev_id));
 	/* An open device that its holder may not use yet: the file is that of a device */
 	if (variant->iommu == T_VFIO_NODE) {
 		ASSERT_FD(node);
-		EXPECT_FAIL(EPERM, OWNER, t_know_fd(self->fd, node, &dev_id));
+		EXPECT_FAIL(EPERM, OWNER, t_bind_fd(self->fd, node, &dev_id));
 		EXPECT_FAIL(EPERM, OWNER, t_detach_fd(self->fd, node, 0));
 	}
 	EXPECT_EQ(0, nr_devices(self->fd));
@@ -479,7 +479,7 @@ TEST_F(device_fd, wrong_files)
 TEST_F(device_fd, wrong_arguments)
 {
 	struct ioasid_device_attach a = { .device_fd = self->dev.vfio.device };
-	u32 fd = IOASID_ATTACH_FD, know = IOASID_ATTACH_FD | IOASID_ATTACH_KNOW;
+	u32 fd = IOASID_ATTACH_FD, know = IOASID_ATTACH_FD | IOASID_ATTACH_BIND_ONLY;
 	u32 old_size = offsetof(struct ioasid_device_attach, nr_devices);
 	int device = self->dev.vfio.device;
 
@@ -496,7 +496,7 @@ TEST_F(device_fd, wrong_arguments)
 					  .devices = (uintptr_t)&old_size));
 	EXPECT_FAIL(EINVAL, SIZE, ATTACH(.size = old_size + 16, .flags = fd, .ioasid = self->id));
 	EXPECT_FAIL(EOPNOTSUPP, FLAGS, ATTACH(.flags = fd | 4, .device_fd = device));
-	EXPECT_FAIL(EINVAL, VALUE, ATTACH(.flags = IOASID_ATTACH_KNOW, .dev_id = 1));
+	EXPECT_FAIL(EINVAL, VALUE, ATTACH(.flags = IOASID_ATTACH_BIND_ONLY, .dev_id = 1));
 	EXPECT_FAIL(EINVAL, VALUE, ATTACH(.flags = know | IOASID_ATTACH_REPLACE,
 					  .device_fd = device));
 	EXPECT_FAIL(EINVAL, VALUE, ATTACH(.flags = know, .device_fd = device, .ioasid = self->id));
@@ -507,10 +507,10 @@ TEST_F(device_fd, wrong_arguments)
 	EXPECT_FAIL(EOPNOTSUPP, FLAGS, DETACH(.flags = IOASID_DETACH_FD, .__reserved = 1));
 	EXPECT_FAIL(EINVAL, VALUE, DETACH(.flags = IOASID_DETACH_FD, .dev_id = 1,
 					  .device_fd = device));
-	EXPECT_FAIL(EINVAL, VALUE, DETACH(.flags = IOASID_DETACH_FORGET, .dev_id = 1, .pasid = 5));
+	EXPECT_FAIL(EINVAL, VALUE, DETACH(.flags = IOASID_DETACH_UNBIND, .dev_id = 1, .pasid = 5));
 	EXPECT_EQ(0, nr_devices(self->fd));
 	/* An answer that cannot be written costs nothing */
-	t_why.code = 0;
+	t_extack.code = 0;
 	EXPECT_EQ(-EFAULT, t_ioctl(self->fd, IOASID_DEVICE_ATTACH, NULL));
 	/* The old struct still does by id what it did */
 	EXPECT_FAIL(ENOENT, NO_DEVICE_ID, ATTACH(.size = old_size, .dev_id = 1,
@@ -526,24 +526,24 @@ TEST_F(device_fd, two_contexts)
 
 	ASSERT_FD(fd);
 	ASSERT_OK(t_alloc(fd, &id));
-	ASSERT_OK(t_know_fd(self->fd, self->dev.vfio.device, &dev_id));
-	EXPECT_FAIL(EBUSY, OWNER, t_know_fd(fd, self->dev.vfio.device, &dev_id));
+	ASSERT_OK(t_bind_fd(self->fd, self->dev.vfio.device, &dev_id));
+	EXPECT_FAIL(EBUSY, OWNER, t_bind_fd(fd, self->dev.vfio.device, &dev_id));
 	pasid = IOASID_PASID_ANY;
 	EXPECT_FAIL(EBUSY, OWNER, t_attach_fd(fd, self->dev.vfio.device, id, &pasid, 0, 0, NULL));
 	EXPECT_FAIL(ENOENT, NOT_ATTACHED, t_detach_fd(fd, self->dev.vfio.device, 0));
-	EXPECT_FAIL(ENOENT, NO_DEVICE_ID, t_forget_fd(fd, self->dev.vfio.device));
+	EXPECT_FAIL(ENOENT, NO_DEVICE_ID, t_unbind_fd(fd, self->dev.vfio.device));
 	EXPECT_EQ(0, nr_devices(fd));
 	if (variant->iommu == VFIO_IOASID_IOMMU) {
-		EXPECT_FAIL(EBUSY, OWNER, t_vfio_know(&self->dev.vfio, fd));
+		EXPECT_FAIL(EBUSY, OWNER, t_vfio_bind(&self->dev.vfio, fd));
 		EXPECT_FAIL(EBUSY, OWNER, t_vfio_attach(&self->dev.vfio, fd, id, 0));
 	}
-	ASSERT_OK(t_forget_fd(self->fd, self->dev.vfio.device));
-	ASSERT_OK(t_know_fd(fd, self->dev.vfio.device, &dev_id));
+	ASSERT_OK(t_unbind_fd(self->fd, self->dev.vfio.device));
+	ASSERT_OK(t_bind_fd(fd, self->dev.vfio.device, &dev_id));
 	if (!IS_TYPE1)
 		EXPECT_OK(t_attach(fd, dev_id, id, 0));
 	close(fd);
 	/* The last one to close has given it back */
-	EXPECT_OK(t_know_fd(self->fd, self->dev.vfio.device, &dev_id));
+	EXPECT_OK(t_bind_fd(self->fd, self->dev.vfio.device, &dev_id));
 	EXPECT_EQ(1, nr_devices(self->fd));
 }
 
@@ -556,12 +556,12 @@ TEST_F(device_fd, container_and_file)
 	NEED(variant->iommu == VFIO_IOASID_IOMMU, "needs a container of ours");
 	ASSERT_OK(t_alloc(fd, &id));
 	/* Known by the container: the file is not kept */
-	ASSERT_OK(t_vfio_know(&self->dev.vfio, self->fd));
+	ASSERT_OK(t_vfio_bind(&self->dev.vfio, self->fd));
 	ASSERT_OK(attach_rid(self, 0, &dev_id));
 	EXPECT_EQ(self->dev.vfio.dev_id, dev_id);
-	EXPECT_FAIL(EBUSY, OWNER, t_forget_fd(self->fd, self->dev.vfio.device));
-	EXPECT_FAIL(EBUSY, OWNER, t_forget(self->fd, dev_id));
-	EXPECT_FAIL(EBUSY, OWNER, t_know_fd(fd, self->dev.vfio.device, &dev_id));
+	EXPECT_FAIL(EBUSY, OWNER, t_unbind_fd(self->fd, self->dev.vfio.device));
+	EXPECT_FAIL(EBUSY, OWNER, t_unbind(self->fd, dev_id));
+	EXPECT_FAIL(EBUSY, OWNER, t_bind_fd(fd, self->dev.vfio.device, &dev_id));
 	ASSERT_EQ(0, t_dma_reopen(&self->dev));
 	EXPECT_EQ(0, nr_devices(self->fd));
 	EXPECT_OK(t_free(self->fd, self->id));
@@ -575,7 +575,7 @@ TEST_F(device_fd, container_and_file)
 	EXPECT_EQ(1, nr_devices(self->fd));
 	ASSERT_OK(t_dma_start(&self->dev));
 	EXPECT_EQ(1, t_dma_reads(&self->dev, AT, self->mem));
-	ASSERT_OK(t_vfio_know(&self->dev.vfio, self->fd));
+	ASSERT_OK(t_vfio_bind(&self->dev.vfio, self->fd));
 	EXPECT_EQ(dev_id, self->dev.vfio.dev_id);
 	ASSERT_OK(t_dma_start(&self->dev));
 	EXPECT_EQ(1, t_dma_reads(&self->dev, AT, self->mem));
@@ -624,7 +624,7 @@ TEST_F(device_fd, another_process_is_killed)
 		if (self->pins >= 0)
 			t_pinned_pages_settled(self->pins, 1000);
 		ASSERT_OK(attach_any(self, variant->iommu, self->fd, self->id, &dev_id));
-		ASSERT_OK(t_forget(self->fd, dev_id));
+		ASSERT_OK(t_unbind(self->fd, dev_id));
 	}
 	if (!IS_TYPE1) {
 		t_dma_push_blindly(&self->dev, AT);
@@ -669,11 +669,11 @@ TEST_F(device_fd, module_stays)
 	u32 dev_id;
 
 	NEED(before >= 0, "needs ioasid_vfio as a module");
-	ASSERT_OK(t_know_fd(self->fd, self->dev.vfio.device, &dev_id));
+	ASSERT_OK(t_bind_fd(self->fd, self->dev.vfio.device, &dev_id));
 	ASSERT_EQ(before + 1, refcnt());
 	EXPECT_EQ(-1, syscall(SYS_delete_module, "ioasid_vfio", O_NONBLOCK));
 	EXPECT_EQ(EWOULDBLOCK, errno);
-	ASSERT_OK(t_forget(self->fd, dev_id));
+	ASSERT_OK(t_unbind(self->fd, dev_id));
 	EXPECT_EQ(before, refcnt());
 }
 
@@ -721,7 +721,7 @@ TEST_F(device_fd, unbind)
 		if (n)
 			close(self->fd);
 		else
-			EXPECT_OK(t_forget(self->fd, dev_id));
+			EXPECT_OK(t_unbind(self->fd, dev_id));
 		EXPECT_EQ(0, t_wait(remover));
 		EXPECT_FALSE(t_device_present(addr));
 		ASSERT_EQ(0, t_sim_bind(addr));
@@ -765,12 +765,12 @@ static void *races(void *arg)
 		fd = t_open();
 		ret = t_alloc(fd, &id);
 		if (!ret && r->how == 1)
-			ret = t_know_fd(fd, dev->vfio.device, &dev_id);
+			ret = t_bind_fd(fd, dev->vfio.device, &dev_id);
 		else if (!ret)
 			ret = attach_any(r->self, r->iommu, fd, id, &dev_id);
 		note(r, ret);
 		if (!ret && r->how == 0)
-			note(r, t_forget(fd, dev_id));
+			note(r, t_unbind(fd, dev_id));
 		close(fd);
 		if (t_now_ns() > end + 20000000000ULL)
 			break;

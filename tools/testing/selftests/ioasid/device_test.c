@@ -86,7 +86,7 @@ TEST_F(device, blocked_before_attach)
 	EXPECT_EQ(-1, t_differs(self->mem, T_PAGE, 100));
 	/* Where an NVMe controller would have answered */
 	EXPECT_EQ(-1, t_not_byte(self->dev.own + T_PAGE, T_PAGE, 0));
-	ASSERT_OK(t_vfio_know(self->vfio, self->fd));
+	ASSERT_OK(t_vfio_bind(self->vfio, self->fd));
 	EXPECT_DEVICE_IN(-1);
 }
 
@@ -114,7 +114,7 @@ TEST_F(device, attach_by_id)
 {
 	struct ioasid_info info;
 
-	ASSERT_OK(t_vfio_know(self->vfio, self->fd));
+	ASSERT_OK(t_vfio_bind(self->vfio, self->fd));
 	ASSERT_OK(t_info(self->fd, &info));
 	EXPECT_EQ(1, info.nr_devices);
 	ASSERT_OK(t_attach(self->fd, self->vfio->dev_id, self->id, 0));
@@ -133,11 +133,11 @@ TEST_F(device, attach_twice)
 {
 	ASSERT_OK(t_vfio_attach(self->vfio, self->fd, self->id, 0));
 	EXPECT_FAIL(EBUSY, ATTACHED, t_vfio_attach(self->vfio, self->fd, self->id, 0));
-	EXPECT_EQ(self->vfio->dev_id, t_why.dev_id);
+	EXPECT_EQ(self->vfio->dev_id, t_extack.dev_id);
 	EXPECT_FAIL(EBUSY, ATTACHED, t_vfio_attach(self->vfio, self->fd, self->other, 0));
 	EXPECT_FAIL(EBUSY, ATTACHED, t_attach(self->fd, self->vfio->dev_id, self->id, 0));
 	EXPECT_FAIL(EBUSY, ATTACHED, t_attach(self->fd, self->vfio->dev_id, self->other, 0));
-	EXPECT_NE(NULL, strstr(t_why.msg, self->vfio->addr)) TH_LOG("%s", t_explain());
+	EXPECT_NE(NULL, strstr(t_extack.msg, self->vfio->addr)) TH_LOG("%s", t_explain());
 	EXPECT_EQ(1, attachments(self->fd, self->id));
 	EXPECT_EQ(0, attachments(self->fd, self->other));
 	EXPECT_DEVICE_IN(0);
@@ -146,10 +146,10 @@ TEST_F(device, attach_twice)
 TEST_F(device, detach_unattached)
 {
 	EXPECT_FAIL(ENOENT, NOT_ATTACHED, t_vfio_detach(self->vfio));
-	ASSERT_OK(t_vfio_know(self->vfio, self->fd));
+	ASSERT_OK(t_vfio_bind(self->vfio, self->fd));
 	EXPECT_FAIL(ENOENT, NOT_ATTACHED, t_vfio_detach(self->vfio));
 	EXPECT_FAIL(ENOENT, NOT_ATTACHED, t_detach(self->fd, self->vfio->dev_id));
-	EXPECT_EQ(self->vfio->dev_id, t_why.dev_id);
+	EXPECT_EQ(self->vfio->dev_id, t_extack.dev_id);
 }
 
 TEST_F(device, replace)
@@ -203,7 +203,7 @@ TEST_F(device, mapping_in_the_interrupt_window)
 
 	ASSERT_OK(t_map_at(self->fd, self->id, self->mem, 4 * T_PAGE, T_RW, 0xfee00000 - 2 * T_PAGE));
 	EXPECT_FAIL(EADDRINUSE, RESERVED, t_vfio_attach(self->vfio, self->fd, self->id, 0));
-	EXPECT_NE(NULL, strstr(t_why.msg, self->vfio->addr)) TH_LOG("%s", t_explain());
+	EXPECT_NE(NULL, strstr(t_extack.msg, self->vfio->addr)) TH_LOG("%s", t_explain());
 	EXPECT_EQ(0, attachments(self->fd, self->id));
 	EXPECT_DEVICE_IN(-1);
 	/* The space is as it was, also for those to come */
@@ -220,7 +220,7 @@ TEST_F(device, mapping_beyond_the_aperture)
 	struct ioasid_iova_range r[32];
 	int nr;
 
-	ASSERT_OK(t_vfio_know(self->vfio, self->fd));
+	ASSERT_OK(t_vfio_bind(self->vfio, self->fd));
 	nr = t_device_ranges(self->fd, self->vfio->dev_id, r, 32);
 	ASSERT_GT(nr, 0);
 	NEED(r[nr - 1].last != UINT64_MAX, "this IOMMU addresses everything");
@@ -267,14 +267,14 @@ TEST_F(device, pasid_is_refused)
 	struct ioasid_device_detach away = { .size = sizeof(away), .pasid = 1 };
 	struct ioasid_device_info info = { .size = sizeof(info) };
 
-	ASSERT_OK(t_vfio_know(self->vfio, self->fd));
+	ASSERT_OK(t_vfio_bind(self->vfio, self->fd));
 	ASSERT_OK(t_device_info(self->fd, self->vfio->dev_id, &info));
 	NEED(!(info.caps & IOASID_DEVICE_PASID), "needs a device without PASIDs");
 	EXPECT_FAIL(EOPNOTSUPP, NO_PASID, t_cmd(self->vfio->container, VFIO_DEVICE_ATTACH, &attach));
 	by_id.dev_id = self->vfio->dev_id;
 	away.dev_id = self->vfio->dev_id;
 	EXPECT_FAIL(EOPNOTSUPP, NO_PASID, t_cmd(self->fd, IOASID_DEVICE_ATTACH, &by_id));
-	EXPECT_EQ(1, t_why.pasid);
+	EXPECT_EQ(1, t_extack.pasid);
 	by_id.pasid = UINT32_MAX;
 	EXPECT_FAIL(EOPNOTSUPP, NO_PASID, t_cmd(self->fd, IOASID_DEVICE_ATTACH, &by_id));
 	EXPECT_NE(0, t_cmd(self->fd, IOASID_DEVICE_DETACH, &away));
@@ -340,14 +340,14 @@ TEST_F(device, known_device_changes_its_context)
 
 	ASSERT_FD(second);
 	ASSERT_OK(t_alloc(second, &id));
-	ASSERT_OK(t_vfio_know(self->vfio, self->fd));
+	ASSERT_OK(t_vfio_bind(self->vfio, self->fd));
 	dev_id = self->vfio->dev_id;
 	/* Once more is no more */
-	ASSERT_OK(t_vfio_know(self->vfio, self->fd));
+	ASSERT_OK(t_vfio_bind(self->vfio, self->fd));
 	EXPECT_EQ(dev_id, self->vfio->dev_id);
 	ASSERT_OK(t_info(self->fd, &info));
 	EXPECT_EQ(1, info.nr_devices);
-	ASSERT_OK(t_vfio_know(self->vfio, second));
+	ASSERT_OK(t_vfio_bind(self->vfio, second));
 	ASSERT_OK(t_info(self->fd, &info));
 	EXPECT_EQ(0, info.nr_devices);
 	EXPECT_FAIL(ENOENT, NO_DEVICE_ID, t_attach(self->fd, dev_id, self->id, 0));
@@ -373,7 +373,7 @@ TEST_F(device, attached_device_keeps_its_context)
 	ASSERT_FD(second);
 	ASSERT_OK(t_alloc(second, &id));
 	ASSERT_OK(t_vfio_attach(self->vfio, self->fd, self->id, 0));
-	EXPECT_FAIL(EBUSY, OWNER, t_vfio_know(self->vfio, second));
+	EXPECT_FAIL(EBUSY, OWNER, t_vfio_bind(self->vfio, second));
 	EXPECT_FAIL(EBUSY, OWNER, t_vfio_attach(self->vfio, second, id, 0));
 	EXPECT_FAIL(EBUSY, OWNER, t_vfio_attach(self->vfio, second, id, IOASID_ATTACH_REPLACE));
 	EXPECT_FAIL(ENOENT, NO_DEVICE_ID, t_attach(second, self->vfio->dev_id, id, 0));
@@ -431,7 +431,7 @@ TEST_F(device, info_ranges_too_small)
 	};
 	u32 nr;
 
-	ASSERT_OK(t_vfio_know(self->vfio, self->fd));
+	ASSERT_OK(t_vfio_bind(self->vfio, self->fd));
 	nr = t_device_ranges(self->fd, self->vfio->dev_id, ranges, 32);
 	/* The interrupt window makes two of one */
 	ASSERT_GE(nr, 2);
@@ -454,7 +454,7 @@ TEST_F(device, info_of_the_iommu)
 	unsigned char blob[1024];
 	u32 len;
 
-	ASSERT_OK(t_vfio_know(self->vfio, self->fd));
+	ASSERT_OK(t_vfio_bind(self->vfio, self->fd));
 	ASSERT_OK(t_device_info(self->fd, self->vfio->dev_id, &info));
 	len = info.hw_info_len;
 	NEED(len, "this IOMMU driver does not describe its hardware");

@@ -176,7 +176,7 @@ static void begin(fault_t *t)
 		return;
 	t->reached = true;
 	look(t, &t->before);
-	t_why.code = IOASID_REASON_NONE;
+	t_extack.code = IOASID_REASON_NONE;
 	nth_set(t, t->nth);
 }
 
@@ -213,7 +213,7 @@ static void judge(fault_t *t, enum step kind, const char *call, int ret)
 	if (kind == STEP_UNDO)
 		complain(t, call, ret, "giving back takes memory");
 	if (kind != STEP_FOREIGN && t->ctx >= 0 &&
-	    (t_why.code == IOASID_REASON_NONE || !t_why.msg[0]))
+	    (t_extack.code == IOASID_REASON_NONE || !t_extack.msg[0]))
 		complain(t, call, ret, "no reason given");
 	look(t, &after);
 	changed = difference(&t->before, &after);
@@ -446,7 +446,7 @@ static void seq_container(fault_t *t)
 
 	CALL(mapped_space, t);
 	FOREIGN(t, dev_open(t, 0));
-	STEP(t, t_vfio_know(&t->dev[0].vfio, t->ctx));
+	STEP(t, t_vfio_bind(&t->dev[0].vfio, t->ctx));
 	STEP(t, t_device_info(t->ctx, t->dev[0].vfio.dev_id, &info));
 	STEP(t, attach(t, 0, t->id[0], 0));
 	STEP(t, t_map_at(t->ctx, t->id[0], t->mem, BIG * T_PAGE, T_RW, AT + T_HUGE * 4));
@@ -462,7 +462,7 @@ static void seq_replace(fault_t *t)
 
 	CALL(mapped_space, t);
 	FOREIGN(t, dev_open(t, 0));
-	STEP(t, t_vfio_know(&t->dev[0].vfio, t->ctx));
+	STEP(t, t_vfio_bind(&t->dev[0].vfio, t->ctx));
 	dev_id = t->dev[0].vfio.dev_id;
 	STEP(t, t_map_at(t->ctx, t->id[1], t->mem, BIG * T_PAGE, T_RW, AT));
 	STEP(t, t_attach(t->ctx, dev_id, t->id[0], 0));
@@ -537,7 +537,7 @@ static void seq_pasid(fault_t *t)
 
 	CALL(mapped_space, t);
 	FOREIGN(t, dev_open(t, 0));
-	STEP(t, t_vfio_know(&t->dev[0].vfio, t->ctx));
+	STEP(t, t_vfio_bind(&t->dev[0].vfio, t->ctx));
 	STEP(t, pasid_alloc(t, 3, 0, p));
 	/* Those below step aside, and come back */
 	STEP(t, pasid_alloc(t, 1, 9, p + 3));
@@ -575,7 +575,7 @@ static void seq_mm(fault_t *t)
 	STEP(t, alloc(t, 0));
 	STEP(t, t_alloc_mm(t->ctx, &t->id[1]));
 	FOREIGN(t, dev_open(t, 0));
-	STEP(t, t_vfio_know(&t->dev[0].vfio, t->ctx));
+	STEP(t, t_vfio_bind(&t->dev[0].vfio, t->ctx));
 	STEP(t, pasid_attach(t, 1, &any, 0, 0));
 	UNDO(t, pasid_detach(t, any));
 	STEP(t, pasid_attach(t, 1, &any2, 5, 0));

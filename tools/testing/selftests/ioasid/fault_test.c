@@ -54,7 +54,7 @@ FIXTURE_SETUP(fault)
 	ASSERT_OK(t_info(self->fd, &info));
 	ASSERT_TRUE(info.caps & IOASID_CAP_FAULT);
 	ASSERT_OK(t_alloc_faults(self->fd, &self->id));
-	ASSERT_OK(t_vfio_know(&self->dev.vfio, self->fd));
+	ASSERT_OK(t_vfio_bind(&self->dev.vfio, self->fd));
 	self->dev_id = self->dev.vfio.dev_id;
 	if (variant->pasid) {
 		self->pasid = IOASID_PASID_ANY;

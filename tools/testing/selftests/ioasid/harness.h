@@ -33,8 +33,8 @@
 /* EXPECT_FAIL(EINVAL, ALIGNMENT, t_map(...)) */
 #define EXPECT_FAIL(err, reason, call) do {					\
 	EXPECT_EQ(-(err), (call)) TH_LOG("%s", t_explain());			\
-	EXPECT_EQ(IOASID_REASON_##reason, t_why.code) TH_LOG("%s", t_explain());	\
-	EXPECT_NE('\0', t_why.msg[0]);						\
+	EXPECT_EQ(IOASID_REASON_##reason, t_extack.code) TH_LOG("%s", t_explain());	\
+	EXPECT_NE('\0', t_extack.msg[0]);						\
 } while (0)
 
 /* The machine cannot do it: say so and end the test */

@@ -290,7 +290,7 @@ TEST_F_TIMEOUT(holes, attach_while_mapping, 120)
 	pthread_t thread;
 	long attaches = 0;
 
-	ASSERT_OK(t_vfio_know(self->vfio, self->fd));
+	ASSERT_OK(t_vfio_bind(self->vfio, self->fd));
 	ASSERT_EQ(0, pthread_create(&thread, NULL, changes_mappings, &c));
 	while (attaches < 500 && t_now_ns() < end) {
 		ASSERT_OK(t_attach(self->fd, self->vfio->dev_id, self->id[0], 0));

@@ -695,7 +695,7 @@ FIXTURE_SETUP(siblings)
 	ASSERT_EQ(0, t_dma_open(&self->e[0].sim, T_SIBLING, 0, VFIO_IOASID_IOMMU));
 	ASSERT_EQ(0, t_dma_open_in(&self->e[1].sim, T_SIBLING, 1, &self->e[0].sim.vfio));
 	for (i = 0; i < 2; i++) {
-		ASSERT_OK(t_vfio_know(vfio(&self->e[i]), self->fd));
+		ASSERT_OK(t_vfio_bind(vfio(&self->e[i]), self->fd));
 		self->id[i] = vfio(&self->e[i])->dev_id;
 		ASSERT_OK(t_alloc(self->fd, &self->space[i]));
 		self->mem[i] = t_memory(T_ANON, LEN);
@@ -752,7 +752,7 @@ TEST_F(siblings, vector)
 	u32 ids[] = { self->id[0], self->id[1], self->id[0] }, q = self->p;
 
 	EXPECT_FAIL(EBUSY, ATTACHED, t_attach_many(self->fd, ids, 3, self->space[0], &q, 0));
-	EXPECT_EQ(2, t_why.index);
+	EXPECT_EQ(2, t_extack.index);
 	EXPECT_EQ(REFUSED, sibling_reads(self, 0, self->p, 1));
 	EXPECT_OK(t_free(self->fd, self->space[0]));
 	ASSERT_OK(t_attach_many(self->fd, ids, 2, self->space[1], &q, 0));

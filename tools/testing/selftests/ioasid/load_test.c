@@ -44,7 +44,7 @@ FIXTURE_SETUP(load)
 	self->fd = t_open();
 	ASSERT_FD(self->fd);
 	ASSERT_OK(t_alloc_faults(self->fd, &self->id));
-	ASSERT_OK(t_vfio_know(&self->dev.vfio, self->fd));
+	ASSERT_OK(t_vfio_bind(&self->dev.vfio, self->fd));
 	for (i = 0; i < PASIDS; i++) {
 		self->pasid[i] = IOASID_PASID_ANY;
 		/* Known by numbers that say which it is */
@@ -274,7 +274,7 @@ TEST_F_TIMEOUT(load, noisy_neighbour, 600)
 	alone = t_now_ns() - start;
 	self->records = 0;
 	ASSERT_OK(t_alloc_faults(self->fd, &id));
-	ASSERT_OK(t_vfio_know(&noisy.vfio, self->fd));
+	ASSERT_OK(t_vfio_bind(&noisy.vfio, self->fd));
 	ASSERT_OK(t_attach(self->fd, noisy.vfio.dev_id, id, 0));
 	ASSERT_OK(t_queue_open(&q, self->fd, &args));
 	ASSERT_OK(t_fault_bind(self->fd, id, 0, 0, q.id));

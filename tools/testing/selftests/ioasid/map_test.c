@@ -87,7 +87,7 @@ TEST_F(space, map_unknown_range_flags)
 	for (bit = 4; bit < 32; bit++) {
 		EXPECT_FAIL(EOPNOTSUPP, FLAGS,
 			    t_map_at(self->fd, self->id, self->mem, T_PAGE, T_RW | 1u << bit, SPACE_AT));
-		EXPECT_EQ(0, t_why.index);
+		EXPECT_EQ(0, t_extack.index);
 	}
 	EXPECT_MAPPED(0, 0);
 }
@@ -173,7 +173,7 @@ TEST_F(space, map_the_interrupt_window)
 		return;
 	}
 	EXPECT_FAIL(ERANGE, UNUSABLE, map_at(0xfee00000, 1));
-	EXPECT_EQ(0xfee00000, t_why.value);
+	EXPECT_EQ(0xfee00000, t_extack.value);
 	EXPECT_FAIL(ERANGE, UNUSABLE, map_at(0xfee00000 - T_PAGE, 2));
 	EXPECT_FAIL(ERANGE, UNUSABLE, map_at(0xfee00000 - T_PAGE, 3));
 }
@@ -297,7 +297,7 @@ TEST_F(space, unmap_cuts)
 	ASSERT_OK(map_at(SPACE_AT + 4 * T_PAGE, 4));
 	ASSERT_OK(map_at(SPACE_AT + 8 * T_PAGE, 4));
 	for (i = 0; i < ARRAY_SIZE(cuts); i++) {
-		EXPECT_FAIL(EINVAL, CUT, t_unmap(self->fd, self->id, SPACE_AT + cuts[i].first * T_PAGE,
+		EXPECT_FAIL(EINVAL, SPLIT, t_unmap(self->fd, self->id, SPACE_AT + cuts[i].first * T_PAGE,
 						 cuts[i].pages * T_PAGE));
 		EXPECT_MAPPED(2, 8);
 	}

@@ -48,7 +48,7 @@ FIXTURE_SETUP(news)
 	ASSERT_FD(self->fd);
 	ASSERT_OK(variant->faults ? t_alloc_faults(self->fd, &self->id) :
 				    t_alloc(self->fd, &self->id));
-	ASSERT_OK(t_vfio_know(&self->dev.vfio, self->fd));
+	ASSERT_OK(t_vfio_bind(&self->dev.vfio, self->fd));
 	self->dev_id = self->dev.vfio.dev_id;
 	self->pasid = variant->pasid ? IOASID_PASID_ANY : IOASID_RID;
 	ASSERT_OK(t_attach_pasid(self->fd, self->dev_id, self->id, &self->pasid, 0, 0));
@@ -126,7 +126,7 @@ TEST_F(news, refused)
 {
 	struct ioasid_device_info info = { .dev_id = self->dev_id };
 	struct ioasid_fault_record r;
-	u32 both = IOASID_DEVICE_REFUSED | IOASID_DEVICE_REFUSED_PASID;
+	u32 both = IOASID_DEVICE_UNRECOVERABLE | IOASID_DEVICE_UNRECOVERABLE_PASID;
 
 	ASSERT_OK(t_device_info(self->fd, self->dev_id, &info));
 	EXPECT_EQ(both, info.caps & both);
@@ -234,7 +234,7 @@ TEST_F(news, flood)
 {
 	struct ioasid_fault_queue args = { .depth = 16, .eventfd = -1 };
 	struct ioasid_fault_record r;
-	u32 told = 0, missed = 0, records = 0, n = 0;
+	u32 told = 0, lost_events = 0, records = 0, n = 0;
 	struct t_queue q;
 
 	ASSERT_OK(t_queue_open(&q, self->fd, &args));
@@ -252,7 +252,7 @@ TEST_F(news, flood)
 		if (r.type == IOASID_FAULT_UNRECOVERABLE)
 			told += r.nr;
 		else if (r.type == IOASID_FAULT_LOST)
-			missed += r.missed;
+			lost_events += r.lost_events;
 		EXPECT_EQ(0, r.type == IOASID_FAULT_LOST ? r.nr : 0);
 		/* The ring does not say that there is room: an answer does */
 		t_queue_answer(&q, ~0ULL, IOASID_FAULT_INVALID);
@@ -260,8 +260,8 @@ TEST_F(news, flood)
 	/* Several refusals can be in one record that was missed */
 	EXPECT_EQ(13, records);
 	EXPECT_LE(12, told);
-	EXPECT_LT(0, missed);
-	EXPECT_GE(n + 1, told + missed);
+	EXPECT_LT(0, lost_events);
+	EXPECT_GE(n + 1, told + lost_events);
 	t_queue_close(&q);
 }
 
@@ -387,7 +387,7 @@ TEST_F(news, queue_limit)
 	ASSERT_EQ(0, t_queue_next(&q, &lost, 5000));
 	EXPECT_EQ(IOASID_FAULT_LOST, lost.type);
 	EXPECT_EQ(2, lost.nr);
-	EXPECT_EQ(0, lost.missed);
+	EXPECT_EQ(0, lost.lost_events);
 	t_queue_close(&q);
 }
 
@@ -407,7 +407,7 @@ TEST_F(news, context_limit)
 	for (i = 0; i < nr; i++)
 		ASSERT_OK(t_queue_open(&q[i], self->fd, &args));
 	EXPECT_FAIL(EDQUOT, LIMIT, t_queue_open(&q[nr], self->fd, &args));
-	EXPECT_EQ(limit, t_why.value);
+	EXPECT_EQ(limit, t_extack.value);
 	/* Another context has its own, and what is given back can be had again */
 	other = t_open();
 	ASSERT_OK(t_queue_open(&q[nr], other, &args));

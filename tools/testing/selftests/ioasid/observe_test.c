@@ -113,7 +113,7 @@ TEST_F(trace, errors)
 	ASSERT_EQ(-ENOENT, t_ioctl(self->fd, IOASID_FREE, &cmd));
 	EXPECT_TRUE(traced(self, "ioasid_error", "err=-2", "4242"));
 	EXPECT_FAIL(EINVAL, ALIGNMENT, t_map_at(self->fd, self->id, self->mem, T_PAGE, T_RW, AT + 1));
-	EXPECT_TRUE(traced(self, "ioasid_error", "err=-22", t_why.msg));
+	EXPECT_TRUE(traced(self, "ioasid_error", "err=-22", t_extack.msg));
 }
 
 TEST_F(trace, attach_and_detach)

@@ -179,7 +179,7 @@ TEST_F(pasid, free_all_or_none)
 	ASSERT_OK(t_pasid_alloc(self->fd, self->dev_id, 2, 0, 0, p));
 	p[2] = 0xfffff;
 	EXPECT_FAIL(ENOENT, NO_PASID_ID, t_pasid_free(self->fd, 3, p));
-	EXPECT_EQ(2, t_why.index);
+	EXPECT_EQ(2, t_extack.index);
 	ASSERT_OK(t_info(self->fd, &info));
 	EXPECT_EQ(2, info.nr_pasids);
 	p[2] = p[0];
@@ -380,7 +380,7 @@ FIXTURE_SETUP(mm)
 	ASSERT_FD(self->fd);
 	ASSERT_OK(t_info(self->fd, &info));
 	NEED(info.caps & IOASID_CAP_MM, "needs a kernel with SVA");
-	ASSERT_OK(t_vfio_know(&self->dev.vfio, self->fd));
+	ASSERT_OK(t_vfio_bind(&self->dev.vfio, self->fd));
 	self->dev_id = self->dev.vfio.dev_id;
 	ASSERT_OK(t_alloc_mm(self->fd, &self->id));
 	self->pins = t_pinned_pages();
@@ -479,7 +479,7 @@ static int attach_other_process(void *arg)
 	u32 p = IOASID_PASID_ANY;
 
 	T_CHECK(t_attach_pasid(c->fd, c->dev_id, c->id, &p, 0x99, 0) == -EPERM);
-	T_CHECK(t_why.code == IOASID_REASON_OWNER);
+	T_CHECK(t_extack.code == IOASID_REASON_OWNER);
 	return 0;
 }
 
@@ -503,7 +503,7 @@ TEST_F(mm, not_for_the_rid)
 	EXPECT_FAIL(EINVAL, VALUE, t_attach_pasid(self->fd, self->dev_id, self->id, &p, 0, 0));
 	EXPECT_FAIL(EINVAL, KIND, t_map_at(self->fd, self->id, page, T_PAGE, T_RW, AT));
 	EXPECT_EQ(-EINVAL, (int)t_unmap_all(self->fd, self->id));
-	EXPECT_EQ(IOASID_REASON_KIND, t_why.code);
+	EXPECT_EQ(IOASID_REASON_KIND, t_extack.code);
 }
 
 static int child_dies(void *arg)
@@ -514,7 +514,7 @@ static int child_dies(void *arg)
 
 	T_CHECK(fd >= 0);
 	T_CHECK(!t_dma_open(&dev, T_EDU, 1, VFIO_IOASID_IOMMU));
-	T_CHECK(!t_vfio_know(&dev.vfio, fd));
+	T_CHECK(!t_vfio_bind(&dev.vfio, fd));
 	T_CHECK(!t_alloc_mm(fd, &id));
 	T_CHECK(!t_attach_pasid(fd, dev.vfio.dev_id, id, &p, 0, 0));
 	T_CHECK(!sim_mm(&dev, IOASID_SIM_OP_READ, p, child_dies, 64));

@@ -36,7 +36,7 @@ static void expect_device_sees(struct __test_metadata *_metadata, FIXTURE_DATA(s
 		return;
 	if (t_map_at(self->fd, self->id, self->dev.own, T_DMA_OWN_BYTES, T_RW,
 		     self->dev.own_iova) != -EEXIST)
-		EXPECT_EQ(IOASID_REASON_NONE, t_why.code) TH_LOG("%s", t_explain());
+		EXPECT_EQ(IOASID_REASON_NONE, t_extack.code) TH_LOG("%s", t_explain());
 	EXPECT_EQ(1, t_dma_reads(&self->dev, iova, page));
 }
 

@@ -102,7 +102,7 @@ static int about(FIXTURE_DATA(refused) *self, u64 page, struct ioasid_fault_reco
 /* A device that is told of its own refusals may need more than one go */
 TEST_F(refused, told_as_promised)
 {
-	bool told = self->caps & IOASID_DEVICE_REFUSED;
+	bool told = self->caps & IOASID_DEVICE_UNRECOVERABLE;
 	const char *iommu = getenv("IOASID_IOMMU");
 	struct ioasid_fault_record r;
 	int log, ret;

@@ -309,8 +309,8 @@ static void *fights(void *arg)
 
 	for (i = 0; i < ROUNDS; i++) {
 		ret = t_map_at(self->fd, self->id, self->mem, 8 * T_PAGE, T_RW, SPACE_AT);
-		WORKER_CHECK(!ret || (ret == -EEXIST && t_why.code == IOASID_REASON_OVERLAP) ||
-			     (ret == -EBUSY && t_why.code == IOASID_REASON_RACE));
+		WORKER_CHECK(!ret || (ret == -EEXIST && t_extack.code == IOASID_REASON_OVERLAP) ||
+			     (ret == -EBUSY && t_extack.code == IOASID_REASON_RACE));
 		if (ret)
 			continue;
 		ret = t_unmap(self->fd, self->id, SPACE_AT, 8 * T_PAGE);

@@ -81,7 +81,7 @@ TEST_F(space, free_while_attached)
 {
 	if (variant->attached) {
 		EXPECT_FAIL(EBUSY, IN_USE, t_free(self->fd, self->id));
-		EXPECT_EQ(self->id, t_why.ioasid);
+		EXPECT_EQ(self->id, t_extack.ioasid);
 		ASSERT_OK(t_vfio_detach(&self->dev.vfio));
 	}
 	EXPECT_OK(t_free(self->fd, self->id));
@@ -135,7 +135,7 @@ TEST_F(space, info_ranges_too_small)
 	memset(ranges, 0xaa, sizeof(ranges));
 	info.nr_ranges = 1;
 	EXPECT_EQ(-EMSGSIZE, t_cmd(self->fd, IOASID_SPACE_INFO, &info)) TH_LOG("%s", t_explain());
-	EXPECT_NE('\0', t_why.msg[0]);
+	EXPECT_NE('\0', t_extack.msg[0]);
 	EXPECT_EQ(nr, info.nr_ranges);
 	EXPECT_EQ(-1, t_not_byte(&ranges[1], sizeof(ranges) - sizeof(ranges[0]), 0xaa));
 	info.nr_ranges = 0;
@@ -205,7 +205,7 @@ TEST_F(space, reserve_over_mappings)
 	ASSERT_OK(t_reserve(self->fd, self->id, r, 3));
 	r[1].last = SPACE_AT + T_PAGE - 1;
 	EXPECT_FAIL(EADDRINUSE, RESERVED, t_reserve(self->fd, self->id, r, 3));
-	EXPECT_EQ(1, t_why.index);
+	EXPECT_EQ(1, t_extack.index);
 	/* Refused as a whole: the older list is still in force */
 	EXPECT_EQ(self->nr_ranges + 2, t_space_ranges(self->fd, self->id, now, SPACE_RANGES));
 	EXPECT_FAIL(ERANGE, UNUSABLE, t_map_at(self->fd, self->id, self->mem, T_PAGE, T_RW, 0));
@@ -228,7 +228,7 @@ TEST_F(space, reserve_bad_lists)
 		r[0] = bad[i].a;
 		r[1] = bad[i].b;
 		EXPECT_FAIL(EINVAL, VALUE, t_reserve(self->fd, self->id, r, 2));
-		EXPECT_EQ(bad[i].index, t_why.index);
+		EXPECT_EQ(bad[i].index, t_extack.index);
 	}
 	r[0] = (struct ioasid_iova_range){ 100, T_HUGE - 1 };
 	EXPECT_EQ(-EINVAL, t_reserve(self->fd, self->id, r, 1)) TH_LOG("%s", t_explain());
@@ -290,7 +290,7 @@ TEST_F(space, translate)
 	EXPECT_EQ((uintptr_t)self->mem + 4 * T_PAGE - 1, tr.addr);
 	/* The bytes on either side, and the ends of all */
 	EXPECT_FAIL(ENOENT, NOT_MAPPED, t_translate(self->fd, self->id, SPACE_AT + 3 * T_PAGE, 0, &tr));
-	EXPECT_EQ(SPACE_AT + 3 * T_PAGE, t_why.value);
+	EXPECT_EQ(SPACE_AT + 3 * T_PAGE, t_extack.value);
 	EXPECT_FAIL(ENOENT, NOT_MAPPED, t_translate(self->fd, self->id, SPACE_AT - 1, 0, &tr));
 	EXPECT_FAIL(ENOENT, NOT_MAPPED, t_translate(self->fd, self->id, 0, 0, &tr));
 	EXPECT_FAIL(ENOENT, NOT_MAPPED, t_translate(self->fd, self->id, UINT64_MAX, 0, &tr));
@@ -317,8 +317,8 @@ static int translate_phys_child(void *arg)
 	struct ioasid_translate tr;
 
 	T_CHECK(t_translate(self->fd, self->id, SPACE_AT, IOASID_TRANSLATE_PHYS, &tr) == -EPERM);
-	T_CHECK(t_why.code == IOASID_REASON_PRIVILEGE);
-	T_CHECK(t_why.msg[0]);
+	T_CHECK(t_extack.code == IOASID_REASON_PRIVILEGE);
+	T_CHECK(t_extack.msg[0]);
 	T_CHECK(!tr.phys);
 	T_CHECK(t_translate(self->fd, self->id, SPACE_AT, 0, &tr) == 0);
 	T_CHECK(!tr.phys);

@@ -646,7 +646,7 @@ static int ask_open(struct asker *a)
 	ret = t_alloc_faults(a->ctx, &a->space[0]);
 	ret = ret ? ret : t_alloc_faults(a->ctx, &a->space[1]);
 	ret = ret ? ret : t_alloc_mm(a->ctx, &a->mm);
-	ret = ret ? ret : t_vfio_know(&a->dev.vfio, a->ctx);
+	ret = ret ? ret : t_vfio_bind(&a->dev.vfio, a->ctx);
 	a->dev_id = a->dev.vfio.dev_id;
 	return ret;
 }

@@ -773,7 +773,7 @@ TEST_F(sva, another_process)
 	if (!pid) {
 		int ret = t_attach_pasid(self->fd, self->dev_id, self->id, &p, 0x99, 0);
 
-		_exit(ret != -EPERM || t_why.code != IOASID_REASON_OWNER);
+		_exit(ret != -EPERM || t_extack.code != IOASID_REASON_OWNER);
 	}
 	ASSERT_EQ(pid, waitpid(pid, &status, 0));
 	EXPECT_EQ(0, status);
@@ -784,7 +784,7 @@ TEST_F(sva, another_process)
 	if (!pid) {
 		int ret = t_attach_pasid(self->fd, self->dev_id, self->rid, &dev.pasid, 0, 0);
 
-		_exit(ret != -EPERM || t_why.code != IOASID_REASON_NO_PASID_ID);
+		_exit(ret != -EPERM || t_extack.code != IOASID_REASON_NO_PASID_ID);
 	}
 	ASSERT_EQ(pid, waitpid(pid, &status, 0));
 	EXPECT_EQ(0, status);
@@ -804,7 +804,7 @@ static int after_exec(const char *what)
 	if (sscanf(what, "%d %d %d %u %u %u", &fd, &answer, &wait, &dev_id, &id, &old) != 6)
 		return 10;
 	T_CHECK(t_attach_pasid(fd, dev_id, id, &p, 0x99, 0) == -EPERM);
-	T_CHECK(t_why.code == IOASID_REASON_OWNER);
+	T_CHECK(t_extack.code == IOASID_REASON_OWNER);
 	T_CHECK(!t_alloc_mm(fd, &id));
 	T_CHECK(!t_attach_pasid(fd, dev_id, id, &p, 0, 0));
 	T_CHECK(p != old);

@@ -65,7 +65,7 @@ TEST_F(acs, not_enabled)
 	ASSERT_OK(t_pasid_alloc(self->fd, good, 1, 0, 0, &p));
 	q = p;
 	EXPECT_FAIL(EOPNOTSUPP, NO_PASID, t_attach_pasid(self->fd, bad, self->space, &q, 0, 0));
-	EXPECT_EQ(bad, t_why.dev_id);
+	EXPECT_EQ(bad, t_extack.dev_id);
 	q = IOASID_PASID_ANY;
 	EXPECT_FAIL(EOPNOTSUPP, NO_PASID, t_attach_pasid(self->fd, bad, self->space, &q, 0, 0));
 	ASSERT_OK(t_alloc_mm(self->fd, &mm));
@@ -73,7 +73,7 @@ TEST_F(acs, not_enabled)
 	/* Nor with one that can: that one is as it was */
 	q = p;
 	EXPECT_FAIL(EOPNOTSUPP, NO_PASID, t_attach_many(self->fd, both, 2, self->space, &q, 0));
-	EXPECT_EQ(1, t_why.index);
+	EXPECT_EQ(1, t_extack.index);
 	EXPECT_NE(0, t_testdev_reads(&self->good, p, 0, AT, 1));
 	/* By their RIDs both of them work */
 	EXPECT_EQ(0, t_testdev_reads(&self->good, 0, 0, AT, 1));

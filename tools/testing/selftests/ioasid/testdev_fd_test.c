@@ -72,7 +72,7 @@ FIXTURE_SETUP(testdev_fd)
 	ASSERT_EQ(0, ret) TH_LOG("%s failed", t_vfio_step);
 	self->fd = t_open();
 	ASSERT_FD(self->fd);
-	ASSERT_OK(t_know_fd(self->fd, self->dev.vfio.device, &self->dev_id));
+	ASSERT_OK(t_bind_fd(self->fd, self->dev.vfio.device, &self->dev_id));
 	ASSERT_OK(t_device_info(self->fd, self->dev_id, &info));
 	NEED(info.caps & IOASID_DEVICE_PASID, "needs an IOMMU with PASIDs");
 	self->mem = t_memory(T_ANON, LEN);
@@ -178,7 +178,7 @@ TEST_F(testdev_fd, process)
 	ASSERT_NE(MAP_FAILED, mem);
 	ASSERT_OK(t_alloc_mm(self->fd, &id));
 	ret = t_attach_fd(self->fd, DEVICE, id, &pasid, 0, 0, NULL);
-	NEED(ret != -EOPNOTSUPP || t_why.code != IOASID_REASON_NO_SVA,
+	NEED(ret != -EOPNOTSUPP || t_extack.code != IOASID_REASON_NO_SVA,
 	     "needs a kernel that shares a process' memory");
 	ASSERT_EQ(0, ret) TH_LOG("%s", t_explain());
 	EXPECT_EQ(0, t_testdev_writes(&self->dev, pasid, pri, (uintptr_t)mem, mem, 6));
@@ -186,7 +186,7 @@ TEST_F(testdev_fd, process)
 	EXPECT_NE(0, t_testdev_reads(&self->dev, 0, 0, (uintptr_t)mem, 6));
 	EXPECT_EQ(0, t_testdev_reads(&self->dev, 0, 0, AT, 1));
 	/* All of it by one command */
-	ASSERT_OK(t_forget_fd(self->fd, DEVICE));
+	ASSERT_OK(t_unbind_fd(self->fd, DEVICE));
 	EXPECT_NE(0, t_testdev_reads(&self->dev, pasid, TESTDEV_F_ATS, (uintptr_t)mem, 6));
 	munmap(mem, LEN);
 }

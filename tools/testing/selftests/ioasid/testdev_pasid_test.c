@@ -134,7 +134,7 @@ TEST_F(testdev_pasid, replace)
 	ret = t_attach_pasid(self->fd, self->dev_id, two, &same, 0, IOASID_ATTACH_REPLACE);
 	if (ret == -EOPNOTSUPP && t_old_kernel()) {
 		/* Linux 6.12's driver: then nothing has changed */
-		EXPECT_EQ(IOASID_REASON_IOMMU, t_why.code);
+		EXPECT_EQ(IOASID_REASON_IOMMU, t_extack.code);
 		EXPECT_EQ(0, t_testdev_reads(&self->dev, pasid, 0, AT, 1));
 		return;
 	}

@@ -68,7 +68,7 @@ FIXTURE_SETUP(units)
 	ASSERT_OK(t_map_at(self->fd, self->space, self->mem, LEN, T_RW, AT));
 	for (i = 0; i < NR; i++) {
 		NEED_DMA(&self->dev[i], T_EDU, place[i]);
-		ASSERT_OK(t_vfio_know(&self->dev[i].vfio, self->fd));
+		ASSERT_OK(t_vfio_bind(&self->dev[i].vfio, self->fd));
 		self->id[i] = self->dev[i].vfio.dev_id;
 	}
 }
@@ -179,14 +179,14 @@ TEST_F(units, narrow)
 	while (!t_pasid_alloc(self->fd, ids[1], 1, 0, 0, &q))
 		;
 	EXPECT_FAIL(ENOSPC, LIMIT, t_attach_many(self->fd, ids, 3, self->space, &p, 0));
-	EXPECT_EQ(1, t_why.index);
+	EXPECT_EQ(1, t_extack.index);
 	EXPECT_NOTHING(self->space);
 	/* One that is too wide for it */
 	ASSERT_OK(t_pasid_alloc(self->fd, ids[0], 1, 100, 0, &p));
 	q = p;
 	EXPECT_FAIL(ERANGE, NO_PASID, t_attach_many(self->fd, ids, 3, self->space, &q, 0));
-	EXPECT_EQ(1, t_why.index);
-	EXPECT_EQ(ids[1], t_why.dev_id);
+	EXPECT_EQ(1, t_extack.index);
+	EXPECT_EQ(ids[1], t_extack.dev_id);
 	EXPECT_EQ(-EFAULT, reads(&self->dev[GOOD], p, AT, 0));
 	EXPECT_NOTHING(self->space);
 	EXPECT_OK(t_pasid_free(self->fd, 1, &p));
@@ -199,8 +199,8 @@ TEST_F(units, no_pasid_in_the_middle)
 	u32 p = IOASID_PASID_ANY, q;
 
 	EXPECT_FAIL(EOPNOTSUPP, NO_PASID, t_attach_many(self->fd, ids, 3, self->space, &p, 0));
-	EXPECT_EQ(1, t_why.index);
-	EXPECT_EQ(ids[1], t_why.dev_id);
+	EXPECT_EQ(1, t_extack.index);
+	EXPECT_EQ(ids[1], t_extack.dev_id);
 	EXPECT_EQ(0, nr_pasids(self->fd));
 	EXPECT_NOTHING(self->space);
 	EXPECT_FAIL(EOPNOTSUPP, NO_PASID, t_pasid_alloc(self->fd, ids[1], 1, 0, 0, &q));
@@ -225,8 +225,8 @@ TEST_F(units, no_page_requests_in_the_middle)
 	ASSERT_OK(t_pasid_alloc(self->fd, ids[0], 1, 0, 0, &p));
 	q = p;
 	EXPECT_FAIL(ENODEV, NO_PRI, t_attach_many(self->fd, ids, 3, space, &q, 0));
-	EXPECT_EQ(1, t_why.index);
-	EXPECT_EQ(ids[1], t_why.dev_id);
+	EXPECT_EQ(1, t_extack.index);
+	EXPECT_EQ(ids[1], t_extack.dev_id);
 	EXPECT_EQ(-EFAULT, reads(&self->dev[GOOD], p, AT, 0));
 	EXPECT_EQ(-EFAULT, reads(&self->dev[GOOD2], p, AT, 0));
 	EXPECT_NOTHING(space);
@@ -255,13 +255,13 @@ TEST_F(units, attached_before)
 	ASSERT_OK(t_attach_pasid(self->fd, ids[1], self->space, &q, 0, 0));
 	q = p;
 	EXPECT_FAIL(EBUSY, ATTACHED, t_attach_many(self->fd, ids, 3, other, &q, 0));
-	EXPECT_EQ(1, t_why.index);
+	EXPECT_EQ(1, t_extack.index);
 	EXPECT_EQ(0, reads(&self->dev[GOOD2], p, AT, 0));
 	EXPECT_NOTHING(other);
 	ids[1] = ids[0];
 	q = p;
 	EXPECT_FAIL(EBUSY, ATTACHED, t_attach_many(self->fd, ids, 3, self->space, &q, 0));
-	EXPECT_EQ(1, t_why.index);
+	EXPECT_EQ(1, t_extack.index);
 	EXPECT_EQ(-EFAULT, reads(&self->dev[GOOD], p, AT, 0));
 	EXPECT_EQ(0, reads(&self->dev[GOOD2], p, AT, 0));
 	/* Other numbers of a device that is detached again are not touched */
@@ -270,7 +270,7 @@ TEST_F(units, attached_before)
 	ids[1] = 0x7fff;
 	p = IOASID_PASID_ANY;
 	EXPECT_FAIL(ENOENT, NO_DEVICE_ID, t_attach_many(self->fd, ids, 3, self->space, &p, 0));
-	EXPECT_EQ(1, t_why.index);
+	EXPECT_EQ(1, t_extack.index);
 	EXPECT_EQ(0, reads(&self->dev[GOOD], q, AT, 0));
 }
 
@@ -307,8 +307,8 @@ TEST_F(units, process)
 	ASSERT_EQ(0, ret) TH_LOG("%s", t_explain());
 	ASSERT_OK(t_detach_pasid(self->fd, self->id[SAME], q));
 	EXPECT_EQ(-EOPNOTSUPP, t_attach_many(self->fd, ids, 3, mm, &p, 0));
-	EXPECT_EQ(IOASID_REASON_NO_SVA, t_why.code);
-	EXPECT_EQ(1, t_why.index);
+	EXPECT_EQ(IOASID_REASON_NO_SVA, t_extack.code);
+	EXPECT_EQ(1, t_extack.index);
 	EXPECT_EQ(-EFAULT, reads(&self->dev[GOOD], q, (uintptr_t)self->mem, 0));
 	EXPECT_EQ(-EFAULT, reads(&self->dev[GOOD2], q, (uintptr_t)self->mem, 0));
 	EXPECT_NOTHING(mm);
@@ -342,7 +342,7 @@ TEST_F(units, not_coherent)
 	/* The same of page requests, which a process needs on this IOMMU */
 	ASSERT_EQ(0, t_host_open(&h, t_device(T_NVME, place[NO_PRI])));
 	EXPECT_EQ(-EOPNOTSUPP, t_host_attach(h.fd, self->fd, mm, &p, 0, 0));
-	EXPECT_EQ(IOASID_REASON_NO_SVA, t_why.code);
+	EXPECT_EQ(IOASID_REASON_NO_SVA, t_extack.code);
 	EXPECT_EQ(0, t_host_close(&h));
 }
 

@@ -256,7 +256,7 @@ TEST_F_TIMEOUT(unplug, only_known, 300)
 	int event = eventfd(0, EFD_CLOEXEC);
 	struct ioasid_info info;
 
-	ASSERT_OK(t_vfio_know(&self->dev.vfio, self->fd));
+	ASSERT_OK(t_vfio_bind(&self->dev.vfio, self->fd));
 	ASSERT_EQ(0, t_vfio_request_eventfd(&self->dev.vfio, event));
 	ASSERT_EQ(0, begin_unplug(self));
 	ASSERT_TRUE(asked_back(event, 60000));

@@ -197,8 +197,8 @@ TEST_F(space, vector_all_or_nothing)
 			memcpy(copy, r, NR * sizeof(*r));
 			EXPECT_EQ(-flaws[i].err, t_mapv(self->fd, self->id, r, NR))
 				TH_LOG("flaw %zu at %u: %s", i, at, t_explain());
-			EXPECT_EQ(flaws[i].reason, t_why.code) TH_LOG("%s", t_explain());
-			EXPECT_EQ(at, t_why.index) TH_LOG("%s", t_explain());
+			EXPECT_EQ(flaws[i].reason, t_extack.code) TH_LOG("%s", t_explain());
+			EXPECT_EQ(at, t_extack.index) TH_LOG("%s", t_explain());
 			EXPECT_EQ(0, memcmp(copy, r, NR * sizeof(*r)));
 			EXPECT_EQ(1, t_nr_mappings(self->fd));
 			EXPECT_EQ(T_PAGE, t_pinned(self->fd));
@@ -280,23 +280,45 @@ TEST_F(space, unmap_vector_all_or_nothing)
 		u[at].iova += 2 * T_PAGE;
 		u[at].length = T_PAGE;
 		EXPECT_FAIL(ENOENT, NOT_MAPPED, t_unmapv(self->fd, self->id, u, NR));
-		EXPECT_EQ(at, t_why.index);
+		EXPECT_EQ(at, t_extack.index);
 		u[at] = good;
 		u[at].length += 1;
 		EXPECT_FAIL(EINVAL, ALIGNMENT, t_unmapv(self->fd, self->id, u, NR));
-		EXPECT_EQ(at, t_why.index);
+		EXPECT_EQ(at, t_extack.index);
 		u[at].length = 0;
 		EXPECT_FAIL(EINVAL, VALUE, t_unmapv(self->fd, self->id, u, NR));
-		EXPECT_EQ(at, t_why.index);
+		EXPECT_EQ(at, t_extack.index);
 		u[at] = good;
 	}
 	u[NR - 1].length = T_PAGE;
-	EXPECT_FAIL(EINVAL, CUT, t_unmapv(self->fd, self->id, u, NR));
-	EXPECT_EQ(NR - 1, t_why.index);
+	EXPECT_FAIL(EINVAL, SPLIT, t_unmapv(self->fd, self->id, u, NR));
+	EXPECT_EQ(NR - 1, t_extack.index);
 	EXPECT_EQ(NR, t_nr_mappings(self->fd));
 	EXPECT_EQ((NR + 1) * T_PAGE, t_mapped(self->fd));
 	u[NR - 1].length = 2 * T_PAGE;
 	EXPECT_EQ((NR + 1) * T_PAGE, t_unmapv(self->fd, self->id, u, NR));
+}
+
+/* What is empty is passed over; what is wrong still fails, and then nothing goes */
+TEST_F(space, unmap_empty_ok)
+{
+	struct ioasid_unmap_range u[3] = {
+		{ SPACE_AT, T_PAGE },
+		{ SPACE_AT + STRIDE, T_PAGE },
+		{ SPACE_AT + 2 * STRIDE, 2 * T_PAGE },
+	};
+
+	ASSERT_OK(t_map_at(self->fd, self->id, self->mem, 2 * T_PAGE, T_RW, u[2].iova));
+	EXPECT_FAIL(ENOENT, NOT_MAPPED, t_unmapv(self->fd, self->id, u, 3));
+	EXPECT_EQ(0, t_unmapv_empty_ok(self->fd, self->id, u, 2));
+	u[2].length = T_PAGE;
+	EXPECT_FAIL(EINVAL, SPLIT, t_unmapv_empty_ok(self->fd, self->id, u, 3));
+	EXPECT_EQ(2, t_extack.index);
+	EXPECT_EQ(1, t_nr_mappings(self->fd));
+	u[2].length = 2 * T_PAGE;
+	EXPECT_EQ(2 * T_PAGE, t_unmapv_empty_ok(self->fd, self->id, u, 3));
+	EXPECT_EQ(0, t_unmapv_empty_ok(self->fd, self->id, u, 3));
+	EXPECT_FAIL(ENOENT, NO_SPACE_ID, t_unmapv_empty_ok(self->fd, 12345, u, 3));
 }
 
 /* One byte in two ranges: its unmapping would be counted twice */

@@ -83,7 +83,7 @@ static void process_rows(struct bed *bed)
 		MUST(t_alloc_mm(bed->ctx, &id));
 		ret = t_attach_pasid(bed->ctx, bed->vfio.dev_id, id, &pasid, 0, 0);
 		t1 = t_now_ns();
-		if (ret == -EOPNOTSUPP && t_why.code == IOASID_REASON_NO_SVA) {
+		if (ret == -EOPNOTSUPP && t_extack.code == IOASID_REASON_NO_SVA) {
 			note("not measured: this kernel shares no memory of processes", "mm-attach");
 			MUST(t_free(bed->ctx, id));
 			return;
@@ -116,7 +116,7 @@ static void open_pasids(struct bed *bed, const struct side *side, const char *na
 {
 	bed_open_on(bed, side, name, false);
 	if (side->kind == VIA_IOASID)
-		MUST(t_vfio_know(&bed->vfio, bed->ctx));
+		MUST(t_vfio_bind(&bed->vfio, bed->ctx));
 	else
 		bed->ioasid = iommufd_pasid_pt(bed);
 }

@@ -275,9 +275,9 @@ static int straight(struct ops *o, int fd, unsigned long nr, void *arg)
 	if (o->trace && ret)
 		fprintf(stderr, "# %s\n", t_explain());
 	/* What fails can be the copy of the reason itself */
-	if (ret && ret != -ENOTTY && t_why.code == IOASID_REASON_NONE && !o->armed)
+	if (ret && ret != -ENOTTY && t_extack.code == IOASID_REASON_NONE && !o->armed)
 		wrong(o, "it failed without a reason", nr, ret);
-	if (!ret && t_why.code != IOASID_REASON_NONE)
+	if (!ret && t_extack.code != IOASID_REASON_NONE)
 		wrong(o, "it wrote a reason and did not fail", nr, ret);
 	return judge(o, nr, ret);
 }
@@ -709,7 +709,7 @@ static void op_vfio_attach(struct ops *o)
 	cmd.flags = attach_flags_of(o);
 	cmd.ioasid = id_of(o, c);
 	if (m < 64) {
-		cmd.flags = VFIO_DEVICE_ATTACH_KNOW;
+		cmd.flags = VFIO_DEVICE_ATTACH_BIND_ONLY;
 		cmd.ioasid = 0;
 	}
 	cmd.ioasid_fd = any_fd(o, o->ctx[c], v);
@@ -786,7 +786,7 @@ static void op_vfio_other(struct ops *o)
 		o->digest = digest(o);
 }
 
-static void sweep_queues(struct ops *o);
+static void reap_queues(struct ops *o);
 static void forget_slots(struct ops *o, int which);
 
 /* The only way that a device is no longer known to a context */
@@ -837,7 +837,7 @@ static void op_raw(struct ops *o)
 	judge(o, nr, t_ioctl(o->ctx[c], nr, words));
 	/* Whatever it was, it may have made a space or a queue that nobody remembers */
 	if ((nr & 0xff) == _IOC_NR(IOASID_FAULT_QUEUE))
-		sweep_queues(o);
+		reap_queues(o);
 	if (o->alone)
 		o->digest = digest(o);
 }
@@ -1099,7 +1099,7 @@ static void op_detach_pasid(struct ops *o)
 }
 
 /* Queues whose number was lost in a struct that hung over the end of memory */
-static void sweep_queues(struct ops *o)
+static void reap_queues(struct ops *o)
 {
 	char path[40], what[40];
 	int fd, i;
@@ -1152,7 +1152,7 @@ static void op_fault_queue(struct ops *o)
 		q->records = (void *)((char *)ring + IOASID_FAULT_RECORDS);
 		q->responses = (void *)((char *)ring + q->ring->responses);
 	} else {
-		sweep_queues(o);
+		reap_queues(o);
 	}
 }
 

@@ -127,9 +127,9 @@ int t_host_sva_end(int fd)
 
 static int host_command(int fd, unsigned long cmd, struct ioasid_host_attach *arg)
 {
-	memset(&t_why, 0, sizeof(t_why));
-	t_why.size = sizeof(t_why);
-	arg->extack = (uintptr_t)&t_why;
+	memset(&t_extack, 0, sizeof(t_extack));
+	t_extack.size = sizeof(t_extack);
+	arg->extack = (uintptr_t)&t_extack;
 	return ioctl(fd, cmd, arg) ? -errno : 0;
 }
 
@@ -151,6 +151,34 @@ int t_host_detach(int fd, u32 number)
 	struct ioasid_host_attach arg = { .pasid = number };
 
 	return host_command(fd, IOASID_HOST_DETACH, &arg);
+}
+
+static int host_map_command(int fd, unsigned long cmd, struct ioasid_host_map *arg)
+{
+	memset(&t_extack, 0, sizeof(t_extack));
+	t_extack.size = sizeof(t_extack);
+	arg->extack = (uintptr_t)&t_extack;
+	return ioctl(fd, cmd, arg) ? -errno : 0;
+}
+
+int t_host_map(int fd, int ctx, void *mem, u64 length, u64 *iova, u32 *number)
+{
+	struct ioasid_host_map arg = {
+		.addr = (uintptr_t)mem, .length = length, .ioasid_fd = ctx,
+	};
+	int ret = host_map_command(fd, IOASID_HOST_MAP, &arg);
+
+	*iova = arg.iova;
+	*number = arg.number;
+	return ret;
+}
+
+s64 t_host_unmap(int fd, u64 iova, u64 length)
+{
+	struct ioasid_host_map arg = { .iova = iova, .length = length };
+	int ret = host_map_command(fd, IOASID_HOST_UNMAP, &arg);
+
+	return ret ?: (s64)arg.length;
 }
 
 int t_host_dma(int fd, u32 number, u32 flags, const void *iova, void *mem, u32 length)

@@ -32,9 +32,13 @@ int t_host_close(struct t_host *h);
 /* The driver's own way: the caller's memory; then its PASID */
 int t_host_sva(int fd, u32 *pasid);
 int t_host_sva_end(int fd);
-/* The glue's way; fills t_why. *@pasid is what is asked for, and then what it is */
+/* The glue's way; fills t_extack. *@pasid is what is asked for, and then what it is */
 int t_host_attach(int fd, int ctx, u32 ioasid, u32 *pasid, u32 vpasid, u32 flags);
 int t_host_detach(int fd, u32 number);
+/* Memory in a space of the file's own: where, and by what number. Fills t_extack */
+int t_host_map(int fd, int ctx, void *mem, u64 length, u64 *iova, u32 *number);
+/* 0 @length: all of it. Returns bytes, or a negative errno */
+s64 t_host_unmap(int fd, u64 iova, u64 length);
 /* DMA by an endpoint of ioasid_sim: -EACCES where it is refused */
 int t_host_dma(int fd, u32 number, u32 flags, const void *iova, void *mem, u32 length);
 

@@ -16,7 +16,7 @@
 #include "check.h"
 #include "ioasid.h"
 
-__thread struct ioasid_extack t_why;
+__thread struct ioasid_extack t_extack;
 
 /* What every command struct begins with */
 struct t_head {
@@ -41,7 +41,7 @@ static const char *const reason_names[] = {
 	[IOASID_REASON_UNUSABLE] = "UNUSABLE",
 	[IOASID_REASON_NO_ROOM] = "NO_ROOM",
 	[IOASID_REASON_NOT_MAPPED] = "NOT_MAPPED",
-	[IOASID_REASON_CUT] = "CUT",
+	[IOASID_REASON_SPLIT] = "SPLIT",
 	[IOASID_REASON_MEMLOCK] = "MEMLOCK",
 	[IOASID_REASON_PIN] = "PIN",
 	[IOASID_REASON_PERMISSION] = "PERMISSION",
@@ -83,8 +83,8 @@ const char *t_explain(void)
 
 	snprintf(text, sizeof(text),
 		 "the kernel said %s, space %u, device %u, index %d, value %#llx: %.*s",
-		 t_reason_name(t_why.code), t_why.ioasid, t_why.dev_id, (int)t_why.index,
-		 (unsigned long long)t_why.value, IOASID_EXTACK_MSG, t_why.msg);
+		 t_reason_name(t_extack.code), t_extack.ioasid, t_extack.dev_id, (int)t_extack.index,
+		 (unsigned long long)t_extack.value, IOASID_EXTACK_MSG, t_extack.msg);
 	return text;
 }
 
@@ -97,10 +97,10 @@ int t_cmd(int fd, unsigned long cmd, void *arg)
 {
 	struct t_head *head = arg;
 
-	t_why.size = sizeof(t_why);
-	t_why.code = IOASID_REASON_NONE;
-	t_why.msg[0] = '\0';
-	head->extack = (uintptr_t)&t_why;
+	t_extack.size = sizeof(t_extack);
+	t_extack.code = IOASID_REASON_NONE;
+	t_extack.msg[0] = '\0';
+	head->extack = (uintptr_t)&t_extack;
 	return t_ioctl(fd, cmd, arg);
 }
 
@@ -246,6 +246,19 @@ long long t_unmapv(int fd, u32 ioasid, struct ioasid_unmap_range *ranges, u32 nr
 {
 	struct ioasid_unmap cmd = {
 		.size = sizeof(cmd),
+		.ioasid = ioasid,
+		.nr = nr,
+		.ranges = (uintptr_t)ranges,
+	};
+
+	return unmap(fd, &cmd);
+}
+
+long long t_unmapv_empty_ok(int fd, u32 ioasid, struct ioasid_unmap_range *ranges, u32 nr)
+{
+	struct ioasid_unmap cmd = {
+		.size = sizeof(cmd),
+		.flags = IOASID_UNMAP_EMPTY_OK,
 		.ioasid = ioasid,
 		.nr = nr,
 		.ranges = (uintptr_t)ranges,
@@ -464,11 +477,11 @@ int t_attach_fd(int fd, int device, u32 ioasid, u32 *pasid, u32 vpasid, u32 flag
 	return 0;
 }
 
-int t_know_fd(int fd, int device, u32 *dev_id)
+int t_bind_fd(int fd, int device, u32 *dev_id)
 {
 	u32 rid = IOASID_RID;
 
-	return t_attach_fd(fd, device, 0, &rid, 0, IOASID_ATTACH_KNOW, dev_id);
+	return t_attach_fd(fd, device, 0, &rid, 0, IOASID_ATTACH_BIND_ONLY, dev_id);
 }
 
 static int detach(int fd, u32 flags, u32 dev_id, int device, u32 pasid)
@@ -486,14 +499,14 @@ int t_detach_fd(int fd, int device, u32 pasid)
 	return detach(fd, IOASID_DETACH_FD, 0, device, pasid);
 }
 
-int t_forget_fd(int fd, int device)
+int t_unbind_fd(int fd, int device)
 {
-	return detach(fd, IOASID_DETACH_FD | IOASID_DETACH_FORGET, 0, device, 0);
+	return detach(fd, IOASID_DETACH_FD | IOASID_DETACH_UNBIND, 0, device, 0);
 }
 
-int t_forget(int fd, u32 dev_id)
+int t_unbind(int fd, u32 dev_id)
 {
-	return detach(fd, IOASID_DETACH_FORGET, dev_id, 0, 0);
+	return detach(fd, IOASID_DETACH_UNBIND, dev_id, 0, 0);
 }
 
 int t_alloc_mm(int fd, u32 *ioasid)
@@ -515,7 +528,7 @@ bool t_old_kernel(void)
 
 bool t_mm_refused(int ret)
 {
-	return ret == -EOPNOTSUPP && t_why.code == IOASID_REASON_NO_SVA && t_old_kernel();
+	return ret == -EOPNOTSUPP && t_extack.code == IOASID_REASON_NO_SVA && t_old_kernel();
 }
 
 int t_alloc_faults(int fd, u32 *ioasid)

@@ -2,7 +2,7 @@
 /*
  * The commands of /dev/ioasid as plain functions. Every one returns 0 or a
  * negative errno, and always passes an extack: what the kernel said about the
- * last failure of this thread is in t_why, and t_explain() puts it in words,
+ * last failure of this thread is in t_extack, and t_explain() puts it in words,
  * so that a failing test prints the reason and not only a number.
  */
 #ifndef T_IOASID_H
@@ -15,6 +15,7 @@
 
 typedef uint32_t u32;
 typedef uint64_t u64;
+typedef int64_t s64;
 
 #define T_PAGE		4096ULL
 #define T_HUGE		(2ULL << 20)
@@ -22,7 +23,7 @@ typedef uint64_t u64;
 #define T_FIXED_RW	(T_RW | IOASID_MAP_FIXED)
 
 /* What the kernel said about this thread's last failed command */
-extern __thread struct ioasid_extack t_why;
+extern __thread struct ioasid_extack t_extack;
 
 const char *t_explain(void);
 const char *t_reason_name(u32 code);
@@ -52,6 +53,7 @@ int t_map_file(int fd, u32 ioasid, int memfd, u64 offset, u64 length, u32 flags,
 int t_mapv(int fd, u32 ioasid, struct ioasid_map_range *ranges, u32 nr);
 
 /* Bytes unmapped, or a negative errno */
+long long t_unmapv_empty_ok(int fd, u32 ioasid, struct ioasid_unmap_range *ranges, u32 nr);
 long long t_unmap(int fd, u32 ioasid, u64 iova, u64 length);
 long long t_unmapv(int fd, u32 ioasid, struct ioasid_unmap_range *ranges, u32 nr);
 long long t_unmap_all(int fd, u32 ioasid);
@@ -76,11 +78,11 @@ int t_attach_many(int fd, const u32 *dev_ids, u32 nr, u32 ioasid, u32 *pasid, u3
 int t_detach_pasid(int fd, u32 dev_id, u32 pasid);
 /* The same by an open device; *@dev_id is its id, @dev_id may be NULL */
 int t_attach_fd(int fd, int device, u32 ioasid, u32 *pasid, u32 vpasid, u32 flags, u32 *dev_id);
-/* Only makes it known, until t_forget() or t_forget_fd() */
-int t_know_fd(int fd, int device, u32 *dev_id);
+/* Only makes it known, until t_unbind() or t_unbind_fd() */
+int t_bind_fd(int fd, int device, u32 *dev_id);
 int t_detach_fd(int fd, int device, u32 pasid);
-int t_forget_fd(int fd, int device);
-int t_forget(int fd, u32 dev_id);
+int t_unbind_fd(int fd, int device);
+int t_unbind(int fd, u32 dev_id);
 int t_alloc_mm(int fd, u32 *ioasid);
 /* Linux 6.12, as Debian has it: what it cannot do, 7.x must */
 bool t_old_kernel(void);

@@ -289,9 +289,9 @@ int t_vfio_attach(struct t_vfio *v, int ctx, u32 ioasid, u32 flags)
 	return ret;
 }
 
-int t_vfio_know(struct t_vfio *v, int ctx)
+int t_vfio_bind(struct t_vfio *v, int ctx)
 {
-	return t_vfio_attach(v, ctx, 0, VFIO_DEVICE_ATTACH_KNOW);
+	return t_vfio_attach(v, ctx, 0, VFIO_DEVICE_ATTACH_BIND_ONLY);
 }
 
 int t_vfio_detach(struct t_vfio *v)

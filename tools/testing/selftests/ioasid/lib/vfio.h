@@ -62,7 +62,7 @@ int t_vfio_request_eventfd(struct t_vfio *v, int eventfd);
 /* VFIO_DEVICE_ATTACH on its container; sets v->dev_id */
 int t_vfio_attach(struct t_vfio *v, int ctx, u32 ioasid, u32 flags);
 /* Only makes it known there */
-int t_vfio_know(struct t_vfio *v, int ctx);
+int t_vfio_bind(struct t_vfio *v, int ctx);
 int t_vfio_detach(struct t_vfio *v);
 
 /* The peer: a type1 container */

@@ -23,7 +23,7 @@ static struct itest *known_device(struct kunit *test, struct itest_iommu **fake,
 		.owner = "test-owner", .cookie = 0x1122334455667788ULL,
 		.unsafe_interrupts = true,
 	};
-	struct ioasid_explain why;
+	struct ioasid_extack extack;
 	struct itest *it;
 
 	itest_memory(test);
@@ -31,9 +31,11 @@ static struct itest *known_device(struct kunit *test, struct itest_iommu **fake,
 	(*fake)->knobs.aperture_end = SZ_1G - 1;
 	*dev = itest_device_new(test, *fake, &conf);
 	it = itest_open(test);
-	ioasid_explain_init(&why);
-	KUNIT_ASSERT_EQ(test, sva_add_device(it->ctx, *dev, &params,
-					     &info->dev_id, &why), 0);
+	ioasid_extack_init(&extack);
+	KUNIT_ASSERT_EQ(test,
+			sva_bind_device(it->ctx, *dev, &params, &info->dev_id,
+					&extack),
+			0);
 	return it;
 }
 
@@ -52,7 +54,7 @@ static void all_is_told(struct kunit *test)
 	struct ioasid_attach_params params = { .owner = "test-owner" };
 	struct ioasid_device_info info = {};
 	struct ioasid_iova_range got[2];
-	struct ioasid_explain why;
+	struct ioasid_extack extack;
 	struct itest_iommu *fake;
 	struct device *dev;
 	struct itest *it = known_device(test, &fake, &dev, &info);
@@ -86,10 +88,13 @@ static void all_is_told(struct kunit *test)
 			break;
 		params.ioasid = itest_alloc_space(it);
 		params.unsafe_interrupts = true;
-		ioasid_explain_init(&why);
+		ioasid_extack_init(&extack);
 		KUNIT_ASSERT_FALSE(test,
 				   IS_ERR(sva_register_device_to_pasid(it->ctx,
-				   IOASID_RID, dev, &params, &why)));
+								       IOASID_RID,
+								       dev,
+								       &params,
+								       &extack)));
 	}
 	/* Nothing was left behind by asking */
 	KUNIT_EXPECT_EQ(test, atomic_read(&fake->knobs.nr_domains), 1);

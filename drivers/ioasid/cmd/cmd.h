@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the commands and main.c share. Only these know struct ioasid_command:
+ * the rest of the core is called with what a command says, not with a command.
+ */
+#ifndef __IOASID_CMD_H
+#define __IOASID_CMD_H
+
+#include "../ioasid_private.h"
+
+/**
+ * struct ioasid_command - one command on its way
+ * @ctx: the context
+ * @uptr: the user's struct
+ * @usize: its size
+ * @arg: the kernel's copy, zero-padded
+ * @extack: the reason if it fails
+ */
+struct ioasid_command {
+	struct ioasid_ctx *ctx;
+	void __user *uptr;
+	u32 usize;
+	void *arg;
+	struct ioasid_extack *extack;
+};
+
+/* user.c */
+int ioasid_respond(struct ioasid_command *cmd, size_t size);
+void *ioasid_get_array(u64 uptr, u32 nr, size_t size, const char *what,
+		       struct ioasid_extack *extack);
+int ioasid_put_ranges(u64 uptr, u32 room,
+		      const struct ioasid_iova_range *ranges, u32 nr,
+		      struct ioasid_extack *extack);
+
+/* space.c */
+int ioasid_cmd_alloc(struct ioasid_command *cmd);
+int ioasid_cmd_free(struct ioasid_command *cmd);
+int ioasid_cmd_space_info(struct ioasid_command *cmd);
+int ioasid_cmd_reserve(struct ioasid_command *cmd);
+
+/* map.c */
+int ioasid_cmd_map(struct ioasid_command *cmd);
+int ioasid_cmd_unmap(struct ioasid_command *cmd);
+int ioasid_cmd_copy(struct ioasid_command *cmd);
+int ioasid_cmd_translate(struct ioasid_command *cmd);
+int ioasid_cmd_dirty_set(struct ioasid_command *cmd);
+int ioasid_cmd_dirty_get(struct ioasid_command *cmd);
+
+/* device.c */
+int ioasid_cmd_device_attach(struct ioasid_command *cmd);
+int ioasid_cmd_device_detach(struct ioasid_command *cmd);
+
+/* pasid.c */
+int ioasid_cmd_pasid_alloc(struct ioasid_command *cmd);
+int ioasid_cmd_pasid_free(struct ioasid_command *cmd);
+
+/* fault.c */
+int ioasid_cmd_fault_queue(struct ioasid_command *cmd);
+int ioasid_cmd_fault_bind(struct ioasid_command *cmd);
+
+/* info.c */
+int ioasid_cmd_get_info(struct ioasid_command *cmd);
+int ioasid_cmd_option(struct ioasid_command *cmd);
+int ioasid_cmd_device_info(struct ioasid_command *cmd);
+struct ioasid_iova_range *ioasid_group_ranges(struct ioasid_device *idev,
+					      u32 *nr,
+					      struct ioasid_extack *extack);
+
+#endif /* __IOASID_CMD_H */

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The commands about page requests: FAULT_QUEUE, FAULT_BIND. A queue is found by
+ * others only when making it can no longer fail.
+ */
+#include <linux/anon_inodes.h>
+#include <linux/eventfd.h>
+#include <linux/file.h>
+#include <linux/log2.h>
+#include "cmd.h"
+#include "../queue.h"
+
+/* --- making one ------------------------------------------------------------ */
+
+static int ioasid_check_queue(const struct ioasid_fault_queue *arg,
+			      struct ioasid_extack *extack)
+{
+	if (arg->__reserved)
+		return ioasid_fail(extack, -EOPNOTSUPP, IOASID_REASON_FLAGS,
+				   "a reserved field is not zero");
+	extack->value = arg->depth;
+	if (!is_power_of_2(arg->depth) || arg->depth < IOASID_FAULT_MIN_DEPTH ||
+	    arg->depth > IOASID_FAULT_MAX_DEPTH)
+		return ioasid_fail(extack, -EINVAL, IOASID_REASON_VALUE,
+				   "%u records: a power of two from %u to %u",
+				   arg->depth, IOASID_FAULT_MIN_DEPTH,
+				   IOASID_FAULT_MAX_DEPTH);
+	extack->value = arg->max_pending;
+	if (arg->max_pending > arg->depth)
+		return ioasid_fail(extack, -EINVAL, IOASID_REASON_VALUE,
+				   "%u groups that wait, with %u records",
+				   arg->max_pending, arg->depth);
+	extack->value = arg->deadline_ms;
+	if (arg->deadline_ms > IOASID_FAULT_MAX_DEADLINE)
+		return ioasid_fail(extack, -EINVAL, IOASID_REASON_VALUE,
+				   "a deadline of %u ms: %u at most",
+				   arg->deadline_ms, IOASID_FAULT_MAX_DEADLINE);
+	extack->value = 0;
+	return 0;
+}
+
+static int ioasid_queue_set_eventfd(struct ioasid_queue *q, s32 fd,
+				    struct ioasid_extack *extack)
+{
+	struct eventfd_ctx *eventfd;
+
+	if (fd < 0)
+		return 0;
+	eventfd = eventfd_ctx_fdget(fd);
+	if (IS_ERR(eventfd))
+		return ioasid_fail(extack, PTR_ERR(eventfd), IOASID_REASON_FD,
+				   "%d is not an eventfd", fd);
+	q->eventfd = eventfd;
+	return 0;
+}
+
+/* Gives it a file, and only then lets others find it */
+static int ioasid_queue_install(struct ioasid_command *cmd,
+				struct ioasid_queue *q)
+{
+	struct ioasid_fault_queue *arg = cmd->arg;
+	struct file *file;
+	int rc;
+
+	rc = get_unused_fd_flags(O_CLOEXEC | O_RDWR);
+	if (rc < 0)
+		return ioasid_fail(cmd->extack, rc, IOASID_REASON_LIMIT,
+				   "no file descriptor is left");
+	arg->fd = rc;
+	file = anon_inode_getfile("[ioasid-fault]", &ioasid_queue_fops, q,
+				  O_CLOEXEC | O_RDWR);
+	if (IS_ERR(file)) {
+		rc = ioasid_fail(cmd->extack, PTR_ERR(file),
+				 IOASID_REASON_LIMIT,
+				 "no file is left, or no memory for one");
+		goto put_fd;
+	}
+	kref_get(&q->ctx->ref);
+	rc = xa_alloc(&q->ctx->queues, &q->id, q, XA_LIMIT(1, S32_MAX),
+		      GFP_KERNEL_ACCOUNT);
+	if (rc) {
+		ioasid_fail(cmd->extack, rc, IOASID_REASON_NO_MEMORY,
+			    "no memory for a fault queue");
+		goto put_file;
+	}
+	arg->queue_id = q->id;
+	arg->ring_bytes = ioasid_ring_bytes(q->depth);
+	rc = ioasid_respond(cmd, sizeof(*arg));
+	if (rc)
+		goto put_file;
+	fd_install(arg->fd, file);
+	return 0;
+put_file:
+	/* Takes the queue with it */
+	fput(file);
+	put_unused_fd(arg->fd);
+	return rc;
+put_fd:
+	put_unused_fd(arg->fd);
+	ioasid_queue_put(q);
+	return rc;
+}
+
+int ioasid_cmd_fault_queue(struct ioasid_command *cmd)
+{
+	struct ioasid_fault_queue *arg = cmd->arg;
+	struct ioasid_queue *q;
+	int rc = ioasid_check_queue(arg, cmd->extack);
+
+	if (rc)
+		return rc;
+	q = ioasid_queue_create(cmd->ctx, arg, cmd->extack);
+	if (IS_ERR(q))
+		return PTR_ERR(q);
+	rc = ioasid_queue_set_eventfd(q, arg->eventfd, cmd->extack);
+	if (!rc)
+		return ioasid_queue_install(cmd, q);
+	ioasid_queue_put(q);
+	return rc;
+}
+
+static int ioasid_check_bind(const struct ioasid_fault_bind *arg,
+			     struct ioasid_extack *extack)
+{
+	if (arg->__reserved)
+		return ioasid_fail(extack, -EOPNOTSUPP, IOASID_REASON_FLAGS,
+				   "a reserved field is not zero");
+	if (!arg->ioasid == !arg->dev_id)
+		return ioasid_fail(extack, -EINVAL, IOASID_REASON_VALUE,
+				   "either a space or an attachment, not %s",
+				   arg->ioasid ? "both" : "none");
+	extack->value = arg->policy;
+	if (arg->policy > IOASID_FAULT_KERNEL)
+		return ioasid_fail(extack, -EINVAL, IOASID_REASON_VALUE,
+				   "%u is not a policy", arg->policy);
+	if (arg->policy && arg->dev_id)
+		return ioasid_fail(extack, -EINVAL, IOASID_REASON_VALUE,
+				   "a policy is that of a space, not of an attachment");
+	extack->value = 0;
+	return 0;
+}
+
+int ioasid_cmd_fault_bind(struct ioasid_command *cmd)
+{
+	struct ioasid_fault_bind *arg = cmd->arg;
+	struct ioasid_queue *q = NULL;
+	int rc = ioasid_check_bind(arg, cmd->extack);
+
+	if (rc)
+		return rc;
+	if (arg->queue_id)
+		q = ioasid_queue_get(cmd->ctx, arg->queue_id, cmd->extack);
+	if (IS_ERR(q))
+		return PTR_ERR(q);
+	if (arg->ioasid)
+		rc = ioasid_fault_bind_space(cmd->ctx, arg->ioasid, arg->policy,
+					     q, cmd->extack);
+	else
+		rc = ioasid_fault_bind_dev_pasid(cmd->ctx, arg->dev_id,
+						 arg->pasid, q, cmd->extack);
+	if (rc)
+		ioasid_queue_put(q);
+	return rc;
+}

@@ -1,0 +1,367 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The commands that only look, and OPTION: GET_INFO, DEVICE_INFO. What a device
+ * and its IOMMU can do is found out without changing anything.
+ */
+#include <linux/iommu.h>
+#include <linux/pci.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+#include "../compat/iommu_quirk.h"
+#include "cmd.h"
+
+int ioasid_cmd_get_info(struct ioasid_command *cmd)
+{
+	struct ioasid_info *info = cmd->arg;
+	struct ioasid_ctx *ctx = cmd->ctx;
+	struct ioasid_extack gone;
+	struct ioasid_space *space;
+	unsigned long id;
+
+	ioasid_extack_init(&gone);
+	info->caps = IOASID_CAP_MAPPED | IOASID_CAP_FILE | IOASID_CAP_REPLACE |
+		     IOASID_CAP_PASID | IOASID_CAP_UNRECOVERABLE;
+	if (IS_ENABLED(CONFIG_IOMMU_SVA))
+		info->caps |= IOASID_CAP_MM;
+	if (IS_ENABLED(CONFIG_IOMMU_IOPF))
+		info->caps |= IOASID_CAP_FAULT | IOASID_CAP_POLICY;
+	if (ioasid_resolver_exists())
+		info->caps |= IOASID_CAP_DEVICE_FD;
+	info->max_vector = IOASID_MAX_VECTOR;
+	info->page_size = PAGE_SIZE;
+	info->nr_mappings = 0;
+	info->mapped = 0;
+	mutex_lock(&ctx->lock);
+	info->account_mode = ctx->account_mode;
+	info->nr_devices = ctx->nr_devices;
+	info->nr_pasids = ctx->nr_pasids;
+	info->nr_spaces = atomic_read(&ctx->nr_spaces);
+	mutex_unlock(&ctx->lock);
+	xa_for_each(&ctx->spaces, id, space) {
+		space = ioasid_space_get(ctx, id, &gone);
+		if (IS_ERR(space))
+			continue;
+		info->nr_mappings += atomic64_read(&space->nr_mappings);
+		info->mapped += atomic64_read(&space->mapped) << PAGE_SHIFT;
+		ioasid_space_put(space);
+		cond_resched();
+	}
+	info->pinned = atomic64_read(&ctx->pinned) << PAGE_SHIFT;
+	return ioasid_respond(cmd, sizeof(*info));
+}
+
+static int ioasid_set_account_mode(struct ioasid_command *cmd, u64 mode)
+{
+	struct ioasid_ctx *ctx = cmd->ctx;
+	int rc = 0;
+
+	if (mode > IOASID_ACCOUNT_MM) {
+		cmd->extack->value = mode;
+		return ioasid_fail(cmd->extack, -EINVAL, IOASID_REASON_VALUE,
+				   "%llu is not an accounting mode", mode);
+	}
+	mutex_lock(&ctx->ledger_lock);
+	if (atomic64_read(&ctx->pinned))
+		rc = ioasid_fail(cmd->extack, -EBUSY, IOASID_REASON_IN_USE,
+				 "the accounting mode cannot change while %llu KiB are pinned",
+				 (u64)atomic64_read(&ctx->pinned)
+					 << (PAGE_SHIFT - 10));
+	else
+		ctx->account_mode = mode;
+	mutex_unlock(&ctx->ledger_lock);
+	return rc;
+}
+
+int ioasid_cmd_option(struct ioasid_command *cmd)
+{
+	struct ioasid_option *arg = cmd->arg;
+
+	if (arg->__reserved)
+		return ioasid_fail(cmd->extack, -EOPNOTSUPP,
+				   IOASID_REASON_FLAGS,
+				   "a reserved field is not zero");
+	if (arg->option != IOASID_OPTION_ACCOUNT_MODE) {
+		cmd->extack->value = arg->option;
+		return ioasid_fail(cmd->extack, -EINVAL, IOASID_REASON_VALUE,
+				   "%u is not an option", arg->option);
+	}
+	if (arg->flags & IOASID_OPTION_SET)
+		return ioasid_set_account_mode(cmd, arg->value);
+	arg->value = READ_ONCE(cmd->ctx->account_mode);
+	return ioasid_respond(cmd, sizeof(*arg));
+}
+
+#ifdef CONFIG_PCI_PASID
+static bool ioasid_pasid_enabled(struct pci_dev *pdev)
+{
+	/* A virtual function has no capability of its own */
+	return pci_physfn(pdev)->pasid_enabled;
+}
+#else
+static bool ioasid_pasid_enabled(struct pci_dev *pdev)
+{
+	return false;
+}
+#endif
+
+#ifdef CONFIG_PCI_PRI
+static bool ioasid_pri_enabled(struct pci_dev *pdev)
+{
+	return pci_physfn(pdev)->pri_enabled;
+}
+#else
+static bool ioasid_pri_enabled(struct pci_dev *pdev)
+{
+	return false;
+}
+#endif
+
+#ifdef CONFIG_PCI_ATS
+static bool ioasid_ats_enabled(struct pci_dev *pdev)
+{
+	return pdev->ats_enabled;
+}
+#else
+static bool ioasid_ats_enabled(struct pci_dev *pdev)
+{
+	return false;
+}
+#endif
+
+static u32 ioasid_pci_caps(struct device *dev)
+{
+	struct pci_dev *pdev;
+	u32 caps = 0;
+
+	/* Elsewhere the firmware says how many PASIDs a device has */
+	if (!dev_is_pci(dev))
+		return dev->iommu->max_pasids ? IOASID_DEVICE_PASID : 0;
+	pdev = to_pci_dev(dev);
+	/* The width alone does not tell: enabling can have failed */
+	if (ioasid_pasid_enabled(pdev) && dev->iommu->max_pasids)
+		caps |= IOASID_DEVICE_PASID;
+	if (ioasid_pri_enabled(pdev))
+		caps |= IOASID_DEVICE_PRI;
+	if (ioasid_ats_enabled(pdev))
+		caps |= IOASID_DEVICE_ATS;
+	return caps;
+}
+
+static int ioasid_count_device(struct device *dev, void *data)
+{
+	(*(u32 *)data)++;
+	return 0;
+}
+
+static u32 ioasid_device_caps(struct ioasid_device *idev)
+{
+	struct iommu_group *group = idev->group->group;
+	struct device *dev = idev->dev;
+	u32 caps = ioasid_pci_caps(dev);
+	u32 devices = 0;
+
+	if (device_iommu_capable(dev, IOMMU_CAP_CACHE_COHERENCY))
+		caps |= IOASID_DEVICE_COHERENT;
+	if (device_iommu_capable(dev, IOMMU_CAP_ENFORCE_CACHE_COHERENCY))
+		caps |= IOASID_DEVICE_ENFORCE_COHERENT;
+	if (iommu_group_has_isolated_msi(group))
+		caps |= IOASID_DEVICE_ISOLATED_MSI;
+	if (ioasid_dev_pasid_find(idev, IOASID_RID))
+		caps |= IOASID_DEVICE_ATTACHED;
+	caps |= ioasid_iommu_caps(dev);
+	iommu_group_for_each_dev(group, &devices, ioasid_count_device);
+	if (devices == 1)
+		caps |= IOASID_DEVICE_SINGLETON;
+	return caps;
+}
+
+/* What @domain leaves of all IOVA for the device of @att */
+static int ioasid_try_ranges(struct ioasid_space *space,
+			     struct ioasid_attachment *att,
+			     struct iommu_domain *domain)
+{
+	struct ioasid_domain d = { .domain = domain };
+
+	if (ioasid_iova_make_room(space, att->nr_reserved))
+		return -ENOMEM;
+	list_add(&d.link, &space->domains);
+	list_add(&att->space_link, &space->attachments);
+	ioasid_iova_update(space);
+	list_del(&att->space_link);
+	list_del(&d.link);
+	return 0;
+}
+
+/**
+ * ioasid_group_ranges() - the IOVA that a space with this device alone can use
+ * @idev: the device; its context's lock is held
+ * @nr: out: number of ranges
+ * @extack: the reason if it fails
+ *
+ * Tried on a space that nobody else knows. A device that is not attached is
+ * asked by a domain that never is; drivers that look at the device only when
+ * it is attached (VT-d in 6.12) then tell more than it has.
+ *
+ * Return: an array to be freed by kvfree(), or an ERR_PTR.
+ */
+struct ioasid_iova_range *ioasid_group_ranges(struct ioasid_device *idev,
+					      u32 *nr,
+					      struct ioasid_extack *extack)
+{
+	struct ioasid_iova_range *ranges = ERR_PTR(-ENOMEM);
+	struct iommu_domain *domain = NULL;
+	struct ioasid_attachment *att;
+	struct ioasid_space *space;
+	struct ioasid_dev_pasid *rid;
+
+	att = ioasid_attachment_alloc(idev->group, extack);
+	space = att ? ioasid_space_scratch(extack) : NULL;
+	if (!space)
+		goto free;
+	rid = ioasid_dev_pasid_find(idev, IOASID_RID);
+	if (!rid)
+		domain = compat_paging_domain_alloc(idev->dev);
+	if (IS_ERR(domain)) {
+		ioasid_fail(extack, PTR_ERR(domain), IOASID_REASON_IOMMU,
+			    "device %s: the IOMMU driver makes no domain (error %ld)",
+			    dev_name(idev->dev), -PTR_ERR(domain));
+		ranges = ERR_CAST(domain);
+		goto put;
+	}
+	if (!ioasid_try_ranges(space, att, domain ?:
+			       rid->att->domain->domain)) {
+		ranges = space->usable;
+		*nr = space->nr_usable;
+		space->usable = NULL;
+	} else {
+		ioasid_fail(extack, -ENOMEM, IOASID_REASON_NO_MEMORY,
+			    "no memory for the usable ranges");
+	}
+	if (domain)
+		iommu_domain_free(domain);
+put:
+	ioasid_space_put(space);
+free:
+	kfree(att);
+	return ranges;
+}
+
+/**
+ * struct ioasid_description - what DEVICE_INFO tells beside its struct
+ * @ranges: IOVA ranges
+ * @nr_ranges: number of @ranges
+ * @hw_info: the IOMMU driver's blob, or NULL
+ * @hw_info_len: its length in bytes
+ */
+struct ioasid_description {
+	struct ioasid_iova_range *ranges;
+	u32 nr_ranges;
+	void *hw_info;
+	u32 hw_info_len;
+};
+
+static u32 ioasid_count_pasids(struct ioasid_device *idev)
+{
+	struct ioasid_dev_pasid *dev_pasid;
+	unsigned long vpasid;
+	u32 nr = 0;
+
+	xa_for_each_start(&idev->dev_pasids, vpasid, dev_pasid, 1)
+		nr++;
+	return nr;
+}
+
+/* ctx->lock is held: the user's memory must not be touched */
+static int ioasid_device_describe(struct ioasid_device *idev,
+				  struct ioasid_device_info *arg,
+				  struct ioasid_description *desc,
+				  struct ioasid_extack *extack)
+{
+	struct device *dev = idev->dev;
+	struct ioasid_dev_pasid *rid;
+
+	lockdep_assert_held(&idev->ctx->lock);
+	arg->caps = ioasid_device_caps(idev);
+	arg->cookie = idev->cookie;
+	arg->group_id = iommu_group_id(idev->group->group);
+	arg->pasid_bits = arg->caps & IOASID_DEVICE_PASID ?
+			  ilog2(dev->iommu->max_pasids) : 0;
+	rid = ioasid_dev_pasid_find(idev, IOASID_RID);
+	arg->ioasid = rid ? rid->att->space->id : 0;
+	arg->nr_pasids = ioasid_count_pasids(idev);
+	strscpy_pad(arg->name, dev_name(dev), sizeof(arg->name));
+	strscpy_pad(arg->owner, idev->owner, sizeof(arg->owner));
+	desc->ranges = ioasid_group_ranges(idev, &desc->nr_ranges, extack);
+	if (IS_ERR(desc->ranges))
+		return PTR_ERR(desc->ranges);
+	desc->hw_info = compat_hw_info(dev, &desc->hw_info_len,
+				       &arg->hw_info_type);
+	if (!IS_ERR(desc->hw_info))
+		return 0;
+	kvfree(desc->ranges);
+	return ioasid_fail(extack, PTR_ERR(desc->hw_info), IOASID_REASON_IOMMU,
+			   "device %s: the IOMMU driver does not describe its hardware (error %ld)",
+			   dev_name(dev), -PTR_ERR(desc->hw_info));
+}
+
+static int ioasid_put_hw_info(const struct ioasid_device_info *arg,
+			      const struct ioasid_description *desc,
+			      struct ioasid_extack *extack)
+{
+	if (!desc->hw_info || !arg->hw_info)
+		return 0;
+	if (arg->hw_info_len < desc->hw_info_len) {
+		extack->value = desc->hw_info_len;
+		return ioasid_fail(extack, -EMSGSIZE, IOASID_REASON_LIMIT,
+				   "the description has %u bytes, and there is room for %u",
+				   desc->hw_info_len, arg->hw_info_len);
+	}
+	if (copy_to_user(u64_to_user_ptr(arg->hw_info), desc->hw_info,
+			 desc->hw_info_len))
+		return ioasid_fail(extack, -EFAULT, IOASID_REASON_POINTER,
+				   "cannot write the hardware description");
+	return 0;
+}
+
+static int ioasid_put_description(struct ioasid_command *cmd,
+				  const struct ioasid_description *desc)
+{
+	struct ioasid_device_info *arg = cmd->arg;
+	int rc, rc2;
+
+	rc = ioasid_put_ranges(arg->ranges, arg->nr_ranges, desc->ranges,
+			       desc->nr_ranges, cmd->extack);
+	/* Too little room for one must not hide how much the other needs */
+	if (rc && rc != -EMSGSIZE)
+		return rc;
+	rc2 = ioasid_put_hw_info(arg, desc, cmd->extack);
+	if (rc2 && rc2 != -EMSGSIZE)
+		return rc2;
+	arg->nr_ranges = desc->nr_ranges;
+	arg->hw_info_len = desc->hw_info_len;
+	return ioasid_respond(cmd, sizeof(*arg)) ?: rc ?: rc2;
+}
+
+int ioasid_cmd_device_info(struct ioasid_command *cmd)
+{
+	struct ioasid_device_info *arg = cmd->arg;
+	struct ioasid_description desc;
+	struct ioasid_device *idev;
+	int rc = -ENOENT;
+
+	if (arg->__reserved)
+		return ioasid_fail(cmd->extack, -EOPNOTSUPP,
+				   IOASID_REASON_FLAGS,
+				   "a reserved field is not zero");
+	mutex_lock(&cmd->ctx->lock);
+	idev = ioasid_device_by_id(cmd->ctx, arg->dev_id, cmd->extack);
+	if (idev)
+		rc = ioasid_device_describe(idev, arg, &desc, cmd->extack);
+	mutex_unlock(&cmd->ctx->lock);
+	if (rc)
+		return rc;
+	rc = ioasid_put_description(cmd, &desc);
+	kvfree(desc.ranges);
+	kfree(desc.hw_info);
+	return rc;
+}

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The commands about what is mapped: MAP, UNMAP, COPY, TRANSLATE, DIRTY_*. They
+ * read what the user gave and write the answer; the work is done by mapped.c.
+ */
+#include <linux/capability.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+#include "cmd.h"
+
+/*
+ * Tells the user the IOVA that the kernel has chosen. Tried before anything is
+ * done, so that only who unmaps his own memory meanwhile is not told.
+ */
+static int ioasid_put_iovas(const struct ioasid_map_range *r, u32 nr, u64 uptr,
+			    struct ioasid_extack *extack)
+{
+	struct ioasid_map_range __user *ur = u64_to_user_ptr(uptr);
+	u32 i;
+
+	for (i = 0; i < nr; i++)
+		if (!(r[i].flags & IOASID_MAP_FIXED) &&
+		    put_user(r[i].iova, &ur[i].iova)) {
+			extack->index = i;
+			return ioasid_fail(extack, -EFAULT,
+					   IOASID_REASON_POINTER,
+					   "cannot write the IOVA of range %u",
+					   i);
+		}
+	return 0;
+}
+
+static int ioasid_map_user_ranges(struct ioasid_command *cmd,
+				  struct ioasid_map_range *r)
+{
+	struct ioasid_map *arg = cmd->arg;
+	int rc = ioasid_put_iovas(r, arg->nr, arg->ranges, cmd->extack);
+
+	if (!rc)
+		rc = ioasid_map_ranges(cmd->ctx, arg->ioasid, r, arg->nr,
+				       cmd->extack);
+	return rc ?: ioasid_put_iovas(r, arg->nr, arg->ranges, cmd->extack);
+}
+
+static int ioasid_map_vector(struct ioasid_command *cmd)
+{
+	struct ioasid_map *arg = cmd->arg;
+	struct ioasid_map_range *r;
+	int rc;
+
+	r = ioasid_get_array(arg->ranges, arg->nr, sizeof(*r), "ranges",
+			     cmd->extack);
+	if (IS_ERR(r))
+		return PTR_ERR(r);
+	rc = ioasid_map_user_ranges(cmd, r);
+	kvfree(r);
+	return rc;
+}
+
+int ioasid_cmd_map(struct ioasid_command *cmd)
+{
+	struct ioasid_map *arg = cmd->arg;
+	struct ioasid_map_range r;
+	int rc = ioasid_check_vector(arg->nr, cmd->extack);
+
+	if (rc)
+		return rc;
+	/* One range costs no allocation */
+	if (arg->nr > 1)
+		return ioasid_map_vector(cmd);
+	if (copy_from_user(&r, u64_to_user_ptr(arg->ranges), sizeof(r)))
+		return ioasid_fail(cmd->extack, -EFAULT, IOASID_REASON_POINTER,
+				   "cannot read the range");
+	return ioasid_map_user_ranges(cmd, &r);
+}
+
+static int ioasid_unmap_vector(struct ioasid_command *cmd)
+{
+	struct ioasid_unmap *arg = cmd->arg;
+	struct ioasid_unmap_range *r;
+	int rc;
+
+	r = ioasid_get_array(arg->ranges, arg->nr, sizeof(*r), "ranges",
+			     cmd->extack);
+	if (IS_ERR(r))
+		return PTR_ERR(r);
+	rc = ioasid_unmap_ranges(cmd->ctx, arg->ioasid, r, arg->nr, arg->flags,
+				 &arg->unmapped, cmd->extack);
+	kvfree(r);
+	return rc;
+}
+
+static int ioasid_unmap_one(struct ioasid_command *cmd)
+{
+	struct ioasid_unmap *arg = cmd->arg;
+	struct ioasid_unmap_range r;
+
+	if (copy_from_user(&r, u64_to_user_ptr(arg->ranges), sizeof(r)))
+		return ioasid_fail(cmd->extack, -EFAULT, IOASID_REASON_POINTER,
+				   "cannot read the range");
+	return ioasid_unmap_ranges(cmd->ctx, arg->ioasid, &r, 1, arg->flags,
+				   &arg->unmapped, cmd->extack);
+}
+
+int ioasid_cmd_unmap(struct ioasid_command *cmd)
+{
+	struct ioasid_unmap *arg = cmd->arg;
+	int rc;
+
+	if (arg->flags & IOASID_UNMAP_ALL) {
+		if (arg->nr || arg->ranges)
+			return ioasid_fail(cmd->extack, -EINVAL,
+					   IOASID_REASON_VALUE,
+					   "IOASID_UNMAP_ALL takes no ranges");
+		rc = ioasid_unmap_all(cmd->ctx, arg->ioasid, &arg->unmapped,
+				      cmd->extack);
+		return rc ?: ioasid_respond(cmd, sizeof(*arg));
+	}
+	rc = ioasid_check_vector(arg->nr, cmd->extack);
+	if (rc)
+		return rc;
+	/* One range costs no allocation */
+	rc = arg->nr > 1 ? ioasid_unmap_vector(cmd) : ioasid_unmap_one(cmd);
+	return rc ?: ioasid_respond(cmd, sizeof(*arg));
+}
+
+int ioasid_cmd_copy(struct ioasid_command *cmd)
+{
+	struct ioasid_copy *arg = cmd->arg;
+
+	return ioasid_copy_range(cmd->ctx, arg, cmd->extack) ?:
+		       ioasid_respond(cmd, sizeof(*arg));
+}
+
+int ioasid_cmd_translate(struct ioasid_command *cmd)
+{
+	struct ioasid_translate *arg = cmd->arg;
+
+	if (arg->flags & IOASID_TRANSLATE_PHYS && !capable(CAP_SYS_ADMIN))
+		return ioasid_fail(cmd->extack, -EPERM, IOASID_REASON_PRIVILEGE,
+				   "physical addresses are for CAP_SYS_ADMIN");
+	return ioasid_translate(cmd->ctx, arg, cmd->extack) ?:
+		       ioasid_respond(cmd, sizeof(*arg));
+}
+
+static int ioasid_no_dirty(struct ioasid_command *cmd, u32 ioasid)
+{
+	struct ioasid_space *space =
+		ioasid_space_get(cmd->ctx, ioasid, cmd->extack);
+
+	if (IS_ERR(space))
+		return PTR_ERR(space);
+	ioasid_space_put(space);
+	return ioasid_fail(cmd->extack, -EOPNOTSUPP, IOASID_REASON_NO_DIRTY,
+			   compat_can_read_dirty() ?
+				   "this version does not read dirty bits" :
+				   "this kernel is built without CONFIG_IOMMUFD_DRIVER: its IOMMU drivers cannot report dirty bits");
+}
+
+int ioasid_cmd_dirty_set(struct ioasid_command *cmd)
+{
+	struct ioasid_dirty_set *arg = cmd->arg;
+
+	if (arg->__reserved)
+		return ioasid_fail(cmd->extack, -EOPNOTSUPP,
+				   IOASID_REASON_FLAGS,
+				   "a reserved field is not zero");
+	return ioasid_no_dirty(cmd, arg->ioasid);
+}
+
+int ioasid_cmd_dirty_get(struct ioasid_command *cmd)
+{
+	struct ioasid_dirty_get *arg = cmd->arg;
+
+	if (arg->__reserved)
+		return ioasid_fail(cmd->extack, -EOPNOTSUPP,
+				   IOASID_REASON_FLAGS,
+				   "a reserved field is not zero");
+	return ioasid_no_dirty(cmd, arg->ioasid);
+}

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The commands about PASIDs: PASID_ALLOC, PASID_FREE. All PASIDs of a command or
+ * none.
+ */
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+#include "cmd.h"
+
+static int ioasid_check_pasid_alloc(const struct ioasid_pasid_alloc *arg,
+				    struct ioasid_extack *extack)
+{
+	extack->value = arg->nr;
+	if (!arg->nr)
+		return ioasid_fail(extack, -EINVAL, IOASID_REASON_VALUE,
+				   "no PASID is asked for");
+	if (arg->nr > IOASID_MAX_VECTOR)
+		return ioasid_fail(extack, -E2BIG, IOASID_REASON_LIMIT,
+				   "%u PASIDs: %u at most", arg->nr,
+				   IOASID_MAX_VECTOR);
+	extack->value = arg->last;
+	if (arg->last > IOASID_MAX_PASID || (arg->last && arg->last < arg->first))
+		return ioasid_fail(extack, -EINVAL, IOASID_REASON_VALUE,
+				   "%u to %u is no range of PASIDs", arg->first,
+				   arg->last);
+	extack->value = 0;
+	return 0;
+}
+
+int ioasid_cmd_pasid_alloc(struct ioasid_command *cmd)
+{
+	struct ioasid_pasid_alloc *arg = cmd->arg;
+	u32 *pasids;
+	int rc = ioasid_check_pasid_alloc(arg, cmd->extack);
+
+	if (rc)
+		return rc;
+	/* What is there now: finds memory that cannot be written before the deed */
+	pasids = ioasid_get_array(arg->pasids, arg->nr, sizeof(*pasids),
+				  "PASIDs", cmd->extack);
+	if (IS_ERR(pasids))
+		return PTR_ERR(pasids);
+	rc = ioasid_pasids_alloc(cmd->ctx, arg->dev_id, arg->first,
+				 arg->last ?: IOASID_MAX_PASID, pasids, arg->nr,
+				 cmd->extack);
+	if (!rc && copy_to_user(u64_to_user_ptr(arg->pasids), pasids,
+				arg->nr * sizeof(*pasids))) {
+		rc = ioasid_fail(cmd->extack, -EFAULT, IOASID_REASON_POINTER,
+				 "cannot write the PASIDs");
+		ioasid_pasids_drop(cmd->ctx, pasids, arg->nr);
+	}
+	kvfree(pasids);
+	return rc;
+}
+
+int ioasid_cmd_pasid_free(struct ioasid_command *cmd)
+{
+	struct ioasid_pasid_free *arg = cmd->arg;
+	u32 *pasids;
+	int rc;
+
+	if (arg->__reserved)
+		return ioasid_fail(cmd->extack, -EOPNOTSUPP,
+				   IOASID_REASON_FLAGS,
+				   "a reserved field is not zero");
+	if (!arg->nr || arg->nr > IOASID_MAX_VECTOR) {
+		cmd->extack->value = arg->nr;
+		return ioasid_fail(cmd->extack, arg->nr ? -E2BIG : -EINVAL,
+				   arg->nr ? IOASID_REASON_LIMIT :
+					     IOASID_REASON_VALUE,
+				   "%u PASIDs: 1 to %u", arg->nr,
+				   IOASID_MAX_VECTOR);
+	}
+	pasids = ioasid_get_array(arg->pasids, arg->nr, sizeof(*pasids),
+				  "PASIDs", cmd->extack);
+	if (IS_ERR(pasids))
+		return PTR_ERR(pasids);
+	rc = ioasid_pasids_free(cmd->ctx, pasids, arg->nr, cmd->extack);
+	kvfree(pasids);
+	return rc;
+}

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The commands about spaces: ALLOC, FREE, SPACE_INFO, RESERVE. What a kind of
+ * space can do is not for here to know.
+ */
+#include <linux/slab.h>
+#include "cmd.h"
+
+static int ioasid_check_alloc(struct ioasid_command *cmd)
+{
+	struct ioasid_alloc *arg = cmd->arg;
+
+	if (arg->__reserved)
+		return ioasid_fail(cmd->extack, -EOPNOTSUPP,
+				   IOASID_REASON_FLAGS,
+				   "a reserved field is not zero");
+	if (strnlen(arg->label, sizeof(arg->label)) == sizeof(arg->label))
+		return ioasid_fail(cmd->extack, -EINVAL, IOASID_REASON_VALUE,
+				   "the label does not end within %zu bytes",
+				   sizeof(arg->label));
+	return 0;
+}
+
+int ioasid_cmd_alloc(struct ioasid_command *cmd)
+{
+	struct ioasid_alloc *arg = cmd->arg;
+	const struct ioasid_space_params params = {
+		.kind = arg->kind,
+		.flags = arg->flags,
+		.parent = arg->parent,
+		.data_type = arg->data_type,
+		.data_len = arg->data_len,
+		.data = arg->data,
+		.label = arg->label,
+	};
+	struct ioasid_space *space;
+	int rc = ioasid_check_alloc(cmd);
+
+	if (rc)
+		return rc;
+	space = ioasid_space_create(cmd->ctx, &params, cmd->extack);
+	if (IS_ERR(space))
+		return PTR_ERR(space);
+	arg->ioasid = space->id;
+	rc = ioasid_respond(cmd, sizeof(*arg));
+	if (rc)
+		ioasid_space_abort(space);
+	else
+		ioasid_space_publish(space);
+	return rc;
+}
+
+int ioasid_cmd_free(struct ioasid_command *cmd)
+{
+	struct ioasid_free *arg = cmd->arg;
+
+	if (arg->__reserved)
+		return ioasid_fail(cmd->extack, -EOPNOTSUPP,
+				   IOASID_REASON_FLAGS,
+				   "a reserved field is not zero");
+	return ioasid_space_delete(cmd->ctx, arg->ioasid, cmd->extack);
+}
+
+static void ioasid_space_describe(struct ioasid_space *space,
+				  struct ioasid_space_info *arg)
+{
+	struct ioasid_domain *domain;
+
+	arg->kind = space->kind;
+	arg->parent = 0;
+	arg->nr_domains = space->nr_domains;
+	arg->nr_attachments = space->nr_devices;
+	arg->page_sizes = ~(u64)(PAGE_SIZE - 1);
+	list_for_each_entry(domain, &space->domains, link)
+		arg->page_sizes &= domain->domain->pgsize_bitmap;
+	arg->nr_mappings = atomic64_read(&space->nr_mappings);
+	arg->mapped = atomic64_read(&space->mapped) << PAGE_SHIFT;
+	arg->pinned = atomic64_read(&space->pinned) << PAGE_SHIFT;
+	memcpy(arg->label, space->label, sizeof(arg->label));
+}
+
+int ioasid_cmd_space_info(struct ioasid_command *cmd)
+{
+	struct ioasid_space_info *arg = cmd->arg;
+	struct ioasid_iova_range *ranges = NULL;
+	struct ioasid_space *space;
+	u32 nr;
+	int rc;
+
+	space = ioasid_space_get_read(cmd->ctx, arg->ioasid, cmd->extack);
+	if (IS_ERR(space))
+		return PTR_ERR(space);
+	ioasid_space_describe(space, arg);
+	nr = space->nr_usable;
+	if (arg->ranges)
+		ranges = ioasid_space_usable(space, &nr, cmd->extack);
+	ioasid_space_put_read(space);
+	if (IS_ERR(ranges))
+		return PTR_ERR(ranges);
+
+	rc = ioasid_put_ranges(arg->ranges, arg->nr_ranges, ranges, nr,
+			       cmd->extack);
+	kvfree(ranges);
+	arg->nr_ranges = nr;
+	/* The count is told even if there is too little room */
+	if (rc && rc != -EMSGSIZE)
+		return rc;
+	return ioasid_respond(cmd, sizeof(*arg)) ?: rc;
+}
+
+int ioasid_cmd_reserve(struct ioasid_command *cmd)
+{
+	struct ioasid_reserve *arg = cmd->arg;
+	struct ioasid_iova_range *ranges = NULL;
+	int rc;
+
+	if (arg->nr > IOASID_MAX_VECTOR) {
+		cmd->extack->value = arg->nr;
+		return ioasid_fail(cmd->extack, -E2BIG, IOASID_REASON_LIMIT,
+				   "%u ranges: %u at most", arg->nr,
+				   IOASID_MAX_VECTOR);
+	}
+	if (arg->nr)
+		ranges = ioasid_get_array(arg->ranges, arg->nr, sizeof(*ranges),
+					  "ranges", cmd->extack);
+	if (IS_ERR(ranges))
+		return PTR_ERR(ranges);
+	rc = ioasid_space_reserve(cmd->ctx, arg->ioasid, &ranges, arg->nr,
+				  cmd->extack);
+	kvfree(ranges);
+	return rc;
+}

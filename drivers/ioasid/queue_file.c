@@ -1,0 +1,289 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A fault queue as the user sees it: a file with a ring that he maps, read() and
+ * write() as the simple way, poll(). User memory is never touched under the lock
+ * that page requests wait for.
+ */
+#include <linux/fs.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/poll.h>
+#include <linux/uaccess.h>
+#include <linux/vmalloc.h>
+#include "queue.h"
+
+
+/* The user can write there at any time: each field is read once */
+static struct ioasid_fault_response ioasid_queue_response(struct ioasid_queue *q,
+							  u32 i)
+{
+	const struct ioasid_fault_response *r = &q->responses[i & (q->depth - 1)];
+
+	return (struct ioasid_fault_response) {
+		.cookie = READ_ONCE(r->cookie),
+		.code = READ_ONCE(r->code),
+		.__reserved = READ_ONCE(r->__reserved),
+	};
+}
+
+/* Some of the responses up to @end, so that page requests need not wait for all */
+static void ioasid_queue_ring_some(struct ioasid_queue *q, u32 end,
+				   struct ioasid_fault_doorbell *arg)
+{
+	struct ioasid_fault_response r;
+	u32 n;
+	int rc;
+
+	lockdep_assert_held(&q->lock);
+	for (n = 0; n < IOASID_QUEUE_BATCH && q->response_tail != end; n++) {
+		r = ioasid_queue_response(q, q->response_tail++);
+		rc = ioasid_queue_respond(q, &r);
+		if (!rc) {
+			arg->done++;
+			continue;
+		}
+		/* The others are not to blame: go on */
+		if (!arg->failed++) {
+			arg->first_cookie = r.cookie;
+			arg->first_error = -rc;
+		}
+	}
+	/* Read before the user may write there again */
+	smp_store_release(&q->ring->response_tail, q->response_tail);
+}
+
+/* Takes what the user has put into the ring of responses */
+static long ioasid_queue_doorbell(struct ioasid_queue *q,
+				  struct ioasid_fault_doorbell __user *uarg)
+{
+	struct ioasid_fault_doorbell arg = { .size = sizeof(arg) };
+	u32 end, size;
+	bool more;
+
+	if (get_user(size, &uarg->size))
+		return -EFAULT;
+	if (size < sizeof(arg))
+		return -EINVAL;
+	/* An answer that cannot be written is found before the deed */
+	if (copy_to_user(uarg, &arg, sizeof(arg)))
+		return -EFAULT;
+	/* The responses were written before this index */
+	end = smp_load_acquire(&q->ring->response_head);
+	do {
+		mutex_lock(&q->lock);
+		/* Another thread can have rung meanwhile, and gone further */
+		if (end - q->response_tail > q->depth) {
+			mutex_unlock(&q->lock);
+			if (arg.done || arg.failed)
+				break;
+			return -EINVAL;
+		}
+		ioasid_queue_ring_some(q, end, &arg);
+		more = q->response_tail != end;
+		ioasid_queue_report_lost(q);
+		mutex_unlock(&q->lock);
+		cond_resched();
+	} while (more);
+	return copy_to_user(uarg, &arg, sizeof(arg)) ? -EFAULT : 0;
+}
+
+/* --- the file ------------------------------------------------------------ */
+
+static bool ioasid_queue_empty(struct ioasid_queue *q)
+{
+	/* Pairs with ioasid_queue_publish() */
+	return smp_load_acquire(&q->published) == READ_ONCE(q->ring->tail);
+}
+
+/* Readers are locked against each other, not against page requests */
+static ssize_t ioasid_queue_take(struct ioasid_queue *q, char __user *buf,
+				 size_t max)
+{
+	u32 tail = READ_ONCE(q->ring->tail), head;
+	size_t n = 0;
+
+	lockdep_assert_held(&q->read_lock);
+	/* Pairs with ioasid_queue_publish() */
+	head = smp_load_acquire(&q->published);
+	if (head - tail > q->depth)
+		return -EINVAL;
+	for (; n < max && tail != head; tail++, n++)
+		if (copy_to_user(buf + n * sizeof(*q->records),
+				 &q->records[tail & (q->depth - 1)],
+				 sizeof(*q->records)))
+			break;
+	if (!n && tail != head)
+		return -EFAULT;
+	/* Read before ioasid_queue_room() lets it be written again */
+	smp_store_release(&q->ring->tail, tail);
+	return n * sizeof(*q->records);
+}
+
+/* There is room again for the record that says what was lost */
+static void ioasid_queue_file_report_lost(struct ioasid_queue *q)
+{
+	mutex_lock(&q->lock);
+	ioasid_queue_report_lost(q);
+	mutex_unlock(&q->lock);
+}
+
+static ssize_t ioasid_queue_read(struct file *file, char __user *buf,
+				 size_t count, loff_t *pos)
+{
+	struct ioasid_queue *q = file->private_data;
+	size_t max = count / sizeof(*q->records);
+	ssize_t rc;
+
+	if (!max)
+		return -EINVAL;
+	for (;;) {
+		if (mutex_lock_interruptible(&q->read_lock))
+			return -ERESTARTSYS;
+		rc = ioasid_queue_take(q, buf, max);
+		mutex_unlock(&q->read_lock);
+		if (rc > 0)
+			ioasid_queue_file_report_lost(q);
+		if (rc)
+			return rc;
+		if (file->f_flags & O_NONBLOCK)
+			return -EAGAIN;
+		if (wait_event_interruptible(q->wait, !ioasid_queue_empty(q)))
+			return -ERESTARTSYS;
+	}
+}
+
+/* How many of @nr responses were good; the first bad one ends it */
+static u32 ioasid_queue_respond_some(struct ioasid_queue *q,
+				     const struct ioasid_fault_response *r,
+				     u32 nr, int *rc)
+{
+	u32 i;
+
+	mutex_lock(&q->lock);
+	for (i = 0; i < nr; i++) {
+		*rc = ioasid_queue_respond(q, &r[i]);
+		if (*rc)
+			break;
+	}
+	ioasid_queue_report_lost(q);
+	mutex_unlock(&q->lock);
+	return i;
+}
+
+/* User memory is never touched under the lock that page requests wait for */
+static ssize_t ioasid_queue_write(struct file *file, const char __user *buf,
+				  size_t count, loff_t *pos)
+{
+	struct ioasid_fault_response r[IOASID_QUEUE_BATCH];
+	struct ioasid_queue *q = file->private_data;
+	size_t left = count / sizeof(*r), done = 0;
+	int rc = 0;
+	u32 nr, n;
+
+	if (!count || count % sizeof(*r))
+		return -EINVAL;
+	while (left && !rc) {
+		nr = min_t(size_t, left, ARRAY_SIZE(r));
+		if (copy_from_user(r, buf + done * sizeof(*r),
+				   nr * sizeof(*r))) {
+			rc = -EFAULT;
+			break;
+		}
+		n = ioasid_queue_respond_some(q, r, nr, &rc);
+		done += n;
+		left -= n;
+		cond_resched();
+	}
+	return done ? done * sizeof(*r) : rc;
+}
+
+static __poll_t ioasid_queue_poll(struct file *file, poll_table *wait)
+{
+	struct ioasid_queue *q = file->private_data;
+
+	poll_wait(file, &q->wait, wait);
+	return EPOLLOUT | EPOLLWRNORM |
+	       (ioasid_queue_empty(q) ? 0 : EPOLLIN | EPOLLRDNORM);
+}
+
+static long ioasid_queue_ioctl(struct file *file, unsigned int cmd,
+			       unsigned long arg)
+{
+	if (cmd != IOASID_FAULT_DOORBELL)
+		return -ENOTTY;
+	return ioasid_queue_doorbell(file->private_data, (void __user *)arg);
+}
+
+static vm_fault_t ioasid_queue_fault(struct vm_fault *vmf)
+{
+	struct ioasid_queue *q = vmf->vma->vm_private_data;
+
+	vmf->page = vmalloc_to_page((void *)q->ring +
+				    (vmf->pgoff << PAGE_SHIFT));
+	get_page(vmf->page);
+	return 0;
+}
+
+static const struct vm_operations_struct ioasid_queue_vm_ops = {
+	.fault = ioasid_queue_fault,
+};
+
+/* Page by page: memory that a memory cgroup pays for has no other way */
+static int ioasid_queue_mmap(struct file *file, struct vm_area_struct *vma)
+{
+	struct ioasid_queue *q = file->private_data;
+	u64 pages = ioasid_ring_bytes(q->depth) >> PAGE_SHIFT;
+
+	if (vma->vm_pgoff >= pages || vma_pages(vma) > pages - vma->vm_pgoff ||
+	    !(vma->vm_flags & VM_SHARED))
+		return -EINVAL;
+	vm_flags_set(vma, VM_DONTEXPAND | VM_DONTDUMP);
+	vma->vm_private_data = q;
+	vma->vm_ops = &ioasid_queue_vm_ops;
+	return 0;
+}
+
+/* False if nothing waits any more, and nothing will */
+static bool ioasid_queue_end_some(struct ioasid_queue *q)
+{
+	struct ioasid_pending *p;
+	bool more;
+	u32 n;
+
+	mutex_lock(&q->lock);
+	q->dead = true;
+	for (n = 0; n < IOASID_QUEUE_BATCH && !list_empty(&q->pending); n++) {
+		p = list_first_entry(&q->pending, struct ioasid_pending, node);
+		ioasid_pending_answer(q, p, IOASID_FAULT_INVALID);
+	}
+	more = !list_empty(&q->pending);
+	mutex_unlock(&q->lock);
+	return more;
+}
+
+/* Whoever waits is answered; who comes later is refused at once */
+static int ioasid_queue_release(struct inode *inode, struct file *file)
+{
+	struct ioasid_queue *q = file->private_data;
+	struct ioasid_ctx *ctx = q->ctx;
+
+	/* Before it is gone from the table: a detach looks for its groups there */
+	while (ioasid_queue_end_some(q))
+		cond_resched();
+	xa_erase(&ctx->queues, q->id);
+	cancel_delayed_work_sync(&q->work);
+	ioasid_queue_put(q);
+	ioasid_ctx_put(ctx);
+	return 0;
+}
+
+const struct file_operations ioasid_queue_fops = {
+	.owner = THIS_MODULE,
+	.release = ioasid_queue_release,
+	.read = ioasid_queue_read,
+	.write = ioasid_queue_write,
+	.poll = ioasid_queue_poll,
+	.unlocked_ioctl = ioasid_queue_ioctl,
+	.compat_ioctl = compat_ptr_ioctl,
+	.mmap = ioasid_queue_mmap,
+};

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Spaces by the kAPI: what a glue makes and maps is what the commands see, and
+ * the other way round. What the calls do is tested with the commands.
+ */
+#include <linux/mman.h>
+#include "test.h"
+
+/* A context, memory to map, and the reason of the last error */
+static struct itest *kapi_open(struct kunit *test, struct ioasid_extack *extack)
+{
+	itest_memory(test);
+	ioasid_extack_init(extack);
+	return itest_open(test);
+}
+
+static u32 kapi_alloc(struct kunit *test, struct itest *it,
+		      struct ioasid_extack *extack)
+{
+	const struct ioasid_space_params params = {
+		.kind = IOASID_KIND_MAPPED,
+		.label = "kapi",
+	};
+	u32 id = 0;
+
+	KUNIT_ASSERT_EQ_MSG(test, 0,
+			    ioasid_space_alloc(it->ctx, &params, &id, extack),
+			    "%s", extack->msg);
+	KUNIT_ASSERT_NE(test, 0, id);
+	return id;
+}
+
+static void maps_for_the_commands(struct kunit *test)
+{
+	struct ioasid_extack extack;
+	struct itest *it = kapi_open(test, &extack);
+	u32 id = kapi_alloc(test, it, &extack), i;
+	struct page **page = itest_pages(test, 2, 0);
+	u64 addr = itest_map_pages(test, page, 2, PROT_READ | PROT_WRITE);
+	struct ioasid_map_range range[2] = {};
+	u64 bytes = 0;
+
+	for (i = 0; i < 2; i++) {
+		range[i].addr = addr + i * PAGE_SIZE;
+		range[i].length = PAGE_SIZE;
+		range[i].flags = IOASID_MAP_READ;
+	}
+	KUNIT_ASSERT_EQ_MSG(test, 0,
+			    ioasid_space_map(it->ctx, id, range, 2, &extack),
+			    "%s", extack.msg);
+	KUNIT_EXPECT_EQ(test, 2ULL, itest_info(it).nr_mappings);
+	KUNIT_EXPECT_NE(test, range[0].iova, range[1].iova);
+	KUNIT_EXPECT_EQ(test, 0,
+			itest_unmap_one(it, id, range[1].iova, PAGE_SIZE));
+	KUNIT_EXPECT_EQ(test, 1ULL, itest_info(it).nr_mappings);
+	KUNIT_EXPECT_EQ(test, 0,
+			ioasid_space_unmap_all(it->ctx, id, &bytes, &extack));
+	KUNIT_EXPECT_EQ(test, (u64)PAGE_SIZE, bytes);
+	KUNIT_EXPECT_EQ(test, 0ULL, itest_info(it).pinned);
+	KUNIT_EXPECT_EQ(test, 0, itest_free_space(it, id));
+	itest_close(it);
+}
+
+static void unmaps_what_a_command_mapped(struct kunit *test)
+{
+	struct ioasid_extack extack;
+	struct itest *it = kapi_open(test, &extack);
+	u32 id = itest_alloc_space(it);
+	struct page **page = itest_pages(test, 2, 0);
+	u64 addr = itest_map_pages(test, page, 2, PROT_READ | PROT_WRITE);
+	const struct ioasid_unmap_range whole = {
+		.iova = SZ_1G,
+		.length = 2 * PAGE_SIZE,
+	}, half = {
+		.iova = SZ_1G,
+		.length = PAGE_SIZE,
+	};
+	u64 bytes = 0;
+
+	KUNIT_ASSERT_EQ(test, 0,
+			itest_map_one(it, id, SZ_1G, addr, 2 * PAGE_SIZE,
+				      IOASID_MAP_READ | IOASID_MAP_FIXED));
+	KUNIT_EXPECT_EQ(test, -EINVAL,
+			ioasid_space_unmap(it->ctx, id, &half, 1, 0, &bytes,
+					   &extack));
+	KUNIT_EXPECT_EQ(test, (u32)IOASID_REASON_SPLIT, extack.code);
+	KUNIT_EXPECT_EQ(test, 0,
+			ioasid_space_unmap(it->ctx, id, &whole, 1, 0, &bytes,
+					   &extack));
+	KUNIT_EXPECT_EQ(test, 2 * (u64)PAGE_SIZE, bytes);
+	KUNIT_EXPECT_EQ(test, 0, ioasid_space_free(it->ctx, id, &extack));
+	KUNIT_EXPECT_EQ(test, 0, itest_info(it).nr_spaces);
+	itest_close(it);
+}
+
+static void ranges_are_those_of_the_space(struct kunit *test)
+{
+	struct ioasid_extack extack;
+	struct itest *it = kapi_open(test, &extack);
+	u32 id = kapi_alloc(test, it, &extack), nr = 0;
+	struct ioasid_iova_range *ranges;
+
+	ranges = ioasid_space_ranges(it->ctx, id, &nr, &extack);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, ranges);
+	KUNIT_EXPECT_EQ(test, 1, nr);
+	KUNIT_EXPECT_EQ(test, 0ULL, ranges[0].first);
+	KUNIT_EXPECT_EQ(test, U64_MAX, ranges[0].last);
+	kvfree(ranges);
+	KUNIT_EXPECT_EQ(test, 0, ioasid_space_free(it->ctx, id, &extack));
+	ranges = ioasid_space_ranges(it->ctx, id, &nr, &extack);
+	KUNIT_EXPECT_EQ(test, -ENOENT, (int)PTR_ERR(ranges));
+	KUNIT_EXPECT_EQ(test, (u32)IOASID_REASON_NO_SPACE_ID, extack.code);
+	itest_close(it);
+}
+
+static void nonsense_is_refused(struct kunit *test)
+{
+	struct ioasid_extack extack;
+	struct itest *it = kapi_open(test, &extack);
+	u32 id = kapi_alloc(test, it, &extack), none;
+	struct ioasid_space_params params = { .kind = IOASID_KIND_MAPPED };
+	u64 bytes;
+
+	KUNIT_EXPECT_EQ(test, -EINVAL,
+			ioasid_space_map(it->ctx, id, NULL, 0, &extack));
+	KUNIT_EXPECT_EQ(test, (u32)IOASID_REASON_VALUE, extack.code);
+	ioasid_extack_init(&extack);
+	KUNIT_EXPECT_EQ(test, -E2BIG,
+			ioasid_space_unmap(it->ctx, id, NULL,
+					   IOASID_MAX_VECTOR + 1, 0, &bytes,
+					   &extack));
+	KUNIT_EXPECT_EQ(test, (u32)IOASID_REASON_LIMIT, extack.code);
+	ioasid_extack_init(&extack);
+	params.parent = id;
+	KUNIT_EXPECT_EQ(test, -EOPNOTSUPP,
+			ioasid_space_alloc(it->ctx, &params, &none, &extack));
+	KUNIT_EXPECT_EQ(test, (u32)IOASID_REASON_FLAGS, extack.code);
+	ioasid_extack_init(&extack);
+	params.parent = 0;
+	params.kind = 77;
+	KUNIT_EXPECT_EQ(test, -EOPNOTSUPP,
+			ioasid_space_alloc(it->ctx, &params, &none, &extack));
+	KUNIT_EXPECT_EQ(test, (u32)IOASID_REASON_KIND, extack.code);
+	KUNIT_EXPECT_EQ(test, 1, itest_info(it).nr_spaces);
+	itest_close(it);
+}
+
+static struct kunit_case ioasid_kapi_cases[] = {
+	KUNIT_CASE(maps_for_the_commands),
+	KUNIT_CASE(unmaps_what_a_command_mapped),
+	KUNIT_CASE(ranges_are_those_of_the_space),
+	KUNIT_CASE(nonsense_is_refused),
+	{}
+};
+
+static struct kunit_suite ioasid_kapi_suite = {
+	.name = "ioasid-kapi",
+	.test_cases = ioasid_kapi_cases,
+};
+
+kunit_test_suite(ioasid_kapi_suite);
