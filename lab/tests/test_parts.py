@@ -284,9 +284,10 @@ check("and a machine with a bad log", (r.passed, r.failed) == (1, 1))
 lab_check.LOGS = top
 status, out, err = lab_check.run("t", ["sh", "-c", "echo out; echo err >&2; exit 3"])
 check("a job's status and outputs come back", (status, out, err) == (3, "out\n", "err\n"))
-lab_check.spent.cpu = 0
-status, out, err = lab_check.run("t", ["sh", "-c", "i=0; while :; do i=$((i+1)); done"], timeout=0.5)
+status, out, err = lab_check.run("t", ["sh", "-c", "while :; do :; done"], timeout=0.5)
 check("a job that does not end is ended", status == 124 and "more than" in err)
+lab_check.spent.cpu = 0
+lab_check.run("t", ["sh", "-c", "i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done"])
 check("its processor time is counted", lab_check.spent.cpu > 0.05)
 shutil.rmtree(top)
 sys.exit(1 if bad else 0)
