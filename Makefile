@@ -19,11 +19,12 @@ MAN	:= $(notdir $(wildcard Documentation/man/*.2ioasid Documentation/man/*.4))
 DKMSDIR	:= $(DESTDIR)/usr/src/ioasid-$(VERSION)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check bench fuzz coverage lint modules install uninstall dkms-install dkms-uninstall shell clean
+.PHONY: help demo check check-all bench fuzz coverage lint modules install uninstall dkms-install dkms-uninstall shell clean
 
 help:
 	@echo 'make demo           show it at work on a stock kernel in QEMU (needs root)'
-	@echo 'make check          run every test there is (needs root)'
+	@echo 'make check          run every test, for every day (needs root)'
+	@echo 'make check-all      run every test on every machine, and what takes long (needs root)'
 	@echo 'make bench          compare with VFIO type1 and iommufd, repeatable numbers (needs root)'
 	@echo 'make fuzz           look for programs that break the kernel (SECONDS=300; needs root)'
 	@echo 'make coverage       which lines of the core the tests run through (needs root)'
@@ -41,6 +42,9 @@ demo:
 
 check:
 	@lab/root && lab/check $(JOBS)
+
+check-all:
+	@lab/root && lab/check --all $(JOBS)
 
 bench:
 	@lab/bench

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
 """Tests of the parts of the lab that judge others: the KTAP reader, the kernel
-log reader, what picks a kernel, and what shares out the jobs. Prints KTAP. It
-must never need a machine.
+log reader, what picks a kernel, what reads the table of tests, and what shares
+out the jobs. Prints KTAP. It must never need a machine.
 """
 
 import contextlib
@@ -18,7 +18,7 @@ import threading
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), ".."))
 
-from vmlib import kernels, klog, ktap  # noqa: E402
+from vmlib import kernels, klog, ktap, matrix  # noqa: E402
 
 number = 0
 bad = 0
@@ -39,7 +39,7 @@ def counts(text, status=0):
 FULL = "TAP version 13\n1..3\nok 1 a\nok 2 b # SKIP no device\nnot ok 3 c\n"
 PASS = "1..1\nok 1 a\n"
 
-print("TAP version 13\n1..59")
+print("TAP version 13\n1..85")
 check("pass, skip and fail are told apart", counts(FULL, 1) == (1, 1, 1))
 check("a truncated plan fails", counts("1..3\nok 1 a\n") == (1, 1, 0))
 check("no plan fails", counts("hello\n") == (0, 1, 0))
@@ -77,6 +77,30 @@ for line in ("DMAR: [DMA Write NO_PASID] Request device [00:03.0] fault addr 0x1
              "Lock dependency validator: Copyright (c) 2006 Red Hat, Inc., Ingo Molnar",
              "kasan: KernelAddressSanitizer initialized"):
     check("harmless: " + line[:40], klog.bad_lines("[ 1.0] " + line) == [])
+
+RACE = """
+[ 9.1] ==================================================================
+[ 9.1] BUG: KCSAN: data-race in filemap_map_pages / unmap_page_range
+[ 9.1]
+[ 9.1] write to 0xffff88800 of 8 bytes by task 7 on cpu 1:
+[ 9.1]  unmap_page_range+0x1/0x2
+[ 9.1]
+[ 9.1] read to 0xffff88800 of 8 bytes by task 8 on cpu 0:
+[ 9.1]  filemap_map_pages+0x1/0x2%s
+[ 9.1]
+[ 9.1] Reported by Kernel Concurrency Sanitizer on:
+[ 9.1] ==================================================================
+[ 9.2]  ioasid_map+0x1/0x2 [ioasid]
+"""
+check("a race between others is not bad", klog.bad_lines(RACE % "") == [])
+check("it is noted", klog.notes(RACE % "" * 2) ==
+      ["2 times: data-race in filemap_map_pages / unmap_page_range"])
+check("a race with us in one of the stacks is bad", klog.bad_lines(RACE % " [ioasid_vfio]") == [2])
+check("each race is judged by itself",
+      klog.bad_lines(RACE % "" + RACE % " [ioasid]") == [15] and
+      len(klog.notes(RACE % "" + RACE % " [ioasid]")) == 1)
+check("a race in a log that is cut is judged by what is there",
+      klog.bad_lines("BUG: KCSAN: data-race in x\n f+0x1/0x2 [ioasid]") == [0])
 
 
 # --- what picks a kernel -------------------------------------------------------
@@ -121,6 +145,56 @@ check("checks that sleep are woken at boot", own.append() == ["iommu.debug_pagea
 check("nothing is asked of a stock kernel", stock.checks() == stock.append() == [])
 check("a module from elsewhere taints ours", own.taint_ok() & 1 << 12 == 0)
 check("a warning taints both", not (own.taint_ok() | stock.taint_ok()) & 1 << 9)
+
+# --- the table of tests ------------------------------------------------------------
+
+TABLE = """
+let DISK = --nvme 1
+bed v 10 | 7.x fsts | --kernel 7.x --icount DISK   # a machine
+bed u  5 | uml      | --kernel uml-debug --mem 1G
+args u -v x
+run u b_test y b_test
+env u check A=1
+env v both B=2
+test      v  u
+a_test    c  .
+b_test    a  c
+"""
+
+
+def wrong(text):
+    """What the table is refused for, or nothing."""
+    try:
+        matrix.Table(text)
+    except matrix.Wrong as e:
+        return str(e)
+    return ""
+
+
+t = matrix.Table(TABLE)
+v, u = t.beds["v"], t.beds["u"]
+check("a mark says where a test runs", v.tests == {"check": ["a_test"], "check-all": ["a_test", "b_test"]})
+check("a word stands for others", v.options == ["--kernel", "7.x", "--icount", "--nvme", "1"])
+check("a bed has its arguments and variables",
+      (u.args, u.env["check"], u.env["check-all"], v.env["check-all"]) == (" -v x", ["A=1"], [], ["B=2"]))
+check("something else can run in its place",
+      [u.command(t) for t in ("a_test", "b_test", "unload")] == ["a_test -v x", "y b_test -v x", "unload"])
+check("a machine is told its kernel", v.argv() == ["vm", "run"] + v.options)
+check("a program has a word for it", u.argv() == ["uml", "run", "--no-build", "--debug", "--mem", "1G"])
+check("a table that fits is right", t.compare(["a_test", "b_test"]) == [])
+check("a test that is not in the table is told",
+      t.compare(["a_test", "b_test", "c_test"]) == ["c_test: a test that is not in lab/matrix"])
+check("a row without a test is told",
+      t.compare(["a_test"]) == ["b_test: in lab/matrix, but there is no such test"])
+check("a test that is not for every day anywhere is told",
+      matrix.Table(TABLE + "c_test a a\n").compare(["a_test", "b_test", "c_test"])
+      == ["c_test: in lab/matrix, but runs nowhere in make check"])
+check("what is left out is told", list(t.only_in_all()) == ["bed 7.x fsts: b_test"])
+check("a mark too few is refused", "1 marks for 2 beds" in wrong(TABLE + "c_test c\n"))
+check("an unknown mark is refused", "x is no mark" in wrong(TABLE + "c_test c x\n"))
+check("a second row for the same bed is refused", "twice" in wrong(TABLE + "a_test c c\n"))
+check("a column without a bed is refused", wrong(TABLE + "test w\n") != "")
+check("a second bed of the same key is refused", "two beds" in wrong(TABLE + "bed u 1 | x | --kernel x\n"))
 
 # --- what shares out the jobs ----------------------------------------------------
 
@@ -195,12 +269,25 @@ b, said = board([Job("j%d" % i, counted, 1, 1) for i in range(6)])
 check("no more processors are promised than there are", most[0] == 2 and b.total.passed == 6)
 b, said = board([Job("big", counted, 1, 16)])
 check("a job bigger than the machine runs alone", b.total.passed == 1)
+said = ("# lab: begin a\n1..1\nok 1 a\n\n# lab: end 0 1\n"
+        "# lab: begin b\n1..1\nok 1 b # SKIP no device\n\n# lab: end 0 1\n")
+r = lab_check.judge("bed", ["a"], 0, said[:said.index("# lab: begin b")], "vm: note: x\n")
+check("tests of a machine are counted", (r.passed, r.failed, r.notes) == (1, 0, ["x"]))
+r = lab_check.judge("bed", ["a", "b"], 0, said, "")
+check("a test that was only skipped has failed", (r.passed, r.failed) == (1, 1))
+r = lab_check.judge("bed", ["a", "c"], 0, said[:said.index("# lab: begin b")], "")
+check("so has one that did not get its turn", (r.passed, r.failed) == (1, 1))
+r = lab_check.judge("bed", ["a", "c"], 124, said[:said.index("# lab: end 0")], "")
+check("and one in which the machine ended", (r.passed, r.failed) == (1, 2))
+r = lab_check.judge("bed", ["a"], 125, said[:said.index("# lab: begin b")], "vm: bad lines\n")
+check("and a machine with a bad log", (r.passed, r.failed) == (1, 1))
 lab_check.LOGS = top
 status, out, err = lab_check.run("t", ["sh", "-c", "echo out; echo err >&2; exit 3"])
 check("a job's status and outputs come back", (status, out, err) == (3, "out\n", "err\n"))
-lab_check.spent.cpu = 0
-status, out, err = lab_check.run("t", ["sh", "-c", "i=0; while :; do i=$((i+1)); done"], timeout=0.5)
+status, out, err = lab_check.run("t", ["sh", "-c", "while :; do :; done"], timeout=0.5)
 check("a job that does not end is ended", status == 124 and "more than" in err)
+lab_check.spent.cpu = 0
+lab_check.run("t", ["sh", "-c", "i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done"])
 check("its processor time is counted", lab_check.spent.cpu > 0.05)
 shutil.rmtree(top)
 sys.exit(1 if bad else 0)

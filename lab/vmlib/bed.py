@@ -8,6 +8,7 @@ import glob
 import os
 import re
 import shutil
+import sys
 import time
 
 from . import klog, machine
@@ -58,6 +59,8 @@ def report(vm, run_dir, in_time):
     with open(os.path.join(run_dir, "klog"), "w") as f:
         f.write(log)
     bad = klog.bad_lines(log)
+    for note in klog.notes(log):
+        sys.stderr.write("vm: note: not ours: %s\n" % note)
     tail = "\n".join("  " + line for line in console.splitlines()[-40:])
     if not in_time:
         return machine.HANG, "the machine hung; the end of its console:\n" + tail

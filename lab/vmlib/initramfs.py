@@ -1,62 +1,74 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Writes the initramfs of a test machine: busybox, modules, test binaries and
-the files of guest/. The same input gives the same bytes. It must never read
-anything from the host's own system, only from the test root, the kernels, the
-build directory and what the caller names.
+"""Writes the initramfs of one test machine: busybox, modules, test binaries and
+the files of guest/, put together by the kernel's own gen_init_cpio. The same
+input gives the same bytes. It must never read anything from the host's own
+system, only from the test root, the kernels, the build directory and what the
+caller names.
 """
 
 import os
 import re
-import stat
 import subprocess
+import tempfile
+
+TOOL = "gen_init_cpio"
+DIRS = ("proc", "sys", "dev", "tmp", "root", "mnt", "run", "usr/bin", "usr/sbin", "sbin",
+        "var", "home/lab")
+ETC = {
+    "etc/passwd": "root:x:0:0:root:/root:/bin/sh\n"
+                  "lab:x:1000:1000:lab:/home/lab:/bin/sh\n",
+    "etc/group": "root:x:0:\nlab:x:1000:\nkvm:x:104:\nioasid:x:990:\n",
+    "etc/profile": "PS1='guest# '\n",
+}
 
 
-class Cpio:
-    """A "newc" archive, uncompressed: the kernel reads it faster than it unpacks."""
+class Spec:
+    """What gen_init_cpio is told: a line for each entry, parents first."""
 
-    def __init__(self, path):
-        self.file = open(path, "wb")
-        self.ino = 0
-        self.dirs = set()
+    def __init__(self, tmp):
+        self.tmp, self.lines, self.dirs = tmp, [], set()
 
-    def add(self, name, mode, data=b"", rdev=(0, 0)):
-        name = name.lstrip("/")
-        if not stat.S_ISDIR(mode):
-            self.parents(name)
-        self.ino += 1
-        raw = name.encode() + b"\0"
-        fields = (self.ino, mode, 0, 0, 1, 0, len(data), 0, 0,
-                  rdev[0], rdev[1], len(raw), 0)
-        head = b"070701" + b"".join(b"%08x" % f for f in fields) + raw
-        self.file.write(head + b"\0" * (-len(head) % 4))
-        self.file.write(data + b"\0" * (-len(data) % 4))
-
-    def parents(self, name):
-        parts = name.split("/")[:-1]
-        for i in range(len(parts)):
-            self.directory("/".join(parts[:i + 1]))
-
-    def directory(self, name, mode=0o755):
-        name = name.strip("/")
-        if name not in self.dirs:
-            self.parents(name)
+    def directory(self, name):
+        if name and name not in self.dirs:
+            self.directory(os.path.dirname(name))
             self.dirs.add(name)
-            self.add(name, stat.S_IFDIR | mode)
-
-    def text(self, name, data, mode=0o644):
-        self.add(name, stat.S_IFREG | mode, data.encode())
+            self.lines.append("dir /%s 755 0 0" % name)
 
     def copy(self, src, name):
-        with open(src, "rb") as f:
-            data = f.read()
-        self.add(name, stat.S_IFREG | (os.stat(src).st_mode & 0o777), data)
+        name = name.lstrip("/")
+        self.directory(os.path.dirname(name))
+        mode = os.stat(src).st_mode & 0o777
+        self.lines.append("file /%s %s %o 0 0" % (name, os.path.abspath(src), mode))
+
+    def text(self, name, data):
+        path = os.path.join(self.tmp, name.replace("/", "_"))
+        with open(path, "w") as f:
+            f.write(data)
+        os.chmod(path, 0o644)
+        self.copy(path, name)
 
     def link(self, name, target):
-        self.add(name, stat.S_IFLNK | 0o777, target.encode())
+        self.directory(os.path.dirname(name))
+        self.lines.append("slink /%s %s 777 0 0" % (name, target))
 
-    def close(self):
-        self.add("TRAILER!!!", 0)
-        self.file.close()
+    def archive(self, tool, path):
+        spec = os.path.join(self.tmp, "spec")
+        with open(spec, "w") as f:
+            f.write("\n".join(self.lines) + "\n")
+        with open(path, "wb") as f:
+            # Not compressed: the kernel reads it faster than it unpacks.
+            subprocess.run([tool, "-t", "0", spec], stdout=f, check=True)
+
+
+def tool(lab, build):
+    """The kernel's tool; it is one file, which the test root's compiler makes."""
+    path = os.path.join(build, TOOL)
+    if not os.path.exists(path):
+        new = "%s.%d" % (TOOL, os.getpid())
+        subprocess.run([os.path.join(lab, "chroot"), "gcc", "-O2", "-static", "-o",
+                        "/build/" + new, "/ksrc/usr/gen_init_cpio.c"], check=True)
+        os.rename(os.path.join(build, new), path)
+    return path
 
 
 def mod_name(path):
@@ -92,41 +104,40 @@ def applets(busybox):
     return subprocess.check_output([busybox, "--list"], text=True).split()
 
 
-def write(path, *, lab, root, release, modules, programs, copies, conf, load, command):
-    """modules, programs: host files. copies: (host file, guest path)."""
-    c = Cpio(path)
-    for d in ("proc", "sys", "dev", "tmp", "root", "mnt", "run", "usr/bin", "usr/sbin",
-              "sbin", "var", "home/lab"):
-        c.directory(d)
+def system(spec, lab, root):
+    """What every machine has."""
+    for d in DIRS:
+        spec.directory(d)
     busybox = os.path.join(root, "usr/bin/busybox")
-    c.copy(busybox, "bin/busybox")
+    spec.copy(busybox, "bin/busybox")
     for a in applets(busybox):
         if a != "busybox":
-            c.link("bin/" + a, "busybox")
-    c.copy(os.path.join(lab, "guest/init"), "init")
-    for name in ("hostctl", "unload"):
-        c.copy(os.path.join(lab, "guest", name), "bin/" + name)
+            spec.link("bin/" + a, "busybox")
+    spec.copy(os.path.join(lab, "guest/init"), "init")
+    for name in ("hostctl", "resim", "unload"):
+        spec.copy(os.path.join(lab, "guest", name), "bin/" + name)
+    for name, data in ETC.items():
+        spec.text(name, data)
 
-    names = {}
-    for m in modules:
-        names[mod_name(m)] = (m, os.path.basename(m))
-    top = "lib/modules/%s/" % release
-    for src, dest in names.values():
-        c.copy(src, top + dest)
-    c.text(top + "modules.dep", modules_dep(names))
 
-    c.text("etc/passwd", "root:x:0:0:root:/root:/bin/sh\n"
-                         "lab:x:1000:1000:lab:/home/lab:/bin/sh\n")
-    c.text("etc/group", "root:x:0:\nlab:x:1000:\nkvm:x:104:\nioasid:x:990:\n")
-    c.text("etc/profile", "PS1='guest# '\n")
-    c.text("lab/conf", "".join("%s=%s\n" % (k, quote(v)) for k, v in conf.items()))
-    c.text("lab/load", "".join(m + "\n" for m in load))
-    c.text("lab/cmd", command + "\n")
-    for p in programs:
-        c.copy(p, "bin/" + os.path.basename(p))
-    for src, dest in copies:
-        c.copy(src, dest)
-    c.close()
+def write(path, *, lab, root, build, release, modules, programs, copies, conf, load, command):
+    """modules, programs: host files. copies: (host file, guest path)."""
+    with tempfile.TemporaryDirectory(dir=os.path.dirname(path)) as tmp:
+        spec = Spec(tmp)
+        system(spec, lab, root)
+        names = {mod_name(m): (m, os.path.basename(m)) for m in modules}
+        top = "lib/modules/%s/" % release
+        for src, dest in names.values():
+            spec.copy(src, top + dest)
+        spec.text(top + "modules.dep", modules_dep(names))
+        spec.text("lab/conf", "".join("%s=%s\n" % (k, quote(v)) for k, v in conf.items()))
+        spec.text("lab/load", "".join(m + "\n" for m in load))
+        spec.text("lab/cmd", command + "\n")
+        for p in programs:
+            spec.copy(p, "bin/" + os.path.basename(p))
+        for src, dest in copies:
+            spec.copy(src, dest)
+        spec.archive(tool(lab, build), path)
 
 
 def quote(v):

@@ -47,7 +47,8 @@ class Kernel:
     def checks(self):
         """What the machine proves to be awake, before and after the command."""
         return [w for o, w in (("PROVE_LOCKING", "lockdep"), ("DEBUG_KMEMLEAK", "kmemleak"),
-                               ("KASAN", "kasan"), ("IOMMU_DEBUG_PAGEALLOC", "pagealloc"))
+                               ("KASAN", "kasan"), ("IOMMU_DEBUG_PAGEALLOC", "pagealloc"),
+                               ("KCSAN", "kcsan"))
                 if self.has(o)]
 
     def taint_ok(self, more_modules=False):

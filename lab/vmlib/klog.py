@@ -30,10 +30,37 @@ HARMLESS = re.compile(
     r"module verification failed|loading out-of-tree module")
 
 
+# A race between two others is not for us to mend. One of ours is who stands in a
+# stack with the name of our module behind it.
+RACE = re.compile(r"BUG: KCSAN: (.*)")
+OURS = re.compile(r"\[ioasid\w*\]")
+RACE_END = "=" * 66
+
+
+def races(text):
+    """The reports of KCSAN: (number of the line, what it says, is it ours)."""
+    lines = text.splitlines()
+    out = []
+    for i, line in enumerate(lines):
+        m = RACE.search(line)
+        if not m:
+            continue
+        end = next((j for j in range(i, len(lines)) if lines[j].endswith(RACE_END)), len(lines))
+        out.append((i, m.group(1), any(OURS.search(line) for line in lines[i:end])))
+    return out
+
+
 def bad_lines(text):
     """Numbers of the bad lines."""
+    foreign = {i for i, _, ours in races(text) if not ours}
     return [i for i, line in enumerate(text.splitlines())
-            if BAD.search(line) and not HARMLESS.search(line)]
+            if BAD.search(line) and not HARMLESS.search(line) and i not in foreign]
+
+
+def notes(text):
+    """What is wrong with others: each once, with how often it was said."""
+    foreign = [what for _, what, ours in races(text) if not ours]
+    return ["%d times: %s" % (foreign.count(w), w) for w in sorted(set(foreign))]
 
 
 def excerpt(text, numbers, before=2, after=14, limit=60):

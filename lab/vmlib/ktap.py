@@ -15,12 +15,14 @@ class Result:
     def __init__(self):
         self.passed = self.failed = self.skipped = 0
         self.failures = []      # (name, the lines said before it)
+        self.notes = []         # what is good to know and no failure
 
     def add(self, other):
         self.passed += other.passed
         self.failed += other.failed
         self.skipped += other.skipped
         self.failures += other.failures
+        self.notes += other.notes
 
     def fail(self, name, detail=()):
         self.failed += 1

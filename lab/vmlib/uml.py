@@ -34,6 +34,7 @@ class Uml(machine.Machine):
                 "seccomp=on", "umid=lab", "uml_dir=/build/",
                 # What the suites say is on the console, too, if it hangs.
                 "loglevel=7" if self.opt.kunit else "quiet", "panic=-1", "oops=panic", "log_buf_len=4M",
+                "rcupdate.rcu_cpu_stall_timeout=120",
                 "kunit.enable=%d" % self.opt.kunit, "kunit.autorun=%d" % self.opt.kunit] + self.opt.append
         if self.opt.cpus > 1:
             args.append("ncpus=%d" % self.opt.cpus)

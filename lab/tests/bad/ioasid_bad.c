@@ -6,6 +6,7 @@
  */
 #include <linux/iommu.h>
 #include <linux/kmemleak.h>
+#include <linux/kthread.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/pci.h>
@@ -14,7 +15,7 @@
 
 static char *what = "";
 module_param(what, charp, 0444);
-MODULE_PARM_DESC(what, "kasan, leak, pagealloc, atomic or lockdep");
+MODULE_PARM_DESC(what, "kasan, leak, pagealloc, atomic, lockdep or race");
 
 static DEFINE_MUTEX(first);
 static DEFINE_MUTEX(second);
@@ -101,6 +102,32 @@ static int bad_lockdep(void)
 	return 0;
 }
 
+static unsigned long raced;
+
+static int bad_racer(void *unused)
+{
+	while (!kthread_should_stop()) {
+		raced++;
+		cond_resched();
+	}
+	return 0;
+}
+
+/* Counts in two threads at once, for long enough that somebody watches. */
+static int bad_race(void)
+{
+	unsigned long end = jiffies + 10 * HZ;
+	struct task_struct *other = kthread_run(bad_racer, NULL, "bad_racer");
+
+	if (IS_ERR(other))
+		return PTR_ERR(other);
+	while (time_before(jiffies, end)) {
+		raced++;
+		cond_resched();
+	}
+	return kthread_stop(other);
+}
+
 static const struct {
 	const char *name;
 	int (*fn)(void);
@@ -110,6 +137,7 @@ static const struct {
 	{ "pagealloc", bad_pagealloc },
 	{ "atomic", bad_atomic },
 	{ "lockdep", bad_lockdep },
+	{ "race", bad_race },
 };
 
 static int __init ioasid_bad_init(void)

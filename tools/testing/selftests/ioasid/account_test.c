@@ -212,7 +212,7 @@ static int never_more_than_the_limit(void *arg)
 
 	T_CHECK(!t_set_memlock(LIMIT));
 	T_CHECK(!pthread_create(&thread, NULL, watcher, &w));
-	end = t_now_ns() + 2000000000ULL;
+	end = t_end_of_work(2000);
 	for (i = 0; t_now_ns() < end; i++) {
 		T_CHECK(memlock_said(map_pages(self, self->id, 0, LIMIT_PAGES * 2)));
 		if (i % 4)
@@ -262,7 +262,7 @@ TEST_F(account, too_much_is_never_pinned)
 	NEED(self->pins >= 0, "the kernel does not count pinned pages");
 	w->account = self;
 	pid = t_fork_as(T_NOBODY, only_too_much, w);
-	end = t_now_ns() + 1500000000ULL;
+	end = t_end_of_work(1500);
 	while (t_now_ns() < end) {
 		ASSERT_EQ(self->pins, t_pinned_pages());
 		w->samples++;

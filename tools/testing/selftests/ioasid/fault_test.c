@@ -460,7 +460,7 @@ TEST_F(fault, ring_full)
 	}
 	ended(self, slot[0]);
 	slot[0] = begin(self, AT);
-	while (!t_queue_next(&q, &r, 500)) {
+	while (requests + lost < 22 && !t_queue_next(&q, &r, 5000)) {
 		requests += r.type == IOASID_FAULT_REQUEST;
 		lost += r.type == IOASID_FAULT_LOST ? r.nr : 0;
 	}

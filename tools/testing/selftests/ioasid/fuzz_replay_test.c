@@ -57,7 +57,7 @@ FIXTURE_TEARDOWN(replay)
 		EXPECT_EQ(self->pins, t_pinned_pages_settled(self->pins, 1000));
 }
 
-TEST_F_TIMEOUT(replay, corpus, 240)
+TEST_F_TIMEOUT(replay, corpus, 600)
 {
 	u64 commands = 0;
 	size_t i;
@@ -79,7 +79,7 @@ TEST_F_TIMEOUT(replay, corpus, 240)
 }
 
 /* Whatever comes: a fixed handful of programs that nobody has chosen */
-TEST_F_TIMEOUT(replay, random, 240)
+TEST_F_TIMEOUT(replay, random, 600)
 {
 	unsigned char program[256];
 	int i;

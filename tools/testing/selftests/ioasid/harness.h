@@ -14,6 +14,16 @@
 #include "lib/ioasid.h"
 #include "lib/proc.h"
 
+/* A hang, not a busy host or a kernel that checks everything, ends a case */
+#undef TEST_TIMEOUT_DEFAULT
+#define TEST_TIMEOUT_DEFAULT 180
+
+/* It took less than MS since START, in ns; see t_time_is_exact() */
+#define EXPECT_WITHIN_MS(ms, start) do {					\
+	if (t_time_is_exact())							\
+		EXPECT_GT((ms) * 1000000ULL, t_now_ns() - (start));		\
+} while (0)
+
 #define EXPECT_OK(call)		EXPECT_EQ(0, (call)) TH_LOG("%s", t_explain())
 #define ASSERT_OK(call)		ASSERT_EQ(0, (call)) TH_LOG("%s", t_explain())
 

@@ -187,7 +187,7 @@ static u64 storm(FIXTURE_DATA(load) *self, u32 total, u32 (*take)(FIXTURE_DATA(l
 	return want;
 }
 
-TEST_F_TIMEOUT(load, in_order, 180)
+TEST_F_TIMEOUT(load, in_order, 600)
 {
 	u64 start = t_now_ns(), want = storm(self, wanted(100000), pump), ms;
 	struct ioasid_fault_record none;
@@ -205,7 +205,7 @@ TEST_F_TIMEOUT(load, in_order, 180)
 	EXPECT_EQ(0, t_sim_stat(&self->dev.sim, IOASID_SIM_STAT_OUTSTANDING));
 }
 
-TEST_F_TIMEOUT(load, in_order_by_read, 180)
+TEST_F_TIMEOUT(load, in_order_by_read, 600)
 {
 	u64 want = storm(self, wanted(100000) / 10, pump_slowly);
 
@@ -217,11 +217,11 @@ TEST_F_TIMEOUT(load, in_order_by_read, 180)
  * The queue changes all the time: each request is in one of them, and only there.
  * Order holds within a queue.
  */
-TEST_F_TIMEOUT(load, rebound_meanwhile, 180)
+TEST_F_TIMEOUT(load, rebound_meanwhile, 600)
 {
 	struct ioasid_fault_queue args = { .depth = 256, .eventfd = -1 };
 	u32 pages = wanted(20000) / 16 + 1, i, rounds = 0;
-	u64 want = 16 * pages, end = t_now_ns() + SECONDS * 1000000000ULL;
+	u64 want = 16 * pages, end = t_now_ns() + 2 * SECONDS * 1000000000ULL;
 	struct t_queue q[3];
 	int slot[16];
 
@@ -256,7 +256,7 @@ TEST_F_TIMEOUT(load, rebound_meanwhile, 180)
  * The neighbour behind the same IOMMU asks without end, and nobody answers: its
  * queue is full all the time. The others lose nothing, and wait hardly longer.
  */
-TEST_F_TIMEOUT(load, noisy_neighbour, 180)
+TEST_F_TIMEOUT(load, noisy_neighbour, 600)
 {
 	struct ioasid_fault_queue args = { .depth = 16, .deadline_ms = 50, .eventfd = -1 };
 	struct ioasid_sim_command cmd = {
@@ -295,7 +295,8 @@ TEST_F_TIMEOUT(load, noisy_neighbour, 180)
 	TH_LOG("%llu ms alone, %llu ms beside it", (unsigned long long)(alone / 1000000),
 	       (unsigned long long)((t_now_ns() - start) / 1000000));
 	/* They share an IOMMU, which has twice the work, and processors */
-	EXPECT_GE(20 * alone + 10000000000ULL, t_now_ns() - start);
+	if (t_time_is_exact())
+		EXPECT_GE(20 * alone + 10000000000ULL, t_now_ns() - start);
 	/* It went on meanwhile */
 	EXPECT_LT(asked, t_sim_stat(&noisy.sim, IOASID_SIM_STAT_REQUESTS));
 	EXPECT_LE(16, q.ring->head);

@@ -260,7 +260,7 @@ TEST_F(debugfs, open_file_outlives_nothing)
 static int looks(void *arg)
 {
 	FIXTURE_DATA(debugfs) *self = arg;
-	uint64_t end = t_now_ns() + 3000000000ULL;
+	uint64_t end = t_end_of_work(1500);
 	static const char *const files[] = { "context", "spaces", "attachments" };
 	int i;
 
@@ -272,7 +272,7 @@ static int looks(void *arg)
 TEST_F(debugfs, read_while_changing)
 {
 	pid_t pid = t_fork(looks, self);
-	uint64_t end = t_now_ns() + 3000000000ULL;
+	uint64_t end = t_end_of_work(1500);
 	u32 id;
 	int fd;
 

@@ -53,11 +53,19 @@ static void fill_ranges(FIXTURE_DATA(space) *self, struct ioasid_map_range *r, u
 			T_PAGE, T_FIXED_RW, 0 };
 }
 
+/* A million, or what IOASID_MAPPINGS says, in 50,000s */
+static u64 many(void)
+{
+	const char *env = getenv("IOASID_MAPPINGS");
+
+	return env ? strtoull(env, NULL, 0) : 1000000;
+}
+
 /* With a device fewer: there each one costs a walk of an emulated IOMMU's table */
-TEST_F_TIMEOUT(space, million_mappings, 240)
+TEST_F_TIMEOUT(space, million_mappings, 600)
 {
 	struct ioasid_map_range *r = calloc(BATCH, sizeof(*r));
-	const u64 nr = variant->attached ? 250000 : 1000000;
+	const u64 nr = variant->attached && many() > 250000 ? 250000 : many();
 	struct ioasid_translate tr;
 	uint64_t start;
 	long before, after;
@@ -86,7 +94,7 @@ TEST_F_TIMEOUT(space, million_mappings, 240)
 		ASSERT_EQ(T_PAGE, t_unmap(self->fd, self->id, iova, T_PAGE));
 		ASSERT_OK(t_map_at(self->fd, self->id, self->mem, T_PAGE, T_RW, iova));
 	}
-	EXPECT_LT(t_now_ns() - start, 2000000000ULL);
+	EXPECT_WITHIN_MS(2000, start);
 	start = t_now_ns();
 	EXPECT_EQ((long long)(nr * T_PAGE), t_unmap_all(self->fd, self->id));
 	TH_LOG("%llu ns to unmap each", (unsigned long long)((t_now_ns() - start) / nr));
@@ -96,7 +104,7 @@ TEST_F_TIMEOUT(space, million_mappings, 240)
 }
 
 /* The kernel finds room among 100,000 mappings as fast as among none */
-TEST_F_TIMEOUT(space, chosen_among_many, 120)
+TEST_F_TIMEOUT(space, chosen_among_many, 300)
 {
 	struct ioasid_map_range *r = calloc(BATCH, sizeof(*r));
 	uint64_t first = 0, last = 0, start;
@@ -117,7 +125,7 @@ TEST_F_TIMEOUT(space, chosen_among_many, 120)
 	EXPECT_EQ(2 * BATCH, t_nr_mappings(self->fd));
 }
 
-TEST_F_TIMEOUT(space, many_contexts, 120)
+TEST_F_TIMEOUT(space, many_contexts, 300)
 {
 	const int nr = 900;
 	int *fds = calloc(nr, sizeof(*fds)), i;
@@ -139,7 +147,7 @@ TEST_F_TIMEOUT(space, many_contexts, 120)
 		close(fds[i]);
 }
 
-TEST_F_TIMEOUT(space, many_spaces, 120)
+TEST_F_TIMEOUT(space, many_spaces, 300)
 {
 	const int nr = 10000;
 	u32 *ids = calloc(nr, sizeof(*ids));
@@ -173,7 +181,7 @@ TEST_F(space, absurdly_large_map)
 	ASSERT_EQ(0, munmap(mem + T_HUGE, len - T_HUGE));
 	ret = t_map(self->fd, self->id, mem, len, T_RW, &iova);
 	EXPECT_NE(0, ret);
-	EXPECT_LT(t_now_ns() - start, 10000000000ULL);
+	EXPECT_WITHIN_MS(10000, start);
 	EXPECT_EQ(0, t_nr_mappings(self->fd));
 	if (self->pins >= 0)
 		EXPECT_EQ(self->pins, t_pinned_pages());
@@ -249,7 +257,7 @@ static int run_workers(FIXTURE_DATA(space) *self, void *(*fn)(void *), struct wo
 	return failed;
 }
 
-TEST_F_TIMEOUT(space, threads_apart, 120)
+TEST_F_TIMEOUT(space, threads_apart, 300)
 {
 	struct worker w[THREADS] = { 0 };
 
@@ -277,7 +285,7 @@ static int by_value(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-TEST_F_TIMEOUT(space, threads_choose, 120)
+TEST_F_TIMEOUT(space, threads_choose, 300)
 {
 	struct worker w[THREADS] = { 0 };
 	u64 all[THREADS * 64];
@@ -311,7 +319,7 @@ static void *fights(void *arg)
 	return NULL;
 }
 
-TEST_F_TIMEOUT(space, threads_fight, 120)
+TEST_F_TIMEOUT(space, threads_fight, 300)
 {
 	struct worker w[THREADS] = { 0 };
 
@@ -378,7 +386,7 @@ static void *does_anything(void *arg)
 	return NULL;
 }
 
-TEST_F_TIMEOUT(space, threads_do_anything, 120)
+TEST_F_TIMEOUT(space, threads_do_anything, 300)
 {
 	struct worker w[THREADS] = { 0 };
 	struct ioasid_info info;

@@ -682,11 +682,11 @@ TEST_F(sim, unmap_under_load)
 	char *big = t_memory(T_ANON, BIG);
 	u32 round, i, refused = 0;
 
-	/* More where the device is slower to begin than we are to unmap */
+	/* More where we are too slow, and all of it has ended before the unmap */
 	for (round = 0; round < 3 || (!refused && round < 100); round++) {
 		MAP(BIG_AT, big, BIG, R | W);
 		ASSERT_EQ(0, begin_long(self->sim, 32, 0));
-		t_sleep_ms(5);
+		t_sleep_ms(5 - round % 6);
 		UNMAP(BIG_AT, BIG);
 		t_fill(big, BIG, round);
 		ASSERT_TRUE(all_ended(self->sim, 32, 0));
@@ -729,7 +729,7 @@ TEST_F(sim, reset_under_load)
 		start = t_now_ns();
 		ASSERT_EQ(0, t_vfio_reset(&self->dev.vfio));
 		/* It cuts them short: all of them would take much longer */
-		EXPECT_GT(5000000000ULL, t_now_ns() - start);
+		EXPECT_WITHIN_MS(5000, start);
 		t_fill(big, BIG, round);
 		EXPECT_EQ(0, t_sim_register(self->sim, IOASID_SIM_REG_RUNNING, &running));
 		EXPECT_EQ(0, running);

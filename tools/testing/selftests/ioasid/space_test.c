@@ -248,7 +248,7 @@ TEST_F(space, reserve_everything)
 	EXPECT_FAIL(ERANGE, UNUSABLE, t_map_at(self->fd, self->id, self->mem, T_PAGE, T_RW, SPACE_AT));
 }
 
-TEST_F_TIMEOUT(space, reserve_many, 120)
+TEST_F_TIMEOUT(space, reserve_many, 300)
 {
 	struct ioasid_iova_range *r = calloc(IOASID_MAX_VECTOR, sizeof(*r));
 	struct ioasid_space_info info;

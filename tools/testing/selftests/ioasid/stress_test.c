@@ -29,7 +29,7 @@
 #define PROGRAM		96
 #define MAX_WORKERS	16
 /* Everybody must have seen the end after that; a debug kernel takes its time */
-#define HANG_MS		60000
+#define HANG_MS		300000
 
 /* What all processes see */
 struct shared {
@@ -946,7 +946,7 @@ static void end_round(struct stress *s, long pins)
 	left = contexts_left();
 	if (left)
 		fail(s, "%d contexts are left after the last close", left);
-	if (pins >= 0 && t_pinned_pages_settled(pins, 3000) != pins)
+	if (pins >= 0 && t_pinned_pages_settled(pins, 30000) != pins)
 		fail(s, "%ld pages stay pinned after the last close", t_pinned_pages() - pins);
 	if (t_status_kib(0, "VmPin") || t_status_kib(0, "VmLck"))
 		fail(s, "memory stays charged to the process");

@@ -166,7 +166,7 @@ static bool asked_back(int eventfd, int ms)
 	return poll(&p, 1, ms) == 1;
 }
 
-TEST_F_TIMEOUT(unplug, attached, 120)
+TEST_F_TIMEOUT(unplug, attached, 300)
 {
 	int event = eventfd(0, EFD_CLOEXEC);
 	struct ioasid_device_info dev;
@@ -223,7 +223,7 @@ static bool waitable(pid_t pid)
 }
 
 /* The user does not answer, and is killed for it */
-TEST_F_TIMEOUT(unplug, attached_and_killed, 120)
+TEST_F_TIMEOUT(unplug, attached_and_killed, 300)
 {
 	struct holder h = { .self = self };
 	struct ioasid_info info;
@@ -251,7 +251,7 @@ TEST_F_TIMEOUT(unplug, attached_and_killed, 120)
 }
 
 /* Known to a context but in no space */
-TEST_F_TIMEOUT(unplug, only_known, 120)
+TEST_F_TIMEOUT(unplug, only_known, 300)
 {
 	int event = eventfd(0, EFD_CLOEXEC);
 	struct ioasid_info info;

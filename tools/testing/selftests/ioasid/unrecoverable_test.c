@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * What the IOMMU refuses is told if, and only if, the kernel says that it is:
- * on any device and any IOMMU. Where it is not, the device's DMA is unrecoverable
+ * on any device and any IOMMU. Where it is not, the device's DMA is blocked
  * all the same.
  */
 #include <errno.h>
@@ -68,7 +68,7 @@ static int log_from_now(void)
 }
 
 /*
- * QEMU's AMD IOMMU (11.1) writes every unrecoverable DMA into its log as if it were an
+ * QEMU's AMD IOMMU (11.1) writes all DMA that it blocks into its log as if it were an
  * interrupt, at address 0. The driver reports no interrupts: it says so in the
  * kernel log, with the flags that it has found. Hardware sets no such flag.
  */
@@ -88,12 +88,13 @@ static bool taken_for_interrupt(int log)
 }
 
 /* The next record that is about @page; others are of DMA that the device does itself */
-static int about(FIXTURE_DATA(unrecoverable) *self, u64 page, struct ioasid_fault_record *r)
+static int about(FIXTURE_DATA(unrecoverable) *self, u64 page, struct ioasid_fault_record *r,
+		 unsigned int ms)
 {
 	int ret;
 
 	do {
-		ret = t_queue_next(&self->q, r, 2000);
+		ret = t_queue_next(&self->q, r, ms);
 	} while (!ret && (r->addr & ~(T_PAGE - 1)) != page);
 	return ret;
 }
@@ -102,20 +103,25 @@ static int about(FIXTURE_DATA(unrecoverable) *self, u64 page, struct ioasid_faul
 TEST_F(unrecoverable, reported_as_promised)
 {
 	bool told = self->caps & IOASID_DEVICE_UNRECOVERABLE;
+	const char *iommu = getenv("IOASID_IOMMU");
 	struct ioasid_fault_record r;
-	int log = log_from_now(), ret;
+	int log, ret;
 
-	TH_LOG("unrecoverable DMA is %stold here", told ? "" : "not ");
+	/* Its driver says little in 5 seconds, and the tests before have caused much of it */
+	if (iommu && !strcmp(iommu, "amd"))
+		t_sleep_ms(6000);
+	log = log_from_now();
+	TH_LOG("unrecoverable faults are %sreported here", told ? "" : "not ");
 	EXPECT_EQ(1, t_dma_reads(&self->dev, AT, self->mem));
 	t_dma_impatient(&self->dev, true);
 	EXPECT_NE(1, t_dma_reads(&self->dev, AT + LEN, self->mem));
 	if (!told) {
-		EXPECT_EQ(-ETIMEDOUT, about(self, AT + LEN, &r));
+		EXPECT_EQ(-ETIMEDOUT, about(self, AT + LEN, &r, 900));
 		return;
 	}
-	ret = about(self, AT + LEN, &r);
+	ret = about(self, AT + LEN, &r, 2000);
 	NEED(!ret || !taken_for_interrupt(log),
-	     "needs an IOMMU that does not take unrecoverable DMA for interrupts");
+	     "needs an IOMMU that does not take blocked DMA for interrupts");
 	ASSERT_EQ(0, ret);
 	close(log);
 	EXPECT_EQ(IOASID_FAULT_UNRECOVERABLE, r.type);
@@ -126,7 +132,7 @@ TEST_F(unrecoverable, reported_as_promised)
 	EXPECT_EQ(self->id, r.ioasid);
 	EXPECT_LE(1, r.nr);
 	EXPECT_NE(1, t_dma_writes(&self->dev, AT + T_PAGE, self->mem + T_PAGE));
-	ASSERT_EQ(0, about(self, AT + T_PAGE, &r));
+	ASSERT_EQ(0, about(self, AT + T_PAGE, &r, 2000));
 	EXPECT_EQ(IOASID_FAULT_UNRECOVERABLE, r.type);
 	EXPECT_EQ(IOASID_FAULT_WRITE, r.flags);
 	EXPECT_EQ(IOASID_FAULT_PERMISSION, r.reason);

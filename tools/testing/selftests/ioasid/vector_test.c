@@ -70,7 +70,7 @@ TEST_F(space, vector_of_1000)
 	map_and_unmap(_metadata, self, 1000);
 }
 
-TEST_F_TIMEOUT(space, vector_of_65536, 120)
+TEST_F_TIMEOUT(space, vector_of_65536, 300)
 {
 	map_and_unmap(_metadata, self, IOASID_MAX_VECTOR);
 }

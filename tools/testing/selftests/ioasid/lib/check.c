@@ -92,6 +92,27 @@ void t_sleep_ms(unsigned int ms)
 	nanosleep(&ts, NULL);
 }
 
+bool t_time_is_exact(void)
+{
+	return getenv("IOASID_ICOUNT");
+}
+
+uint64_t t_end_of_work(unsigned int ms)
+{
+	return t_now_ns() + (t_time_is_exact() ? ms * 100000ULL : ms * 1000000ULL);
+}
+
+void t_let_others_work(unsigned int ms)
+{
+	t_sleep_ms(t_time_is_exact() ? ms / 10 : ms);
+}
+
+uint64_t t_end_of_patience(unsigned int ms)
+{
+	/* A short wait is for what must not come */
+	return t_now_ns() + (ms < 1000 ? ms : 12ULL * ms) * 1000000ULL;
+}
+
 /* An address range that is aligned to a huge page and that nobody uses */
 static void *aligned_hole(size_t len)
 {

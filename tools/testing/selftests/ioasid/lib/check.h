@@ -21,6 +21,20 @@ uint32_t t_crc32(const void *mem, size_t len);
 uint64_t t_now_ns(void);
 void t_sleep_ms(unsigned int ms);
 
+/*
+ * Does time count instructions (lab/vm --icount)? Only there may a test judge how
+ * long something took: elsewhere a busy host makes anything late.
+ */
+bool t_time_is_exact(void);
+/*
+ * The time, so many ms from now, for what others do meanwhile. Where it counts
+ * instructions a tenth is as much work, for an emulator executes about 100 a us.
+ */
+uint64_t t_end_of_work(unsigned int ms);
+void t_let_others_work(unsigned int ms);
+/* When to give up what must come, on a host that may be busy */
+uint64_t t_end_of_patience(unsigned int ms);
+
 /* What mmap() flags and advice make a test's memory */
 enum t_memory {
 	T_ANON,		/* private anonymous, small pages */

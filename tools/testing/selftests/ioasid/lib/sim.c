@@ -249,7 +249,7 @@ bool t_sim_ended(struct t_sim *sim, int slot)
 int t_sim_wait(struct t_sim *sim, int slot, struct ioasid_sim_completion *c, unsigned int ms)
 {
 	struct pollfd p = { .fd = sim->done, .events = POLLIN };
-	u64 end = t_now_ns() + ms * 1000000ULL, count;
+	u64 end = t_end_of_patience(ms), count;
 	int spins = 0;
 
 	while (!t_sim_ended(sim, slot)) {

@@ -135,7 +135,7 @@ bool t_testdev_ended(struct t_testdev *d, u32 slot)
 
 int t_testdev_end(struct t_testdev *d, u32 slot, struct t_testdev_cmd *cmd, u32 ms)
 {
-	u64 end = t_now_ns() + ms * 1000000ULL;
+	u64 end = t_end_of_patience(ms);
 
 	while (!t_testdev_ended(d, slot)) {
 		if (t_now_ns() > end)
