@@ -32,17 +32,25 @@ struct ioasid_ctx *ioasid_ctx_create(void)
 
 /*
  * Frees the spaces without devices. The file is closed, so no command is in
- * progress; a glue that looked the fd up before may still attach a device,
- * which either keeps the space or fails with -ENOENT.
+ * progress. A glue that holds the context can still attach a device, which
+ * either keeps the space or fails with -ENOENT, and can free a space of its own
+ * at the same time.
  */
 static void ioasid_ctx_free_spaces(struct ioasid_ctx *ctx)
 {
+	struct ioasid_extack gone;
 	struct ioasid_space *space;
 	unsigned long id;
 
-	xa_for_each(&ctx->spaces, id, space)
+	ioasid_extack_init(&gone);
+	xa_for_each(&ctx->spaces, id, space) {
+		space = ioasid_space_get(ctx, id, &gone);
+		if (IS_ERR(space))
+			continue;
 		if (ioasid_space_release_id(space))
 			ioasid_space_put(space);
+		ioasid_space_put(space);
+	}
 }
 
 static void ioasid_ctx_free(struct kref *ref)

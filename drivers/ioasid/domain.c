@@ -44,8 +44,8 @@ static void ioasid_unmap_area(struct iommu_domain *domain,
 	refcount_inc(&area->pages->users);
 }
 
-void ioasid_unmap_areas(struct ioasid_space *space,
-			       struct ioasid_area **area, u32 nr)
+void ioasid_unmap_areas(struct ioasid_space *space, struct ioasid_area **area,
+			u32 nr)
 {
 	struct iommu_iotlb_gather gather;
 	struct ioasid_domain *domain;

@@ -7,6 +7,10 @@
 #include "ioasid_private.h"
 #include "queue.h"
 
+/* The tables of spaces and of queues hold pointers to their objects */
+static_assert(!offsetof(struct ioasid_space, obj));
+static_assert(!offsetof(struct ioasid_queue, obj));
+
 static void *ioasid_no_id(u32 id, enum ioasid_reason reason, const char *what,
 			  struct ioasid_extack *extack)
 {

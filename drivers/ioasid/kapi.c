@@ -162,9 +162,10 @@ IOASID_EXPORT(sva_unregister_device_from_pasid);
  * @ioasid: out: its id
  * @extack: the reason if it fails
  *
- * The space is freed by ioasid_space_free(), or with the context.
+ * It is freed by ioasid_space_free(), or when /dev/ioasid is closed and no device
+ * is attached to it. The user can name it by its id, too, and free it.
  *
- * Context: can sleep.
+ * Context: can sleep. For IOASID_KIND_MM the caller is the process.
  *
  * Return: 0, -EOPNOTSUPP if the kernel does not support the kind, a flag or the
  * data, -EINVAL if the kind does not support a flag, -ENOMEM.
@@ -189,7 +190,8 @@ IOASID_EXPORT(ioasid_space_alloc);
  * @ioasid: the space
  * @extack: the reason if it fails
  *
- * Context: can sleep.
+ * Context: can sleep; any process. Takes mmap_lock of the process that was
+ * charged, so the caller must not hold one.
  *
  * Return: 0, -ENOENT if there is no such space, -EBUSY if a device is attached.
  */
@@ -212,14 +214,21 @@ IOASID_EXPORT(ioasid_space_free);
  *
  * Context: a user process; can sleep. Takes mmap_lock.
  *
- * Return: 0, or an error of IOASID_MAP.
+ * Return: 0, or an error of IOASID_MAP; -EINVAL without a process: in a kernel
+ * thread, or when a file is released at exit.
  */
 int ioasid_space_map(struct ioasid_ctx *ctx, u32 ioasid,
 		     struct ioasid_map_range *ranges, u32 nr,
 		     struct ioasid_extack *extack)
 {
-	return ioasid_check_vector(nr, extack) ?:
-		       ioasid_map_ranges(ctx, ioasid, ranges, nr, extack);
+	int rc = ioasid_check_vector(nr, extack);
+
+	if (rc)
+		return rc;
+	if (!current->mm)
+		return ioasid_fail(extack, -EINVAL, IOASID_REASON_VALUE,
+				   "there is no process whose memory could be mapped");
+	return ioasid_map_ranges(ctx, ioasid, ranges, nr, extack);
 }
 IOASID_EXPORT(ioasid_space_map);
 
@@ -233,7 +242,8 @@ IOASID_EXPORT(ioasid_space_map);
  * @unmapped: out: number of bytes
  * @extack: the reason if it fails
  *
- * Context: can sleep; any process.
+ * Context: can sleep; any process. Takes mmap_lock of the process that was
+ * charged, so the caller must not hold one.
  *
  * Return: 0, or an error of IOASID_UNMAP.
  */
@@ -241,8 +251,16 @@ int ioasid_space_unmap(struct ioasid_ctx *ctx, u32 ioasid,
 		       const struct ioasid_unmap_range *ranges, u32 nr,
 		       u32 flags, u64 *unmapped, struct ioasid_extack *extack)
 {
-	return ioasid_check_vector(nr, extack) ?:
-		       ioasid_unmap_ranges(ctx, ioasid, ranges, nr, flags, unmapped,
+	int rc = ioasid_check_vector(nr, extack);
+
+	if (rc)
+		return rc;
+	if (flags & ~IOASID_UNMAP_EMPTY_OK) {
+		extack->value = flags & ~IOASID_UNMAP_EMPTY_OK;
+		return ioasid_fail(extack, -EOPNOTSUPP, IOASID_REASON_FLAGS,
+				   "unknown flags %#llx", extack->value);
+	}
+	return ioasid_unmap_ranges(ctx, ioasid, ranges, nr, flags, unmapped,
 				   extack);
 }
 IOASID_EXPORT(ioasid_space_unmap);
@@ -254,7 +272,8 @@ IOASID_EXPORT(ioasid_space_unmap);
  * @unmapped: out: number of bytes
  * @extack: the reason if it fails
  *
- * Context: can sleep; any process.
+ * Context: can sleep; any process. Takes mmap_lock of the process that was
+ * charged, so the caller must not hold one.
  *
  * Return: 0, -ENOENT if there is no such space, -EINVAL if it is of another
  * kind, -EINTR if killed.

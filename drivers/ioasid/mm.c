@@ -151,6 +151,10 @@ static int ioasid_mm_check(const struct ioasid_space_params *params,
 	if (params->flags & IOASID_ALLOC_FAULTS)
 		return ioasid_fail(extack, -EINVAL, IOASID_REASON_KIND,
 				   "the kernel answers the page requests of a process");
+	/* A glue can call from a kernel thread, or when the process exits */
+	if (!current->mm)
+		return ioasid_fail(extack, -EINVAL, IOASID_REASON_VALUE,
+				   "there is no process whose address space it could be");
 	return ioasid_check_no_data(params, extack);
 }
 

@@ -6,10 +6,8 @@
  */
 #include <linux/cred.h>
 #include <linux/iommu.h>
-#include <linux/moduleparam.h>
 #include <linux/pci.h>
 #include <linux/slab.h>
-#include <linux/uaccess.h>
 #include "ioasid_private.h"
 
 /**

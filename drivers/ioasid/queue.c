@@ -243,7 +243,7 @@ static void ioasid_queue_put_group(struct ioasid_queue *q,
 /* --- responses ---------------------------------------------------------- */
 
 void ioasid_group_answer(struct iopf_group *group,
-				enum iommu_page_response_code code)
+			 enum iommu_page_response_code code)
 {
 	iopf_group_response(group, code);
 	iopf_free_group(group);
@@ -397,7 +397,7 @@ static struct ioasid_pending *ioasid_pending_find(struct ioasid_queue *q,
 }
 
 int ioasid_queue_respond(struct ioasid_queue *q,
-				const struct ioasid_fault_response *r)
+			 const struct ioasid_fault_response *r)
 {
 	struct ioasid_pending *p;
 

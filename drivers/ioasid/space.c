@@ -182,7 +182,7 @@ void ioasid_space_unlock(struct ioasid_space *space)
 
 /**
  * ioasid_space_release_id() - release the id of a space, and empty it
- * @space: the space; the caller has a reference, or no command is in progress
+ * @space: the space; the caller has a reference
  *
  * Context: can sleep; takes ioasid_space.rwsem for writing.
  *
@@ -312,6 +312,13 @@ ioasid_space_create(struct ioasid_ctx *ctx,
 
 	if (!ops)
 		return ERR_PTR(-EOPNOTSUPP);
+	if (params->flags & ~IOASID_ALLOC_FAULTS) {
+		extack->value = params->flags & ~IOASID_ALLOC_FAULTS;
+		return ERR_PTR(ioasid_fail(extack, -EOPNOTSUPP,
+					   IOASID_REASON_FLAGS,
+					   "unknown flags %#llx",
+					   extack->value));
+	}
 	rc = ops->check(params, extack);
 	if (rc)
 		return ERR_PTR(rc);

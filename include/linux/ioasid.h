@@ -37,7 +37,7 @@ struct ioasid_attachment;
  * @extack: the extack, to be copied to the user by ioasid_extack_to_user()
  *
  * Leaves the rest of the text uninitialised, since commands that succeed do not
- * use it.
+ * use it: only ioasid_extack_to_user() may copy it to the user.
  *
  * Context: any.
  */
@@ -142,7 +142,7 @@ struct ioasid_iova_range *ioasid_space_ranges(struct ioasid_ctx *ctx,
  * @dev: the device
  * @lock: serialises opening, closing and resetting the device; or NULL. The
  *	core takes it before any lock of its own, and holds it while it attaches
- *	and detaches
+ *	and detaches a device that a command names by its file; not by its id
  * @rid_taken: its owner has attached its RID, and keeps using it
  * @unsafe_interrupts: as in struct ioasid_attach_params
  *
@@ -163,7 +163,8 @@ struct ioasid_file_info {
  * @resolve: fills in @info from @file. Returns 0; -ENOTTY if the file is of
  *	another framework; or another error, with the reason in @extack, if the
  *	file is of this framework but is not a device, or gives no right to use
- *	it. Called with a lock of the core held, so it must not call the core
+ *	it. Called with a lock of the core held, so it must call nothing of the
+ *	core but ioasid_fail()
  * @link: used by the core
  *
  * The core relies on the resolver alone to check that the owner of the file

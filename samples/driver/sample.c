@@ -77,7 +77,6 @@ static void sample_close(struct device *dev, void *data)
 {
 	struct sample_file *f = data;
 	struct sample_use *use, *next;
-
 	struct ioasid_extack extack;
 
 	/* The device no longer uses these PASIDs, so detach all */
@@ -274,19 +273,23 @@ static int sample_map(struct device *dev, struct ioasid_host_map *arg,
 	if (rc)
 		return rc;
 	ioasid_extack_init(&extack);
-	if (!f)
+	if (!f) {
 		f = sample_open(dev, arg->ioasid_fd, &extack);
-	if (IS_ERR(f)) {
-		rc = PTR_ERR(f);
-		goto out;
+		rc = PTR_ERR_OR_ZERO(f);
 	}
-	*data = f;
-	rc = sample_own_space(f, &extack);
-	if (!rc)
-		rc = ioasid_space_map(f->ctx, f->ioasid, &range, 1, &extack);
-	arg->iova = range.iova;
-	arg->number = f->number;
-out:
+	if (!rc) {
+		rc = sample_own_space(f, &extack);
+		if (!rc)
+			rc = ioasid_space_map(f->ctx, f->ioasid, &range, 1,
+					      &extack);
+		arg->iova = range.iova;
+		arg->number = f->number;
+		/* The first one that fails does not choose the context */
+		if (rc && !*data)
+			sample_close(dev, f);
+		else
+			*data = f;
+	}
 	ioasid_extack_to_user(&extack, arg->extack, rc);
 	return rc;
 }

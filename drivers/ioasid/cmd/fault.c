@@ -60,9 +60,11 @@ static int ioasid_queue_install(struct ioasid_command *cmd,
 	int rc;
 
 	rc = get_unused_fd_flags(O_CLOEXEC | O_RDWR);
-	if (rc < 0)
+	if (rc < 0) {
+		ioasid_queue_put(q);
 		return ioasid_fail(cmd->extack, rc, IOASID_REASON_LIMIT,
 				   "no file descriptor is left");
+	}
 	arg->fd = rc;
 	file = anon_inode_getfile("[ioasid-fault]", &ioasid_queue_fops, q,
 				  O_CLOEXEC | O_RDWR);

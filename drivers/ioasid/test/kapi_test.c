@@ -119,6 +119,7 @@ static void nonsense_is_refused(struct kunit *test)
 	struct itest *it = kapi_open(test, &extack);
 	u32 id = kapi_alloc(test, it, &extack), none;
 	struct ioasid_space_params params = { .kind = IOASID_KIND_MAPPED };
+	const struct ioasid_unmap_range range = { .length = PAGE_SIZE };
 	u64 bytes;
 
 	KUNIT_EXPECT_EQ(test, -EINVAL,
@@ -131,6 +132,17 @@ static void nonsense_is_refused(struct kunit *test)
 					   &extack));
 	KUNIT_EXPECT_EQ(test, (u32)IOASID_REASON_LIMIT, extack.code);
 	ioasid_extack_init(&extack);
+	KUNIT_EXPECT_EQ(test, -EOPNOTSUPP,
+			ioasid_space_unmap(it->ctx, id, &range, 1,
+					   IOASID_UNMAP_ALL, &bytes, &extack));
+	KUNIT_EXPECT_EQ(test, (u32)IOASID_REASON_FLAGS, extack.code);
+	ioasid_extack_init(&extack);
+	params.flags = BIT(7);
+	KUNIT_EXPECT_EQ(test, -EOPNOTSUPP, ioasid_space_alloc(it->ctx, &params,
+							      &none, &extack));
+	KUNIT_EXPECT_EQ(test, (u32)IOASID_REASON_FLAGS, extack.code);
+	ioasid_extack_init(&extack);
+	params.flags = 0;
 	params.parent = id;
 	KUNIT_EXPECT_EQ(test, -EOPNOTSUPP,
 			ioasid_space_alloc(it->ctx, &params, &none, &extack));
@@ -145,11 +157,40 @@ static void nonsense_is_refused(struct kunit *test)
 	itest_close(it);
 }
 
+/* A kernel thread has no memory to map, and no address space to give away */
+static void without_a_process(struct kunit *test)
+{
+	const struct ioasid_space_params params = { .kind = IOASID_KIND_MM };
+	struct ioasid_map_range range = {
+		.length = PAGE_SIZE,
+		.flags = IOASID_MAP_READ,
+	};
+	struct ioasid_extack extack;
+	struct itest *it = itest_open(test);
+	u32 id, none;
+
+	KUNIT_ASSERT_NULL(test, current->mm);
+	ioasid_extack_init(&extack);
+	id = kapi_alloc(test, it, &extack);
+	KUNIT_EXPECT_EQ(test, -EINVAL, ioasid_space_map(it->ctx, id, &range, 1,
+							&extack));
+	KUNIT_EXPECT_EQ(test, (u32)IOASID_REASON_VALUE, extack.code);
+	if (IS_ENABLED(CONFIG_IOMMU_SVA)) {
+		ioasid_extack_init(&extack);
+		KUNIT_EXPECT_EQ(test, -EINVAL,
+				ioasid_space_alloc(it->ctx, &params, &none,
+						   &extack));
+		KUNIT_EXPECT_EQ(test, (u32)IOASID_REASON_VALUE, extack.code);
+	}
+	itest_close(it);
+}
+
 static struct kunit_case ioasid_kapi_cases[] = {
 	KUNIT_CASE(maps_for_the_commands),
 	KUNIT_CASE(unmaps_what_a_command_mapped),
 	KUNIT_CASE(ranges_are_those_of_the_space),
 	KUNIT_CASE(nonsense_is_refused),
+	KUNIT_CASE(without_a_process),
 	{}
 };
 

@@ -357,6 +357,7 @@ static void bad_queues(struct kunit *test)
 			 IOASID_REASON_LIMIT);
 	xa_for_each(&it->ctx->queues, id, q)
 		KUNIT_FAIL(test, "a queue is left");
+	KUNIT_EXPECT_EQ(test, 0, atomic_read(&it->ctx->nr_records));
 }
 
 /* A queue outlives its file, and keeps the context, but does nothing any more */
