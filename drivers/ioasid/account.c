@@ -177,6 +177,34 @@ void ioasid_uncharge_pages(struct ioasid_ctx *ctx, struct ioasid_payer *payer,
 	mmap_write_unlock(payer->mm);
 }
 
+/**
+ * ioasid_set_account_mode() - choose whose limit pinned memory counts against
+ * @ctx: the context
+ * @mode: enum ioasid_account_mode
+ * @extack: the reason if it fails
+ *
+ * Context: can sleep; takes ioasid_ctx.ledger_lock.
+ *
+ * Return: 0, -EINVAL for an unknown mode, -EBUSY while memory is pinned.
+ */
+int ioasid_set_account_mode(struct ioasid_ctx *ctx, u64 mode,
+			    struct ioasid_extack *extack)
+{
+	if (mode > IOASID_ACCOUNT_MM) {
+		extack->value = mode;
+		return ioasid_fail(extack, -EINVAL, IOASID_REASON_VALUE,
+				   "%llu is not an accounting mode", mode);
+	}
+	guard(mutex)(&ctx->ledger_lock);
+	if (atomic64_read(&ctx->pinned))
+		return ioasid_fail(extack, -EBUSY, IOASID_REASON_IN_USE,
+				   "the accounting mode cannot change while %llu KiB are pinned",
+				   (u64)atomic64_read(&ctx->pinned) <<
+				   (PAGE_SHIFT - 10));
+	ctx->account_mode = mode;
+	return 0;
+}
+
 static unsigned int ioasid_pasids_per_context = 1024;
 module_param_named(pasids_per_context, ioasid_pasids_per_context, uint, 0644);
 MODULE_PARM_DESC(pasids_per_context, "Maximum number of PASIDs of one context");

@@ -35,6 +35,8 @@ struct ioasid_payer {
 
 struct ioasid_payer *ioasid_payer_get(struct ioasid_ctx *ctx);
 void ioasid_payer_put(struct ioasid_ctx *ctx, struct ioasid_payer *payer);
+int ioasid_set_account_mode(struct ioasid_ctx *ctx, u64 mode,
+			    struct ioasid_extack *extack);
 int ioasid_charge_pages(struct ioasid_ctx *ctx, struct ioasid_payer *payer,
 			unsigned long pages, struct ioasid_extack *extack);
 void ioasid_uncharge_pages(struct ioasid_ctx *ctx, struct ioasid_payer *payer,

@@ -231,11 +231,13 @@ void ioasid_fault_flush(struct ioasid_dev_pasid *dev_pasid)
 /* --- binding ------------------------------------------------------------ */
 
 /* New groups go to the new queue; pending ones stay in the old queue */
-static void ioasid_fault_rebind(struct ioasid_queue __rcu **where,
+static void ioasid_fault_rebind(struct ioasid_ctx *ctx,
+				struct ioasid_queue __rcu **where,
 				struct ioasid_queue *q)
 {
-	struct ioasid_queue *old = rcu_replace_pointer(*where, q, true);
+	struct ioasid_queue *old;
 
+	old = rcu_replace_pointer(*where, q, lockdep_is_held(&ctx->lock));
 	synchronize_srcu_expedited(&ioasid_fault_srcu);
 	ioasid_queue_put(old);
 }
@@ -289,7 +291,7 @@ int ioasid_fault_bind_space(struct ioasid_ctx *ctx, u32 ioasid, u32 policy,
 		if (q)
 			WRITE_ONCE(space->has_queue, true);
 		WRITE_ONCE(space->policy, policy);
-		ioasid_fault_rebind(&space->queue, q);
+		ioasid_fault_rebind(ctx, &space->queue, q);
 	}
 	ioasid_space_put(space);
 	return rc;
@@ -331,6 +333,6 @@ int ioasid_fault_bind_dev_pasid(struct ioasid_ctx *ctx, u32 dev_id, u32 pasid,
 		return rc;
 	if (q)
 		WRITE_ONCE(dev_pasid->att->space->has_queue, true);
-	ioasid_fault_rebind(&dev_pasid->att->queue, q);
+	ioasid_fault_rebind(ctx, &dev_pasid->att->queue, q);
 	return 0;
 }

@@ -273,8 +273,8 @@ struct ioasid_group {
  * @domain: domain of the space that the group uses, or NULL if not one of ours
  * @orphan: domain without other users, to be freed with the attachment, or NULL
  * @pasid: PASID or IOASID_RID
- * @queue: queue of its faults, instead of that of the space; or NULL
  * @ended: detached; its page requests are answered INVALID
+ * @queue: queue of its faults, instead of that of the space; or NULL
  * @deferred_since: when its free was deferred, in jiffies; 0 if it was not
  * @handle: handle in the IOMMU core; each attach needs a new one
  * @nr_reserved: number of @reserved
@@ -288,8 +288,8 @@ struct ioasid_attachment {
 	struct ioasid_domain *domain;
 	struct ioasid_domain *orphan;
 	u32 pasid;
-	struct ioasid_queue __rcu *queue;
 	bool ended;
+	struct ioasid_queue __rcu *queue;
 	unsigned long deferred_since;
 	struct iommu_attach_handle handle;
 	u32 nr_reserved;

@@ -50,28 +50,6 @@ int ioasid_cmd_get_info(struct ioasid_command *cmd)
 	return ioasid_respond(cmd, sizeof(*info));
 }
 
-static int ioasid_set_account_mode(struct ioasid_command *cmd, u64 mode)
-{
-	struct ioasid_ctx *ctx = cmd->ctx;
-	int rc = 0;
-
-	if (mode > IOASID_ACCOUNT_MM) {
-		cmd->extack->value = mode;
-		return ioasid_fail(cmd->extack, -EINVAL, IOASID_REASON_VALUE,
-				   "%llu is not an accounting mode", mode);
-	}
-	mutex_lock(&ctx->ledger_lock);
-	if (atomic64_read(&ctx->pinned))
-		rc = ioasid_fail(cmd->extack, -EBUSY, IOASID_REASON_IN_USE,
-				 "the accounting mode cannot change while %llu KiB are pinned",
-				 (u64)atomic64_read(&ctx->pinned)
-					 << (PAGE_SHIFT - 10));
-	else
-		ctx->account_mode = mode;
-	mutex_unlock(&ctx->ledger_lock);
-	return rc;
-}
-
 int ioasid_cmd_option(struct ioasid_command *cmd)
 {
 	struct ioasid_option *arg = cmd->arg;
@@ -86,7 +64,8 @@ int ioasid_cmd_option(struct ioasid_command *cmd)
 				   "%u is not an option", arg->option);
 	}
 	if (arg->flags & IOASID_OPTION_SET)
-		return ioasid_set_account_mode(cmd, arg->value);
+		return ioasid_set_account_mode(cmd->ctx, arg->value,
+					       cmd->extack);
 	arg->value = READ_ONCE(cmd->ctx->account_mode);
 	return ioasid_respond(cmd, sizeof(*arg));
 }
