@@ -452,6 +452,7 @@ ioasid_device_register(struct ioasid_ctx *ctx, u32 pasid, struct device *dev,
 	return att;
 }
 
+/* The device can be unbound by it, and freed */
 static int ioasid_detach_checked(struct ioasid_device *idev, u32 vpasid,
 				 struct ioasid_extack *extack)
 {
@@ -465,6 +466,7 @@ static int ioasid_detach_checked(struct ioasid_device *idev, u32 vpasid,
 				   "device %s is not attached with PASID %u",
 				   dev_name(idev->dev), vpasid);
 	ioasid_dev_pasid_detach(dev_pasid);
+	ioasid_device_put_if_idle(idev->ctx, idev);
 	return 0;
 }
 
@@ -483,17 +485,13 @@ int ioasid_device_unregister(struct ioasid_ctx *ctx, u32 pasid,
 			     struct device *dev, struct ioasid_extack *extack)
 {
 	struct ioasid_device *idev;
-	int rc;
 
 	guard(mutex)(&ctx->lock);
 	idev = ioasid_device_find(ctx, dev);
 	if (!idev)
 		return ioasid_fail(extack, -ENOENT, IOASID_REASON_NOT_ATTACHED,
 				   "device %s is not attached", dev_name(dev));
-	rc = ioasid_detach_checked(idev, pasid, extack);
-	if (!rc)
-		ioasid_device_put_if_idle(ctx, idev);
-	return rc;
+	return ioasid_detach_checked(idev, pasid, extack);
 }
 
 /**
@@ -511,16 +509,12 @@ int ioasid_detach_by_id(struct ioasid_ctx *ctx, u32 dev_id, u32 pasid,
 			struct ioasid_extack *extack)
 {
 	struct ioasid_device *idev;
-	int rc;
 
 	guard(mutex)(&ctx->lock);
 	idev = ioasid_device_by_id(ctx, dev_id, extack);
 	if (IS_ERR(idev))
 		return PTR_ERR(idev);
-	rc = ioasid_detach_checked(idev, pasid, extack);
-	if (!rc)
-		ioasid_device_put_if_idle(ctx, idev);
-	return rc;
+	return ioasid_detach_checked(idev, pasid, extack);
 }
 
 /**
