@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * IOMMU groups: one struct ioasid_group for each group with a bound device,
- * shared by all contexts. Nothing here may attach anything.
+ * shared by all contexts, and the IOVA that a group leaves usable. Nothing here
+ * may attach anything.
  */
 #include <linux/iommu.h>
 #include <linux/slab.h>
@@ -67,4 +68,79 @@ void ioasid_group_put(struct ioasid_group *g)
 		kfree(g);
 	}
 	mutex_unlock(&ioasid_groups_lock);
+}
+
+/* Computes the usable ranges of a space with only @domain and @att */
+static int ioasid_try_ranges(struct ioasid_space *space,
+			     struct ioasid_attachment *att,
+			     struct iommu_domain *domain)
+{
+	struct ioasid_domain d = { .domain = domain };
+
+	if (ioasid_iova_make_room(space, att->nr_reserved))
+		return -ENOMEM;
+	list_add(&d.link, &space->domains);
+	list_add(&att->space_link, &space->attachments);
+	ioasid_iova_update(space);
+	list_del(&att->space_link);
+	list_del(&d.link);
+	return 0;
+}
+
+/**
+ * ioasid_group_ranges() - get the ranges that a device alone leaves usable
+ * @idev: the device
+ * @nr: out: number of ranges
+ * @extack: the reason if it fails
+ *
+ * Computed in a scratch space, with a new domain unless the device is attached.
+ * Drivers that adapt a domain only when it is attached (VT-d in 6.12) then
+ * report more than the device can use.
+ *
+ * Context: ioasid_ctx.lock is held; can sleep.
+ *
+ * Return: the ranges, to be freed by kvfree(), ERR_PTR(-ENOMEM), or the error
+ * of the IOMMU driver.
+ */
+struct ioasid_iova_range *ioasid_group_ranges(struct ioasid_device *idev,
+					      u32 *nr,
+					      struct ioasid_extack *extack)
+{
+	struct ioasid_iova_range *ranges = ERR_PTR(-ENOMEM);
+	struct iommu_domain *domain = NULL;
+	struct ioasid_attachment *att;
+	struct ioasid_space *space;
+	struct ioasid_dev_pasid *rid;
+
+	lockdep_assert_held(&idev->ctx->lock);
+	att = ioasid_attachment_alloc(idev->group, extack);
+	space = att ? ioasid_space_scratch(extack) : NULL;
+	if (!space)
+		goto free;
+	rid = ioasid_dev_pasid_find(idev, IOASID_RID);
+	if (!rid)
+		domain = compat_paging_domain_alloc(idev->dev);
+	if (IS_ERR(domain)) {
+		ioasid_fail(extack, PTR_ERR(domain), IOASID_REASON_IOMMU,
+			    "device %s: the IOMMU driver cannot allocate a domain (error %ld)",
+			    dev_name(idev->dev), -PTR_ERR(domain));
+		ranges = ERR_CAST(domain);
+		goto put;
+	}
+	if (!ioasid_try_ranges(space, att, domain ?:
+			       rid->att->domain->domain)) {
+		ranges = space->usable;
+		*nr = space->nr_usable;
+		space->usable = NULL;
+	} else {
+		ioasid_fail(extack, -ENOMEM, IOASID_REASON_NO_MEMORY,
+			    "no memory for the usable ranges");
+	}
+	if (domain)
+		iommu_domain_free(domain);
+put:
+	ioasid_space_put(space);
+free:
+	kfree(att);
+	return ranges;
 }

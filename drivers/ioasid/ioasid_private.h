@@ -509,6 +509,9 @@ void ioasid_domain_unfill(struct ioasid_space *space,
 /* group.c */
 struct ioasid_group *ioasid_group_get(struct iommu_group *group);
 void ioasid_group_put(struct ioasid_group *g);
+struct ioasid_iova_range *ioasid_group_ranges(struct ioasid_device *idev,
+					      u32 *nr,
+					      struct ioasid_extack *extack);
 
 /* attachment.c */
 struct ioasid_attachment *ioasid_attachment_alloc(struct ioasid_group *g,

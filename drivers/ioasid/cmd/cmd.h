@@ -63,8 +63,5 @@ int ioasid_cmd_fault_bind(struct ioasid_command *cmd);
 int ioasid_cmd_get_info(struct ioasid_command *cmd);
 int ioasid_cmd_option(struct ioasid_command *cmd);
 int ioasid_cmd_device_info(struct ioasid_command *cmd);
-struct ioasid_iova_range *ioasid_group_ranges(struct ioasid_device *idev,
-					      u32 *nr,
-					      struct ioasid_extack *extack);
 
 #endif /* __IOASID_CMD_H */
