@@ -11,6 +11,8 @@
 #include <linux/iommu.h>
 #include "ioasid_private.h"
 
+struct file;
+
 /**
  * struct ioasid_pending - a group of page requests without a response yet
  * @node: in ioasid_queue.pending, oldest first, or ioasid_queue.free
@@ -120,6 +122,7 @@ void ioasid_group_answer(struct iopf_group *group,
 			 enum iommu_page_response_code code);
 
 /* queue_file.c */
-extern const struct file_operations ioasid_queue_fops;
+struct file *ioasid_queue_open(struct ioasid_queue *q,
+			       struct ioasid_extack *extack);
 
 #endif /* __IOASID_QUEUE_H */

@@ -4,6 +4,8 @@
  * simple interface, and poll(). It must never access user memory under
  * ioasid_queue.lock, which page requests wait for.
  */
+#include <linux/anon_inodes.h>
+#include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/mm.h>
 #include <linux/module.h>
@@ -275,7 +277,7 @@ static int ioasid_queue_release(struct inode *inode, struct file *file)
 	return 0;
 }
 
-const struct file_operations ioasid_queue_fops = {
+static const struct file_operations ioasid_queue_fops = {
 	.owner = THIS_MODULE,
 	.release = ioasid_queue_release,
 	.read = ioasid_queue_read,
@@ -285,3 +287,41 @@ const struct file_operations ioasid_queue_fops = {
 	.compat_ioctl = compat_ptr_ioctl,
 	.mmap = ioasid_queue_mmap,
 };
+
+/**
+ * ioasid_queue_open() - make the file of a queue, and let lookups find its id
+ * @q: the queue, whose reference is consumed, even on failure
+ * @extack: the reason if it fails
+ *
+ * The file keeps the context. Its release answers what is pending, releases the
+ * id and puts the queue, so a caller that fails afterwards only needs fput().
+ *
+ * Context: can sleep.
+ *
+ * Return: the file, or ERR_PTR of -ENFILE if the system has no file left, or
+ * -ENOMEM.
+ */
+struct file *ioasid_queue_open(struct ioasid_queue *q,
+			       struct ioasid_extack *extack)
+{
+	struct file *file;
+	int rc;
+
+	file = anon_inode_getfile("[ioasid-fault]", &ioasid_queue_fops, q,
+				  O_CLOEXEC | O_RDWR);
+	if (IS_ERR(file)) {
+		ioasid_queue_put(q);
+		ioasid_fail(extack, PTR_ERR(file), IOASID_REASON_LIMIT,
+			    "no file or no memory is left");
+		return file;
+	}
+	kref_get(&q->ctx->ref);
+	rc = xa_alloc(&q->ctx->queues, &q->id, q, XA_LIMIT(1, S32_MAX),
+		      GFP_KERNEL_ACCOUNT);
+	if (!rc)
+		return file;
+	fput(file);
+	ioasid_fail(extack, rc, IOASID_REASON_NO_MEMORY,
+		    "no memory for a fault queue");
+	return ERR_PTR(rc);
+}

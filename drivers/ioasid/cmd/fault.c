@@ -3,7 +3,6 @@
  * The commands FAULT_QUEUE and FAULT_BIND. The fd of a queue must never be
  * installed while making the queue can still fail.
  */
-#include <linux/anon_inodes.h>
 #include <linux/eventfd.h>
 #include <linux/file.h>
 #include <linux/log2.h>
@@ -66,37 +65,22 @@ static int ioasid_queue_install(struct ioasid_command *cmd,
 				   "no file descriptor is left");
 	}
 	arg->fd = rc;
-	file = anon_inode_getfile("[ioasid-fault]", &ioasid_queue_fops, q,
-				  O_CLOEXEC | O_RDWR);
+	file = ioasid_queue_open(q, cmd->extack);
 	if (IS_ERR(file)) {
-		rc = ioasid_fail(cmd->extack, PTR_ERR(file),
-				 IOASID_REASON_LIMIT,
-				 "no file or no memory is left");
+		rc = PTR_ERR(file);
 		goto put_fd;
-	}
-	kref_get(&q->ctx->ref);
-	rc = xa_alloc(&q->ctx->queues, &q->id, q, XA_LIMIT(1, S32_MAX),
-		      GFP_KERNEL_ACCOUNT);
-	if (rc) {
-		ioasid_fail(cmd->extack, rc, IOASID_REASON_NO_MEMORY,
-			    "no memory for a fault queue");
-		goto put_file;
 	}
 	arg->queue_id = q->id;
 	arg->ring_bytes = ioasid_ring_bytes(q->depth);
 	rc = ioasid_respond(cmd, sizeof(*arg));
-	if (rc)
-		goto put_file;
-	fd_install(arg->fd, file);
-	return 0;
-put_file:
+	if (!rc) {
+		fd_install(arg->fd, file);
+		return 0;
+	}
 	/* Its release puts the queue */
 	fput(file);
-	put_unused_fd(arg->fd);
-	return rc;
 put_fd:
 	put_unused_fd(arg->fd);
-	ioasid_queue_put(q);
 	return rc;
 }
 
