@@ -573,6 +573,7 @@ void ioasid_file_ref_copy(struct ioasid_file_ref *to,
 void ioasid_file_ref_put(struct ioasid_file_ref *file_ref);
 
 /* pasid.c */
+bool ioasid_pasid_enabled(struct device *dev);
 int ioasid_pasid_choose(struct ioasid_device *idev, struct ioasid_space *space,
 			struct ioasid_attach_request *req,
 			struct ioasid_extack *extack);

@@ -25,16 +25,35 @@ struct ioasid_pasid {
 };
 
 #ifdef CONFIG_PCI_PASID
-static bool ioasid_pasid_off(struct device *dev)
+static bool ioasid_pci_pasid_enabled(struct pci_dev *pdev)
 {
-	return dev_is_pci(dev) && !pci_physfn(to_pci_dev(dev))->pasid_enabled;
+	/* A virtual function has no capability of its own */
+	return pci_physfn(pdev)->pasid_enabled;
 }
 #else
-static bool ioasid_pasid_off(struct device *dev)
+static bool ioasid_pci_pasid_enabled(struct pci_dev *pdev)
 {
-	return dev_is_pci(dev);
+	return false;
 }
 #endif
+
+/**
+ * ioasid_pasid_enabled() - check whether a device can use PASIDs
+ * @dev: a device behind an IOMMU
+ *
+ * On other buses than PCI only the firmware reports PASIDs.
+ *
+ * Context: any.
+ *
+ * Return: false if the device or its IOMMU does not support PASIDs, or they are
+ * not enabled in the device.
+ */
+bool ioasid_pasid_enabled(struct device *dev)
+{
+	/* max_pasids is set even if enabling PASIDs failed */
+	return dev->iommu->max_pasids &&
+	       (!dev_is_pci(dev) || ioasid_pci_pasid_enabled(to_pci_dev(dev)));
+}
 
 /*
  * Without this check the IOMMU core would report success without attaching
@@ -46,7 +65,7 @@ static int ioasid_check_pasids(struct device *dev, struct ioasid_extack *extack)
 		return ioasid_fail(extack, -EOPNOTSUPP, IOASID_REASON_NO_PASID,
 				   "device %s or its IOMMU does not support PASIDs",
 				   dev_name(dev));
-	if (ioasid_pasid_off(dev))
+	if (!ioasid_pasid_enabled(dev))
 		return ioasid_fail(extack, -EOPNOTSUPP, IOASID_REASON_NO_PASID,
 				   "device %s: its PASIDs are not enabled (no ACS in a bridge above it, or disabled by the kernel)",
 				   dev_name(dev));

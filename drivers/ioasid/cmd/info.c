@@ -70,22 +70,10 @@ int ioasid_cmd_option(struct ioasid_command *cmd)
 	return ioasid_respond(cmd, sizeof(*arg));
 }
 
-#ifdef CONFIG_PCI_PASID
-static bool ioasid_pasid_enabled(struct pci_dev *pdev)
-{
-	/* A virtual function has no capability of its own */
-	return pci_physfn(pdev)->pasid_enabled;
-}
-#else
-static bool ioasid_pasid_enabled(struct pci_dev *pdev)
-{
-	return false;
-}
-#endif
-
 #ifdef CONFIG_PCI_PRI
 static bool ioasid_pri_enabled(struct pci_dev *pdev)
 {
+	/* A virtual function has no capability of its own */
 	return pci_physfn(pdev)->pri_enabled;
 }
 #else
@@ -112,13 +100,9 @@ static u32 ioasid_pci_caps(struct device *dev)
 	struct pci_dev *pdev;
 	u32 caps = 0;
 
-	/* On other buses only the firmware reports PASIDs */
 	if (!dev_is_pci(dev))
-		return dev->iommu->max_pasids ? IOASID_DEVICE_PASID : 0;
+		return 0;
 	pdev = to_pci_dev(dev);
-	/* max_pasids is set even if enabling PASIDs failed */
-	if (ioasid_pasid_enabled(pdev) && dev->iommu->max_pasids)
-		caps |= IOASID_DEVICE_PASID;
 	if (ioasid_pri_enabled(pdev))
 		caps |= IOASID_DEVICE_PRI;
 	if (ioasid_ats_enabled(pdev))
@@ -139,6 +123,8 @@ static u32 ioasid_device_caps(struct ioasid_device *idev)
 	u32 caps = ioasid_pci_caps(dev);
 	u32 devices = 0;
 
+	if (ioasid_pasid_enabled(dev))
+		caps |= IOASID_DEVICE_PASID;
 	if (device_iommu_capable(dev, IOMMU_CAP_CACHE_COHERENCY))
 		caps |= IOASID_DEVICE_COHERENT;
 	if (device_iommu_capable(dev, IOMMU_CAP_ENFORCE_CACHE_COHERENCY))
