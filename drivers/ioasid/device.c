@@ -457,14 +457,11 @@ static int ioasid_detach_checked(struct ioasid_device *idev, u32 vpasid,
 				 struct ioasid_extack *extack)
 {
 	struct ioasid_dev_pasid *dev_pasid =
-		ioasid_dev_pasid_find(idev, vpasid);
+		ioasid_dev_pasid_by_vpasid(idev, vpasid, extack);
 
 	lockdep_assert_held(&idev->ctx->lock);
-	extack->pasid = vpasid;
-	if (!dev_pasid)
-		return ioasid_fail(extack, -ENOENT, IOASID_REASON_NOT_ATTACHED,
-				   "device %s is not attached with PASID %u",
-				   dev_name(idev->dev), vpasid);
+	if (IS_ERR(dev_pasid))
+		return PTR_ERR(dev_pasid);
 	ioasid_dev_pasid_detach(dev_pasid);
 	ioasid_device_put_if_idle(idev->ctx, idev);
 	return 0;

@@ -322,12 +322,9 @@ int ioasid_fault_bind_dev_pasid(struct ioasid_ctx *ctx, u32 dev_id, u32 pasid,
 	idev = ioasid_device_by_id(ctx, dev_id, extack);
 	if (IS_ERR(idev))
 		return PTR_ERR(idev);
-	dev_pasid = ioasid_dev_pasid_find(idev, pasid);
-	extack->pasid = pasid;
-	if (!dev_pasid)
-		return ioasid_fail(extack, -ENOENT, IOASID_REASON_NOT_ATTACHED,
-				   "device %s is not attached with PASID %u",
-				   dev_name(idev->dev), pasid);
+	dev_pasid = ioasid_dev_pasid_by_vpasid(idev, pasid, extack);
+	if (IS_ERR(dev_pasid))
+		return PTR_ERR(dev_pasid);
 	rc = ioasid_check_queueable(dev_pasid->att->space, extack);
 	if (rc)
 		return rc;

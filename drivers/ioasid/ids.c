@@ -115,3 +115,28 @@ struct ioasid_dev_pasid *ioasid_dev_pasid_find(struct ioasid_device *idev,
 	lockdep_assert_held(&idev->ctx->lock);
 	return xa_load(&idev->dev_pasids, vpasid);
 }
+
+/**
+ * ioasid_dev_pasid_by_vpasid() - the same, with the reason if there is none
+ * @idev: the device
+ * @vpasid: IOASID_RID, or the user's number for the PASID
+ * @extack: the reason if there is none
+ *
+ * Context: ioasid_ctx.lock is held.
+ *
+ * Return: the attachment of the device, or ERR_PTR(-ENOENT).
+ */
+struct ioasid_dev_pasid *
+ioasid_dev_pasid_by_vpasid(struct ioasid_device *idev, u32 vpasid,
+			   struct ioasid_extack *extack)
+{
+	struct ioasid_dev_pasid *dev_pasid =
+		ioasid_dev_pasid_find(idev, vpasid);
+
+	extack->pasid = vpasid;
+	if (dev_pasid)
+		return dev_pasid;
+	return ERR_PTR(ioasid_fail(extack, -ENOENT, IOASID_REASON_NOT_ATTACHED,
+				   "device %s is not attached with PASID %u",
+				   dev_name(idev->dev), vpasid));
+}

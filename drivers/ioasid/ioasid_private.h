@@ -422,6 +422,9 @@ struct ioasid_device *ioasid_device_by_id(struct ioasid_ctx *ctx, u32 id,
 					  struct ioasid_extack *extack);
 struct ioasid_dev_pasid *ioasid_dev_pasid_find(struct ioasid_device *idev,
 					       u32 vpasid);
+struct ioasid_dev_pasid *
+ioasid_dev_pasid_by_vpasid(struct ioasid_device *idev, u32 vpasid,
+			   struct ioasid_extack *extack);
 struct ioasid_queue *ioasid_queue_try(struct ioasid_ctx *ctx, u32 id);
 struct ioasid_queue *ioasid_queue_get(struct ioasid_ctx *ctx, u32 id,
 				      struct ioasid_extack *extack);
