@@ -169,6 +169,7 @@ static void ioasid_vfio_end(struct ioasid_vfio_command *cmd)
  */
 void ioasid_vfio_unbind(struct ioasid_vfio_device *device)
 {
+	lockdep_assert_held(&device->vdev->dev_set->lock);
 	if (!device->ctx)
 		return;
 	sva_remove_device(device->ctx, device->vdev->dev);
@@ -221,6 +222,7 @@ static int ioasid_vfio_set_context(struct ioasid_vfio_command *cmd,
 	struct ioasid_vfio_device *device = cmd->device;
 	int rc = ioasid_vfio_attach_to(cmd, arg, ctx, params);
 
+	lockdep_assert_held(&device->vdev->dev_set->lock);
 	if (rc)
 		return rc;
 	device->ctx = ctx;
@@ -241,6 +243,7 @@ static int ioasid_vfio_change_context(struct ioasid_vfio_command *cmd,
 	u32 dev_id;
 	int rc;
 
+	lockdep_assert_held(&device->vdev->dev_set->lock);
 	rc = sva_bind_device(ctx, device->vdev->dev, params, &dev_id,
 			     &cmd->extack);
 	if (rc)
@@ -277,6 +280,7 @@ static int ioasid_vfio_attach_device(struct ioasid_vfio_command *cmd,
 	};
 	int rc;
 
+	lockdep_assert_held(&cmd->device->vdev->dev_set->lock);
 	if (!cmd->device->ctx) {
 		rc = ioasid_vfio_set_context(cmd, arg, ctx, &params);
 		*keep = !rc;

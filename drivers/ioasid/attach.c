@@ -44,6 +44,7 @@ static int ioasid_attach_domain(struct ioasid_attachment *att,
 				struct ioasid_attachment *old,
 				struct device *dev)
 {
+	lockdep_assert_held(&att->group->lock);
 	if (att->pasid != IOASID_RID && old)
 		return compat_replace_device_pasid(d->domain, dev, att->pasid,
 						   &att->handle);
@@ -60,6 +61,7 @@ static int ioasid_attach_domain(struct ioasid_attachment *att,
 static void ioasid_detach_domain(struct ioasid_attachment *att,
 				 struct device *dev)
 {
+	lockdep_assert_held(&att->group->lock);
 	if (att->pasid != IOASID_RID)
 		iommu_detach_device_pasid(att->domain->domain, dev, att->pasid);
 	else

@@ -119,6 +119,7 @@ static int ioasid_iova_link(struct ioasid_space *space, struct ioasid_area *area
 static int ioasid_check_usable(struct ioasid_space *space, u64 first, u64 last,
 			       struct ioasid_extack *extack)
 {
+	lockdep_assert_held(&space->rwsem);
 	if (ioasid_iova_usable(space, first, last))
 		return 0;
 	extack->value = first;
@@ -178,6 +179,7 @@ static struct ioasid_area *ioasid_hole_find(struct ioasid_space *space, u64 low,
 	struct rb_node *root = space->areas.rb_node;
 	struct ioasid_area *area = root ? ioasid_area_of(root) : NULL;
 
+	lockdep_assert_held(&space->iova_lock);
 	if (!area || area->widest < need)
 		return NULL;
 	while (ioasid_try_left(area, low, need))
@@ -205,6 +207,7 @@ static bool ioasid_gap_find(struct ioasid_space *space, u64 first, u64 last,
 	struct ioasid_area *area = ioasid_hole_find(space, first, need);
 	struct rb_node *top;
 
+	lockdep_assert_held(&space->iova_lock);
 	if (area) {
 		*gap = max(first, area->first - area->hole);
 	} else {
@@ -227,6 +230,7 @@ static int ioasid_iova_find(struct ioasid_space *space, u64 length, u64 align,
 	u64 need, gap;
 	u32 i;
 
+	lockdep_assert_held(&space->rwsem);
 	if (check_add_overflow(length, align - PAGE_SIZE, &need))
 		return -ENOSPC;
 	for (i = 0; i < space->nr_usable; i++) {
@@ -306,6 +310,7 @@ int ioasid_iova_insert(struct ioasid_space *space, struct ioasid_area *area,
 	int rc = ioasid_check_usable(space, area->first, area->last, extack);
 
 	lockdep_assert_held(&space->rwsem);
+	lockdep_assert_held(&space->iova_lock);
 	if (rc || !ioasid_iova_link(space, area))
 		return rc;
 	return ioasid_check_free(space, area->first, area->last, extack);
@@ -548,6 +553,7 @@ static int ioasid_check_reserved(struct ioasid_space *space,
 	struct ioasid_area *area;
 	u32 i;
 
+	lockdep_assert_held_write(&space->rwsem);
 	for (i = 0; i < nr; i++) {
 		extack->index = i;
 		if (!PAGE_ALIGNED(r[i].first) || !PAGE_ALIGNED(r[i].last + 1))

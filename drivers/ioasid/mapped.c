@@ -83,6 +83,7 @@ static void ioasid_publish_areas(struct ioasid_space *space,
 {
 	u32 i;
 
+	lockdep_assert_held(&space->rwsem);
 	for (i = 0; i < nr; i++) {
 		ioasid_count(space, area[i], 1);
 		trace_ioasid_map(space, area[i]->first,
@@ -225,6 +226,7 @@ static int ioasid_insert_range(struct ioasid_space *space,
 {
 	int rc = 0;
 
+	lockdep_assert_held(&space->rwsem);
 	mutex_lock(&space->iova_lock);
 	if (!(r->flags & IOASID_MAP_FIXED)) {
 		r->iova = r->addr;

@@ -72,6 +72,7 @@ static int ioasid_sva_enable(struct ioasid_dev_pasid *dev_pasid)
 	struct ioasid_device *idev = dev_pasid->idev;
 	int rc = ioasid_iopf_get(idev);
 
+	lockdep_assert_held(&idev->ctx->lock);
 	dev_pasid->iopf = !rc;
 	if (rc && rc != -ENODEV)
 		return rc;
@@ -87,6 +88,7 @@ static void ioasid_sva_disable(struct ioasid_dev_pasid *dev_pasid)
 {
 	struct ioasid_device *idev = dev_pasid->idev;
 
+	lockdep_assert_held(&idev->ctx->lock);
 	if (!--idev->nr_sva)
 		compat_sva_disable(idev->dev);
 	if (dev_pasid->iopf)

@@ -24,6 +24,8 @@ DEFINE_SRCU(ioasid_fault_srcu);
  * ioasid_queue_room() - how many more records fit into the ring
  * @q: the queue
  *
+ * Context: ioasid_queue.lock is held.
+ *
  * Return: number of records; 0 if the ring is full or its index is invalid.
  */
 u32 ioasid_queue_room(struct ioasid_queue *q)
@@ -31,6 +33,7 @@ u32 ioasid_queue_room(struct ioasid_queue *q)
 	/* Pairs with the reader, which has copied all records below the tail */
 	u32 used = q->head - smp_load_acquire(&q->ring->tail);
 
+	lockdep_assert_held(&q->lock);
 	return used > q->depth ? 0 : q->depth - used;
 }
 
@@ -390,6 +393,7 @@ static struct ioasid_pending *ioasid_pending_find(struct ioasid_queue *q,
 {
 	struct ioasid_pending *p;
 
+	lockdep_assert_held(&q->lock);
 	if (lower_32_bits(cookie) >= q->max_pending)
 		return NULL;
 	p = &q->pool[array_index_nospec(lower_32_bits(cookie), q->max_pending)];

@@ -160,6 +160,7 @@ static u32 ioasid_count_pasids(struct ioasid_device *idev)
 	unsigned long vpasid;
 	u32 nr = 0;
 
+	lockdep_assert_held(&idev->ctx->lock);
 	xa_for_each_start(&idev->dev_pasids, vpasid, dev_pasid, 1)
 		nr++;
 	return nr;

@@ -66,6 +66,7 @@ static void ioasid_space_describe(struct ioasid_space *space,
 {
 	struct ioasid_domain *domain;
 
+	lockdep_assert_held(&space->rwsem);
 	arg->kind = space->kind;
 	arg->parent = 0;
 	arg->nr_domains = space->nr_domains;
