@@ -19,24 +19,22 @@ static int ioasid_check_collision(struct ioasid_space *space,
 {
 	struct ioasid_area *area;
 	u32 i;
-	int rc = 0;
 
 	lockdep_assert_held_write(&space->rwsem);
-	mutex_lock(&space->iova_lock);
-	for (i = 0; i < att->nr_reserved && !rc; i++) {
+	guard(mutex)(&space->iova_lock);
+	for (i = 0; i < att->nr_reserved; i++) {
 		struct ioasid_iova_range *r = &att->reserved[i];
 
 		area = ioasid_iova_first(space, r->first, r->last);
 		if (!area)
 			continue;
 		extack->value = area->first;
-		rc = ioasid_fail(extack, -EADDRINUSE, IOASID_REASON_RESERVED,
-				 "device %s reserves %#llx-%#llx, and %#llx-%#llx is mapped",
-				 dev_name(dev), r->first, r->last, area->first,
-				 area->last);
+		return ioasid_fail(extack, -EADDRINUSE, IOASID_REASON_RESERVED,
+				   "device %s reserves %#llx-%#llx, and %#llx-%#llx is mapped",
+				   dev_name(dev), r->first, r->last,
+				   area->first, area->last);
 	}
-	mutex_unlock(&space->iova_lock);
-	return rc;
+	return 0;
 }
 
 static int ioasid_attach_domain(struct ioasid_attachment *att,

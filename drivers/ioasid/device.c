@@ -61,19 +61,16 @@ static int ioasid_device_enlist(struct ioasid_device *idev, bool by_file,
 {
 	struct ioasid_group *g = idev->group;
 	struct ioasid_device *other;
-	int rc = 0;
 
-	mutex_lock(&g->lock);
+	guard(mutex)(&g->lock);
 	list_for_each_entry(other, &g->devices, group_node)
 		if (other->dev == idev->dev &&
 		    (by_file || other->file_ref.file))
-			rc = ioasid_fail(extack, -EBUSY, IOASID_REASON_OWNER,
-					 "device %s is bound to another context",
-					 dev_name(idev->dev));
-	if (!rc)
-		list_add_tail(&idev->group_node, &g->devices);
-	mutex_unlock(&g->lock);
-	return rc;
+			return ioasid_fail(extack, -EBUSY, IOASID_REASON_OWNER,
+					   "device %s is bound to another context",
+					   dev_name(idev->dev));
+	list_add_tail(&idev->group_node, &g->devices);
+	return 0;
 }
 
 static void ioasid_device_free(struct ioasid_device *idev)
@@ -306,18 +303,15 @@ static bool ioasid_device_by_file(struct ioasid_ctx *ctx,
 				  struct ioasid_file_ref *file_ref)
 {
 	struct ioasid_device *idev;
-	bool found = false;
 
-	mutex_lock(&ctx->lock);
+	guard(mutex)(&ctx->lock);
 	list_for_each_entry(idev, &ctx->device_list, node) {
-		found = idev->file_ref.file;
-		if (!found)
+		if (!idev->file_ref.file)
 			continue;
 		ioasid_file_ref_copy(file_ref, &idev->file_ref);
-		break;
+		return true;
 	}
-	mutex_unlock(&ctx->lock);
-	return found;
+	return false;
 }
 
 static int ioasid_unbind_checked(struct ioasid_ctx *ctx,
@@ -560,29 +554,26 @@ int ioasid_attach_by_ids(struct ioasid_ctx *ctx, const u32 *ids, u32 nr,
 			 struct ioasid_attach_request *req,
 			 struct ioasid_extack *extack)
 {
-	struct ioasid_device **idevs;
-	int rc = -ENOENT;
+	struct ioasid_device **idevs __free(kfree) =
+		kcalloc(nr, sizeof(*idevs), GFP_KERNEL_ACCOUNT);
+	int rc;
 	u32 i;
 
-	idevs = kcalloc(nr, sizeof(*idevs), GFP_KERNEL_ACCOUNT);
 	if (!idevs)
 		return ioasid_fail(extack, -ENOMEM, IOASID_REASON_NO_MEMORY,
 				   "no memory for %u devices", nr);
-	mutex_lock(&ctx->lock);
+	guard(mutex)(&ctx->lock);
 	for (i = 0; i < nr; i++) {
 		idevs[i] = ioasid_device_by_id(ctx, ids[i], extack);
 		if (IS_ERR(idevs[i])) {
 			extack->index = i;
-			goto unlock;
+			return PTR_ERR(idevs[i]);
 		}
 	}
 	rc = ioasid_devices_attach(idevs, nr, req, extack);
 	if (!rc)
 		req->pasid =
 			ioasid_dev_pasid_find(idevs[0], req->key)->att->pasid;
-unlock:
-	mutex_unlock(&ctx->lock);
-	kfree(idevs);
 	return rc;
 }
 

@@ -49,12 +49,8 @@ IOASID_EXPORT(ioasid_unregister_resolver);
  */
 bool ioasid_resolver_exists(void)
 {
-	bool exists;
-
-	mutex_lock(&ioasid_resolvers_lock);
-	exists = !list_empty(&ioasid_resolvers);
-	mutex_unlock(&ioasid_resolvers_lock);
-	return exists;
+	guard(mutex)(&ioasid_resolvers_lock);
+	return !list_empty(&ioasid_resolvers);
 }
 
 /* Tries each resolver; -ENOTTY if the file is not of their frameworks */
@@ -62,23 +58,22 @@ static int ioasid_resolve(struct ioasid_file_ref *file_ref,
 			  struct ioasid_extack *extack)
 {
 	struct ioasid_resolver *resolver;
-	int rc = -ENOTTY;
+	int rc;
 
-	mutex_lock(&ioasid_resolvers_lock);
+	guard(mutex)(&ioasid_resolvers_lock);
 	list_for_each_entry(resolver, &ioasid_resolvers, link) {
 		if (!try_module_get(resolver->module))
 			continue;
 		rc = resolver->resolve(file_ref->file, &file_ref->info, extack);
 		if (!rc) {
 			file_ref->resolver = resolver;
-			break;
+			return 0;
 		}
 		module_put(resolver->module);
 		if (rc != -ENOTTY)
-			break;
+			return rc;
 	}
-	mutex_unlock(&ioasid_resolvers_lock);
-	return rc;
+	return -ENOTTY;
 }
 
 static int ioasid_file_ref_get(struct ioasid_file_ref *file_ref, int fd,

@@ -34,17 +34,17 @@ struct ioasid_group *ioasid_group_get(struct iommu_group *group)
 {
 	struct ioasid_group *g;
 
-	mutex_lock(&ioasid_groups_lock);
+	guard(mutex)(&ioasid_groups_lock);
 	g = ioasid_group_find(group);
 	if (g) {
 		g->users++;
 		iommu_group_put(group);
-		goto unlock;
+		return g;
 	}
 	g = kzalloc(sizeof(*g), GFP_KERNEL_ACCOUNT);
 	if (!g) {
 		iommu_group_put(group);
-		goto unlock;
+		return NULL;
 	}
 	g->users = 1;
 	g->group = group;
@@ -52,22 +52,19 @@ struct ioasid_group *ioasid_group_get(struct iommu_group *group)
 	INIT_LIST_HEAD(&g->devices);
 	xa_init_flags(&g->table, XA_FLAGS_ACCOUNT);
 	list_add(&g->link, &ioasid_groups);
-unlock:
-	mutex_unlock(&ioasid_groups_lock);
 	return g;
 }
 
 void ioasid_group_put(struct ioasid_group *g)
 {
-	mutex_lock(&ioasid_groups_lock);
-	if (!--g->users) {
-		WARN_ON(!xa_empty(&g->table));
-		xa_destroy(&g->table);
-		list_del(&g->link);
-		iommu_group_put(g->group);
-		kfree(g);
-	}
-	mutex_unlock(&ioasid_groups_lock);
+	guard(mutex)(&ioasid_groups_lock);
+	if (--g->users)
+		return;
+	WARN_ON(!xa_empty(&g->table));
+	xa_destroy(&g->table);
+	list_del(&g->link);
+	iommu_group_put(g->group);
+	kfree(g);
 }
 
 /* Computes the usable ranges of a space with only @domain and @att */

@@ -538,12 +538,8 @@ u32 ioasid_iova_access_locked(struct ioasid_space *space, u64 addr)
  */
 u32 ioasid_iova_access(struct ioasid_space *space, u64 addr)
 {
-	u32 can;
-
-	mutex_lock(&space->iova_lock);
-	can = ioasid_iova_access_locked(space, addr);
-	mutex_unlock(&space->iova_lock);
-	return can;
+	guard(mutex)(&space->iova_lock);
+	return ioasid_iova_access_locked(space, addr);
 }
 
 static int ioasid_check_reserved(struct ioasid_space *space,

@@ -451,12 +451,8 @@ bool ioasid_queue_forward(struct ioasid_queue *q,
 			  struct ioasid_dev_pasid *dev_pasid,
 			  struct iopf_group *group)
 {
-	bool queued;
-
-	mutex_lock(&q->lock);
-	queued = ioasid_fault_enqueue(q, dev_pasid, group);
-	mutex_unlock(&q->lock);
-	return queued;
+	guard(mutex)(&q->lock);
+	return ioasid_fault_enqueue(q, dev_pasid, group);
 }
 
 static bool ioasid_dev_pasid_uses_queue(struct ioasid_dev_pasid *dev_pasid,
