@@ -929,18 +929,9 @@ static void ioasid_mapped_empty(struct ioasid_space *space)
 	ioasid_iova_clear(space);
 }
 
-static int ioasid_mapped_check(const struct ioasid_space_params *params,
-			       struct ioasid_extack *extack)
-{
-	if (params->flags & IOASID_ALLOC_FAULTS && !IS_ENABLED(CONFIG_IOMMU_IOPF))
-		return ioasid_fail(extack, -EOPNOTSUPP, IOASID_REASON_NO_PRI,
-				   "this kernel is built without support for page requests (CONFIG_IOMMU_IOPF)");
-	return ioasid_check_no_data(params, extack);
-}
-
 const struct ioasid_space_ops ioasid_mapped_ops = {
 	.name = "mapped",
-	.check = ioasid_mapped_check,
+	.check = ioasid_check_no_data,
 	.empty = ioasid_mapped_empty,
 	.fill = ioasid_domain_fill,
 	.unfill = ioasid_domain_unfill,

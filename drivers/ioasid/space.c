@@ -285,6 +285,20 @@ struct ioasid_space *ioasid_space_scratch(struct ioasid_extack *extack)
 	return space;
 }
 
+static int ioasid_check_alloc_flags(u32 flags, struct ioasid_extack *extack)
+{
+	if (flags & ~IOASID_ALLOC_FAULTS) {
+		extack->value = flags & ~IOASID_ALLOC_FAULTS;
+		return ioasid_fail(extack, -EOPNOTSUPP, IOASID_REASON_FLAGS,
+				   "unknown flags %#llx", extack->value);
+	}
+	/* Before the check of the kind, since this holds for all kinds */
+	if (flags & IOASID_ALLOC_FAULTS && !IS_ENABLED(CONFIG_IOMMU_IOPF))
+		return ioasid_fail(extack, -EOPNOTSUPP, IOASID_REASON_NO_PRI,
+				   "this kernel is built without support for page requests (CONFIG_IOMMU_IOPF)");
+	return 0;
+}
+
 /**
  * ioasid_space_create() - make a space with an id that no lookup finds yet
  * @ctx: the context
@@ -312,14 +326,8 @@ ioasid_space_create(struct ioasid_ctx *ctx,
 
 	if (!ops)
 		return ERR_PTR(-EOPNOTSUPP);
-	if (params->flags & ~IOASID_ALLOC_FAULTS) {
-		extack->value = params->flags & ~IOASID_ALLOC_FAULTS;
-		return ERR_PTR(ioasid_fail(extack, -EOPNOTSUPP,
-					   IOASID_REASON_FLAGS,
-					   "unknown flags %#llx",
-					   extack->value));
-	}
-	rc = ops->check(params, extack);
+	rc = ioasid_check_alloc_flags(params->flags, extack) ?:
+		     ops->check(params, extack);
 	if (rc)
 		return ERR_PTR(rc);
 	space = ioasid_space_new(ctx, ops, params);
