@@ -64,11 +64,11 @@ static int ioasid_device_enlist(struct ioasid_device *idev, bool by_file,
 
 	guard(mutex)(&g->lock);
 	list_for_each_entry(other, &g->devices, group_node)
-		if (other->dev == idev->dev &&
-		    (by_file || other->file_ref.file))
+		if (other->dev == idev->dev && (by_file || other->exclusive))
 			return ioasid_fail(extack, -EBUSY, IOASID_REASON_OWNER,
 					   "device %s is bound to another context",
 					   dev_name(idev->dev));
+	idev->exclusive = by_file;
 	list_add_tail(&idev->group_node, &g->devices);
 	return 0;
 }
@@ -190,6 +190,8 @@ static void ioasid_device_commit(struct ioasid_device *idev, bool is_new,
 	lockdep_assert_held(&idev->ctx->lock);
 	idev->cookie = params->cookie;
 	if (!file_ref) {
+		scoped_guard(mutex, &idev->group->lock)
+			idev->exclusive = false;
 		ioasid_file_ref_put(&idev->file_ref);
 		idev->owner = params->owner;
 	} else if (is_new) {

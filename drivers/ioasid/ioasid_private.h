@@ -12,7 +12,8 @@
  *   ioasid_ctx.lock            devices, attachments, PASIDs and bound queues of a
  *                              context
  *   (runtime PM)               a device is resumed before its group is locked
- *   ioasid_group.lock          attachments of an IOMMU group, of all contexts
+ *   ioasid_group.lock          devices and attachments of an IOMMU group, of all
+ *                              contexts
  *   ioasid_space.rwsem         read: map, unmap; write: domains, attachments,
  *                              usable ranges
  *   (the IOMMU core's group mutex)
@@ -318,7 +319,9 @@ struct ioasid_file_ref {
  * @id: dev_id
  * @dev: the device; kept alive by the glue until sva_remove_device(), or by the
  *	file in @file_ref
- * @file_ref: the file that it was bound by, if any
+ * @file_ref: the file that it was bound by, if any; under ioasid_ctx.lock
+ * @exclusive: bound by a file, so to no other context; under ioasid_group.lock,
+ *	since other contexts check it
  * @group: its group
  * @dev_pasids: user's number for the PASID, or IOASID_RID -> struct
  *	ioasid_dev_pasid
@@ -334,6 +337,7 @@ struct ioasid_device {
 	u32 id;
 	struct device *dev;
 	struct ioasid_file_ref file_ref;
+	bool exclusive;
 	struct ioasid_group *group;
 	struct xarray dev_pasids;
 	u32 nr_iopf;

@@ -5,7 +5,11 @@
  * while the IOMMU refuses now and then. Refused, everything is as before.
  */
 #include <kunit/device.h>
+#include <linux/anon_inodes.h>
+#include <linux/file.h>
+#include <linux/fs.h>
 #include <linux/mman.h>
+#include <linux/module.h>
 #include <linux/sizes.h>
 #include "test.h"
 
@@ -405,6 +409,53 @@ static void who_may_come_in(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, it->ctx->nr_devices, 0U);
 }
 
+static const struct file_operations device_fops = { .owner = THIS_MODULE };
+
+static int bind(struct itest *it, struct device *dev,
+		const struct ioasid_file_ref *file_ref,
+		struct ioasid_extack *extack)
+{
+	ioasid_extack_init(extack);
+	return ioasid_device_bind(it->ctx, dev, &itest_params, file_ref, NULL,
+				  extack);
+}
+
+/* A device bound by its file has one context, until a glue takes it over */
+static void one_context_by_file(struct kunit *test)
+{
+	struct ioasid_resolver resolver = {
+		.owner = "test", .module = THIS_MODULE,
+	};
+	struct ioasid_file_ref file_ref = {
+		.resolver = &resolver, .stay = true,
+	};
+	struct ioasid_extack extack;
+	struct itest_iommu *fake;
+	struct itest *it[2];
+	struct device *dev;
+
+	it[0] = one_device(test, &confs[2], &fake, &dev);
+	it[1] = itest_open(test);
+	file_ref.info.dev = dev;
+	file_ref.file = anon_inode_getfile("[ioasid-test-device]", &device_fops,
+					   NULL, O_RDWR | O_CLOEXEC);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, file_ref.file);
+	KUNIT_EXPECT_EQ(test, bind(it[0], dev, &file_ref, &extack), 0);
+	KUNIT_EXPECT_EQ(test, bind(it[1], dev, &file_ref, &extack), -EBUSY);
+	KUNIT_EXPECT_EQ(test, extack.code, (u32)IOASID_REASON_OWNER);
+	KUNIT_EXPECT_EQ(test, bind(it[1], dev, NULL, &extack), -EBUSY);
+	KUNIT_EXPECT_EQ(test, extack.code, (u32)IOASID_REASON_OWNER);
+	/* A glue may move its device through two contexts */
+	KUNIT_EXPECT_EQ(test, bind(it[0], dev, NULL, &extack), 0);
+	KUNIT_EXPECT_EQ(test, bind(it[1], dev, NULL, &extack), 0);
+	sva_remove_device(it[0]->ctx, dev);
+	KUNIT_EXPECT_EQ(test, bind(it[0], dev, &file_ref, &extack), -EBUSY);
+	sva_remove_device(it[1]->ctx, dev);
+	KUNIT_EXPECT_EQ(test, it[0]->ctx->nr_devices, 0U);
+	KUNIT_EXPECT_EQ(test, it[1]->ctx->nr_devices, 0U);
+	fput(file_ref.file);
+}
+
 /* The commands: by the device's id */
 static void commands(struct kunit *test)
 {
@@ -576,6 +627,7 @@ static void closing_keeps_dma(struct kunit *test)
 static struct kunit_case ioasid_device_cases[] = {
 	KUNIT_CASE_SLOW(random_table),
 	KUNIT_CASE(who_may_come_in),
+	KUNIT_CASE(one_context_by_file),
 	KUNIT_CASE(commands),
 	KUNIT_CASE(reserved_regions),
 	KUNIT_CASE(aperture),
