@@ -175,7 +175,6 @@ void ioasid_vfio_unbind(struct ioasid_vfio_device *device)
 	sva_remove_device(device->ctx, device->vdev->dev);
 	sva_put(device->ctx);
 	device->ctx = NULL;
-	device->dev_id = 0;
 }
 
 static int ioasid_vfio_check_attach(struct ioasid_vfio_command *cmd,
@@ -200,7 +199,8 @@ static int ioasid_vfio_attach_to(struct ioasid_vfio_command *cmd,
 	struct device *dev = cmd->device->vdev->dev;
 
 	if (arg->flags & VFIO_DEVICE_ATTACH_BIND_ONLY)
-		return sva_bind_device(ctx, dev, params, NULL, &cmd->extack);
+		return sva_bind_device(ctx, dev, params, params->dev_id,
+				       &cmd->extack);
 	if (arg->flags & IOASID_ATTACH_REPLACE)
 		return sva_replace_device_pasid(ctx, arg->pasid, dev, params,
 						&cmd->extack);
@@ -226,7 +226,6 @@ static int ioasid_vfio_set_context(struct ioasid_vfio_command *cmd,
 	if (rc)
 		return rc;
 	device->ctx = ctx;
-	device->dev_id = cmd->extack.dev_id;
 	return 0;
 }
 
@@ -240,11 +239,10 @@ static int ioasid_vfio_change_context(struct ioasid_vfio_command *cmd,
 				      const struct ioasid_attach_params *params)
 {
 	struct ioasid_vfio_device *device = cmd->device;
-	u32 dev_id;
 	int rc;
 
 	lockdep_assert_held(&device->vdev->dev_set->lock);
-	rc = sva_bind_device(ctx, device->vdev->dev, params, &dev_id,
+	rc = sva_bind_device(ctx, device->vdev->dev, params, params->dev_id,
 			     &cmd->extack);
 	if (rc)
 		return rc;
@@ -260,7 +258,6 @@ static int ioasid_vfio_change_context(struct ioasid_vfio_command *cmd,
 	}
 	ioasid_vfio_unbind(device);
 	device->ctx = ctx;
-	device->dev_id = dev_id;
 	return 0;
 }
 
@@ -275,22 +272,20 @@ static int ioasid_vfio_attach_device(struct ioasid_vfio_command *cmd,
 		.cookie = arg->cookie,
 		.vpasid = arg->vpasid,
 		.pasid = &arg->pasid,
+		.dev_id = &arg->dev_id,
 		.unsafe_interrupts =
 			READ_ONCE(ioasid_vfio_allow_unsafe_interrupts),
 	};
 	int rc;
 
 	lockdep_assert_held(&cmd->device->vdev->dev_set->lock);
-	if (!cmd->device->ctx) {
-		rc = ioasid_vfio_set_context(cmd, arg, ctx, &params);
-		*keep = !rc;
-	} else if (cmd->device->ctx != ctx) {
+	if (cmd->device->ctx == ctx)
+		return ioasid_vfio_attach_to(cmd, arg, ctx, &params);
+	if (cmd->device->ctx)
 		rc = ioasid_vfio_change_context(cmd, arg, ctx, &params);
-		*keep = !rc;
-	} else {
-		rc = ioasid_vfio_attach_to(cmd, arg, ctx, &params);
-	}
-	arg->dev_id = cmd->device->dev_id;
+	else
+		rc = ioasid_vfio_set_context(cmd, arg, ctx, &params);
+	*keep = !rc;
 	return rc;
 }
 

@@ -40,15 +40,13 @@ struct ioasid_vfio_container {
  * @link: in ioasid_vfio_container.devices
  * @vdev: the device; VFIO keeps it while it is open
  * @ctx: the context that it is bound to, with a reference, or NULL
- * @dev_id: its id in @ctx
  *
- * @ctx and @dev_id are protected by vdev->dev_set->lock.
+ * @ctx is protected by vdev->dev_set->lock.
  */
 struct ioasid_vfio_device {
 	struct list_head link;
 	struct vfio_device *vdev;
 	struct ioasid_ctx *ctx;
-	u32 dev_id;
 };
 
 /* container.c */

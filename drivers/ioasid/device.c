@@ -445,6 +445,8 @@ ioasid_device_register(struct ioasid_ctx *ctx, u32 pasid, struct device *dev,
 	att = ioasid_dev_pasid_find(idev, req.key)->att;
 	if (params->pasid)
 		*params->pasid = att->pasid;
+	if (params->dev_id)
+		*params->dev_id = idev->id;
 	return att;
 }
 

@@ -65,6 +65,8 @@ int __printf(4, 5) ioasid_fail(struct ioasid_extack *extack, int err,
  * @cookie: the user's number for the device
  * @vpasid: the user's number for the PASID, or 0 to use the PASID itself
  * @pasid: out: the PASID; or NULL
+ * @dev_id: out: the id of the device in the context, from
+ *	sva_register_device_to_pasid() and sva_replace_device_pasid(); or NULL
  * @unsafe_interrupts: the administrator accepts a group whose interrupts are
  *	not isolated
  */
@@ -74,6 +76,7 @@ struct ioasid_attach_params {
 	u64 cookie;
 	u32 vpasid;
 	u32 *pasid;
+	u32 *dev_id;
 	bool unsafe_interrupts;
 };
 

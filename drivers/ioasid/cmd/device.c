@@ -77,23 +77,20 @@ static int ioasid_attach_file_ref(struct ioasid_command *cmd,
 		.cookie = arg->cookie,
 		.vpasid = arg->vpasid,
 		.pasid = &arg->pasid,
+		.dev_id = &arg->dev_id,
 		.unsafe_interrupts = file_ref->info.unsafe_interrupts,
 	};
-	int rc;
 
 	if (arg->flags & IOASID_ATTACH_BIND_ONLY) {
 		file_ref->stay = true;
 		return ioasid_device_bind(cmd->ctx, file_ref->info.dev, &params,
 					  file_ref, &arg->dev_id, cmd->extack);
 	}
-	rc = PTR_ERR_OR_ZERO(
+	return PTR_ERR_OR_ZERO(
 		ioasid_device_register(cmd->ctx, arg->pasid, file_ref->info.dev,
 				       &params,
 				       arg->flags & IOASID_ATTACH_REPLACE,
 				       file_ref, cmd->extack));
-	/* The id is noted there even on success */
-	arg->dev_id = cmd->extack->dev_id;
-	return rc;
 }
 
 static int ioasid_attach_by_fd(struct ioasid_command *cmd)

@@ -350,12 +350,17 @@ static int attach(struct itest *it, struct device *dev, u32 id,
 		  struct ioasid_extack *extack)
 {
 	struct ioasid_attach_params params = itest_params;
+	u32 dev_id = 0;
+	int rc;
 
 	params.ioasid = id;
+	params.dev_id = &dev_id;
 	ioasid_extack_init(extack);
-	return PTR_ERR_OR_ZERO(sva_register_device_to_pasid(it->ctx, IOASID_RID,
-							    dev, &params,
-							    extack));
+	rc = PTR_ERR_OR_ZERO(sva_register_device_to_pasid(it->ctx, IOASID_RID,
+							  dev, &params,
+							  extack));
+	KUNIT_EXPECT_EQ(it->test, !rc, !!dev_id);
+	return rc;
 }
 
 /* The glue's promises are its own; what the core can see, it checks */
