@@ -78,6 +78,13 @@ struct ioasid_payer *ioasid_payer_get(struct ioasid_ctx *ctx)
 	return payer;
 }
 
+/**
+ * ioasid_payer_put() - put a reference on a payer
+ * @ctx: the context
+ * @payer: the payer; freed with the last reference
+ *
+ * Context: can sleep; takes ioasid_ctx.ledger_lock.
+ */
 void ioasid_payer_put(struct ioasid_ctx *ctx, struct ioasid_payer *payer)
 {
 	if (!refcount_dec_and_mutex_lock(&payer->ref, &ctx->ledger_lock))

@@ -75,6 +75,8 @@ out:
  * ioasid_space_may_report() - can a fault of a space be in progress?
  * @space: the space
  *
+ * Context: any.
+ *
  * Return: false if the space has no page requests and never had a queue.
  */
 bool ioasid_space_may_report(struct ioasid_space *space)
@@ -163,6 +165,12 @@ void ioasid_deferred_free_flush(void)
 	}
 }
 
+/**
+ * ioasid_deferred_free_teardown() - free all deferred attachments at unload
+ *
+ * Context: can sleep; waits until no deferred attachment can be in use. No
+ * context is left.
+ */
 void ioasid_deferred_free_teardown(void)
 {
 	/* The IOMMU core may still use a handle, and call our code */

@@ -9,6 +9,13 @@
 
 static atomic_t ioasid_last_ctx;
 
+/**
+ * ioasid_ctx_create() - make the context of a newly opened file
+ *
+ * Context: a user process; can sleep.
+ *
+ * Return: the context, to be closed by ioasid_ctx_close(), or ERR_PTR(-ENOMEM).
+ */
 struct ioasid_ctx *ioasid_ctx_create(void)
 {
 	struct ioasid_ctx *ctx = kzalloc(sizeof(*ctx), GFP_KERNEL_ACCOUNT);
@@ -72,6 +79,13 @@ static void ioasid_ctx_free(struct kref *ref)
 	kfree(ctx);
 }
 
+/**
+ * ioasid_ctx_put() - put a reference on a context
+ * @ctx: the context; freed with the last reference, with its spaces and PASIDs
+ *
+ * Context: can sleep. The last put takes mmap_lock if memory is charged to an
+ * mm.
+ */
 void ioasid_ctx_put(struct ioasid_ctx *ctx)
 {
 	kref_put(&ctx->ref, ioasid_ctx_free);

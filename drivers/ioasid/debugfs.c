@@ -64,11 +64,23 @@ static int attachments_show(struct seq_file *m, void *unused)
 }
 DEFINE_SHOW_ATTRIBUTE(attachments);
 
+/**
+ * ioasid_debugfs_setup() - make the directory of the module
+ *
+ * Errors are ignored, as by everything that uses debugfs.
+ *
+ * Context: can sleep.
+ */
 void ioasid_debugfs_setup(void)
 {
 	ioasid_debugfs_root = debugfs_create_dir("ioasid", NULL);
 }
 
+/**
+ * ioasid_debugfs_teardown() - undo ioasid_debugfs_setup()
+ *
+ * Context: can sleep; no context is left.
+ */
 void ioasid_debugfs_teardown(void)
 {
 	debugfs_remove(ioasid_debugfs_root);
@@ -93,6 +105,13 @@ void ioasid_debugfs_add(struct ioasid_ctx *ctx)
 			    &attachments_fops);
 }
 
+/**
+ * ioasid_debugfs_remove() - undo ioasid_debugfs_add()
+ * @ctx: the context
+ *
+ * Context: can sleep; waits for readers, which take ioasid_ctx.lock and
+ * ioasid_space.rwsem.
+ */
 void ioasid_debugfs_remove(struct ioasid_ctx *ctx)
 {
 	debugfs_remove(ctx->debugfs);

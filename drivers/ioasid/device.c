@@ -594,6 +594,13 @@ static void ioasid_dev_pasids_show(struct seq_file *m,
 			   dev_pasid->att->space->id);
 }
 
+/**
+ * ioasid_device_show() - list the devices of a context and their attachments
+ * @m: where to print
+ * @ctx: the context
+ *
+ * Context: can sleep; takes ioasid_ctx.lock.
+ */
 void ioasid_device_show(struct seq_file *m, struct ioasid_ctx *ctx)
 {
 	struct ioasid_device *idev;

@@ -101,6 +101,8 @@ static int ioasid_file_ref_get(struct ioasid_file_ref *file_ref, int fd,
  * ioasid_file_ref_copy() - take another reference on a file and its resolver
  * @to: overwritten
  * @from: the reference to copy
+ *
+ * Context: any. The caller keeps @from meanwhile.
  */
 void ioasid_file_ref_copy(struct ioasid_file_ref *to,
 			  const struct ioasid_file_ref *from)
@@ -135,7 +137,21 @@ static int ioasid_file_ref_lock(struct ioasid_file_ref *file_ref,
 			   "killed while waiting for the device");
 }
 
-/* Gets the device of a user's fd; it stays open until ioasid_file_ref_end() */
+/**
+ * ioasid_file_ref_begin() - get the device of a user's fd, and lock it
+ * @file_ref: out: the file, its resolver and the device
+ * @fd: the fd
+ * @extack: the reason if it fails
+ *
+ * Until ioasid_file_ref_end() the file stays open, whoever closes the fd.
+ *
+ * Context: a user process; can sleep. Takes ioasid_resolvers_lock, and
+ * ioasid_file_info.lock until ioasid_file_ref_end().
+ *
+ * Return: 0, -EBADF if the fd is not open, -EINVAL if it is not a device of a
+ * framework whose glue is loaded, -EINTR if killed, or the error of the
+ * resolver.
+ */
 int ioasid_file_ref_begin(struct ioasid_file_ref *file_ref, int fd,
 			  struct ioasid_extack *extack)
 {
@@ -149,6 +165,12 @@ int ioasid_file_ref_begin(struct ioasid_file_ref *file_ref, int fd,
 	return rc;
 }
 
+/**
+ * ioasid_file_ref_end() - undo ioasid_file_ref_begin()
+ * @file_ref: the reference
+ *
+ * Context: ioasid_file_info.lock, if there is one, is held, and released.
+ */
 void ioasid_file_ref_end(struct ioasid_file_ref *file_ref)
 {
 	if (file_ref->info.lock)

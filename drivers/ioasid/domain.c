@@ -8,6 +8,12 @@
 #include <linux/slab.h>
 #include "ioasid_private.h"
 
+/**
+ * ioasid_domain_free() - free a domain and its page table
+ * @domain: the domain, in no list; not attached, and unfilled or never filled
+ *
+ * Context: can sleep.
+ */
 void ioasid_domain_free(struct ioasid_domain *domain)
 {
 	iommu_domain_free(domain->domain);
@@ -44,6 +50,18 @@ static void ioasid_unmap_area(struct iommu_domain *domain,
 	refcount_inc(&area->pages->users);
 }
 
+/**
+ * ioasid_unmap_areas() - unmap areas in all domains of a space, and flush
+ * @space: the space
+ * @area: the areas, which are mapped in all domains
+ * @nr: number of areas
+ *
+ * Cannot fail: pages that the IOMMU driver fails to unmap get another user, so
+ * that they are never unpinned. One flush for each domain, after which the
+ * areas can be freed.
+ *
+ * Context: ioasid_space.rwsem is held; can sleep.
+ */
 void ioasid_unmap_areas(struct ioasid_space *space, struct ioasid_area **area,
 			u32 nr)
 {
@@ -63,6 +81,16 @@ void ioasid_unmap_areas(struct ioasid_space *space, struct ioasid_area **area,
 	}
 }
 
+/**
+ * ioasid_map_area() - map an area in all domains of a space, or in none
+ * @space: the space
+ * @area: the area, PENDING in the tree
+ * @extack: the reason if it fails
+ *
+ * Context: ioasid_space.rwsem is held; can sleep.
+ *
+ * Return: 0, -ENOMEM, -EINTR if killed, or the error of the IOMMU driver.
+ */
 int ioasid_map_area(struct ioasid_space *space, struct ioasid_area *area,
 		    struct ioasid_extack *extack)
 {

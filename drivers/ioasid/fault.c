@@ -33,6 +33,12 @@ int ioasid_iopf_get(struct ioasid_device *idev)
 	return rc;
 }
 
+/**
+ * ioasid_iopf_put() - undo ioasid_iopf_get()
+ * @idev: the device; after the detach
+ *
+ * Context: ioasid_ctx.lock is held; can sleep.
+ */
 void ioasid_iopf_put(struct ioasid_device *idev)
 {
 	lockdep_assert_held(&idev->ctx->lock);
@@ -138,6 +144,8 @@ static int ioasid_fault_handler(struct iopf_group *group)
  * ioasid_fault_prepare() - let a new domain handle page requests
  * @space: the space
  * @domain: its domain; not attached yet, since the attach checks for a handler
+ *
+ * Context: any.
  */
 void ioasid_fault_prepare(struct ioasid_space *space,
 			  struct iommu_domain *domain)

@@ -55,6 +55,12 @@ struct ioasid_group *ioasid_group_get(struct iommu_group *group)
 	return g;
 }
 
+/**
+ * ioasid_group_put() - undo ioasid_group_get()
+ * @g: the group; freed with its last user, which has nothing attached any more
+ *
+ * Context: can sleep; takes ioasid_groups_lock.
+ */
 void ioasid_group_put(struct ioasid_group *g)
 {
 	guard(mutex)(&ioasid_groups_lock);

@@ -55,6 +55,8 @@ struct ioasid_space *ioasid_space_get(struct ioasid_ctx *ctx, u32 id,
  * @ctx: the context
  * @id: the id
  *
+ * Context: any.
+ *
  * Return: the queue with a reference, or NULL.
  */
 struct ioasid_queue *ioasid_queue_try(struct ioasid_ctx *ctx, u32 id)
@@ -69,6 +71,8 @@ struct ioasid_queue *ioasid_queue_try(struct ioasid_ctx *ctx, u32 id)
  * @ctx: the context
  * @id: the id
  * @extack: the reason if there is none
+ *
+ * Context: any.
  *
  * Return: the queue with a reference, or ERR_PTR(-ENOENT).
  */

@@ -240,7 +240,14 @@ struct ioasid_space {
 	atomic64_t pinned;
 };
 
-/* False if the IOMMU core keeps the only page table of the space */
+/**
+ * ioasid_space_has_domains() - check whether the page tables are ours
+ * @space: the space
+ *
+ * Context: any.
+ *
+ * Return: false if the IOMMU core keeps the only page table of the space.
+ */
 static inline bool ioasid_space_has_domains(const struct ioasid_space *space)
 {
 	return !space->ops->attach;

@@ -40,6 +40,14 @@ static bool ioasid_area_refresh(struct ioasid_area *area, bool exit)
 RB_DECLARE_CALLBACKS(static, ioasid_area_callbacks, struct ioasid_area, node,
 		     widest, ioasid_area_refresh)
 
+/**
+ * ioasid_iova_init() - prepare the IOVA allocation of a new space
+ * @space: the space, not published; everything is usable afterwards
+ *
+ * Context: can sleep.
+ *
+ * Return: 0 or -ENOMEM.
+ */
 int ioasid_iova_init(struct ioasid_space *space)
 {
 	mutex_init(&space->iova_lock);
@@ -50,6 +58,12 @@ int ioasid_iova_init(struct ioasid_space *space)
 	return 0;
 }
 
+/**
+ * ioasid_iova_destroy() - undo ioasid_iova_init()
+ * @space: the space, without areas and without other users
+ *
+ * Context: can sleep.
+ */
 void ioasid_iova_destroy(struct ioasid_space *space)
 {
 	kvfree(space->usable);
@@ -515,6 +529,15 @@ void ioasid_iova_update(struct ioasid_space *space)
 				     space->reserved[i].last);
 }
 
+/**
+ * ioasid_iova_access_locked() - like ioasid_iova_access(), with the lock held
+ * @space: a mapped space
+ * @addr: the IOVA
+ *
+ * Context: ioasid_space.iova_lock is held.
+ *
+ * Return: IOASID_FAULT_READ and _WRITE, or 0 if nothing is mapped there.
+ */
 u32 ioasid_iova_access_locked(struct ioasid_space *space, u64 addr)
 {
 	struct ioasid_area *area = ioasid_iova_first(space, addr, addr);

@@ -50,12 +50,24 @@ struct ioasid_runs {
 	struct ioasid_run few[IOASID_FEW];
 };
 
+/**
+ * ioasid_pages_setup() - make the cache of struct ioasid_pages
+ *
+ * Context: can sleep.
+ *
+ * Return: 0 or -ENOMEM.
+ */
 int ioasid_pages_setup(void)
 {
 	ioasid_pages_cache = KMEM_CACHE(ioasid_pages, SLAB_ACCOUNT);
 	return ioasid_pages_cache ? 0 : -ENOMEM;
 }
 
+/**
+ * ioasid_pages_teardown() - undo ioasid_pages_setup()
+ *
+ * Context: can sleep; nothing is pinned any more.
+ */
 void ioasid_pages_teardown(void)
 {
 	kmem_cache_destroy(ioasid_pages_cache);
@@ -561,6 +573,14 @@ struct ioasid_area *ioasid_area_alloc(struct ioasid_pages *pages)
 	return area;
 }
 
+/**
+ * ioasid_area_free() - free an area, and put its reference on the pages
+ * @ctx: the context
+ * @area: the area; in no tree, and unmapped and flushed in all domains
+ *
+ * Context: can sleep. Takes mmap_lock if it was the last area of the pages and
+ * they are charged to an mm.
+ */
 void ioasid_area_free(struct ioasid_ctx *ctx, struct ioasid_area *area)
 {
 	struct ioasid_pages *pages = area->pages;

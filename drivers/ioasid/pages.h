@@ -61,6 +61,14 @@ struct ioasid_area {
 	u16 state;
 };
 
+/**
+ * ioasid_area_length() - get the length of an area
+ * @area: the area, with @first and @last set
+ *
+ * Context: any.
+ *
+ * Return: the length in bytes.
+ */
 static inline u64 ioasid_area_length(const struct ioasid_area *area)
 {
 	return area->last - area->first + 1;

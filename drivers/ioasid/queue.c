@@ -37,6 +37,13 @@ u32 ioasid_queue_room(struct ioasid_queue *q)
 	return used > q->depth ? 0 : q->depth - used;
 }
 
+/**
+ * ioasid_queue_put_record() - copy a record into the ring
+ * @q: the queue; has room, see ioasid_queue_room()
+ * @record: the record; user space sees it after ioasid_queue_publish()
+ *
+ * Context: ioasid_queue.lock is held.
+ */
 void ioasid_queue_put_record(struct ioasid_queue *q,
 			     const struct ioasid_fault_record *record)
 {
@@ -85,6 +92,16 @@ static void ioasid_queue_arm(struct ioasid_queue *q)
 			      clamp(left, 0L, (long)HZ / IOASID_REAPS));
 }
 
+/**
+ * ioasid_pending_cookie() - get the cookie of a pending group
+ * @q: the queue
+ * @p: the group
+ *
+ * Context: ioasid_queue.lock is held, or nobody else uses the queue.
+ *
+ * Return: the cookie, which names the group in its records and its response. It
+ * is unique until 2^32 groups have used the same entry.
+ */
 u64 ioasid_pending_cookie(struct ioasid_queue *q, struct ioasid_pending *p)
 {
 	return (u64)p->generation << 32 | (p - q->pool);
@@ -207,6 +224,14 @@ void ioasid_queue_report_event(struct ioasid_dev_pasid *dev_pasid,
 	srcu_read_unlock(&ioasid_fault_srcu, idx);
 }
 
+/**
+ * ioasid_fault_flags() - translate the flags of a page request
+ * @prm: the page request
+ *
+ * Context: any.
+ *
+ * Return: IOASID_FAULT_READ, _WRITE, _EXEC, _PRIV and _LAST.
+ */
 u32 ioasid_fault_flags(const struct iommu_fault_page_request *prm)
 {
 	u32 flags = 0;
@@ -245,6 +270,14 @@ static void ioasid_queue_put_group(struct ioasid_queue *q,
 
 /* --- responses ---------------------------------------------------------- */
 
+/**
+ * ioasid_group_answer() - answer a group of page requests and free it
+ * @group: the group, dequeued from the IOMMU core
+ * @code: the response
+ *
+ * Context: can sleep; takes the IOMMU core's lock of the page requests of the
+ * device.
+ */
 void ioasid_group_answer(struct iopf_group *group,
 			 enum iommu_page_response_code code)
 {
@@ -280,7 +313,16 @@ static bool ioasid_pending_is_stale(const struct ioasid_pending *p)
 	       rcu_access_pointer(param->dev->iommu->fault_param) != param;
 }
 
-/* Drops the groups from before a reset, and reports them before new ones */
+/**
+ * ioasid_queue_reap_stale() - drop the groups of a device from before a reset
+ * @q: the queue
+ * @dev_pasid: the attachment of the device
+ *
+ * They get no response, since the device no longer waits for one. A RESET record
+ * reports them, before the records of later groups.
+ *
+ * Context: ioasid_queue.lock is held; can sleep.
+ */
 void ioasid_queue_reap_stale(struct ioasid_queue *q,
 			     struct ioasid_dev_pasid *dev_pasid)
 {
@@ -400,6 +442,17 @@ static struct ioasid_pending *ioasid_pending_find(struct ioasid_queue *q,
 	return p->group && p->generation == upper_32_bits(cookie) ? p : NULL;
 }
 
+/**
+ * ioasid_queue_respond() - pass a response of the user on to the device
+ * @q: the queue
+ * @r: the response; a copy that user space cannot write to
+ *
+ * Context: ioasid_queue.lock is held; can sleep.
+ *
+ * Return: 0; -EINVAL for an unknown code or a reserved field that is not zero;
+ * -ENOENT if no group with that cookie is pending (any more), or the device was
+ * reset.
+ */
 int ioasid_queue_respond(struct ioasid_queue *q,
 			 const struct ioasid_fault_response *r)
 {
@@ -447,6 +500,20 @@ static bool ioasid_fault_enqueue(struct ioasid_queue *q,
 	return true;
 }
 
+/**
+ * ioasid_queue_forward() - put a group of page requests into a queue
+ * @q: the queue
+ * @dev_pasid: the attachment of the device that sent it
+ * @group: the group, dequeued from the IOMMU core
+ *
+ * Needs no memory. A group for which there is no room is counted for a LOST
+ * record.
+ *
+ * Context: can sleep; ioasid_fault_srcu is read-held. Takes ioasid_queue.lock.
+ *
+ * Return: true if the queue has taken over the group; false if there is no room
+ * or the queue is closed, and then the caller must answer it.
+ */
 bool ioasid_queue_forward(struct ioasid_queue *q,
 			  struct ioasid_dev_pasid *dev_pasid,
 			  struct iopf_group *group)
@@ -462,6 +529,16 @@ static bool ioasid_dev_pasid_uses_queue(struct ioasid_dev_pasid *dev_pasid,
 			     rcu_access_pointer(dev_pasid->att->space->queue));
 }
 
+/**
+ * ioasid_queue_flush() - answer all pending groups of a device INVALID
+ * @q: the queue
+ * @dev_pasid: the attachment of the device, which is being detached
+ *
+ * Puts a DETACHED record if there were any, or if the attachment is bound to
+ * this queue.
+ *
+ * Context: ioasid_queue.lock and ioasid_group.lock are held; can sleep.
+ */
 void ioasid_queue_flush(struct ioasid_queue *q,
 			struct ioasid_dev_pasid *dev_pasid)
 {
@@ -479,11 +556,25 @@ void ioasid_queue_flush(struct ioasid_queue *q,
 		ioasid_queue_report(q, dev_pasid, IOASID_FAULT_DETACHED, nr, 0);
 }
 
+/**
+ * ioasid_fault_unbind() - put the queue of a space that is being freed
+ * @space: the space, without references
+ *
+ * Context: can sleep.
+ */
 void ioasid_fault_unbind(struct ioasid_space *space)
 {
 	ioasid_queue_put(rcu_access_pointer(space->queue));
 }
 
+/**
+ * ioasid_ring_bytes() - get the size of a ring
+ * @depth: number of records, and of responses
+ *
+ * Context: any.
+ *
+ * Return: the size in bytes, whole pages.
+ */
 size_t ioasid_ring_bytes(u32 depth)
 {
 	return PAGE_ALIGN(IOASID_FAULT_RECORDS +
@@ -574,6 +665,12 @@ static void ioasid_queue_last(struct kref *ref)
 	ioasid_queue_free(container_of(ref, struct ioasid_queue, obj.ref));
 }
 
+/**
+ * ioasid_queue_put() - put a reference on a queue
+ * @q: the queue, or NULL; freed with the last reference
+ *
+ * Context: can sleep.
+ */
 void ioasid_queue_put(struct ioasid_queue *q)
 {
 	if (q)

@@ -60,6 +60,13 @@ static void ioasid_space_free_last(struct kref *ref)
 	kfree_rcu(space, obj.rcu);
 }
 
+/**
+ * ioasid_space_put() - put a reference on a space
+ * @space: the space; emptied and freed with the last reference
+ *
+ * Context: can sleep. The last put takes mmap_lock if memory is charged to an
+ * mm.
+ */
 void ioasid_space_put(struct ioasid_space *space)
 {
 	kref_put(&space->obj.ref, ioasid_space_free_last);
@@ -145,6 +152,12 @@ struct ioasid_space *ioasid_space_get_read_mapped(struct ioasid_ctx *ctx,
 	return ERR_PTR(rc);
 }
 
+/**
+ * ioasid_space_put_read() - undo ioasid_space_get_read()
+ * @space: the space
+ *
+ * Context: ioasid_space.rwsem is held for reading, and released; can sleep.
+ */
 void ioasid_space_put_read(struct ioasid_space *space)
 {
 	up_read(&space->rwsem);
@@ -175,6 +188,12 @@ int ioasid_space_lock(struct ioasid_space *space, struct ioasid_extack *extack)
 	return rc;
 }
 
+/**
+ * ioasid_space_unlock() - undo ioasid_space_lock()
+ * @space: the space
+ *
+ * Context: ioasid_space.rwsem is held for writing, and released.
+ */
 void ioasid_space_unlock(struct ioasid_space *space)
 {
 	up_write(&space->rwsem);

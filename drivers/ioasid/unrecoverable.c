@@ -74,6 +74,8 @@ static int ioasid_unrecoverable_handler(struct iommu_domain *domain,
  * ioasid_unrecoverable_prepare() - set the fault handler of a new domain
  * @d: the domain, not attached yet
  * @dev: the device that it is made for
+ *
+ * Context: any.
  */
 void ioasid_unrecoverable_prepare(struct ioasid_domain *d, struct device *dev)
 {
@@ -150,6 +152,8 @@ static void ioasid_unrecoverable_work(struct work_struct *work)
 /**
  * ioasid_unrecoverable_init() - prepare the attachment of a device
  * @dev_pasid: the attachment of the device
+ *
+ * Context: any.
  */
 void ioasid_unrecoverable_init(struct ioasid_dev_pasid *dev_pasid)
 {

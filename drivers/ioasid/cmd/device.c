@@ -125,6 +125,14 @@ static int ioasid_attach_vector(struct ioasid_command *cmd,
 	return rc;
 }
 
+/**
+ * ioasid_cmd_device_attach() - IOASID_DEVICE_ATTACH: attach or bind a device
+ * @cmd: the command, with a struct ioasid_device_attach
+ *
+ * Context: a user process, no locks held; can sleep.
+ *
+ * Return: 0, or an error of IOASID_DEVICE_ATTACH.
+ */
 int ioasid_cmd_device_attach(struct ioasid_command *cmd)
 {
 	struct ioasid_device_attach *arg = cmd->arg;
@@ -206,6 +214,14 @@ static int ioasid_detach_by_fd(struct ioasid_command *cmd)
 	return rc;
 }
 
+/**
+ * ioasid_cmd_device_detach() - IOASID_DEVICE_DETACH: detach or unbind a device
+ * @cmd: the command, with a struct ioasid_device_detach
+ *
+ * Context: a user process, no locks held; can sleep.
+ *
+ * Return: 0, or an error of IOASID_DEVICE_DETACH.
+ */
 int ioasid_cmd_device_detach(struct ioasid_command *cmd)
 {
 	struct ioasid_device_detach *arg = cmd->arg;

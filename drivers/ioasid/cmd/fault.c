@@ -84,6 +84,14 @@ put_fd:
 	return rc;
 }
 
+/**
+ * ioasid_cmd_fault_queue() - IOASID_FAULT_QUEUE: make a fault queue
+ * @cmd: the command, with a struct ioasid_fault_queue
+ *
+ * Context: a user process, no locks held; can sleep.
+ *
+ * Return: 0, or an error of IOASID_FAULT_QUEUE.
+ */
 int ioasid_cmd_fault_queue(struct ioasid_command *cmd)
 {
 	struct ioasid_fault_queue *arg = cmd->arg;
@@ -123,6 +131,14 @@ static int ioasid_check_bind(const struct ioasid_fault_bind *arg,
 	return 0;
 }
 
+/**
+ * ioasid_cmd_fault_bind() - IOASID_FAULT_BIND: bind a space or attachment to a queue
+ * @cmd: the command, with a struct ioasid_fault_bind
+ *
+ * Context: a user process, no locks held; can sleep.
+ *
+ * Return: 0, or an error of IOASID_FAULT_BIND.
+ */
 int ioasid_cmd_fault_bind(struct ioasid_command *cmd)
 {
 	struct ioasid_fault_bind *arg = cmd->arg;

@@ -10,6 +10,14 @@
 #include "../compat/iommu_quirk.h"
 #include "cmd.h"
 
+/**
+ * ioasid_cmd_get_info() - IOASID_GET_INFO: describe kernel and context
+ * @cmd: the command, with a struct ioasid_info
+ *
+ * Context: a user process, no locks held; can sleep.
+ *
+ * Return: 0, or an error of IOASID_GET_INFO.
+ */
 int ioasid_cmd_get_info(struct ioasid_command *cmd)
 {
 	struct ioasid_info *info = cmd->arg;
@@ -50,6 +58,14 @@ int ioasid_cmd_get_info(struct ioasid_command *cmd)
 	return ioasid_respond(cmd, sizeof(*info));
 }
 
+/**
+ * ioasid_cmd_option() - IOASID_OPTION: read or set an option of a context
+ * @cmd: the command, with a struct ioasid_option
+ *
+ * Context: a user process, no locks held; can sleep.
+ *
+ * Return: 0, or an error of IOASID_OPTION.
+ */
 int ioasid_cmd_option(struct ioasid_command *cmd)
 {
 	struct ioasid_option *arg = cmd->arg;
@@ -237,6 +253,14 @@ static int ioasid_put_description(struct ioasid_command *cmd,
 	return ioasid_respond(cmd, sizeof(*arg)) ?: rc ?: rc2;
 }
 
+/**
+ * ioasid_cmd_device_info() - IOASID_DEVICE_INFO: describe a device
+ * @cmd: the command, with a struct ioasid_device_info
+ *
+ * Context: a user process, no locks held; can sleep.
+ *
+ * Return: 0, or an error of IOASID_DEVICE_INFO.
+ */
 int ioasid_cmd_device_info(struct ioasid_command *cmd)
 {
 	struct ioasid_device_info *arg = cmd->arg;

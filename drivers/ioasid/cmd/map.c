@@ -58,6 +58,14 @@ static int ioasid_map_vector(struct ioasid_command *cmd)
 	return rc;
 }
 
+/**
+ * ioasid_cmd_map() - IOASID_MAP: map ranges
+ * @cmd: the command, with a struct ioasid_map
+ *
+ * Context: a user process, no locks held; can sleep.
+ *
+ * Return: 0, or an error of IOASID_MAP.
+ */
 int ioasid_cmd_map(struct ioasid_command *cmd)
 {
 	struct ioasid_map *arg = cmd->arg;
@@ -103,6 +111,14 @@ static int ioasid_unmap_one(struct ioasid_command *cmd)
 				   &arg->unmapped, cmd->extack);
 }
 
+/**
+ * ioasid_cmd_unmap() - IOASID_UNMAP: unmap ranges, or all
+ * @cmd: the command, with a struct ioasid_unmap
+ *
+ * Context: a user process, no locks held; can sleep.
+ *
+ * Return: 0, or an error of IOASID_UNMAP.
+ */
 int ioasid_cmd_unmap(struct ioasid_command *cmd)
 {
 	struct ioasid_unmap *arg = cmd->arg;
@@ -125,6 +141,14 @@ int ioasid_cmd_unmap(struct ioasid_command *cmd)
 	return rc ?: ioasid_respond(cmd, sizeof(*arg));
 }
 
+/**
+ * ioasid_cmd_copy() - IOASID_COPY: map memory of a space in another one
+ * @cmd: the command, with a struct ioasid_copy
+ *
+ * Context: a user process, no locks held; can sleep.
+ *
+ * Return: 0, or an error of IOASID_COPY.
+ */
 int ioasid_cmd_copy(struct ioasid_command *cmd)
 {
 	struct ioasid_copy *arg = cmd->arg;
@@ -133,6 +157,14 @@ int ioasid_cmd_copy(struct ioasid_command *cmd)
 		       ioasid_respond(cmd, sizeof(*arg));
 }
 
+/**
+ * ioasid_cmd_translate() - IOASID_TRANSLATE: look up a mapping
+ * @cmd: the command, with a struct ioasid_translate
+ *
+ * Context: a user process, no locks held; can sleep.
+ *
+ * Return: 0, or an error of IOASID_TRANSLATE.
+ */
 int ioasid_cmd_translate(struct ioasid_command *cmd)
 {
 	struct ioasid_translate *arg = cmd->arg;
@@ -158,6 +190,14 @@ static int ioasid_no_dirty(struct ioasid_command *cmd, u32 ioasid)
 				   "this kernel is built without CONFIG_IOMMUFD_DRIVER: its IOMMU drivers cannot report dirty bits");
 }
 
+/**
+ * ioasid_cmd_dirty_set() - IOASID_DIRTY_SET: not supported yet
+ * @cmd: the command, with a struct ioasid_dirty_set
+ *
+ * Context: a user process, no locks held; can sleep.
+ *
+ * Return: 0, or an error of IOASID_DIRTY_SET.
+ */
 int ioasid_cmd_dirty_set(struct ioasid_command *cmd)
 {
 	struct ioasid_dirty_set *arg = cmd->arg;
@@ -169,6 +209,14 @@ int ioasid_cmd_dirty_set(struct ioasid_command *cmd)
 	return ioasid_no_dirty(cmd, arg->ioasid);
 }
 
+/**
+ * ioasid_cmd_dirty_get() - IOASID_DIRTY_GET: not supported yet
+ * @cmd: the command, with a struct ioasid_dirty_get
+ *
+ * Context: a user process, no locks held; can sleep.
+ *
+ * Return: 0, or an error of IOASID_DIRTY_GET.
+ */
 int ioasid_cmd_dirty_get(struct ioasid_command *cmd)
 {
 	struct ioasid_dirty_get *arg = cmd->arg;

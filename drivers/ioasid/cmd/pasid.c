@@ -27,6 +27,14 @@ static int ioasid_check_pasid_alloc(const struct ioasid_pasid_alloc *arg,
 	return 0;
 }
 
+/**
+ * ioasid_cmd_pasid_alloc() - IOASID_PASID_ALLOC: allocate PASIDs
+ * @cmd: the command, with a struct ioasid_pasid_alloc
+ *
+ * Context: a user process, no locks held; can sleep.
+ *
+ * Return: 0, or an error of IOASID_PASID_ALLOC.
+ */
 int ioasid_cmd_pasid_alloc(struct ioasid_command *cmd)
 {
 	struct ioasid_pasid_alloc *arg = cmd->arg;
@@ -53,6 +61,14 @@ int ioasid_cmd_pasid_alloc(struct ioasid_command *cmd)
 	return rc;
 }
 
+/**
+ * ioasid_cmd_pasid_free() - IOASID_PASID_FREE: free PASIDs
+ * @cmd: the command, with a struct ioasid_pasid_free
+ *
+ * Context: a user process, no locks held; can sleep.
+ *
+ * Return: 0, or an error of IOASID_PASID_FREE.
+ */
 int ioasid_cmd_pasid_free(struct ioasid_command *cmd)
 {
 	struct ioasid_pasid_free *arg = cmd->arg;

@@ -21,6 +21,14 @@ static int ioasid_check_alloc(struct ioasid_command *cmd)
 	return 0;
 }
 
+/**
+ * ioasid_cmd_alloc() - IOASID_ALLOC: allocate a space
+ * @cmd: the command, with a struct ioasid_alloc
+ *
+ * Context: a user process, no locks held; can sleep.
+ *
+ * Return: 0, or an error of IOASID_ALLOC.
+ */
 int ioasid_cmd_alloc(struct ioasid_command *cmd)
 {
 	struct ioasid_alloc *arg = cmd->arg;
@@ -50,6 +58,14 @@ int ioasid_cmd_alloc(struct ioasid_command *cmd)
 	return rc;
 }
 
+/**
+ * ioasid_cmd_free() - IOASID_FREE: free a space
+ * @cmd: the command, with a struct ioasid_free
+ *
+ * Context: a user process, no locks held; can sleep.
+ *
+ * Return: 0, or an error of IOASID_FREE.
+ */
 int ioasid_cmd_free(struct ioasid_command *cmd)
 {
 	struct ioasid_free *arg = cmd->arg;
@@ -80,6 +96,14 @@ static void ioasid_space_describe(struct ioasid_space *space,
 	memcpy(arg->label, space->label, sizeof(arg->label));
 }
 
+/**
+ * ioasid_cmd_space_info() - IOASID_SPACE_INFO: describe a space
+ * @cmd: the command, with a struct ioasid_space_info
+ *
+ * Context: a user process, no locks held; can sleep.
+ *
+ * Return: 0, or an error of IOASID_SPACE_INFO.
+ */
 int ioasid_cmd_space_info(struct ioasid_command *cmd)
 {
 	struct ioasid_space_info *arg = cmd->arg;
@@ -109,6 +133,14 @@ int ioasid_cmd_space_info(struct ioasid_command *cmd)
 	return ioasid_respond(cmd, sizeof(*arg)) ?: rc;
 }
 
+/**
+ * ioasid_cmd_reserve() - IOASID_RESERVE: reserve ranges of a space
+ * @cmd: the command, with a struct ioasid_reserve
+ *
+ * Context: a user process, no locks held; can sleep.
+ *
+ * Return: 0, or an error of IOASID_RESERVE.
+ */
 int ioasid_cmd_reserve(struct ioasid_command *cmd)
 {
 	struct ioasid_reserve *arg = cmd->arg;

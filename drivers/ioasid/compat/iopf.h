@@ -23,6 +23,12 @@ static inline int compat_iopf_enable(struct device *dev)
 	return iommu_dev_enable_feature(dev, IOMMU_DEV_FEAT_IOPF);
 }
 
+/**
+ * compat_iopf_disable() - undo compat_iopf_enable()
+ * @dev: the device; attached to nothing that needs page requests
+ *
+ * Context: can sleep.
+ */
 static inline void compat_iopf_disable(struct device *dev)
 {
 	iommu_dev_disable_feature(dev, IOMMU_DEV_FEAT_IOPF);
@@ -41,6 +47,12 @@ static inline int compat_sva_enable(struct device *dev)
 	return iommu_dev_enable_feature(dev, IOMMU_DEV_FEAT_SVA);
 }
 
+/**
+ * compat_sva_disable() - undo compat_sva_enable()
+ * @dev: the device; attached to the address space of no process
+ *
+ * Context: can sleep.
+ */
 static inline void compat_sva_disable(struct device *dev)
 {
 	iommu_dev_disable_feature(dev, IOMMU_DEV_FEAT_SVA);
