@@ -1,24 +1,25 @@
 /* SPDX-License-Identifier: GPL-2.0 WITH Linux-syscall-note */
 /*
  * The user interface of /dev/ioasid: I/O address spaces, what is mapped in
- * them and which device uses which. Every command is an ioctl on an open
- * /dev/ioasid (a "context"), except the VFIO ones at the end, which go to a
- * VFIO container. Nothing here may change size or meaning once released: a
- * struct grows at its end, a new meaning gets a new flag.
+ * them, and which devices use them. Every command is an ioctl on an open
+ * /dev/ioasid (a "context"), except those of a VFIO container and of a fault
+ * queue. Nothing here may change size or meaning once released: a struct grows
+ * at its end, and a new meaning gets a new flag.
  *
  * Rules for every command:
  *
- *  - @size is the size of the struct that the caller compiled. A larger one
- *    than the kernel knows is taken if the unknown tail is zero (else E2BIG),
- *    a smaller one than the first published size is refused (EINVAL).
- *  - Unknown bits in @flags and non-zero reserved fields: EOPNOTSUPP.
- *  - A command that the kernel does not know: ENOTTY.
+ *  - @size is the size of the struct that the caller was compiled with. A larger
+ *    struct than the kernel's is accepted if the rest is zero, otherwise the
+ *    command fails with E2BIG. A smaller one than the first version of the
+ *    struct fails with EINVAL.
+ *  - Unknown bits in @flags and non-zero reserved fields fail with EOPNOTSUPP.
+ *  - An unknown command fails with ENOTTY.
  *  - @extack is 0 or the address of a struct ioasid_extack, which is filled in
- *    when (and only when) the command fails. A bad one is found before anything
- *    is done: EFAULT, or EINVAL if its @size has no room for a code. Three
- *    failures come too early to be explained: ENOTTY, a struct whose first 16
- *    bytes cannot be read, and @size below 16.
- *  - A command succeeds wholly or leaves everything as it was.
+ *    if and only if the command fails. It is checked before anything else is
+ *    done: EFAULT if it cannot be accessed, EINVAL if its @size has no room for
+ *    a code. Three errors are too early for a reason: ENOTTY, a struct whose
+ *    first 16 bytes cannot be read, and @size below 16.
+ *  - A command either succeeds completely or changes nothing.
  */
 #ifndef _UAPI_LINUX_IOASID_H
 #define _UAPI_LINUX_IOASID_H
@@ -57,60 +58,62 @@
 /* On a fault queue */
 #define IOASID_FAULT_DOORBELL	_IO(IOASID_TYPE, 0x60)
 
-/* The argument of VFIO_SET_IOMMU and VFIO_CHECK_EXTENSION */
+/* Argument of VFIO_SET_IOMMU and VFIO_CHECK_EXTENSION */
 #define VFIO_IOASID_IOMMU	0x10a51d
 
-/* The traffic of a device that carries no PASID */
+/* The DMA of a device that carries no PASID */
 #define IOASID_RID		0
 
-/* A PASID of the kernel's choice, which goes back to the pool when it is detached */
+/* The kernel chooses a PASID, and frees it with the last detach */
 #define IOASID_PASID_ANY	0xffffffffU
 #define IOASID_MAX_PASID	0xfffffU
 
 /**
  * enum ioasid_reason - why a command failed, for programs
- * @IOASID_REASON_NONE: nothing has failed yet
- * @IOASID_REASON_OTHER: only the errno is known
- * @IOASID_REASON_SIZE: @size is too small, or a tail that is not zero
- * @IOASID_REASON_FLAGS: a flag or a reserved field that this kernel does not know
+ * @IOASID_REASON_NONE: nothing has failed
+ * @IOASID_REASON_OTHER: there is no more information than the errno
+ * @IOASID_REASON_SIZE: @size is too small, or too large and the rest is not zero
+ * @IOASID_REASON_FLAGS: an unknown flag, or a reserved field that is not zero
  * @IOASID_REASON_POINTER: user memory could not be read or written
  * @IOASID_REASON_NO_SPACE_ID: no such space in this context
  * @IOASID_REASON_NO_DEVICE_ID: no such device in this context
- * @IOASID_REASON_KIND: the space is of a kind that cannot do this
- * @IOASID_REASON_VALUE: an argument is out of its range
+ * @IOASID_REASON_KIND: spaces of this kind do not support it
+ * @IOASID_REASON_VALUE: an argument is invalid or out of range
  * @IOASID_REASON_ALIGNMENT: an address or length is not page aligned
  * @IOASID_REASON_OVERFLOW: an address plus a length wraps or is too large
- * @IOASID_REASON_OVERLAP: something is mapped there already
- * @IOASID_REASON_UNUSABLE: the IOVA range is not usable (see SPACE_INFO)
+ * @IOASID_REASON_OVERLAP: the range overlaps a mapping or another range
+ * @IOASID_REASON_UNUSABLE: the IOVA range is not usable (see IOASID_SPACE_INFO)
  * @IOASID_REASON_NO_ROOM: no free IOVA range is large enough
  * @IOASID_REASON_NOT_MAPPED: nothing is mapped there
- * @IOASID_REASON_SPLIT: the range would cut a mapping in two
+ * @IOASID_REASON_SPLIT: the range would split a mapping
  * @IOASID_REASON_MEMLOCK: RLIMIT_MEMLOCK would be exceeded
  * @IOASID_REASON_PIN: the memory cannot be pinned
  * @IOASID_REASON_PERMISSION: the memory or file does not allow that access
  * @IOASID_REASON_NO_MEMORY: the kernel is out of memory
- * @IOASID_REASON_KILLED: the caller was killed meanwhile
+ * @IOASID_REASON_KILLED: the caller was killed
  * @IOASID_REASON_IN_USE: still in use
- * @IOASID_REASON_RACE: another command works on the same thing: try again
- * @IOASID_REASON_LIMIT: a limit of this interface
+ * @IOASID_REASON_RACE: another command is using the same object: try again
+ * @IOASID_REASON_LIMIT: a limit would be exceeded
  * @IOASID_REASON_SIBLING: another device of the group uses another space
- * @IOASID_REASON_ATTACHED: attached already
+ * @IOASID_REASON_ATTACHED: already attached
  * @IOASID_REASON_NOT_ATTACHED: not attached
  * @IOASID_REASON_MSI: the platform does not isolate this group's interrupts
  * @IOASID_REASON_COHERENCY: the device's DMA is not cache coherent
- * @IOASID_REASON_RESERVED: a mapping collides with a range to be reserved
- * @IOASID_REASON_APERTURE: a mapping lies outside of what the IOMMU can address
- * @IOASID_REASON_IOMMU: the IOMMU driver refused
+ * @IOASID_REASON_RESERVED: a range to be reserved is mapped
+ * @IOASID_REASON_APERTURE: a mapping is outside of what the IOMMU can address
+ * @IOASID_REASON_IOMMU: an error of the IOMMU driver, or there is no IOMMU
  * @IOASID_REASON_RESET: the device is being reset: try again
- * @IOASID_REASON_NO_PASID: the device or the IOMMU has no PASIDs
- * @IOASID_REASON_OWNER: the device belongs to somebody else
- * @IOASID_REASON_FD: a file descriptor is not what it must be
+ * @IOASID_REASON_NO_PASID: the device or its IOMMU does not support PASIDs, or
+ *	not this one
+ * @IOASID_REASON_OWNER: the device, PASID or memory has another owner
+ * @IOASID_REASON_FD: a file descriptor is not open, or of the wrong type
  * @IOASID_REASON_NO_DIRTY: this kernel or IOMMU cannot read dirty bits
  * @IOASID_REASON_PRIVILEGE: a capability is missing
  * @IOASID_REASON_NO_PASID_ID: no such PASID in this context
- * @IOASID_REASON_NO_SVA: the device or IOMMU cannot share a process' memory
+ * @IOASID_REASON_NO_SVA: the device or its IOMMU does not support SVA
  * @IOASID_REASON_NO_QUEUE_ID: no such fault queue in this context
- * @IOASID_REASON_NO_PRI: the device or IOMMU has no page requests
+ * @IOASID_REASON_NO_PRI: the kernel, the device or its IOMMU does not support
+ *	page requests
  */
 enum ioasid_reason {
 	IOASID_REASON_NONE = 0,
@@ -161,17 +164,17 @@ enum ioasid_reason {
 #define IOASID_NO_INDEX		0xffffffffU
 
 /**
- * struct ioasid_extack - the reason behind an error
+ * struct ioasid_extack - the reason of an error
  * @size: in: sizeof(struct ioasid_extack)
  * @code: out: enum ioasid_reason
  * @ioasid: out: the space concerned, or 0
  * @dev_id: out: the device concerned, or 0
- * @index: out: which element of a vector failed, or IOASID_NO_INDEX
+ * @index: out: index of the array element that failed, or IOASID_NO_INDEX
  * @pasid: out: the PASID concerned, or 0
- * @value: out: the address, length or limit concerned, by @code
+ * @value: out: the address, length or limit concerned; depends on @code
  * @msg: out: one sentence for people, NUL-terminated
  *
- * Filled in when a command fails; left alone when it succeeds.
+ * Filled in if a command fails, and unchanged if it succeeds.
  */
 struct ioasid_extack {
 	__u32 size;
@@ -190,11 +193,11 @@ struct ioasid_extack {
 #define IOASID_CAP_REPLACE	(1ULL << 2)	/* attach replaces in place */
 #define IOASID_CAP_DIRTY	(1ULL << 3)	/* dirty bits can be read */
 #define IOASID_CAP_PASID	(1ULL << 4)	/* PASIDs can be allocated and attached */
-#define IOASID_CAP_MM		(1ULL << 5)	/* spaces can be that of a process */
+#define IOASID_CAP_MM		(1ULL << 5)	/* spaces can be the address space of a process */
 #define IOASID_CAP_FAULT	(1ULL << 6)	/* page requests can be answered */
 #define IOASID_CAP_POLICY	(1ULL << 7)	/* a space has a policy for page requests */
-#define IOASID_CAP_UNRECOVERABLE (1ULL << 8)	/* unrecoverable faults of some devices */
-#define IOASID_CAP_DEVICE_FD	(1ULL << 9)	/* a glue whose devices have files is loaded */
+#define IOASID_CAP_UNRECOVERABLE (1ULL << 8)	/* some devices report unrecoverable faults */
+#define IOASID_CAP_DEVICE_FD	(1ULL << 9)	/* a glue is loaded whose devices have files */
 
 enum ioasid_account_mode {
 	IOASID_ACCOUNT_USER = 0,
@@ -202,20 +205,20 @@ enum ioasid_account_mode {
 };
 
 /**
- * struct ioasid_info - IOASID_GET_INFO: what this kernel can do, what this context uses
+ * struct ioasid_info - IOASID_GET_INFO: what the kernel supports and the context uses
  * @size: sizeof(struct ioasid_info)
  * @flags: 0
  * @extack: 0, or the address of a struct ioasid_extack
  * @caps: out: IOASID_CAP_*
- * @max_vector: out: how many ranges one MAP, UNMAP or RESERVE may carry
+ * @max_vector: out: maximum number of ranges of one MAP, UNMAP or RESERVE
  * @account_mode: out: enum ioasid_account_mode
- * @page_size: out: bytes; every address and length is a multiple of it
- * @nr_spaces: out: spaces of this context
- * @nr_devices: out: devices bound to this context
- * @nr_pasids: out: PASIDs that this context has
- * @nr_mappings: out: mappings in all spaces
- * @pinned: out: bytes pinned, each counted once
- * @mapped: out: bytes mapped, each space counted
+ * @page_size: out: in bytes; every address and length is a multiple of it
+ * @nr_spaces: out: number of spaces of this context
+ * @nr_devices: out: number of devices bound to this context
+ * @nr_pasids: out: number of PASIDs of this context
+ * @nr_mappings: out: number of mappings in all spaces
+ * @pinned: out: bytes pinned; memory in several spaces counts once
+ * @mapped: out: bytes mapped; memory in several spaces counts in each of them
  */
 struct ioasid_info {
 	__u32 size;
@@ -245,7 +248,7 @@ struct ioasid_iova_range {
 
 /* struct ioasid_device_info.caps */
 #define IOASID_DEVICE_COHERENT		(1U << 0) /* DMA is cache coherent */
-#define IOASID_DEVICE_ENFORCE_COHERENT	(1U << 1) /* no-snoop can be overridden */
+#define IOASID_DEVICE_ENFORCE_COHERENT	(1U << 1) /* the IOMMU can override no-snoop */
 #define IOASID_DEVICE_ISOLATED_MSI	(1U << 2) /* interrupts are remapped */
 #define IOASID_DEVICE_DIRTY		(1U << 3) /* dirty bits can be read; not yet */
 #define IOASID_DEVICE_PASID		(1U << 4) /* PASID enabled in the device */
@@ -253,35 +256,35 @@ struct ioasid_iova_range {
 #define IOASID_DEVICE_ATS		(1U << 6) /* address translation service enabled */
 #define IOASID_DEVICE_ATTACHED		(1U << 7) /* its RID is attached to a space */
 #define IOASID_DEVICE_SINGLETON		(1U << 8) /* alone in its group */
-#define IOASID_DEVICE_UNRECOVERABLE	(1U << 9) /* unrecoverable faults of its RID */
-#define IOASID_DEVICE_UNRECOVERABLE_PASID	(1U << 10) /* and that of its PASIDs */
-#define IOASID_DEVICE_RESETS		(1U << 11) /* what a reset has dropped is reported */
+#define IOASID_DEVICE_UNRECOVERABLE	(1U << 9) /* faults of its RID are reported */
+#define IOASID_DEVICE_UNRECOVERABLE_PASID	(1U << 10) /* and of its PASIDs */
+#define IOASID_DEVICE_RESETS		(1U << 11) /* resets are reported */
 
 /**
- * struct ioasid_device_info - IOASID_DEVICE_INFO: one device
+ * struct ioasid_device_info - IOASID_DEVICE_INFO: describe a device
  * @size: sizeof(struct ioasid_device_info)
  * @flags: 0
  * @extack: 0, or the address of a struct ioasid_extack
  * @dev_id: in: the device
  * @caps: out: IOASID_DEVICE_*
- * @cookie: out: the user's cookie from the attach
+ * @cookie: out: the user's number for the device, from the attach
  * @group_id: out: number of the IOMMU group
- * @pasid_bits: out: width of a PASID; 0 without IOASID_DEVICE_PASID
- * @ioasid: out: the space its RID is attached to, or 0
- * @nr_ranges: in: room at @ranges; out: how many there are
+ * @pasid_bits: out: width of a PASID in bits; 0 without IOASID_DEVICE_PASID
+ * @ioasid: out: the space that its RID is attached to, or 0
+ * @nr_ranges: in: room at @ranges; out: number of ranges
  * @ranges: 0, or the address of an array of struct ioasid_iova_range: the
  *	IOVA that a space can use with this device. Some kernels (VT-d on 6.12)
- *	report more as long as the device is not attached
+ *	report more while the device is not attached
  * @hw_info_type: out: enum iommu_hw_info_type of linux/iommufd.h
- * @hw_info_len: in: room at @hw_info in bytes; out: length of the blob
+ * @hw_info_len: in: room at @hw_info in bytes; out: length in bytes
  * @hw_info: 0, or where to write the IOMMU driver's description of its hardware
- * @name: out: the device's name, NUL-terminated
- * @owner: out: the framework that owns it, NUL-terminated
- * @nr_pasids: out: PASIDs that it is attached with
+ * @name: out: name of the device, NUL-terminated
+ * @owner: out: name of the framework that owns it, NUL-terminated
+ * @nr_pasids: out: number of PASIDs that it is attached with
  * @__reserved: 0
  *
- * EMSGSIZE if @ranges or @hw_info is given and too small: the counts are
- * written all the same.
+ * EMSGSIZE if @ranges or @hw_info is given and too small; the counts are written
+ * even then.
  */
 struct ioasid_device_info {
 	__u32 size;
@@ -305,11 +308,12 @@ struct ioasid_device_info {
 };
 
 /**
- * enum ioasid_kind - who keeps the page table of a space
- * @IOASID_KIND_MAPPED: the kernel, and the user maps and unmaps memory
- * @IOASID_KIND_MM: the process that made the space: devices use its own address
- *	space, by PASID. Nothing is pinned. Only that process can attach devices.
- *	After exec or exit their DMA fails.
+ * enum ioasid_kind - kind of a space
+ * @IOASID_KIND_MAPPED: the user maps and unmaps memory, and the kernel keeps the
+ *	page table
+ * @IOASID_KIND_MM: the address space of the process that allocates the space,
+ *	for devices with PASIDs. Nothing is pinned. Only that process can attach
+ *	devices. After it calls exec or exits, their DMA fails.
  */
 enum ioasid_kind {
 	IOASID_KIND_MAPPED = 1,
@@ -322,21 +326,21 @@ enum ioasid_kind {
 /* 1U << 1 is for the parent of nested spaces */
 
 /**
- * struct ioasid_alloc - IOASID_ALLOC: make a space
+ * struct ioasid_alloc - IOASID_ALLOC: allocate a space
  * @size: sizeof(struct ioasid_alloc)
- * @flags: IOASID_ALLOC_FAULTS, for IOASID_KIND_MAPPED: only devices with page
- *	requests can be attached then. These are answered
- *	IOASID_FAULT_INVALID as long as no fault queue is bound, unless the policy
- *	is IOASID_FAULT_KERNEL
+ * @flags: IOASID_ALLOC_FAULTS, for IOASID_KIND_MAPPED: only devices that support
+ *	page requests can be attached. While no fault queue is bound, their
+ *	requests are answered IOASID_FAULT_INVALID, unless the policy is
+ *	IOASID_FAULT_KERNEL
  * @extack: 0, or the address of a struct ioasid_extack
  * @kind: enum ioasid_kind
  * @parent: 0
- * @ioasid: out: the id of the space
+ * @ioasid: out: id of the space
  * @data_type: 0
  * @data_len: 0
  * @__reserved: 0
  * @data: 0
- * @label: a name for people, shown in debugfs and in messages; NUL-terminated
+ * @label: a name for debugfs and tracepoints, NUL-terminated
  */
 struct ioasid_alloc {
 	__u32 size;
@@ -353,14 +357,15 @@ struct ioasid_alloc {
 };
 
 /**
- * struct ioasid_free - IOASID_FREE: give a space back
+ * struct ioasid_free - IOASID_FREE: free a space
  * @size: sizeof(struct ioasid_free)
  * @flags: 0
  * @extack: 0, or the address of a struct ioasid_extack
- * @ioasid: the space; all that is mapped in it is unmapped and unpinned
+ * @ioasid: the space; its mappings are unmapped, and their memory is unpinned
+ *	unless it is mapped in another space as well
  * @__reserved: 0
  *
- * EBUSY while a device is attached.
+ * EBUSY if a device is attached.
  */
 struct ioasid_free {
 	__u32 size;
@@ -371,26 +376,25 @@ struct ioasid_free {
 };
 
 /**
- * struct ioasid_space_info - IOASID_SPACE_INFO: one space
+ * struct ioasid_space_info - IOASID_SPACE_INFO: describe a space
  * @size: sizeof(struct ioasid_space_info)
  * @flags: 0
  * @extack: 0, or the address of a struct ioasid_extack
  * @ioasid: in: the space
  * @kind: out: enum ioasid_kind
  * @parent: out: 0
- * @nr_domains: out: IOMMU domains behind it
- * @nr_attachments: out: attachments; a device can have one by its RID and one by
- *	each of its PASIDs
- * @nr_ranges: in: room at @ranges; out: how many usable ranges there are
+ * @nr_domains: out: number of IOMMU domains behind it
+ * @nr_attachments: out: number of devices attached; a device counts once for its
+ *	RID and once for each PASID
+ * @nr_ranges: in: room at @ranges; out: number of usable ranges
  * @ranges: 0, or the address of an array of struct ioasid_iova_range
- * @page_sizes: out: bitmap of page sizes that all its domains have
- * @nr_mappings: out: mappings
+ * @page_sizes: out: bitmap of the page sizes that all its domains support
+ * @nr_mappings: out: number of mappings
  * @mapped: out: bytes mapped
- * @pinned: out: bytes whose memory was first mapped here
+ * @pinned: out: bytes of memory that was first mapped here
  * @label: out: the label from IOASID_ALLOC
  *
- * EMSGSIZE if @ranges is given and too small; @nr_ranges is written all the
- * same.
+ * EMSGSIZE if @ranges is given and too small; @nr_ranges is written even then.
  */
 struct ioasid_space_info {
 	__u32 size;
@@ -416,16 +420,17 @@ struct ioasid_space_info {
 /* struct ioasid_map_range.flags, struct ioasid_copy.flags */
 #define IOASID_MAP_READ		(1U << 0)	/* the device may read */
 #define IOASID_MAP_WRITE	(1U << 1)	/* the device may write */
-#define IOASID_MAP_FIXED	(1U << 2)	/* @iova is where; else the kernel chooses */
+#define IOASID_MAP_FIXED	(1U << 2)	/* at @iova; else the kernel chooses */
 #define IOASID_MAP_FILE		(1U << 3)	/* @addr is an offset in the file @fd */
 
 /**
- * struct ioasid_map_range - one range to map
- * @iova: in with IOASID_MAP_FIXED, else out: where in the space
+ * struct ioasid_map_range - a range to map
+ * @iova: in with IOASID_MAP_FIXED, otherwise out: first IOVA
  * @addr: address in the caller's memory, or offset in @fd
- * @length: bytes
+ * @length: in bytes
  * @flags: IOASID_MAP_*; READ or WRITE or both
- * @fd: with IOASID_MAP_FILE a memfd, or a file on tmpfs or hugetlbfs; else 0
+ * @fd: with IOASID_MAP_FILE a memfd, or a file on tmpfs or hugetlbfs; otherwise
+ *	0
  */
 struct ioasid_map_range {
 	__aligned_u64 iova;
@@ -436,7 +441,7 @@ struct ioasid_map_range {
 };
 
 /**
- * struct ioasid_map - IOASID_MAP: let devices reach memory
+ * struct ioasid_map - IOASID_MAP: map memory for devices
  * @size: sizeof(struct ioasid_map)
  * @flags: 0
  * @extack: 0, or the address of a struct ioasid_extack
@@ -444,9 +449,9 @@ struct ioasid_map_range {
  * @nr: number of ranges, 1 to IOASID_MAX_VECTOR
  * @ranges: address of an array of struct ioasid_map_range
  *
- * All or nothing: on failure none of the ranges is mapped and extack.index
- * is that of the one that could not be. The memory is pinned until it is unmapped, and
- * is charged to RLIMIT_MEMLOCK before it is pinned.
+ * All or nothing: on failure none of the ranges is mapped, and extack.index is
+ * that of the range that failed. The memory is charged to RLIMIT_MEMLOCK, and
+ * stays pinned until it is unmapped.
  */
 struct ioasid_map {
 	__u32 size;
@@ -458,12 +463,12 @@ struct ioasid_map {
 };
 
 /**
- * struct ioasid_unmap_range - one range to unmap
- * @iova: first address
- * @length: bytes
+ * struct ioasid_unmap_range - a range to unmap
+ * @iova: first IOVA
+ * @length: in bytes
  *
- * The range covers at least one mapping, or ENOENT without IOASID_UNMAP_EMPTY_OK;
- * and it splits none, or EINVAL.
+ * ENOENT if the range has no mapping, unless IOASID_UNMAP_EMPTY_OK is set;
+ * EINVAL if it would split a mapping.
  */
 struct ioasid_unmap_range {
 	__aligned_u64 iova;
@@ -471,11 +476,11 @@ struct ioasid_unmap_range {
 };
 
 /* struct ioasid_unmap.flags */
-#define IOASID_UNMAP_ALL	(1U << 0)	/* all mappings; @nr and @ranges are 0 */
-#define IOASID_UNMAP_EMPTY_OK	(1U << 1)	/* a range may have no mapping in it */
+#define IOASID_UNMAP_ALL	(1U << 0)	/* unmap all; @nr and @ranges are 0 */
+#define IOASID_UNMAP_EMPTY_OK	(1U << 1)	/* a range may have no mapping */
 
 /**
- * struct ioasid_unmap - IOASID_UNMAP: take memory away from devices
+ * struct ioasid_unmap - IOASID_UNMAP: unmap memory
  * @size: sizeof(struct ioasid_unmap)
  * @flags: IOASID_UNMAP_*
  * @extack: 0, or the address of a struct ioasid_extack
@@ -485,10 +490,10 @@ struct ioasid_unmap_range {
  *	overlap
  * @unmapped: out: bytes unmapped
  *
- * When it returns no device can reach the memory any more, and it is unpinned.
- * All or nothing; extack.index is that of the range at fault. EBUSY while
- * another thread maps or unmaps in a range; IOASID_UNMAP_ALL passes over what
- * another thread is at work on.
+ * When it returns, no device can reach the memory through this space any more,
+ * and memory without another mapping is unpinned. All or nothing; extack.index is
+ * that of the range that failed. EBUSY if another thread is mapping or unmapping
+ * in a range; IOASID_UNMAP_ALL skips such mappings instead.
  */
 struct ioasid_unmap {
 	__u32 size;
@@ -501,18 +506,19 @@ struct ioasid_unmap {
 };
 
 /**
- * struct ioasid_copy - IOASID_COPY: the same memory in another space, or twice in one
+ * struct ioasid_copy - IOASID_COPY: map the memory of a mapping once more
  * @size: sizeof(struct ioasid_copy)
  * @flags: IOASID_MAP_READ, _WRITE, _FIXED
  * @extack: 0, or the address of a struct ioasid_extack
- * @src_ioasid: the space that has it
- * @dst_ioasid: the space that gets it
- * @src_iova: first address in the source; all of the range must be mapped
- * @dst_iova: in with IOASID_MAP_FIXED, else out: where in the destination
- * @length: bytes
+ * @src_ioasid: the space where it is mapped
+ * @dst_ioasid: the space to map it in; can be the same
+ * @src_iova: first IOVA in the source; the whole range must be mapped
+ * @dst_iova: in with IOASID_MAP_FIXED, otherwise out: first IOVA in the
+ *	destination
+ * @length: in bytes
  *
- * The memory is pinned and charged once, until the last user unmaps it. WRITE
- * needs a source that is mapped for writing.
+ * The memory is pinned and charged once, until its last mapping is unmapped.
+ * EPERM for WRITE if the source is not mapped for writing.
  */
 struct ioasid_copy {
 	__u32 size;
@@ -526,16 +532,16 @@ struct ioasid_copy {
 };
 
 /**
- * struct ioasid_reserve - IOASID_RESERVE: narrow the usable IOVA ranges
+ * struct ioasid_reserve - IOASID_RESERVE: exclude IOVA ranges from mapping
  * @size: sizeof(struct ioasid_reserve)
  * @flags: 0
  * @extack: 0, or the address of a struct ioasid_extack
  * @ioasid: the space
  * @nr: number of ranges, 0 to IOASID_MAX_VECTOR
- * @ranges: address of an array of struct ioasid_iova_range, in ascending
- *	order, not overlapping: nothing may be mapped there from now on
+ * @ranges: address of an array of struct ioasid_iova_range, in ascending order
+ *	and not overlapping, where nothing can be mapped from now on
  *
- * Replaces the list of an earlier call. EADDRINUSE if something is mapped in
+ * Replaces the ranges of an earlier call. EADDRINUSE if something is mapped in
  * one of the ranges.
  */
 struct ioasid_reserve {
@@ -551,18 +557,19 @@ struct ioasid_reserve {
 #define IOASID_TRANSLATE_PHYS	(1U << 0)	/* also @phys; CAP_SYS_ADMIN */
 
 /**
- * struct ioasid_translate - IOASID_TRANSLATE: what is mapped at an IOVA
+ * struct ioasid_translate - IOASID_TRANSLATE: look up the mapping at an IOVA
  * @size: sizeof(struct ioasid_translate)
  * @flags: IOASID_TRANSLATE_*
  * @extack: 0, or the address of a struct ioasid_extack
  * @ioasid: the space
  * @map_flags: out: IOASID_MAP_* of the mapping
- * @iova: in: the address
- * @map_iova: out: first address of the mapping
- * @map_length: out: its length in bytes
- * @addr: out: address in the mapper's memory (or file offset) of @iova
- * @phys: out: physical address by the IOMMU's own page table, 0 without a
- *	domain
+ * @iova: in: the IOVA
+ * @map_iova: out: first IOVA of the mapping
+ * @map_length: out: length of the mapping in bytes
+ * @addr: out: address of @iova in the memory of the process that mapped it, or
+ *	its offset in the file
+ * @phys: out: physical address according to the page table of the IOMMU; 0
+ *	without a domain
  *
  * ENOENT if nothing is mapped there.
  */
@@ -587,16 +594,16 @@ enum ioasid_option_id {
 };
 
 /**
- * struct ioasid_option - IOASID_OPTION: read or change how a context behaves
+ * struct ioasid_option - IOASID_OPTION: read or set an option of a context
  * @size: sizeof(struct ioasid_option)
  * @flags: IOASID_OPTION_SET, or 0 to read
  * @extack: 0, or the address of a struct ioasid_extack
  * @option: enum ioasid_option_id
  * @__reserved: 0
- * @value: in or out; for IOASID_OPTION_ACCOUNT_MODE an enum
- *	ioasid_account_mode: against what pinned memory counts, the user's
- *	locked memory as with io_uring, or the process' as with VFIO type1. EBUSY
- *	while anything is mapped.
+ * @value: in to set, otherwise out; for IOASID_OPTION_ACCOUNT_MODE an enum
+ *	ioasid_account_mode: whether pinned memory counts as locked memory of the
+ *	user, as with io_uring, or of the process, as with VFIO type1. EBUSY while
+ *	memory is pinned.
  */
 struct ioasid_option {
 	__u32 size;
@@ -608,12 +615,12 @@ struct ioasid_option {
 };
 
 /* struct ioasid_device_attach.flags; the first also of struct vfio_device_attach */
-#define IOASID_ATTACH_REPLACE	(1U << 0)	/* leave the present space for @ioasid */
+#define IOASID_ATTACH_REPLACE	(1U << 0)	/* replace the present space */
 #define IOASID_ATTACH_FD	(1U << 1)	/* @device_fd names the device */
 #define IOASID_ATTACH_BIND_ONLY	(1U << 8)	/* only bind the device */
 
 /**
- * struct ioasid_device_attach - IOASID_DEVICE_ATTACH: give a device a space
+ * struct ioasid_device_attach - IOASID_DEVICE_ATTACH: attach a device to a space
  * @size: sizeof(struct ioasid_device_attach)
  * @flags: IOASID_ATTACH_REPLACE; IOASID_ATTACH_FD; with that and without a
  *	space and a PASID, IOASID_ATTACH_BIND_ONLY
@@ -622,51 +629,52 @@ struct ioasid_option {
  * @ioasid: the space
  * @pasid: IOASID_RID, a PASID that this context has allocated, or
  *	IOASID_PASID_ANY; out: the PASID
- * @vpasid: 0, or the user's own number for the PASID of this device:
- *	DEVICE_DETACH and every record name it
- * @nr_devices: 0, or how many devices @devices names, at most IOASID_MAX_DEVICES
+ * @vpasid: 0, or the user's own number for the PASID of this device, which
+ *	DEVICE_DETACH and the records of fault queues use instead
+ * @nr_devices: 0, or the number of @devices, at most IOASID_MAX_DEVICES
  * @device_fd: with IOASID_ATTACH_FD, an open device of VFIO that the caller may
- *	use (one of a device node must be bound to an iommufd), else 0
- * @devices: with @nr_devices: address of an array of __u32, the devices in the
- *	place of @dev_id, which is 0 then
- * @cookie: with IOASID_ATTACH_FD, any number; DEVICE_INFO gives it back
+ *	use (a device node must be bound to an iommufd), otherwise 0
+ * @devices: with @nr_devices, the address of an array of __u32: the devices,
+ *	instead of @dev_id, which must be 0
+ * @cookie: with IOASID_ATTACH_FD, any number; reported by DEVICE_INFO and in the
+ *	records of fault queues
  *
- * Several devices, behind whatever IOMMUs, are attached with the same PASID, all
- * or none; the extack says which one could not be. They cannot be replaced
- * together.
+ * Several devices, even behind different IOMMUs, are attached with the same
+ * PASID, all or none; the extack names the device that failed. They cannot be
+ * replaced together.
  *
- * IOASID_ATTACH_FD binds the device to this context, and its file stays open here,
- * whoever closes it elsewhere, until the device is detached from all, or the
- * context is closed: that detaches it. With IOASID_ATTACH_BIND_ONLY it stays until
- * DEVICE_DETACH with IOASID_DETACH_UNBIND. Of a device that was bound by its
- * container (VFIO_DEVICE_ATTACH) no file is kept: it is the same as naming it by
- * @dev_id. A device is bound to one context at a time.
+ * IOASID_ATTACH_FD binds the device to this context, which keeps its file open,
+ * whoever closes the fd, until the device is detached from all spaces. Closing
+ * the context detaches it. With IOASID_ATTACH_BIND_ONLY the device stays bound
+ * until DEVICE_DETACH with IOASID_DETACH_UNBIND. For a device that its container
+ * has bound (VFIO_DEVICE_ATTACH), no file is kept open, and @device_fd is the
+ * same as @dev_id. A device is bound to one context at a time.
  *
- * A device can be attached with its RID and with many PASIDs at once. A space
- * of kind IOASID_KIND_MM wants IOASID_PASID_ANY: the PASID is that of the
- * process. IOASID_PASID_ANY with a mapped space takes a PASID from the pool,
- * and detaching gives it back.
+ * A device can be attached with its RID and with many PASIDs at once. A space of
+ * kind IOASID_KIND_MM needs IOASID_PASID_ANY, and uses the PASID of the process.
+ * With a mapped space IOASID_PASID_ANY allocates a PASID, which is freed with the
+ * last detach.
  *
- * Replacing is not free of interruption on every IOMMU: DMA in flight may be
- * blocked for a moment. What is replaced is named by @vpasid, or @pasid if that
- * is 0.
+ * Not every IOMMU replaces without a gap: DMA in flight may be blocked for a
+ * moment. @vpasid names the attachment to be replaced, or @pasid if that is 0.
  *
- * ENOENT without such a device or space; EBUSY if it is attached, while it is
- * being reset, or while a sibling (a device of the same group) uses another
- * space with the same PASID; EPERM for a PASID, or the memory of a process, of
- * somebody else; EINVAL where @pasid, @vpasid and the kind of space do not go
- * together; EOPNOTSUPP for a PASID where device or IOMMU have none, and where
- * the kernel cannot replace; ERANGE for a PASID that is too wide, or a mapping
- * that the IOMMU cannot address; EADDRINUSE for a mapping that the device
- * reserves; EDQUOT and ENOSPC without a PASID; ENODEV without page requests or
- * SVA where they are needed; E2BIG for too many devices; EFAULT for an array
- * that cannot be read; ENOMEM; EINTR when killed; what the IOMMU driver says.
+ * ENOENT if there is no such device or space; EBUSY if it is attached, is being
+ * reset, or a sibling (a device of the same group) uses another space with the
+ * same PASID; EPERM for a PASID of another context, or the memory of another
+ * process; EINVAL if @pasid, @vpasid and the kind of space do not match;
+ * EOPNOTSUPP for a PASID if the device or its IOMMU does not support PASIDs, or
+ * the kernel cannot replace; ERANGE for a PASID that is too large, or a mapping
+ * that the IOMMU cannot address; EADDRINUSE for a mapping in a range that the
+ * device reserves; EDQUOT or ENOSPC if no PASID is left; ENODEV if page requests
+ * or SVA are needed and not supported; E2BIG for too many devices; EFAULT for an
+ * array that cannot be read; ENOMEM; EINTR if killed; or an error of the IOMMU
+ * driver.
  *
- * With IOASID_ATTACH_FD also EBADF if @device_fd is not open; EINVAL if it is
- * something else, or a flag does not go with it; EPERM for a device node that is
- * not bound to an iommufd, or whose interrupts are not isolated; ENODEV without an
- * IOMMU; EBUSY where the owner (VFIO type1, iommufd) uses the RID or the PASID
- * itself, or the device is bound to another context.
+ * With IOASID_ATTACH_FD also EBADF if @device_fd is not open; EINVAL if it is not
+ * a device, or a flag does not match; EPERM for a device node that is not bound
+ * to an iommufd, or if the interrupts are not isolated; ENODEV without an IOMMU;
+ * EBUSY if the owner (VFIO type1, iommufd) uses the RID or the PASID itself, or
+ * the device is bound to another context.
  */
 struct ioasid_device_attach {
 	__u32 size;
@@ -684,24 +692,24 @@ struct ioasid_device_attach {
 
 /* struct ioasid_device_detach.flags */
 #define IOASID_DETACH_FD	(1U << 1)	/* @device_fd names the device */
-#define IOASID_DETACH_UNBIND	(1U << 8)	/* detach it from all, and unbind it */
+#define IOASID_DETACH_UNBIND	(1U << 8)	/* detach it from all spaces, and unbind it */
 
 /**
- * struct ioasid_device_detach - IOASID_DEVICE_DETACH: take a device's space away
+ * struct ioasid_device_detach - IOASID_DEVICE_DETACH: detach a device
  * @size: sizeof(struct ioasid_device_detach)
  * @flags: IOASID_DETACH_FD, IOASID_DETACH_UNBIND
  * @extack: 0, or the address of a struct ioasid_extack
  * @dev_id: the device; 0 with IOASID_DETACH_FD
- * @pasid: IOASID_RID, or the number that the user gave the PASID; 0 with
+ * @pasid: IOASID_RID, or the user's number for the PASID; 0 with
  *	IOASID_DETACH_UNBIND
- * @device_fd: with IOASID_DETACH_FD, an open file of the device, else 0
+ * @device_fd: with IOASID_DETACH_FD, an open file of the device, otherwise 0
  * @__reserved: 0
  *
- * Its DMA is blocked once the last device of its group has been detached: the
- * devices of a group share their page table. A device that was bound by IOASID_ATTACH_FD
- * without IOASID_ATTACH_BIND_ONLY is unbound when it is attached to nothing any
- * more. IOASID_DETACH_UNBIND: EBUSY for a device that its container has bound: it
- * stays bound until it is closed.
+ * The devices of a group share their page table, so the DMA of the device is
+ * blocked once the last device of the group is detached. A device that was bound
+ * by IOASID_ATTACH_FD without IOASID_ATTACH_BIND_ONLY is unbound with its last
+ * detach. IOASID_DETACH_UNBIND fails with EBUSY for a device that its container
+ * has bound: it stays bound until it is closed.
  */
 struct ioasid_device_detach {
 	__u32 size;
@@ -714,21 +722,21 @@ struct ioasid_device_detach {
 };
 
 /**
- * struct ioasid_pasid_alloc - IOASID_PASID_ALLOC: take PASIDs from the kernel's pool
+ * struct ioasid_pasid_alloc - IOASID_PASID_ALLOC: allocate PASIDs
  * @size: sizeof(struct ioasid_pasid_alloc)
  * @flags: 0
  * @extack: 0, or the address of a struct ioasid_extack
- * @dev_id: a device that is to use them: its width limits them. Other devices
- *	can use them, too, if they have as many bits
- * @nr: how many, 1 to IOASID_MAX_VECTOR
- * @first: the smallest that will do
- * @last: the largest that will do, or 0 for any
+ * @dev_id: a device that is to use them, which limits their width. Other devices
+ *	of at least that width can use them, too
+ * @nr: number of PASIDs, 1 to IOASID_MAX_VECTOR
+ * @first: smallest PASID allowed
+ * @last: largest PASID allowed, or 0 for any
  * @pasids: address of an array of @nr __u32; out: the PASIDs
  *
- * All or none. EINVAL for no PASID or a range that is none, E2BIG for too many,
- * EDQUOT beyond the quota of this context or of the user
- * (parameters pasids_per_context and pasids_per_user of the module), ENOSPC
- * where none is left, EOPNOTSUPP for a device without PASIDs.
+ * All or none. EINVAL if @nr is 0 or @first to @last is not a range of PASIDs,
+ * E2BIG if @nr is too large, EDQUOT above the limit of the context or of the user
+ * (module parameters pasids_per_context and pasids_per_user), ENOSPC if none is
+ * left, EOPNOTSUPP for a device without PASIDs.
  */
 struct ioasid_pasid_alloc {
 	__u32 size;
@@ -742,16 +750,16 @@ struct ioasid_pasid_alloc {
 };
 
 /**
- * struct ioasid_pasid_free - IOASID_PASID_FREE: give PASIDs back
+ * struct ioasid_pasid_free - IOASID_PASID_FREE: free PASIDs
  * @size: sizeof(struct ioasid_pasid_free)
  * @flags: 0
  * @extack: 0, or the address of a struct ioasid_extack
- * @nr: how many
+ * @nr: number of PASIDs, 1 to IOASID_MAX_VECTOR
  * @__reserved: 0
  * @pasids: address of an array of @nr __u32
  *
- * All or none. ENOENT for one that was not allocated by this context, EBUSY for
- * one that is attached, EINVAL for none, E2BIG for too many.
+ * All or none. ENOENT if one was not allocated by this context, EBUSY if one is
+ * attached, EINVAL if @nr is 0, E2BIG if it is too large.
  */
 struct ioasid_pasid_free {
 	__u32 size;
@@ -790,10 +798,10 @@ struct ioasid_dirty_set {
  * @extack: 0, or the address of a struct ioasid_extack
  * @ioasid: the space
  * @__reserved: 0
- * @iova: first address
- * @length: bytes
+ * @iova: first IOVA
+ * @length: in bytes
  * @page_size: bytes for each bit
- * @bitmap: address of an array of u64
+ * @bitmap: address of an array of __u64
  *
  * EOPNOTSUPP without IOASID_CAP_DIRTY.
  */
@@ -821,14 +829,13 @@ struct ioasid_dirty_get {
  * @device_fd: an open device of this container
  * @ioasid: the space
  * @pasid: as in struct ioasid_device_attach
- * @cookie: any number; DEVICE_INFO gives it back
- * @dev_id: out: the device's id in the context
+ * @cookie: any number; reported by DEVICE_INFO and in the records of fault queues
+ * @dev_id: out: id of the device in the context
  * @vpasid: as in struct ioasid_device_attach
  *
- * The device stays bound to the context until it is closed, and can be named by
- * @dev_id in IOASID_DEVICE_ATTACH and the others. A device is bound to one
- * context at a time. Closing @ioasid_fd leaves its DMA as it is until the
- * device is closed.
+ * The device stays bound to the context until it is closed, and commands on
+ * /dev/ioasid can name it by @dev_id. A device is bound to one context at a time.
+ * Closing @ioasid_fd does not affect its DMA until the device is closed.
  */
 struct vfio_device_attach {
 	__u32 argsz;
@@ -864,7 +871,7 @@ struct vfio_device_detach {
  * A queue is a file. Its memory, to be mapped shared with @ring_bytes from
  * offset 0, is
  *
- *	struct ioasid_fault_ring		who is where
+ *	struct ioasid_fault_ring		the indices
  *	at IOASID_FAULT_RECORDS:		depth x struct ioasid_fault_record
  *	at ring->responses:			depth x struct ioasid_fault_response
  *
@@ -878,41 +885,41 @@ struct vfio_device_detach {
  *	              v                   v
  *	responses:....[ full, the kernel's]....	user moves head, kernel tail
  *
- * Whoever moves an index writes the entries first (store-release), and whoever
- * reads one reads the entries after it (load-acquire). The kernel looks at
- * responses when IOASID_FAULT_DOORBELL is called. read() and write() do
- * the same without the ring: whole records out, whole responses in.
+ * Entries are written before the index that covers them (store-release), and
+ * read after it (load-acquire). The kernel reads responses when
+ * IOASID_FAULT_DOORBELL is called. read() and write() do the same without the
+ * ring: whole records out, whole responses in.
  */
 #define IOASID_FAULT_MIN_DEPTH		16U
 #define IOASID_FAULT_MAX_DEPTH		65536U
 #define IOASID_FAULT_DEADLINE		10000U	/* ms */
 #define IOASID_FAULT_MAX_DEADLINE	60000U	/* ms */
-#define IOASID_FAULT_RECORDS		4096	/* where records begin */
+#define IOASID_FAULT_RECORDS		4096	/* offset of the records */
 
 /**
- * struct ioasid_fault_queue - IOASID_FAULT_QUEUE: make a fault queue
+ * struct ioasid_fault_queue - IOASID_FAULT_QUEUE: create a fault queue
  * @size: sizeof(struct ioasid_fault_queue)
  * @flags: 0
  * @extack: 0, or the address of a struct ioasid_extack
- * @depth: records that fit, a power of two from IOASID_FAULT_MIN_DEPTH to
+ * @depth: number of records, a power of two from IOASID_FAULT_MIN_DEPTH to
  *	IOASID_FAULT_MAX_DEPTH
- * @max_pending: groups that may wait for an answer, at most @depth; 0: @depth
- * @max_per_pasid: of these, groups of one device and PASID; 0: @max_pending
- * @deadline_ms: after that long a group is answered with IOASID_FAULT_INVALID,
- *	and a record says so; 0: IOASID_FAULT_DEADLINE
+ * @max_pending: maximum number of pending groups, at most @depth; 0: @depth
+ * @max_per_pasid: the same of one device and PASID; 0: @max_pending
+ * @deadline_ms: after this time in ms without a response a group is answered
+ *	IOASID_FAULT_INVALID, and a record reports it; 0: IOASID_FAULT_DEADLINE
  * @eventfd: -1, or an eventfd that is signalled when there are new records
- * @fd: out: the file: closing it answers all that waits with
- *	IOASID_FAULT_INVALID, and whatever comes later
- * @queue_id: out: for IOASID_FAULT_BIND
+ * @fd: out: the file. Closing it answers all pending and later groups
+ *	IOASID_FAULT_INVALID
+ * @queue_id: out: id for IOASID_FAULT_BIND
  * @__reserved: 0
- * @ring_bytes: out: to be mapped
+ * @ring_bytes: out: size of the memory to be mapped, in bytes
  *
- * All memory is taken now: a page request never waits for memory. What does not
- * fit, or is beyond a limit, is answered with IOASID_FAULT_INVALID, and counted
- * in a record IOASID_FAULT_LOST. EINVAL for a number out of its range or a file
- * that is no eventfd, EBADF for one that is not open, EDQUOT beyond the records
- * that all queues of a context may have (parameter fault_records_per_context of
- * the module), EMFILE, ENFILE, ENOMEM.
+ * All memory is allocated at once, so that a page request never needs any. Groups
+ * that do not fit or exceed a limit are answered IOASID_FAULT_INVALID, and counted
+ * in a record of type IOASID_FAULT_LOST. EINVAL if a number is out of range or
+ * @eventfd is not an eventfd, EBADF if it is not open, EDQUOT above the limit of
+ * records of all queues of a context (module parameter
+ * fault_records_per_context), EMFILE, ENFILE, ENOMEM.
  */
 struct ioasid_fault_queue {
 	__u32 size;
@@ -930,24 +937,25 @@ struct ioasid_fault_queue {
 };
 
 /**
- * struct ioasid_fault_bind - IOASID_FAULT_BIND: whose page requests go where
+ * struct ioasid_fault_bind - IOASID_FAULT_BIND: bind a space or attachment to a queue
  * @size: sizeof(struct ioasid_fault_bind)
  * @flags: 0
  * @extack: 0, or the address of a struct ioasid_extack
- * @ioasid: a space, for all that is attached to it; or 0
- * @dev_id: a device, for one attachment of it, before its space's; or 0
- * @pasid: with @dev_id: IOASID_RID, or the number that the user gave it
+ * @ioasid: a space, for all its attachments without a queue of their own; or 0
+ * @dev_id: a device, for one of its attachments; or 0
+ * @pasid: with @dev_id: IOASID_RID, or the user's number for the PASID
  * @queue_id: the queue, or 0 for none
  * @policy: with @ioasid: enum ioasid_fault_policy, for page requests of
  *	attachments without a queue of their own
  * @__reserved: 0
  *
- * At any time. What waits in the old queue is answered there. Devices of a group
- * that share an attachment share its binding; replacing a space drops it. A space
- * without IOASID_ALLOC_FAULTS gets records of everything but page requests.
- * ENOENT without such a space, device, attachment or queue; EINVAL for both or
- * none of space and device, an unknown policy, one for an attachment or for a
- * space without IOASID_ALLOC_FAULTS, and for the address space of a process.
+ * Possible at any time. Groups that are pending in the old queue are answered
+ * there. Devices of a group that share an attachment share its queue; replacing
+ * the space unbinds it. A space without IOASID_ALLOC_FAULTS gets all records but
+ * those of page requests. ENOENT if there is no such space, device, attachment or
+ * queue; EINVAL if both or neither of space and device are given, for an unknown
+ * policy, for a policy of an attachment or of a space without
+ * IOASID_ALLOC_FAULTS, and for the address space of a process.
  */
 struct ioasid_fault_bind {
 	__u32 size;
@@ -963,16 +971,17 @@ struct ioasid_fault_bind {
 
 /**
  * enum ioasid_fault_policy - who answers the page requests for a space
- * @IOASID_FAULT_FORWARD: whoever has the queue; without a queue
- *	IOASID_FAULT_INVALID at once
- * @IOASID_FAULT_REFUSE: IOASID_FAULT_INVALID at once
- * @IOASID_FAULT_KERNEL: the kernel, at once: IOASID_FAULT_SUCCESS if all pages of
- *	the group are mapped and may be accessed like that, or while the space is
- *	being changed, so that the device asks again; otherwise
- *	IOASID_FAULT_INVALID. The address space of a process has always had its
- *	own: what the process may access is there.
+ * @IOASID_FAULT_FORWARD: the user, through the queue; without a queue the kernel
+ *	answers IOASID_FAULT_INVALID at once
+ * @IOASID_FAULT_REFUSE: the kernel answers IOASID_FAULT_INVALID at once
+ * @IOASID_FAULT_KERNEL: the kernel answers at once: IOASID_FAULT_SUCCESS if all
+ *	pages of the group are mapped with the permissions that it needs, or if
+ *	the space is just being changed, so that the device retries; otherwise
+ *	IOASID_FAULT_INVALID
  *
- * The last two make no record; a queue gets the others.
+ * With the last two, page requests make no record; other events still go to the
+ * queue. The address space of a process has no policy: the kernel always resolves
+ * its page requests, as for the process itself.
  */
 enum ioasid_fault_policy {
 	IOASID_FAULT_FORWARD = 0,
@@ -981,13 +990,13 @@ enum ioasid_fault_policy {
 };
 
 /**
- * struct ioasid_fault_ring - the head of a queue's memory
- * @head: records made; the kernel's
- * @tail: records taken; the user's
- * @response_head: responses made; the user's
- * @response_tail: responses taken; the kernel's
- * @depth: records, and responses
- * @responses: where the responses begin, in bytes from the start
+ * struct ioasid_fault_ring - head of the memory of a queue
+ * @head: number of records written, by the kernel
+ * @tail: number of records read, by the user
+ * @response_head: number of responses written, by the user
+ * @response_tail: number of responses read, by the kernel
+ * @depth: number of entries for records, and for responses
+ * @responses: offset of the responses in bytes
  */
 struct ioasid_fault_ring {
 	__u32 head;
@@ -1000,15 +1009,15 @@ struct ioasid_fault_ring {
 
 /**
  * enum ioasid_fault_type - what a record reports
- * @IOASID_FAULT_REQUEST: a page of a group of page requests, which wants an answer
- * @IOASID_FAULT_LOST: groups were answered INVALID, or records of other types were
- *	not made, because the queue, or a limit, was full
- * @IOASID_FAULT_DETACHED: a device was detached; what waited was answered
+ * @IOASID_FAULT_REQUEST: a page request of a group, which needs a response
+ * @IOASID_FAULT_LOST: groups were answered INVALID, or events were dropped, because
+ *	the queue was full or a limit was reached
+ * @IOASID_FAULT_DETACHED: a device was detached; its pending groups were answered
  * @IOASID_FAULT_TIMEOUT: a group was answered because the deadline had passed
- * @IOASID_FAULT_UNRECOVERABLE: the IOMMU has blocked DMA; there is nothing to
- *	answer. Only from devices with IOASID_DEVICE_UNRECOVERABLE
- * @IOASID_FAULT_RESET: a device was reset; what waited is dropped, since it does
- *	not wait any more. Only from devices with IOASID_DEVICE_RESETS
+ * @IOASID_FAULT_UNRECOVERABLE: the IOMMU has blocked DMA; takes no response. Only
+ *	from devices with IOASID_DEVICE_UNRECOVERABLE
+ * @IOASID_FAULT_RESET: a device was reset; its pending groups were dropped, since
+ *	it no longer waits. Only from devices with IOASID_DEVICE_RESETS
  */
 enum ioasid_fault_type {
 	IOASID_FAULT_REQUEST = 1,
@@ -1021,12 +1030,12 @@ enum ioasid_fault_type {
 
 /**
  * enum ioasid_fault_reason - why DMA was blocked
- * @IOASID_FAULT_UNKNOWN: the IOMMU does not say, and it would be allowed now
+ * @IOASID_FAULT_UNKNOWN: unknown, since the access would be allowed now
  * @IOASID_FAULT_NOT_MAPPED: nothing is mapped there
- * @IOASID_FAULT_PERMISSION: what is mapped there forbids it
+ * @IOASID_FAULT_PERMISSION: the mapping does not permit the access
  *
- * By what the space has when the record is made, a moment later: IOMMU drivers
- * report no reason.
+ * IOMMU drivers report no reason, so it is derived from the mappings of the space
+ * when the record is made, a moment later.
  */
 enum ioasid_fault_reason {
 	IOASID_FAULT_UNKNOWN = 0,
@@ -1042,23 +1051,23 @@ enum ioasid_fault_reason {
 #define IOASID_FAULT_LAST	(1U << 4)	/* last record of its group */
 
 /**
- * struct ioasid_fault_record - one record
+ * struct ioasid_fault_record - a record of a fault queue
  * @type: enum ioasid_fault_type
  * @flags: IOASID_FAULT_READ...
- * @cookie: REQUEST: names the group in the answer; TIMEOUT: the group
- * @addr: REQUEST, UNRECOVERABLE: address in the space
- * @device_cookie: the user's number of the device
+ * @cookie: REQUEST: names the group in its response; TIMEOUT: the group
+ * @addr: REQUEST, UNRECOVERABLE: IOVA in the space
+ * @device_cookie: the user's number for the device
  * @dev_id: the device
- * @pasid: the PASID as the user knows it, or IOASID_RID; UNRECOVERABLE:
- *	IOASID_PASID_ANY if the device uses the space by several, since IOMMU
- *	drivers do not say by which
+ * @pasid: the user's number for the PASID, or IOASID_RID; UNRECOVERABLE:
+ *	IOASID_PASID_ANY if the device is attached to the space with several, since
+ *	IOMMU drivers do not report which one
  * @ioasid: the space
- * @group: REQUEST: the device's number of the group
- * @nr: REQUEST: records of the group; LOST, DETACHED, RESET: groups;
- *	UNRECOVERABLE: faults, this one and those just before it that came too
- *	fast
+ * @group: REQUEST: the device's number for the group
+ * @nr: REQUEST: number of records of the group; LOST, DETACHED, RESET: number of
+ *	groups; UNRECOVERABLE: number of faults, including others for which there
+ *	was no record, since they came too fast
  * @reason: UNRECOVERABLE: enum ioasid_fault_reason
- * @lost_events: LOST: records of other types than REQUEST that were not made
+ * @lost_events: LOST: number of events that were dropped
  * @__reserved: 0
  */
 struct ioasid_fault_record {
@@ -1078,10 +1087,10 @@ struct ioasid_fault_record {
 };
 
 /**
- * enum ioasid_fault_code - the answer
- * @IOASID_FAULT_SUCCESS: the pages are mapped: the device tries again
- * @IOASID_FAULT_INVALID: they are not: the device fails that one access
- * @IOASID_FAULT_FAILURE: the device shall not ask any more
+ * enum ioasid_fault_code - the response to a group
+ * @IOASID_FAULT_SUCCESS: the pages are mapped: the device retries the access
+ * @IOASID_FAULT_INVALID: the pages cannot be accessed: the device fails the access
+ * @IOASID_FAULT_FAILURE: the device must not send page requests any more
  */
 enum ioasid_fault_code {
 	IOASID_FAULT_SUCCESS = 0,
@@ -1090,8 +1099,8 @@ enum ioasid_fault_code {
 };
 
 /**
- * struct ioasid_fault_response - an answer to a group
- * @cookie: from its records
+ * struct ioasid_fault_response - the response to a group
+ * @cookie: cookie of its records
  * @code: enum ioasid_fault_code
  * @__reserved: 0
  */
@@ -1102,12 +1111,12 @@ struct ioasid_fault_response {
 };
 
 /**
- * struct ioasid_fault_doorbell - IOASID_FAULT_DOORBELL: there are responses
+ * struct ioasid_fault_doorbell - IOASID_FAULT_DOORBELL: handle responses in the ring
  * @size: sizeof(struct ioasid_fault_doorbell)
- * @done: out: responses that were passed on
- * @failed: out: responses that were not
- * @first_error: out: errno of the first of these: ENOENT for a cookie that does
- *	not wait (any more), EINVAL for a code
+ * @done: out: number of responses that were passed on to a device
+ * @failed: out: number of other responses
+ * @first_error: out: errno of the first one that failed: ENOENT if no group with
+ *	that cookie is pending (any more), EINVAL for an invalid response
  * @first_cookie: out: its cookie
  */
 struct ioasid_fault_doorbell {
