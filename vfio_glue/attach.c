@@ -7,7 +7,8 @@
  * Errors of both commands, besides those of the core's attach and detach:
  *   EFAULT      the struct, @extack or @dev_id cannot be read or written
  *   EINVAL      @argsz is too small; VFIO has released the container
- *   E2BIG       @argsz is larger than known, and the rest is not zero
+ *   E2BIG       the struct is longer than this kernel's, and the rest is not
+ *               zero
  *   EOPNOTSUPP  an unknown flag, or a reserved field that is not zero
  *   EBADF       @device_fd or @ioasid_fd is not open
  *   EINVAL      @ioasid_fd is not /dev/ioasid; both flags at once; @ioasid
@@ -52,7 +53,7 @@ struct ioasid_vfio_command {
 	struct ioasid_extack extack;
 };
 
-/* Errors here have no reason, since the extack is not known yet */
+/* Errors here have no reason, since the extack is not checked yet */
 static int ioasid_vfio_get_header(struct ioasid_vfio_header *header,
 				  const void __user *uptr)
 {
@@ -82,7 +83,7 @@ static int ioasid_vfio_get_struct(struct ioasid_vfio_command *cmd, void *arg,
 	     copy_struct_from_user(arg, size, cmd->uptr, argsz);
 	if (rc == -E2BIG)
 		return ioasid_fail(&cmd->extack, rc, IOASID_REASON_SIZE,
-				   "this kernel knows %zu bytes, and the rest is not zero",
+				   "the struct is longer than the %zu bytes of this kernel, and the rest is not zero",
 				   size);
 	if (rc)
 		return ioasid_fail(&cmd->extack, rc, IOASID_REASON_POINTER,

@@ -2,9 +2,9 @@
 /*
  * Attachments: the space that a group uses with its RID and with each PASID.
  * The IOMMU core attaches whole groups, so the devices of a group share the
- * group's table of attachments; a struct ioasid_dev_pasid stands for each
- * device that was attached, with the user's number for the PASID. Detaching
- * must never fail and never allocate.
+ * group's table of attachments; a struct ioasid_dev_pasid is the part of one
+ * device in it, with the user's number for the PASID. Detaching must never fail
+ * and never allocate.
  */
 #include <linux/iommu.h>
 #include <linux/pm_runtime.h>
@@ -84,7 +84,7 @@ static int ioasid_attach_failed(struct ioasid_space *space, struct device *dev,
 }
 
 /**
- * ioasid_domain_create() - make a domain with the mappings of a space
+ * ioasid_domain_create() - create a domain with the mappings of a space
  * @space: the space
  * @dev: a device behind the IOMMU that the domain is for
  * @extack: the reason if it fails

@@ -72,7 +72,7 @@ out:
 /* --- deferred free ------------------------------------------------------ */
 
 /**
- * ioasid_space_may_report() - can a fault of a space be in progress?
+ * ioasid_space_may_report() - check whether faults can be in progress
  * @space: the space
  *
  * Context: any.
@@ -136,7 +136,7 @@ void ioasid_attachment_free_deferred(struct ioasid_attachment *att)
 	}
 	if (att->orphan)
 		__module_get(att->orphan->domain->owner->owner);
-	/* Never 0, which stands for not deferred */
+	/* Never 0, which means that it is not deferred */
 	att->deferred_since = jiffies | 1;
 	spin_lock(&ioasid_deferred_free_lock);
 	list_add_tail(&att->space_link, &ioasid_deferred_free_list);

@@ -10,7 +10,7 @@
 static atomic_t ioasid_last_ctx;
 
 /**
- * ioasid_ctx_create() - make the context of a newly opened file
+ * ioasid_ctx_create() - create the context of a newly opened file
  *
  * Context: a user process; can sleep.
  *

@@ -65,7 +65,7 @@ static int attachments_show(struct seq_file *m, void *unused)
 DEFINE_SHOW_ATTRIBUTE(attachments);
 
 /**
- * ioasid_debugfs_setup() - make the directory of the module
+ * ioasid_debugfs_setup() - create the directory of the module
  *
  * Errors are ignored, as by everything that uses debugfs.
  *

@@ -180,8 +180,8 @@ ioasid_device_find_or_create(struct ioasid_ctx *ctx, struct device *dev,
 }
 
 /*
- * Sets who keeps a device bound, once nothing can fail any more: the file that
- * a new device is named by, or the glue, which takes over from a file.
+ * Once nothing can fail any more, sets what keeps the device bound: the file of
+ * a new device, or the glue, which takes over from a file.
  */
 static void ioasid_device_commit(struct ioasid_device *idev, bool is_new,
 				 const struct ioasid_attach_params *params,
@@ -450,7 +450,7 @@ ioasid_device_register(struct ioasid_ctx *ctx, u32 pasid, struct device *dev,
 	return att;
 }
 
-/* The device can be unbound by it, and freed */
+/* Can unbind the device and free it */
 static int ioasid_detach_checked(struct ioasid_device *idev, u32 vpasid,
 				 struct ioasid_extack *extack)
 {

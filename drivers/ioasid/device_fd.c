@@ -41,7 +41,7 @@ void ioasid_unregister_resolver(struct ioasid_resolver *resolver)
 IOASID_EXPORT(ioasid_unregister_resolver);
 
 /**
- * ioasid_resolver_exists() - can devices be named by files?
+ * ioasid_resolver_exists() - check whether devices can be named by files
  *
  * Context: can sleep.
  *
@@ -53,7 +53,7 @@ bool ioasid_resolver_exists(void)
 	return !list_empty(&ioasid_resolvers);
 }
 
-/* Tries each resolver; -ENOTTY if the file is not of their frameworks */
+/* Tries each resolver; -ENOTTY if the file is of none of their frameworks */
 static int ioasid_resolve(struct ioasid_file_ref *file_ref,
 			  struct ioasid_extack *extack)
 {

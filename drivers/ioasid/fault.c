@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Page requests: takes them from the IOMMU core to the queue of the attachment
- * or space, and answers what is pending when the attachment ends. Every request
- * is answered or dropped exactly once. The handler must never allocate or wait
- * for user space, and must never return an error to the IOMMU core, which would
- * then answer FAILURE and so stop the device's page requests.
+ * Page requests: passes them on from the IOMMU core to the queue of the
+ * attachment or space, and answers those that are pending when the device is
+ * detached. Every request is answered or dropped exactly once. The handler must
+ * never allocate or wait for user space, and must never return an error to the
+ * IOMMU core, which would answer FAILURE and thereby disable the page requests
+ * of the device.
  */
 #include <linux/iommu.h>
 #include <linux/srcu.h>
@@ -84,7 +85,7 @@ ioasid_fault_resolve(struct ioasid_space *space, struct iopf_group *group)
 
 	/*
 	 * Waiting would delay the page requests of all devices of the IOMMU;
-	 * SUCCESS makes this device retry the access and ask again.
+	 * SUCCESS makes this device retry, and send the request again.
 	 */
 	if (!mutex_trylock(&space->iova_lock))
 		return code;
@@ -212,7 +213,7 @@ void ioasid_fault_prepare_detach(struct ioasid_dev_pasid *dev_pasid)
  *	in the hardware if it was the last one
  *
  * Searches all queues of the context: groups stay in the queue that was bound
- * when they came.
+ * when they arrived.
  *
  * Context: ioasid_group.lock is held; can sleep. Waits for ioasid_fault_srcu
  * and takes ioasid_queue.lock of all queues.

@@ -23,7 +23,7 @@ static struct ioasid_group *ioasid_group_find(struct iommu_group *group)
 }
 
 /**
- * ioasid_group_get() - find or make the struct ioasid_group of a group
+ * ioasid_group_get() - find or create the struct ioasid_group of a group
  * @group: the group; its reference is consumed, even on failure
  *
  * Context: can sleep; takes ioasid_groups_lock.

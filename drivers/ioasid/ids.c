@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * From the ids that a user gives to the objects of his context, for all kinds of
- * objects in the same way. Nothing here may look at anything but the context's
- * tables.
+ * Looks up the objects of a context by the ids that the user passes, in the same
+ * way for all kinds. Nothing here may access anything but the tables of the
+ * context.
  */
 #include "ioasid_private.h"
 #include "queue.h"
@@ -90,7 +90,8 @@ struct ioasid_queue *ioasid_queue_get(struct ioasid_ctx *ctx, u32 id,
  * @id: the id
  * @extack: the reason if there is none
  *
- * Context: ioasid_ctx.lock is held, and keeps the device: it has no references.
+ * Context: ioasid_ctx.lock is held until the device is no longer used, since
+ * devices have no reference count.
  *
  * Return: the device, or ERR_PTR(-ENOENT).
  */

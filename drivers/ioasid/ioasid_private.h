@@ -9,18 +9,18 @@
  *
  *   ioasid_queue.read_lock     readers of a fault queue; mmap_lock inside
  *   ioasid_file_info.lock      lock of a glue: open, close, reset of a device
- *   ioasid_ctx.lock            devices, attachments, PASIDs and bound queues of a
- *                              context
+ *   ioasid_ctx.lock            devices, attachments, PASIDs and bound queues of
+ *                              a context
  *   (runtime PM)               a device is resumed before its group is locked
- *   ioasid_group.lock          devices and attachments of an IOMMU group, of all
- *                              contexts
+ *   ioasid_group.lock          devices and attachments of an IOMMU group, of
+ *                              all contexts
  *   ioasid_space.rwsem         read: map, unmap; write: domains, attachments,
  *                              usable ranges
  *   (the IOMMU core's group mutex)
  *   mmap_lock                  taken by pinning, before rwsem, and by mm
  *                              accounting
  *   ioasid_space.iova_lock     the tree of areas; never held while pinning. The
- *                              handler of page requests only tries it
+ *                              handler of page requests only trylocks it
  *   ioasid_fault_srcu          read: a handler, or an event being reported.
  *                              Waited for under ioasid_ctx.lock and
  *                              ioasid_group.lock, never under the locks below
@@ -72,7 +72,7 @@ struct seq_file;
  * @lock: protects devices, attachments and PASIDs; see the top of this file
  * @spaces: ioasid -> struct ioasid_space
  * @devices: dev_id -> struct ioasid_device
- * @device_list: the same devices, for a search that skips empty slots
+ * @device_list: the same devices, to search them faster
  * @account_mode: enum ioasid_account_mode
  * @ledger_lock: protects @payers, @payer and @account_mode
  * @payers: struct ioasid_payer with pages pinned through this context
@@ -167,9 +167,9 @@ struct ioasid_space_ops {
 };
 
 /**
- * struct ioasid_object - what is found by its id without a lock
- * @ref: the id, commands at work, and what else uses it
- * @rcu: it is freed by
+ * struct ioasid_object - an object that is looked up by its id without a lock
+ * @ref: held by the id, by commands in progress, and by other users
+ * @rcu: delays the free until no lookup can be using it
  */
 struct ioasid_object {
 	struct kref ref;
@@ -178,7 +178,7 @@ struct ioasid_object {
 
 /**
  * struct ioasid_space - an I/O address space
- * @obj: its references; comes first, so that it is what the table of ids has
+ * @obj: its references; the first member, since the table of ids points to it
  * @ctx: the context; outlives its spaces
  * @id: ioasid
  * @kind: enum ioasid_kind

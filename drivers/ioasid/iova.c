@@ -286,7 +286,7 @@ static int ioasid_iova_choose(struct ioasid_space *space, u64 length, u64 addr,
  * @iova: the IOVA if @fixed; otherwise in: the address of the memory, for its
  *	alignment; out: the IOVA
  * @length: in bytes, not 0
- * @fixed: only @iova will do
+ * @fixed: place it at @iova, or fail
  * @extack: the reason if it fails
  *
  * Context: ioasid_space.rwsem is held for reading, and iova_lock.

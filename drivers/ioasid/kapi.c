@@ -83,7 +83,8 @@ IOASID_EXPORT(sva_remove_device);
  * @ctx: the context
  * @pasid: IOASID_RID, a PASID of the context, or IOASID_PASID_ANY
  * @dev: the device; bound if it is not yet, see sva_bind_device()
- * @params: the space, owner, cookie, the user's number for the PASID
+ * @params: the space, owner, cookie, the user's number for the PASID; out:
+ *	@pasid and @dev_id, if it succeeds
  * @extack: the reason if it fails
  *
  * On failure a device that was not bound before is unbound again.
@@ -95,9 +96,9 @@ IOASID_EXPORT(sva_remove_device);
  * attached, if a sibling uses another space with that PASID, or during a reset;
  * -EADDRINUSE or -ERANGE if there is a mapping that the device or its IOMMU
  * cannot have; -EOPNOTSUPP if device or IOMMU do not support PASIDs; -ERANGE if
- * the PASID is too large for the device; -EPERM if the PASID is not of the
- * context, or the memory is of another process; -EDQUOT or -ENOSPC if no PASID
- * is left; -EINVAL if PASID and kind of space do not match; -EINTR if killed;
+ * the PASID is too large for the device; -EPERM if the PASID does not belong to
+ * the context, or the memory to the process; -EDQUOT or -ENOSPC if no PASID is
+ * left; -EINVAL if PASID and kind of space do not match; -EINTR if killed;
  * -ENOMEM; or an error of the IOMMU driver.
  */
 struct ioasid_attachment *sva_register_device_to_pasid(
@@ -115,7 +116,8 @@ IOASID_EXPORT(sva_register_device_to_pasid);
  * @pasid: IOASID_RID or a PASID that it is attached with; IOASID_PASID_ANY if
  *	@params names it by the user's number
  * @dev: the device
- * @params: the new space
+ * @params: the new space; the other members as in
+ *	sva_register_device_to_pasid()
  * @extack: the reason if it fails
  *
  * A device that is not attached yet is attached. DMA in flight may be blocked
@@ -162,8 +164,8 @@ IOASID_EXPORT(sva_unregister_device_from_pasid);
  * @ioasid: out: its id
  * @extack: the reason if it fails
  *
- * It is freed by ioasid_space_free(), or when /dev/ioasid is closed and no device
- * is attached to it. The user can name it by its id, too, and free it.
+ * It is freed by ioasid_space_free(), or when /dev/ioasid is closed and no
+ * device is attached to it. The user can use it by its id, too, and free it.
  *
  * Context: can sleep. For IOASID_KIND_MM the caller is the process.
  *

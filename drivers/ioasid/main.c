@@ -155,7 +155,7 @@ static int ioasid_check_struct(struct ioasid_command *cmd,
 	     copy_struct_from_user(cmd->arg, op->size, cmd->uptr, cmd->usize);
 	if (rc == -E2BIG)
 		return ioasid_fail(cmd->extack, rc, IOASID_REASON_SIZE,
-				   "%s: this kernel knows %u bytes, and the rest is not zero",
+				   "%s: the struct is longer than the %u bytes of this kernel, and the rest is not zero",
 				   op->name, op->size);
 	if (rc)
 		return ioasid_fail(cmd->extack, rc, IOASID_REASON_POINTER,

@@ -50,8 +50,8 @@ static void ioasid_erase_areas(struct ioasid_space *space,
 }
 
 /*
- * Frees areas that are in no page table any more; only after they are out of
- * the tree, which others walk.
+ * Frees areas that are in no page table any more, after removing them from the
+ * tree, which other commands walk.
  */
 static void ioasid_free_areas(struct ioasid_space *space,
 			      struct ioasid_area **area, u32 nr)
@@ -638,7 +638,7 @@ int ioasid_unmap_all(struct ioasid_ctx *ctx, u32 ioasid, u64 *unmapped,
 	if (IS_ERR(space))
 		return PTR_ERR(space);
 	ioasid_unmap_batch_init(&batch, space);
-	/* On failure goes on with smaller batches */
+	/* If this fails, the batches are smaller */
 	ioasid_unmap_batch_grow(&batch, IOASID_UNMAP_BATCH);
 	*unmapped = 0;
 	do {
@@ -759,7 +759,7 @@ static int ioasid_copy_from(struct ioasid_ctx *ctx,
 	return rc;
 }
 
-/* Gives the areas their IOVA and inserts them */
+/* Assigns IOVA to the areas and inserts them */
 static int ioasid_copy_insert(struct ioasid_space *space,
 			      struct ioasid_copy *arg,
 			      struct ioasid_copy_batch *c,

@@ -51,7 +51,7 @@ struct ioasid_runs {
 };
 
 /**
- * ioasid_pages_setup() - make the cache of struct ioasid_pages
+ * ioasid_pages_setup() - create the cache of struct ioasid_pages
  *
  * Context: can sleep.
  *

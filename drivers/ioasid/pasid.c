@@ -238,7 +238,7 @@ int ioasid_pasid_choose(struct ioasid_device *idev, struct ioasid_space *space,
 		req->pasid = IOASID_RID;
 		return 0;
 	}
-	/* What is replaced keeps its PASID */
+	/* Replacing keeps the PASID */
 	dev_pasid = req->replace && req->vpasid ?
 			    ioasid_dev_pasid_find(idev, req->vpasid) :
 			    NULL;

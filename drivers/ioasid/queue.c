@@ -194,8 +194,8 @@ static struct ioasid_queue *ioasid_fault_queue(struct ioasid_attachment *att)
  * ioasid_queue_report_event() - report an event, which takes no response
  * @dev_pasid: the attachment of the device that caused it
  * @record: type, flags, addr, nr and reason of the event
- * @several: the device has several attachments to the space, and the event can
- *	be of any of them
+ * @several: the device has several attachments to the space, any of which may
+ *	have caused the event
  *
  * Keeps a quarter of the ring free for page requests, since a device can cause
  * events without limit.
@@ -300,10 +300,10 @@ static struct iopf_group *ioasid_pending_take(struct ioasid_queue *q,
 }
 
 /*
- * While a device is attached, only a reset turns off its page requests. It no
- * longer waits for the response then, and could take it for that to a new
- * group. The group has a reference on its fault_param, so that a new one cannot
- * have the same address.
+ * While a device is attached, only a reset disables its page requests. The
+ * device then no longer waits for the response, and could mistake it for that
+ * to a new group. The group has a reference on its fault_param, so that a new
+ * one cannot have the same address.
  */
 static bool ioasid_pending_is_stale(const struct ioasid_pending *p)
 {
@@ -318,8 +318,8 @@ static bool ioasid_pending_is_stale(const struct ioasid_pending *p)
  * @q: the queue
  * @dev_pasid: the attachment of the device
  *
- * They get no response, since the device no longer waits for one. A RESET record
- * reports them, before the records of later groups.
+ * They get no response, since the device no longer waits for one. A RESET
+ * record reports them, before the records of later groups.
  *
  * Context: ioasid_queue.lock is held; can sleep.
  */
@@ -391,7 +391,7 @@ bool ioasid_pending_answer(struct ioasid_queue *q, struct ioasid_pending *p,
 }
 
 /**
- * ioasid_pending_expired() - answer INVALID for want of a response in time
+ * ioasid_pending_expired() - answer a group INVALID after its deadline
  * @q: the queue
  * @p: the group
  *
@@ -633,7 +633,7 @@ static struct ioasid_queue *ioasid_queue_alloc(struct ioasid_ctx *ctx,
 }
 
 /**
- * ioasid_queue_create() - make a queue that no lookup finds yet
+ * ioasid_queue_create() - create a queue that lookups do not find yet
  * @ctx: the context
  * @arg: depth and limits, which have been checked
  * @extack: the reason if it fails

@@ -31,8 +31,8 @@ struct ioasid_pending {
 
 /**
  * struct ioasid_queue - a fault queue
- * @obj: references: the file, and each space and attachment that it is bound to;
- *	comes first, so that it is what the table of ids has
+ * @obj: references of the file, and of each space and attachment that it is
+ *	bound to; the first member, since the table of ids points to it
  * @ctx: the context; referenced by the file
  * @id: queue_id
  * @lock: protects all members below but @read_lock

@@ -289,12 +289,13 @@ static const struct file_operations ioasid_queue_fops = {
 };
 
 /**
- * ioasid_queue_open() - make the file of a queue, and let lookups find its id
+ * ioasid_queue_open() - create the file of a queue, and publish its id
  * @q: the queue, whose reference is consumed, even on failure
  * @extack: the reason if it fails
  *
- * The file keeps the context. Its release answers what is pending, releases the
- * id and puts the queue, so a caller that fails afterwards only needs fput().
+ * The file has a reference on the context. Its release answers what is pending,
+ * releases the id and puts the queue, so a caller that fails afterwards only
+ * needs fput().
  *
  * Context: can sleep.
  *

@@ -285,7 +285,7 @@ ioasid_space_new(struct ioasid_ctx *ctx, const struct ioasid_space_ops *ops,
 }
 
 /**
- * ioasid_space_scratch() - make a space without context, to compute ranges with
+ * ioasid_space_scratch() - create a space without context, to compute ranges
  * @extack: the reason if there is no memory
  *
  * Context: can sleep.
@@ -319,7 +319,7 @@ static int ioasid_check_alloc_flags(u32 flags, struct ioasid_extack *extack)
 }
 
 /**
- * ioasid_space_create() - make a space with an id that no lookup finds yet
+ * ioasid_space_create() - create a space that lookups do not find yet
  * @ctx: the context
  * @params: parameters of the space
  * @extack: the reason if it fails

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Unrecoverable faults: takes the report of blocked DMA from the IOMMU driver
+ * Unrecoverable faults: passes reports of blocked DMA on from the IOMMU driver
  * to the fault queue. The handler may run in an interrupt, so it must never
- * sleep, allocate or use anything but the reporters of a page table; a work
- * item makes the records. A device that causes faults without limit must never
+ * sleep, allocate or use anything but the reporters of a domain; a work item
+ * makes the records. A device that causes faults without limit must never
  * displace the records of others.
  */
 #include <linux/iommu.h>
@@ -26,7 +26,7 @@ static void ioasid_unrecoverable_stage(struct ioasid_unrecoverable *r, u64 addr,
 	schedule_work(&r->work);
 }
 
-/* Finds a reporter of @dev whose space has had a queue */
+/* Finds a reporter of @dev whose space has, or once had, a queue */
 static struct ioasid_unrecoverable *
 ioasid_unrecoverable_find(struct ioasid_domain *d, struct device *dev,
 			  bool *several)

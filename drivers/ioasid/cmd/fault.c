@@ -85,7 +85,7 @@ put_fd:
 }
 
 /**
- * ioasid_cmd_fault_queue() - IOASID_FAULT_QUEUE: make a fault queue
+ * ioasid_cmd_fault_queue() - IOASID_FAULT_QUEUE: create a fault queue
  * @cmd: the command, with a struct ioasid_fault_queue
  *
  * Context: a user process, no locks held; can sleep.
@@ -132,7 +132,7 @@ static int ioasid_check_bind(const struct ioasid_fault_bind *arg,
 }
 
 /**
- * ioasid_cmd_fault_bind() - IOASID_FAULT_BIND: bind a space or attachment to a queue
+ * ioasid_cmd_fault_bind() - IOASID_FAULT_BIND: bind a space or attachment
  * @cmd: the command, with a struct ioasid_fault_bind
  *
  * Context: a user process, no locks held; can sleep.
