@@ -6,7 +6,6 @@
  */
 #include <linux/mman.h>
 #include <linux/sizes.h>
-#include "../cmd/cmd.h"
 #include "test.h"
 
 #define RW	(IOASID_MAP_READ | IOASID_MAP_WRITE)
