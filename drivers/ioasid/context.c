@@ -54,7 +54,7 @@ static void ioasid_ctx_free_spaces(struct ioasid_ctx *ctx)
 		space = ioasid_space_get(ctx, id, &gone);
 		if (IS_ERR(space))
 			continue;
-		if (ioasid_space_release_id(space))
+		if (!ioasid_space_release_id(space, &gone))
 			ioasid_space_put(space);
 		ioasid_space_put(space);
 	}

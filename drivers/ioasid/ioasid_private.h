@@ -461,7 +461,8 @@ struct ioasid_space *ioasid_space_get_read_mapped(struct ioasid_ctx *ctx,
 void ioasid_space_put_read(struct ioasid_space *space);
 int ioasid_space_lock(struct ioasid_space *space, struct ioasid_extack *extack);
 void ioasid_space_unlock(struct ioasid_space *space);
-bool ioasid_space_release_id(struct ioasid_space *space);
+int ioasid_space_release_id(struct ioasid_space *space,
+			    struct ioasid_extack *extack);
 struct ioasid_iova_range *ioasid_space_usable(struct ioasid_space *space,
 					      u32 *nr,
 					      struct ioasid_extack *extack);

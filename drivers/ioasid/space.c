@@ -75,6 +75,7 @@ void ioasid_space_put(struct ioasid_space *space)
 static int ioasid_space_alive(struct ioasid_space *space,
 			      struct ioasid_extack *extack)
 {
+	lockdep_assert_held(&space->rwsem);
 	if (!space->dead)
 		return 0;
 	return ioasid_fail(extack, -ENOENT, IOASID_REASON_NO_SPACE_ID,
@@ -202,29 +203,37 @@ void ioasid_space_unlock(struct ioasid_space *space)
 /**
  * ioasid_space_release_id() - release the id of a space, and empty it
  * @space: the space; the caller has a reference
+ * @extack: the reason if it fails
+ *
+ * If it succeeds, the caller puts the reference of the id as well.
  *
  * Context: can sleep; takes ioasid_space.rwsem for writing.
  *
- * Return: true, and then the caller puts the reference of the id; false if a
- * device is attached or the id is released already.
+ * Return: 0, -ENOENT if the id is already released, -EBUSY if a device is
+ * attached.
  */
-bool ioasid_space_release_id(struct ioasid_space *space)
+int ioasid_space_release_id(struct ioasid_space *space,
+			    struct ioasid_extack *extack)
 {
-	bool released = false;
+	int rc;
 
 	down_write(&space->rwsem);
-	if (!space->dead && !space->nr_devices) {
+	rc = ioasid_space_alive(space, extack);
+	if (!rc && space->nr_devices)
+		rc = ioasid_fail(extack, -EBUSY, IOASID_REASON_IN_USE,
+				 "space %u: %u devices are attached", space->id,
+				 space->nr_devices);
+	if (!rc) {
 		space->dead = true;
 		xa_erase(&space->ctx->spaces, space->id);
 		atomic_dec(&space->ctx->nr_spaces);
 		trace_ioasid_space_free(space);
-		released = true;
 	}
 	up_write(&space->rwsem);
 	/* Not left to the last put, which other references delay */
-	if (released && space->ops->empty)
+	if (!rc && space->ops->empty)
 		space->ops->empty(space);
-	return released;
+	return rc;
 }
 
 /**
@@ -241,18 +250,13 @@ int ioasid_space_delete(struct ioasid_ctx *ctx, u32 id,
 			struct ioasid_extack *extack)
 {
 	struct ioasid_space *space = ioasid_space_get(ctx, id, extack);
-	int rc = 0;
+	int rc;
 
 	if (IS_ERR(space))
 		return PTR_ERR(space);
-	if (ioasid_space_release_id(space))
+	rc = ioasid_space_release_id(space, extack);
+	if (!rc)
 		ioasid_space_put(space);
-	else if (space->dead)
-		rc = ioasid_space_alive(space, extack);
-	else
-		rc = ioasid_fail(extack, -EBUSY, IOASID_REASON_IN_USE,
-				 "space %u: %u devices are attached", space->id,
-				 space->nr_devices);
 	ioasid_space_put(space);
 	return rc;
 }

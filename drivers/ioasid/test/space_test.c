@@ -142,7 +142,7 @@ static void free_does_not_wait(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, kref_read(&space->obj.ref), 1U);
 	KUNIT_EXPECT_EQ(test, ioasid_space_lock(space, &extack), -ENOENT);
 	KUNIT_EXPECT_EQ(test, extack.code, (u32)IOASID_REASON_NO_SPACE_ID);
-	KUNIT_EXPECT_FALSE(test, ioasid_space_release_id(space));
+	KUNIT_EXPECT_EQ(test, ioasid_space_release_id(space, &extack), -ENOENT);
 	KUNIT_EXPECT_TRUE(test,
 			  IS_ERR(ioasid_space_get_read(it->ctx, id, &extack)));
 	/* Nobody has left it locked */
