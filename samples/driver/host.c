@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * A host driver for a device with PASIDs. It shares the memory of its users
- * with the device by itself (SVA), as drivers of accelerators do, and does not
- * depend on /dev/ioasid; a glue can also attach the device to spaces of
+ * with the device by itself (SVA), as drivers of accelerators do, and calls
+ * nothing of /dev/ioasid; a glue can also attach the device to spaces of
  * /dev/ioasid. It must never let a file make the device use a PASID that does
  * not belong to the file.
  *
  * It binds by driver_override to endpoints of ioasid_sim, whose DMA it starts,
  * and to PCI devices, whose registers a test maps by itself.
  */
+#include <linux/ioasid.h>
 #include <linux/iommu.h>
 #include <linux/miscdevice.h>
 #include <linux/module.h>
@@ -46,8 +47,9 @@ struct host_dev {
  * @hd: the device
  * @sva: bond of IOASID_HOST_SVA, or NULL
  * @iopf: page requests are enabled for it
- * @glue: the glue that @data belongs to; its module is referenced
- * @data: attachments of the glue
+ * @glue: the glue that @data belongs to; its module is referenced. Set once,
+ *	under host_glue_lock, before @data
+ * @data: attachments of the glue, or NULL
  */
 struct host_file {
 	struct list_head node;
@@ -61,41 +63,68 @@ struct host_file {
 static DEFINE_MUTEX(host_glue_lock);
 static const struct ioasid_host_glue *host_glue;
 
+/**
+ * ioasid_host_register() - register the glue
+ * @glue: must stay valid until ioasid_host_unregister()
+ *
+ * Context: can sleep.
+ *
+ * Return: 0, or -EBUSY if there is a glue already.
+ */
 int ioasid_host_register(const struct ioasid_host_glue *glue)
 {
-	int rc = -EBUSY;
-
-	mutex_lock(&host_glue_lock);
-	if (!host_glue) {
-		host_glue = glue;
-		rc = 0;
-	}
-	mutex_unlock(&host_glue_lock);
-	return rc;
+	guard(mutex)(&host_glue_lock);
+	if (host_glue)
+		return -EBUSY;
+	host_glue = glue;
+	return 0;
 }
 EXPORT_SYMBOL_GPL(ioasid_host_register);
 
+/**
+ * ioasid_host_unregister() - undo ioasid_host_register()
+ * @glue: no file uses it any more, as its module has no references
+ *
+ * Context: can sleep.
+ */
 void ioasid_host_unregister(const struct ioasid_host_glue *glue)
 {
-	mutex_lock(&host_glue_lock);
+	guard(mutex)(&host_glue_lock);
 	host_glue = NULL;
-	mutex_unlock(&host_glue_lock);
 }
 EXPORT_SYMBOL_GPL(ioasid_host_unregister);
 
 /* The first glue that a file uses stays its glue */
 static const struct ioasid_host_glue *host_get_glue(struct host_file *f)
 {
-	mutex_lock(&host_glue_lock);
+	guard(mutex)(&host_glue_lock);
 	if (!f->glue && host_glue && try_module_get(host_glue->owner))
 		f->glue = host_glue;
-	mutex_unlock(&host_glue_lock);
 	return f->glue;
 }
 
 static void host_dev_release(struct kref *ref)
 {
 	kfree(container_of(ref, struct host_dev, ref));
+}
+
+/*
+ * Locks the device for anything but DMA, as long as it is there. User memory is
+ * never accessed under the lock: a program can make that take forever.
+ */
+static int host_lock(struct host_dev *hd)
+{
+	if (down_write_killable(&hd->lock))
+		return -EINTR;
+	if (hd->dev)
+		return 0;
+	up_write(&hd->lock);
+	return -ENODEV;
+}
+
+static void host_unlock(struct host_dev *hd)
+{
+	up_write(&hd->lock);
 }
 
 /* --- SVA by the driver -------------------------------------------------- */
@@ -111,11 +140,12 @@ static int host_sva_enable(struct host_file *f)
 	return rc == -EBUSY ? 0 : rc;
 }
 
-static int host_sva(struct host_file *f, u32 __user *pasid)
+static int host_sva_begin(struct host_file *f, u32 *pasid)
 {
 	struct iommu_sva *sva;
 	int rc;
 
+	lockdep_assert_held_write(&f->hd->lock);
 	if (f->sva)
 		return -EBUSY;
 	rc = host_sva_enable(f);
@@ -124,16 +154,14 @@ static int host_sva(struct host_file *f, u32 __user *pasid)
 	sva = iommu_sva_bind_device(f->hd->dev, current->mm);
 	if (IS_ERR(sva))
 		return PTR_ERR(sva);
-	if (put_user(iommu_sva_get_pasid(sva), pasid)) {
-		iommu_sva_unbind_device(sva);
-		return -EFAULT;
-	}
+	*pasid = iommu_sva_get_pasid(sva);
 	f->sva = sva;
 	return 0;
 }
 
 static int host_sva_end(struct host_file *f)
 {
+	lockdep_assert_held_write(&f->hd->lock);
 	if (!f->sva)
 		return -ENOENT;
 	iommu_sva_unbind_device(f->sva);
@@ -143,137 +171,193 @@ static int host_sva_end(struct host_file *f)
 
 /* --- ioctls ------------------------------------------------------------- */
 
+static int host_ioctl_sva(struct host_file *f, u32 __user *upasid)
+{
+	u32 pasid;
+	int rc;
+
+	/* Fails on unwritable memory before anything is bound */
+	if (put_user(0, upasid))
+		return -EFAULT;
+	rc = host_lock(f->hd);
+	if (rc)
+		return rc;
+	rc = host_sva_begin(f, &pasid);
+	host_unlock(f->hd);
+	return rc ?: put_user(pasid, upasid);
+}
+
+static int host_ioctl_sva_end(struct host_file *f)
+{
+	int rc = host_lock(f->hd);
+
+	if (rc)
+		return rc;
+	rc = host_sva_end(f);
+	host_unlock(f->hd);
+	return rc;
+}
+
+/* The glue is set before the data, and neither changes under the lock */
 static int host_pasid(struct host_file *f, const struct ioasid_host_dma *arg, u32 *pasid)
 {
+	lockdep_assert_held(&f->hd->lock);
 	if (!(arg->flags & IOASID_HOST_DMA_SVA))
-		return f->glue ? f->glue->pasid(f->data, arg->number, pasid) : -ENOENT;
+		return f->data ? f->glue->pasid(f->data, arg->number, pasid) : -ENOENT;
 	if (!f->sva)
 		return -ENOENT;
 	*pasid = iommu_sva_get_pasid(f->sva);
 	return 0;
 }
 
-static int host_move(struct ioasid_sim_dev *sdev, u32 pasid, const struct ioasid_host_dma *arg)
+static int host_dma_locked(struct host_file *f, const struct ioasid_host_dma *arg,
+			   void *buf)
 {
-	bool write = arg->flags & IOASID_HOST_DMA_WRITE;
-	u32 access = (write ? SIM_WRITE : 0) |
+	u32 access = (arg->flags & IOASID_HOST_DMA_WRITE ? SIM_WRITE : 0) |
 		     (arg->flags & IOASID_HOST_DMA_REQUEST ? SIM_REQUEST : 0);
-	void __user *user = u64_to_user_ptr(arg->addr);
-	void *buf = kzalloc(IOASID_HOST_DMA_MAX, GFP_KERNEL_ACCOUNT);
+	struct ioasid_sim_dev *sdev;
+	u32 pasid;
+	int rc;
+
+	lockdep_assert_held(&f->hd->lock);
+	if (!f->hd->dev)
+		return -ENODEV;
+	sdev = ioasid_sim_dev(f->hd->dev);
+	if (!sdev)
+		return -ENOTTY;
+	rc = host_pasid(f, arg, &pasid);
+	if (rc)
+		return rc;
+	/* Blocked DMA is -EACCES, since -EFAULT is a bad @addr */
+	return ioasid_sim_dma(sdev, pasid, arg->iova, buf, arg->length, access, NULL) ?
+	       -EACCES : 0;
+}
+
+static int host_dma(struct host_file *f, const struct ioasid_host_dma *arg, void *buf)
+{
+	int rc;
+
+	if (down_read_killable(&f->hd->lock))
+		return -EINTR;
+	rc = host_dma_locked(f, arg, buf);
+	up_read(&f->hd->lock);
+	return rc;
+}
+
+static int host_ioctl_dma(struct host_file *f, const struct ioasid_host_dma __user *uarg)
+{
+	struct ioasid_host_dma arg;
+	void __user *user;
+	bool write;
+	void *buf;
 	int rc = 0;
 
+	if (copy_from_user(&arg, uarg, sizeof(arg)))
+		return -EFAULT;
+	if (arg.__reserved || !arg.length || arg.length > IOASID_HOST_DMA_MAX)
+		return -EINVAL;
+	buf = kzalloc(IOASID_HOST_DMA_MAX, GFP_KERNEL_ACCOUNT);
 	if (!buf)
 		return -ENOMEM;
-	if (write && copy_from_user(buf, user, arg->length))
+	user = u64_to_user_ptr(arg.addr);
+	write = arg.flags & IOASID_HOST_DMA_WRITE;
+	if (write && copy_from_user(buf, user, arg.length))
 		rc = -EFAULT;
-	/* Blocked DMA is -EACCES, since -EFAULT is a bad @addr */
 	if (!rc)
-		rc = ioasid_sim_dma(sdev, pasid, arg->iova, buf, arg->length, access, NULL) ?
-		     -EACCES : 0;
-	if (!rc && !write && copy_to_user(user, buf, arg->length))
+		rc = host_dma(f, &arg, buf);
+	if (!rc && !write && copy_to_user(user, buf, arg.length))
 		rc = -EFAULT;
 	kfree(buf);
 	return rc;
 }
 
-static int host_dma(struct host_file *f, const struct ioasid_host_dma __user *uarg)
-{
-	struct ioasid_sim_dev *sdev = ioasid_sim_dev(f->hd->dev);
-	struct ioasid_host_dma arg;
-	u32 pasid;
-	int rc;
-
-	if (!sdev)
-		return -ENOTTY;
-	if (copy_from_user(&arg, uarg, sizeof(arg)))
-		return -EFAULT;
-	if (arg.__reserved || !arg.length || arg.length > IOASID_HOST_DMA_MAX)
-		return -EINVAL;
-	rc = host_pasid(f, &arg, &pasid);
-	return rc ?: host_move(sdev, pasid, &arg);
-}
-
-static int host_attach(struct host_file *f, unsigned int cmd,
-		       struct ioasid_host_attach __user *uarg)
+static int host_ioctl_attach(struct host_file *f, unsigned int cmd,
+			     struct ioasid_host_attach __user *uarg)
 {
 	const struct ioasid_host_glue *glue = host_get_glue(f);
 	struct ioasid_host_attach arg;
+	struct ioasid_extack extack;
 	int rc;
 
 	if (!glue)
 		return -ENOTTY;
 	if (copy_from_user(&arg, uarg, sizeof(arg)))
 		return -EFAULT;
-	if (cmd == IOASID_HOST_DETACH)
-		return glue->detach(f->hd->dev, &arg, &f->data);
-	rc = glue->attach(f->hd->dev, &arg, &f->data);
-	if (!rc && copy_to_user(uarg, &arg, sizeof(arg)))
+	rc = glue->extack_check(arg.extack);
+	if (rc)
+		return rc;
+	ioasid_extack_init(&extack);
+	rc = host_lock(f->hd);
+	if (!rc) {
+		if (cmd == IOASID_HOST_ATTACH)
+			rc = glue->attach(f->hd->dev, &arg, &f->data, &extack);
+		else
+			rc = glue->detach(f->hd->dev, &arg, &f->data, &extack);
+		host_unlock(f->hd);
+	}
+	glue->extack_to_user(&extack, arg.extack, rc);
+	if (!rc && cmd == IOASID_HOST_ATTACH && copy_to_user(uarg, &arg, sizeof(arg)))
 		rc = -EFAULT;
 	return rc;
 }
 
-static int host_map(struct host_file *f, unsigned int cmd,
-		    struct ioasid_host_map __user *uarg)
+static int host_ioctl_map(struct host_file *f, unsigned int cmd,
+			  struct ioasid_host_map __user *uarg)
 {
 	const struct ioasid_host_glue *glue = host_get_glue(f);
 	struct ioasid_host_map arg;
+	struct ioasid_extack extack;
 	int rc;
 
 	if (!glue)
 		return -ENOTTY;
 	if (copy_from_user(&arg, uarg, sizeof(arg)))
 		return -EFAULT;
-	if (cmd == IOASID_HOST_MAP)
-		rc = glue->map(f->hd->dev, &arg, &f->data);
-	else
-		rc = glue->unmap(f->hd->dev, &arg, &f->data);
+	rc = glue->extack_check(arg.extack);
+	if (rc)
+		return rc;
+	ioasid_extack_init(&extack);
+	rc = host_lock(f->hd);
+	if (!rc) {
+		if (cmd == IOASID_HOST_MAP)
+			rc = glue->map(f->hd->dev, &arg, &f->data, &extack);
+		else
+			rc = glue->unmap(f->hd->dev, &arg, &f->data, &extack);
+		host_unlock(f->hd);
+	}
+	glue->extack_to_user(&extack, arg.extack, rc);
 	if (!rc && copy_to_user(uarg, &arg, sizeof(arg)))
 		rc = -EFAULT;
 	return rc;
-}
-
-static long host_command(struct host_file *f, unsigned int cmd, void __user *uarg)
-{
-	if (!f->hd->dev)
-		return -ENODEV;
-	switch (cmd) {
-	case IOASID_HOST_SVA:
-		return host_sva(f, uarg);
-	case IOASID_HOST_SVA_END:
-		return host_sva_end(f);
-	case IOASID_HOST_ATTACH:
-	case IOASID_HOST_DETACH:
-		return host_attach(f, cmd, uarg);
-	case IOASID_HOST_MAP:
-	case IOASID_HOST_UNMAP:
-		return host_map(f, cmd, uarg);
-	case IOASID_HOST_DMA:
-		return host_dma(f, uarg);
-	default:
-		return -ENOTTY;
-	}
 }
 
 static long host_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
 	struct host_file *f = file->private_data;
-	struct host_dev *hd = f->hd;
-	bool dma = cmd == IOASID_HOST_DMA;
-	long rc;
+	void __user *uarg = (void __user *)arg;
 
-	if (dma ? down_read_killable(&hd->lock) : down_write_killable(&hd->lock))
-		return -EINTR;
-	rc = host_command(f, cmd, (void __user *)arg);
-	if (dma)
-		up_read(&hd->lock);
-	else
-		up_write(&hd->lock);
-	return rc;
+	switch (cmd) {
+	case IOASID_HOST_SVA:
+		return host_ioctl_sva(f, uarg);
+	case IOASID_HOST_SVA_END:
+		return host_ioctl_sva_end(f);
+	case IOASID_HOST_ATTACH:
+	case IOASID_HOST_DETACH:
+		return host_ioctl_attach(f, cmd, uarg);
+	case IOASID_HOST_MAP:
+	case IOASID_HOST_UNMAP:
+		return host_ioctl_map(f, cmd, uarg);
+	case IOASID_HOST_DMA:
+		return host_ioctl_dma(f, uarg);
+	default:
+		return -ENOTTY;
+	}
 }
 
-/* Ends all attachments of the file; the lock is held for writing */
+/* Ends all attachments of the file */
 static void host_stop(struct host_file *f)
 {
+	lockdep_assert_held_write(&f->hd->lock);
 	host_sva_end(f);
 	if (f->data)
 		f->glue->close(f->hd->dev, f->data);

@@ -92,11 +92,14 @@ struct ioasid_host_dma {
 #ifdef __KERNEL__
 
 struct device;
+struct ioasid_extack;
 struct module;
 
 /**
  * struct ioasid_host_glue - operations of a glue
  * @owner: its module
+ * @extack_check: checks the user address of an extack; 0 or a negative errno
+ * @extack_to_user: writes the extack of a command that fails to the user
  * @attach: attaches; writes @pasid and @dev_id. @data belongs to the glue for
  *	the open file, and is NULL at first
  * @detach: detaches
@@ -106,16 +109,21 @@ struct module;
  * @pasid: gets the PASID of a user's number; 0 or -ENOENT
  *
  * Calls for a device are serialised, but @pasid can run in parallel with
- * itself. The device still has its driver, and its group an owner.
+ * itself; @extack_check and @extack_to_user run without a lock, since they
+ * access user memory. The device still has its driver, and its group an owner.
  */
 struct ioasid_host_glue {
 	struct module *owner;
-	int (*attach)(struct device *dev, struct ioasid_host_attach *arg, void **data);
-	int (*detach)(struct device *dev, struct ioasid_host_attach *arg, void **data);
-	int (*map)(struct device *dev, struct ioasid_host_map *arg,
-		   void **data);
+	int (*extack_check)(u64 uptr);
+	void (*extack_to_user)(struct ioasid_extack *extack, u64 uptr, int err);
+	int (*attach)(struct device *dev, struct ioasid_host_attach *arg,
+		      void **data, struct ioasid_extack *extack);
+	int (*detach)(struct device *dev, struct ioasid_host_attach *arg,
+		      void **data, struct ioasid_extack *extack);
+	int (*map)(struct device *dev, struct ioasid_host_map *arg, void **data,
+		   struct ioasid_extack *extack);
 	int (*unmap)(struct device *dev, struct ioasid_host_map *arg,
-		     void **data);
+		     void **data, struct ioasid_extack *extack);
 	void (*close)(struct device *dev, void *data);
 	int (*pasid)(void *data, u32 number, u32 *pasid);
 };

@@ -178,58 +178,52 @@ static int sample_attach_use(struct sample_file *f,
 	return 0;
 }
 
-static int sample_attach(struct device *dev, struct ioasid_host_attach *arg,
-			 void **data)
+/* The state of a file, opened by its first command that needs a context */
+static struct sample_file *sample_get(struct device *dev, int fd, void **data,
+				      struct ioasid_extack *extack)
 {
-	struct sample_file *f = *data;
-	struct ioasid_extack extack;
-	int rc = ioasid_extack_check(arg->extack);
+	return *data ?: sample_open(dev, fd, extack);
+}
 
-	if (rc)
-		return rc;
-	ioasid_extack_init(&extack);
-	if (arg->flags & ~IOASID_ATTACH_REPLACE)
-		rc = ioasid_fail(&extack, -EOPNOTSUPP, IOASID_REASON_FLAGS,
-				 "unknown flags %#x", arg->flags);
-	if (!rc && !f) {
-		f = sample_open(dev, arg->ioasid_fd, &extack);
-		rc = PTR_ERR_OR_ZERO(f);
-	}
-	if (!rc) {
-		rc = sample_attach_use(f, arg, &extack);
-		if (rc && !*data)
-			sample_close(dev, f);
-		else
-			*data = f;
-	}
-	ioasid_extack_to_user(&extack, arg->extack, rc);
+/* Ends a command; a first one that fails does not choose the context */
+static int sample_done(struct device *dev, struct sample_file *f, void **data,
+		       int rc)
+{
+	if (rc && !*data)
+		sample_close(dev, f);
+	else
+		*data = f;
 	return rc;
 }
 
+static int sample_attach(struct device *dev, struct ioasid_host_attach *arg,
+			 void **data, struct ioasid_extack *extack)
+{
+	struct sample_file *f;
+
+	if (arg->flags & ~IOASID_ATTACH_REPLACE)
+		return ioasid_fail(extack, -EOPNOTSUPP, IOASID_REASON_FLAGS,
+				   "unknown flags %#x", arg->flags);
+	f = sample_get(dev, arg->ioasid_fd, data, extack);
+	if (IS_ERR(f))
+		return PTR_ERR(f);
+	return sample_done(dev, f, data, sample_attach_use(f, arg, extack));
+}
+
 static int sample_detach(struct device *dev, struct ioasid_host_attach *arg,
-			 void **data)
+			 void **data, struct ioasid_extack *extack)
 {
 	struct sample_file *f = *data;
-	struct ioasid_extack extack;
-	struct sample_use *use;
-	int rc = ioasid_extack_check(arg->extack);
+	struct sample_use *use = f ? sample_find(f, arg->pasid) : NULL;
+	int rc;
 
-	if (rc)
-		return rc;
-	ioasid_extack_init(&extack);
-	use = f ? sample_find(f, arg->pasid) : NULL;
 	if (!use)
-		rc = ioasid_fail(&extack, -ENOENT, IOASID_REASON_NOT_ATTACHED,
-				 "this file has not attached PASID %u",
-				 arg->pasid);
-	else
-		rc = sva_unregister_device_from_pasid(f->ctx, arg->pasid, dev,
-						      &extack);
-	if (use) {
-		list_del(&use->node);
-		kfree(use);
-	}
-	ioasid_extack_to_user(&extack, arg->extack, rc);
+		return ioasid_fail(extack, -ENOENT, IOASID_REASON_NOT_ATTACHED,
+				   "this file has not attached PASID %u",
+				   arg->pasid);
+	rc = sva_unregister_device_from_pasid(f->ctx, arg->pasid, dev, extack);
+	list_del(&use->node);
+	kfree(use);
 	return rc;
 }
 
@@ -259,66 +253,42 @@ static int sample_own_space(struct sample_file *f, struct ioasid_extack *extack)
 }
 
 static int sample_map(struct device *dev, struct ioasid_host_map *arg,
-		      void **data)
+		      void **data, struct ioasid_extack *extack)
 {
 	struct ioasid_map_range range = {
 		.addr = arg->addr,
 		.length = arg->length,
 		.flags = IOASID_MAP_READ | IOASID_MAP_WRITE,
 	};
-	struct sample_file *f = *data;
-	struct ioasid_extack extack;
-	int rc = ioasid_extack_check(arg->extack);
+	struct sample_file *f = sample_get(dev, arg->ioasid_fd, data, extack);
+	int rc;
 
-	if (rc)
-		return rc;
-	ioasid_extack_init(&extack);
-	if (!f) {
-		f = sample_open(dev, arg->ioasid_fd, &extack);
-		rc = PTR_ERR_OR_ZERO(f);
-	}
-	if (!rc) {
-		rc = sample_own_space(f, &extack);
-		if (!rc)
-			rc = ioasid_space_map(f->ctx, f->ioasid, &range, 1,
-					      &extack);
-		arg->iova = range.iova;
-		arg->number = f->number;
-		/* The first one that fails does not choose the context */
-		if (rc && !*data)
-			sample_close(dev, f);
-		else
-			*data = f;
-	}
-	ioasid_extack_to_user(&extack, arg->extack, rc);
-	return rc;
+	if (IS_ERR(f))
+		return PTR_ERR(f);
+	rc = sample_own_space(f, extack);
+	if (!rc)
+		rc = ioasid_space_map(f->ctx, f->ioasid, &range, 1, extack);
+	arg->iova = range.iova;
+	arg->number = f->number;
+	return sample_done(dev, f, data, rc);
 }
 
 static int sample_unmap(struct device *dev, struct ioasid_host_map *arg,
-			void **data)
+			void **data, struct ioasid_extack *extack)
 {
 	const struct ioasid_unmap_range range = {
 		.iova = arg->iova,
 		.length = arg->length,
 	};
 	struct sample_file *f = *data;
-	struct ioasid_extack extack;
-	int rc = ioasid_extack_check(arg->extack);
 
-	if (rc)
-		return rc;
-	ioasid_extack_init(&extack);
 	if (!f || !f->ioasid)
-		rc = ioasid_fail(&extack, -ENOENT, IOASID_REASON_NOT_MAPPED,
-				 "this file has mapped nothing");
-	else if (arg->length)
-		rc = ioasid_space_unmap(f->ctx, f->ioasid, &range, 1, 0,
-					&arg->length, &extack);
-	else
-		rc = ioasid_space_unmap_all(f->ctx, f->ioasid, &arg->length,
-					    &extack);
-	ioasid_extack_to_user(&extack, arg->extack, rc);
-	return rc;
+		return ioasid_fail(extack, -ENOENT, IOASID_REASON_NOT_MAPPED,
+				   "this file has mapped nothing");
+	if (arg->length)
+		return ioasid_space_unmap(f->ctx, f->ioasid, &range, 1, 0,
+					  &arg->length, extack);
+	return ioasid_space_unmap_all(f->ctx, f->ioasid, &arg->length, extack);
 }
 
 static int sample_pasid(void *data, u32 number, u32 *pasid)
@@ -333,6 +303,8 @@ static int sample_pasid(void *data, u32 number, u32 *pasid)
 
 static const struct ioasid_host_glue sample_glue = {
 	.owner = THIS_MODULE,
+	.extack_check = ioasid_extack_check,
+	.extack_to_user = ioasid_extack_to_user,
 	.attach = sample_attach,
 	.detach = sample_detach,
 	.map = sample_map,
