@@ -21,7 +21,11 @@
 /* By the glue: attaches and detaches a space of /dev/ioasid */
 #define IOASID_HOST_ATTACH	_IOWR(IOASID_HOST_TYPE, 0x02, struct ioasid_host_attach)
 #define IOASID_HOST_DETACH	_IOW(IOASID_HOST_TYPE, 0x03, struct ioasid_host_attach)
-/* By the glue: maps memory of the caller in a space of this file */
+/*
+ * By the glue: maps memory of the caller in a space of this file, which is
+ * allocated and attached by the first map, and freed when its number is detached
+ * or attached to another space
+ */
 #define IOASID_HOST_MAP _IOWR(IOASID_HOST_TYPE, 0x05, struct ioasid_host_map)
 #define IOASID_HOST_UNMAP _IOWR(IOASID_HOST_TYPE, 0x06, struct ioasid_host_map)
 /* Starts DMA; only for devices of ioasid_sim */

@@ -73,17 +73,30 @@ static bool sample_is_taken(struct device *dev, struct ioasid_ctx *ctx)
 	return taken;
 }
 
+/*
+ * Frees the space of IOASID_HOST_MAP, which is no longer attached with @number.
+ * Otherwise the next map would succeed in a space that the device cannot reach.
+ */
+static void sample_free_space(struct sample_file *f)
+{
+	struct ioasid_extack extack;
+
+	if (!f->ioasid)
+		return;
+	ioasid_extack_init(&extack);
+	/* -EBUSY if the user has attached it by its id as well, and so keeps it */
+	ioasid_space_free(f->ctx, f->ioasid, &extack);
+	f->ioasid = 0;
+}
+
 static void sample_close(struct device *dev, void *data)
 {
 	struct sample_file *f = data;
 	struct sample_use *use, *next;
-	struct ioasid_extack extack;
 
 	/* The device no longer uses these PASIDs, so detach all */
 	sva_remove_device(f->ctx, dev);
-	ioasid_extack_init(&extack);
-	if (f->ioasid)
-		ioasid_space_free(f->ctx, f->ioasid, &extack);
+	sample_free_space(f);
 	mutex_lock(&sample_lock);
 	list_del(&f->node);
 	mutex_unlock(&sample_lock);
@@ -171,10 +184,14 @@ static int sample_attach_use(struct sample_file *f,
 	use->number = arg->vpasid ?: use->pasid;
 	/* A replaced attachment keeps its entry */
 	old = sample_find(f, use->number);
-	if (old)
-		kfree(use);
-	else
+	if (!old) {
 		list_add(&use->node, &f->uses);
+		return 0;
+	}
+	if (use->number == f->number && arg->ioasid != f->ioasid)
+		sample_free_space(f);
+	old->pasid = use->pasid;
+	kfree(use);
 	return 0;
 }
 
@@ -224,6 +241,8 @@ static int sample_detach(struct device *dev, struct ioasid_host_attach *arg,
 	rc = sva_unregister_device_from_pasid(f->ctx, arg->pasid, dev, extack);
 	list_del(&use->node);
 	kfree(use);
+	if (arg->pasid == f->number)
+		sample_free_space(f);
 	return rc;
 }
 

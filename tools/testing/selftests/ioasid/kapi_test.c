@@ -99,4 +99,29 @@ TEST_F(kapi, close)
 	EXPECT_OK(t_free(self->fd, id));
 }
 
+/* Its space goes with the attachment, whichever way that ends; the next map makes a new one */
+TEST_F(kapi, detach)
+{
+	u32 number, other, id;
+	u64 iova;
+
+	ASSERT_OK(t_host_map(self->h.fd, self->fd, self->mem, LEN, &iova, &number));
+	ASSERT_OK(t_host_detach(self->h.fd, number));
+	EXPECT_EQ(0, info_of(self->fd).nr_spaces);
+	EXPECT_EQ(0, info_of(self->fd).pinned);
+	EXPECT_FAIL(ENOENT, NOT_MAPPED, t_host_unmap(self->h.fd, 0, 0));
+	ASSERT_OK(t_host_map(self->h.fd, self->fd, self->mem, LEN, &iova, &number));
+	EXPECT_EQ(0, t_host_dma(self->h.fd, number, 0, (void *)iova, self->got, T_PAGE));
+	EXPECT_EQ(-1, t_differs(self->got, T_PAGE, 1));
+
+	ASSERT_OK(t_alloc(self->fd, &id));
+	ASSERT_OK(t_host_attach(self->h.fd, self->fd, id, &number, 0, IOASID_ATTACH_REPLACE));
+	EXPECT_EQ(1, info_of(self->fd).nr_spaces);
+	EXPECT_EQ(0, info_of(self->fd).pinned);
+	ASSERT_OK(t_host_map(self->h.fd, self->fd, self->mem, LEN, &iova, &other));
+	EXPECT_NE(number, other);
+	EXPECT_EQ(0, t_host_dma(self->h.fd, other, 0, (void *)iova, self->got, T_PAGE));
+	EXPECT_EQ(-EACCES, t_host_dma(self->h.fd, number, 0, (void *)iova, self->got, T_PAGE));
+}
+
 TEST_HARNESS_MAIN
