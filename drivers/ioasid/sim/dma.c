@@ -103,12 +103,13 @@ static void sim_touch(struct sim_op *op, u64 pa, void *buf, size_t len)
 	void *page = kmap_local_page(pfn_to_page(pa >> PAGE_SHIFT));
 	void *p = page + (pa & ~PAGE_MASK);
 
+	/* DMA is not ordered with the CPU or with other DMA to the same memory */
 	if (op->atomic)
 		*(u64 *)buf = atomic64_fetch_add(op->add, (atomic64_t *)p);
 	else if (op->access & SIM_WRITE)
-		memcpy(p, buf, len);
+		data_race(memcpy(p, buf, len));
 	else
-		memcpy(buf, p, len);
+		data_race(memcpy(buf, p, len));
 	kunmap_local(page);
 }
 

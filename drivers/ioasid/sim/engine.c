@@ -144,7 +144,9 @@ static u32 sim_get_pages(struct sim_slot *slot, struct ioasid_sim_page *pages)
 	struct ioasid_sim_page_request record;
 
 	for (i = 0; i < nr; i++) {
-		memcpy(&record, sim_buffer(slot) + i * sizeof(record), sizeof(record));
+		/* The user may be writing there */
+		data_race(memcpy(&record, sim_buffer(slot) + i * sizeof(record),
+				 sizeof(record)));
 		if (record.flags & ~(IOASID_SIM_PAGE_WRITE | IOASID_SIM_PAGE_PRIV) ||
 		    record.__reserved)
 			return 0;
@@ -449,7 +451,8 @@ int sim_engine_ring(struct sim_endpoint *ep, const u32 *slots, u32 nr)
 	for (i = 0; i < nr; i++) {
 		struct sim_slot *slot = &ep->slots[slots[i]];
 
-		memcpy(&slot->cmd, &cmds[slots[i]], sizeof(slot->cmd));
+		/* The user may be writing there */
+		data_race(memcpy(&slot->cmd, &cmds[slots[i]], sizeof(slot->cmd)));
 		queue_work(ep->wq, &slot->work);
 	}
 	return 0;

@@ -88,6 +88,6 @@ int sim_engine_ring(struct sim_endpoint *ep, const u32 *slots, u32 nr);
 int sim_engine_reset(struct sim_endpoint *ep);
 u32 sim_engine_running(struct sim_endpoint *ep);
 
-void sim_irq_signal(struct sim_endpoint *ep, u32 index);
+bool sim_irq_signal(struct sim_endpoint *ep, u32 index);
 
 #endif /* __IOASID_SIM_ENGINE_H */

@@ -154,6 +154,18 @@ static const struct kernel_param_ops plugged_ops = {
 module_param_cb(plugged, &plugged_ops, &plugged, 0600);
 MODULE_PARM_DESC(plugged, "endpoints are there without ioasid_sim_vfio, too");
 
+/* The parameter is in sysfs already, and somebody may be writing it */
+static int sim_plug_first(void)
+{
+	int rc;
+
+	kernel_param_lock(THIS_MODULE);
+	rc = plugged ? ioasid_sim_plug() : 0;
+	sim_loaded = !rc;
+	kernel_param_unlock(THIS_MODULE);
+	return rc;
+}
+
 static bool sim_params_ok(void)
 {
 	if (no_pasid)
@@ -205,11 +217,9 @@ static int __init sim_init(void)
 			goto destroy;
 		}
 	}
-	rc = plugged ? ioasid_sim_plug() : 0;
-	if (rc)
-		goto destroy;
-	sim_loaded = true;
-	return 0;
+	rc = sim_plug_first();
+	if (!rc)
+		return 0;
 
 destroy:
 	sim_destroy_units(i);

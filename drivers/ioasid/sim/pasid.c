@@ -8,13 +8,14 @@
 #include <linux/slab.h>
 #include "unit.h"
 
-/* Context: the unit's lock is held for writing */
 static void sim_flush_entry(struct sim_entry *entry, u32 tag, u64 first, u64 last)
 {
 	struct ioasid_sim_dev *sdev = entry->sdev;
 
+	lockdep_assert_held_write(&sdev->unit->lock);
 	sim_tlb_flush(&sdev->unit->iotlb, tag, first, last);
-	sdev->unit->flushes++;
+	/* Statistics are read without the lock */
+	atomic64_inc(&sdev->unit->flushes);
 	if (sim_has_ats(sdev)) {
 		sim_tlb_flush(&sdev->atc, entry->pasid, first, last);
 		atomic64_inc(&sdev->counts.flushes);

@@ -84,6 +84,14 @@ static struct sim_group *sim_group_alloc(struct ioasid_sim_dev *sdev, u32 pasid,
 	return group;
 }
 
+/* Both are also read without the lock, to wait for credits and for statistics */
+static void sim_count_outstanding(struct ioasid_sim_dev *sdev, int groups, int credits)
+{
+	lockdep_assert_held(&sdev->pr_lock);
+	WRITE_ONCE(sdev->credits_used, sdev->credits_used + credits);
+	WRITE_ONCE(sdev->outstanding, sdev->outstanding + groups);
+}
+
 /* Whoever takes a group out of the table answers it */
 static struct sim_group *sim_group_take(struct ioasid_sim_dev *sdev, u32 id)
 {
@@ -93,8 +101,7 @@ static struct sim_group *sim_group_take(struct ioasid_sim_dev *sdev, u32 id)
 	group = xa_load(&sdev->groups, id);
 	if (group) {
 		xa_erase(&sdev->groups, id);
-		sdev->credits_used -= group->nr;
-		sdev->outstanding--;
+		sim_count_outstanding(sdev, -1, -(int)group->nr);
 	}
 	spin_unlock(&sdev->pr_lock);
 	return group;
@@ -121,6 +128,7 @@ static void sim_group_finish(struct sim_group *group, int result)
 	struct ioasid_sim_dev *sdev = group->sdev;
 
 	atomic64_inc(&sdev->counts.answers);
+	/* Without the lock: a request may be raised at the same time */
 	if (result == IOMMU_PAGE_RESP_FAILURE)
 		WRITE_ONCE(sdev->pr_off, true);
 	wake_up_all(&sdev->credit_wait);
@@ -139,12 +147,13 @@ static void sim_group_finish(struct sim_group *group, int result)
 
 /* --- the endpoint's side --- */
 
-/* 0, or -ENOBUFS if the unit's queue is full; the endpoint's lock is held */
+/* 0, or -ENOBUFS if the unit's queue is full */
 static int sim_ring_add(struct sim_group *group)
 {
 	struct sim_unit *unit = group->sdev->unit;
 	int rc = -ENOBUFS;
 
+	lockdep_assert_held(&group->sdev->pr_lock);
 	spin_lock(&unit->ring_lock);
 	if (unit->ring_used + group->nr <= unit->cfg.prq_depth) {
 		unit->ring_used += group->nr;
@@ -161,14 +170,14 @@ static int sim_group_publish(struct sim_group *group, unsigned int generation)
 	struct ioasid_sim_dev *sdev = group->sdev;
 
 	lockdep_assert_held(&sdev->pr_lock);
-	if (sdev->generation != generation || !sdev->iopf_added)
+	/* A reset changes it at any time, but then takes the lock to cancel */
+	if (READ_ONCE(sdev->generation) != generation || !sdev->iopf_added)
 		return -ECANCELED;
-	if (sdev->pr_off)
+	if (READ_ONCE(sdev->pr_off))
 		return -EIO;
 	if (sdev->credits_used + group->nr > sdev->unit->cfg.credits)
 		return -EBUSY;
-	sdev->credits_used += group->nr;
-	sdev->outstanding++;
+	sim_count_outstanding(sdev, 1, group->nr);
 	/* The place is there already: nothing is allocated */
 	xa_store(&sdev->groups, group->id, group, GFP_ATOMIC);
 	return sim_ring_add(group);
@@ -295,7 +304,8 @@ int ioasid_sim_request(struct ioasid_sim_dev *sdev, u32 pasid,
 	group = sim_group_alloc(sdev, pasid, pages, nr);
 	if (!group)
 		return -ENOMEM;
-	*group_id = group->id;
+	/* The answer to another group may be compared with it at this moment */
+	WRITE_ONCE(*group_id, group->id);
 	if (!sim_requests_taken(sdev, pasid)) {
 		xa_release(&sdev->groups, group->id);
 		atomic64_inc(&sdev->counts.requests);
@@ -483,29 +493,40 @@ void sim_prq_drain(struct ioasid_sim_dev *sdev, u32 pasid)
 
 static void sim_iopf_set_added(struct ioasid_sim_dev *sdev, bool added)
 {
+	lockdep_assert_held(&sdev->unit->prq_mutex);
 	spin_lock(&sdev->pr_lock);
 	sdev->iopf_added = added;
 	spin_unlock(&sdev->pr_lock);
 }
 
-/**
- * sim_prq_enable() - let the core take page requests of an endpoint
- * @sdev: endpoint
- *
- * Return: 0, or -ENOMEM.
- */
-int sim_prq_enable(struct ioasid_sim_dev *sdev)
+static int sim_prq_add(struct ioasid_sim_dev *sdev)
 {
 	int rc = iopf_queue_add_device(sdev->unit->iopf, &sdev->pdev.dev);
 
+	lockdep_assert_held(&sdev->unit->prq_mutex);
 	if (!rc)
 		sim_iopf_set_added(sdev, true);
 	return rc;
 }
 
+/**
+ * sim_prq_enable() - let the core take page requests of a new endpoint
+ * @sdev: endpoint
+ *
+ * Context: can sleep; takes sim_unit.prq_mutex.
+ *
+ * Return: 0, or -ENOMEM.
+ */
+int sim_prq_enable(struct ioasid_sim_dev *sdev)
+{
+	guard(mutex)(&sdev->unit->prq_mutex);
+	return sim_prq_add(sdev);
+}
+
 /* The core ends what it holds; who took a group from it must look for himself */
 static void sim_prq_disable(struct ioasid_sim_dev *sdev)
 {
+	lockdep_assert_held(&sdev->unit->prq_mutex);
 	if (!sdev->iopf_added)
 		return;
 	sim_iopf_set_added(sdev, false);
@@ -531,7 +552,7 @@ int sim_prq_cancel(struct ioasid_sim_dev *sdev, bool again)
 	mutex_lock(&sdev->unit->prq_mutex);
 	/* Whoever saw the old generation has raised its request by now */
 	spin_lock(&sdev->pr_lock);
-	sdev->pr_off = false;
+	WRITE_ONCE(sdev->pr_off, false);
 	spin_unlock(&sdev->pr_lock);
 	sim_ring_remove(sdev, NULL, -ECANCELED);
 	xa_for_each(&sdev->groups, id, group) {
@@ -541,7 +562,7 @@ int sim_prq_cancel(struct ioasid_sim_dev *sdev, bool again)
 	}
 	sim_prq_disable(sdev);
 	if (again && sim_has_pri(sdev))
-		rc = sim_prq_enable(sdev);
+		rc = sim_prq_add(sdev);
 	mutex_unlock(&sdev->unit->prq_mutex);
 	wake_up_all(&sdev->credit_wait);
 	return rc;

@@ -28,6 +28,8 @@ static int sim_mn_start(struct mmu_notifier *mn, const struct mmu_notifier_range
 
 static void sim_mn_end(struct mmu_notifier *mn, const struct mmu_notifier_range *range)
 {
+	/* Whoever sees that it has ended sees the page table that it left */
+	smp_mb__before_atomic();
 	atomic_dec(&mn_to_domain(mn)->invalidating);
 }
 
@@ -86,20 +88,24 @@ void sim_free_sva(struct iommu_domain *core)
 #define sim_pte_readable(pte)	((void)(pte), true)
 #endif
 
-/* An entry of any level, as one of the last level */
+/*
+ * An entry of any level, as one of the last level. The process may be freeing
+ * tables, so each entry is read once, and only what was read is followed.
+ */
 static bool sim_sva_entry(struct mm_struct *mm, u64 addr, pte_t *pte, u64 *size)
 {
-	pgd_t *pgd = pgd_offset(mm, addr);
-	p4d_t *p4d;
+	pgd_t *pgdp = pgd_offset(mm, addr), pgd = READ_ONCE(*pgdp);
+	p4d_t *p4dp, p4d;
 	pud_t pud, *pudp;
 	pmd_t pmd, *pmdp;
 
-	if (pgd_none(READ_ONCE(*pgd)))
+	if (pgd_none(pgd))
 		return false;
-	p4d = p4d_offset(pgd, addr);
-	if (p4d_none(READ_ONCE(*p4d)))
+	p4dp = p4d_offset_lockless(pgdp, pgd, addr);
+	p4d = READ_ONCE(*p4dp);
+	if (p4d_none(p4d))
 		return false;
-	pudp = pud_offset(p4d, addr);
+	pudp = pud_offset_lockless(p4dp, p4d, addr);
 	pud = READ_ONCE(*pudp);
 	if (!pud_present(pud))
 		return false;
@@ -107,7 +113,7 @@ static bool sim_sva_entry(struct mm_struct *mm, u64 addr, pte_t *pte, u64 *size)
 	*pte = __pte(pud_val(pud));
 	if (pud_leaf(pud))
 		return true;
-	pmdp = pmd_offset(pudp, addr);
+	pmdp = pmd_offset_lockless(pudp, pud, addr);
 	pmd = READ_ONCE(*pmdp);
 	if (!pmd_present(pmd))
 		return false;
@@ -141,7 +147,8 @@ enum ioasid_sim_reason sim_sva_walk(struct sim_domain *domain, u64 addr,
 
 	if (!mm || addr >= mm->task_size)
 		return SIM_FAULT_NOT_PRESENT;
-	if (atomic_read(&domain->invalidating))
+	/* Pairs with sim_mn_end() */
+	if (atomic_read_acquire(&domain->invalidating))
 		return SIM_BUSY;
 	if (!sim_sva_entry(mm, addr, &pte, &size) || !pte_access_permitted(pte, false) ||
 	    !sim_pte_readable(pte))

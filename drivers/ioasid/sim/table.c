@@ -137,12 +137,15 @@ static u64 *sim_table_slot(struct sim_table *t, u64 iova, unsigned int level,
 static bool sim_table_empty(u64 *table, unsigned int level)
 {
 	unsigned int i;
+	u64 pte;
 
 	for (i = 0; i < SIM_ENTRIES; i++) {
-		if (!table[i])
+		/* A walk may be setting the accessed bit */
+		pte = READ_ONCE(table[i]);
+		if (!pte)
 			continue;
-		if (sim_is_leaf(table[i], level) ||
-		    !sim_table_empty(sim_pte_table(table[i]), level - 1))
+		if (sim_is_leaf(pte, level) ||
+		    !sim_table_empty(sim_pte_table(pte), level - 1))
 			return false;
 	}
 	return true;
@@ -152,11 +155,14 @@ static void sim_table_defer_free_below(struct sim_table *t, u64 *table,
 				       unsigned int level)
 {
 	unsigned int i;
+	u64 pte;
 
-	for (i = 0; level > 1 && i < SIM_ENTRIES; i++)
-		if ((table[i] & SIM_PTE_P) && !sim_is_leaf(table[i], level))
-			sim_table_defer_free_below(t, sim_pte_table(table[i]),
-						   level - 1);
+	for (i = 0; level > 1 && i < SIM_ENTRIES; i++) {
+		/* A walk may be setting the accessed bit */
+		pte = READ_ONCE(table[i]);
+		if ((pte & SIM_PTE_P) && !sim_is_leaf(pte, level))
+			sim_table_defer_free_below(t, sim_pte_table(pte), level - 1);
+	}
 	sim_table_defer_free(t, table);
 }
 

@@ -80,7 +80,7 @@ void ioasid_sim_get_stats(struct ioasid_sim_dev *sdev,
 	stats->iotlb_hits = atomic64_read(&sdev->counts.iotlb_hits);
 	stats->walks = atomic64_read(&sdev->counts.walks);
 	stats->flushes = atomic64_read(&sdev->counts.flushes);
-	stats->unit_flushes = READ_ONCE(sdev->unit->flushes);
+	stats->unit_flushes = atomic64_read(&sdev->unit->flushes);
 	stats->faults = atomic64_read(&sdev->counts.faults);
 	stats->requests = atomic64_read(&sdev->counts.requests);
 	stats->answers = atomic64_read(&sdev->counts.answers);

@@ -328,7 +328,7 @@ struct sim_unit {
 	struct fwnode_handle *fwnode;
 	rwlock_t lock;
 	struct sim_tlb iotlb;
-	u64 flushes;
+	atomic64_t flushes;
 	struct iopf_queue *iopf;
 	struct mutex prq_mutex;
 	spinlock_t ring_lock;
@@ -351,14 +351,18 @@ struct sim_unit {
  * @index: its number within the unit
  * @entries: the PASID table: struct sim_entry by PASID
  * @atc: the device TLB
- * @generation: counts resets; changes under @unit->lock for writing
- * @iopf_added: page requests can be delivered to the core
- * @pr_lock: protects @groups, @credits_used, @outstanding, @pr_off, @next_group
+ * @generation: counts resets; changes under @unit->lock for writing, and is read
+ *	without it where a request is raised
+ * @iopf_added: page requests can be delivered to the core; changes under both
+ *	@unit->prq_mutex and @pr_lock
+ * @pr_lock: protects @groups, @credits_used, @outstanding
  * @groups: struct sim_group by group id: what waits for an answer
- * @next_group: where the search for a free group id begins
- * @credits_used: records that wait for an answer
- * @outstanding: number of groups in @groups
- * @pr_off: an answer was a failure: no page requests until the next reset
+ * @next_group: where the search for a free group id begins, under the lock of
+ *	@groups
+ * @credits_used: records that wait for an answer; also read without @pr_lock
+ * @outstanding: number of groups in @groups; also read without @pr_lock
+ * @pr_off: an answer was a failure: no page requests until the next reset. No
+ *	lock: it is a flag on its own
  * @credit_wait: for waiting until there are credits
  * @ops_sem: held for reading while a callback runs
  * @ops: who wants to know

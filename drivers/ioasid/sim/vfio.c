@@ -35,14 +35,17 @@ static struct sim_endpoint *to_endpoint(struct vfio_device *vdev)
  * @ep: the endpoint
  * @index: IOASID_SIM_IRQ_*
  *
- * Does nothing if nobody listens. Context: may sleep.
+ * Context: can sleep; takes sim_endpoint.irq_lock.
+ *
+ * Return: false if the interrupt has no eventfd, and nothing was done.
  */
-void sim_irq_signal(struct sim_endpoint *ep, u32 index)
+bool sim_irq_signal(struct sim_endpoint *ep, u32 index)
 {
-	mutex_lock(&ep->irq_lock);
-	if (ep->irq[index])
-		eventfd_signal(ep->irq[index]);
-	mutex_unlock(&ep->irq_lock);
+	guard(mutex)(&ep->irq_lock);
+	if (!ep->irq[index])
+		return false;
+	eventfd_signal(ep->irq[index]);
+	return true;
 }
 
 static void sim_irq_set(struct sim_endpoint *ep, u32 index, struct eventfd_ctx *ctx)
@@ -247,7 +250,8 @@ static ssize_t sim_read(struct vfio_device *vdev, char __user *buf, size_t count
 		break;
 	case IOASID_SIM_REGION_MEMORY:
 		rc = sim_memory_left(pos, count);
-		if (copy_to_user(buf, ep->memory + pos, rc))
+		/* Commands complete, and other users write, at the same time */
+		if (data_race(copy_to_user(buf, ep->memory + pos, rc)))
 			rc = -EFAULT;
 		break;
 	}
@@ -269,7 +273,7 @@ static ssize_t sim_write(struct vfio_device *vdev, const char __user *buf, size_
 		break;
 	case IOASID_SIM_REGION_MEMORY:
 		rc = sim_memory_left(pos, count);
-		if (copy_from_user(ep->memory + pos, buf, rc))
+		if (data_race(copy_from_user(ep->memory + pos, buf, rc)))
 			rc = -EFAULT;
 		break;
 	}
@@ -362,9 +366,8 @@ static void sim_request(struct vfio_device *vdev, unsigned int count)
 {
 	struct sim_endpoint *ep = to_endpoint(vdev);
 
-	if (count && !READ_ONCE(ep->irq[IOASID_SIM_IRQ_REQUEST]))
+	if (!sim_irq_signal(ep, IOASID_SIM_IRQ_REQUEST) && count)
 		dev_notice_ratelimited(vdev->dev, "is to go, but its user does not listen\n");
-	sim_irq_signal(ep, IOASID_SIM_IRQ_REQUEST);
 }
 
 static int sim_init_device(struct vfio_device *vdev)

@@ -21,7 +21,12 @@ bool sim_is_memory(u64 pa)
 {
 	unsigned long pfn = pa >> PAGE_SHIFT;
 
-	return pfn_valid(pfn) && (!PageReserved(pfn_to_page(pfn)) || is_zero_pfn(pfn));
+	/*
+	 * An identity domain leads anywhere, also to a page whose flags its owner
+	 * changes at this moment. PG_reserved is not among them.
+	 */
+	return pfn_valid(pfn) &&
+	       (!data_race(PageReserved(pfn_to_page(pfn))) || is_zero_pfn(pfn));
 }
 
 /* Host physical address of an entry of a table of this stage */
@@ -123,7 +128,8 @@ static enum ioasid_sim_reason sim_visit(const struct sim_stage *stage, u64 addr,
 			rc = sim_check(stage, access, &now);
 			if (rc)
 				return rc;
-			if ((access & SIM_WRITE) && !stage->no_dirty)
+			/* Switched beside accesses; the switch then flushes */
+			if ((access & SIM_WRITE) && !READ_ONCE(stage->no_dirty))
 				new |= SIM_PTE_D;
 		}
 		if (new == pte)
@@ -187,7 +193,7 @@ enum ioasid_sim_reason sim_walk(const struct sim_stage *stage, u64 addr,
 	}
 	mask = (1ULL << sim_shift(level)) - 1;
 	out->pa = (pte & SIM_PTE_ADDR & ~mask) | (addr & mask);
-	out->write = rights.write && ((pte & SIM_PTE_D) || stage->no_dirty);
+	out->write = rights.write && ((pte & SIM_PTE_D) || READ_ONCE(stage->no_dirty));
 	out->page = sim_shift(level);
 	return stage->below ? sim_walk_below(stage, access, out) : SIM_FAULT_NONE;
 }
