@@ -45,9 +45,8 @@ static void new_setup(struct kunit *test, struct setup *s,
 	ioasid_extack_init(&extack);
 	scoped_guard(mutex, &s->it->ctx->lock)
 		s->idev = ioasid_device_by_id(s->it->ctx, dev_id, &extack);
-	s->space = ioasid_space_get(s->it->ctx, s->id, &extack);
 	KUNIT_ASSERT_FALSE(test, IS_ERR(s->idev));
-	KUNIT_ASSERT_FALSE(test, IS_ERR(s->space));
+	s->space = itest_space_get(s->it, s->id);
 }
 
 static void end_setup(struct setup *s)
@@ -160,8 +159,7 @@ static void takes_faults(struct kunit *test)
 	drop(&s, d);
 	ioasid_space_put(s.space);
 	other = itest_alloc_space(s.it);
-	s.space = ioasid_space_get(s.it->ctx, other, &extack);
-	KUNIT_ASSERT_FALSE(test, IS_ERR(s.space));
+	s.space = itest_space_get(s.it, other);
 	d = create(&s, &extack);
 	KUNIT_ASSERT_FALSE(test, IS_ERR(d));
 	KUNIT_EXPECT_NULL(test, d->domain->iopf_handler);

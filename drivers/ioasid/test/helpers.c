@@ -282,6 +282,18 @@ u32 itest_alloc_kind(struct itest *it, u32 kind, u32 flags)
 	return arg.ioasid;
 }
 
+/* Finds a space that must be there; to be put by ioasid_space_put() */
+struct ioasid_space *itest_space_get(struct itest *it, u32 id)
+{
+	struct ioasid_extack extack;
+	struct ioasid_space *space;
+
+	ioasid_extack_init(&extack);
+	space = ioasid_space_get(it->ctx, id, &extack);
+	KUNIT_ASSERT_FALSE(it->test, IS_ERR(space));
+	return space;
+}
+
 /* @pasid: in: which one, out: which one it is if it succeeds */
 int itest_attach(struct itest *it, u32 dev_id, u32 id, u32 *pasid, u32 vpasid,
 		 u32 flags)

@@ -385,7 +385,6 @@ static struct world *new_world(struct kunit *test)
 {
 	struct world *w = kunit_kzalloc(test, sizeof(*w), GFP_KERNEL);
 	struct page *page[ITEST_MEM_PAGES];
-	struct ioasid_extack extack;
 	u32 s, i;
 
 	KUNIT_ASSERT_NOT_NULL(test, w);
@@ -400,9 +399,7 @@ static struct world *new_world(struct kunit *test)
 	}
 	for (s = 0; s < NR_SPACES; s++) {
 		w->id[s] = itest_alloc_space(w->it);
-		ioasid_extack_init(&extack);
-		w->space[s] = ioasid_space_get(w->it->ctx, w->id[s], &extack);
-		KUNIT_ASSERT_FALSE(test, IS_ERR(w->space[s]));
+		w->space[s] = itest_space_get(w->it, w->id[s]);
 		for (i = 0; i < NR_DOMAINS; i++) {
 			w->d[s][i] = itest_domain_new(test);
 			w->d[s][i]->check_pins = true;
@@ -524,7 +521,6 @@ static void others_at_work(struct kunit *test)
 		.length = PAGE_SIZE,
 	};
 	struct ioasid_space *space;
-	struct ioasid_extack extack;
 	struct ioasid_area *area;
 	struct itest *it;
 	u64 bytes;
@@ -537,9 +533,7 @@ static void others_at_work(struct kunit *test)
 					    RW), 0);
 	KUNIT_ASSERT_EQ(test, itest_map_one(it, id, SZ_2M, ITEST_MEM, PAGE_SIZE,
 					    RW), 0);
-	ioasid_extack_init(&extack);
-	space = ioasid_space_get(it->ctx, id, &extack);
-	KUNIT_ASSERT_FALSE(test, IS_ERR(space));
+	space = itest_space_get(it, id);
 	scoped_guard(mutex, &space->iova_lock)
 		area = ioasid_iova_first(space, SZ_2M, SZ_2M);
 	KUNIT_ASSERT_NOT_NULL(test, area);
@@ -574,16 +568,13 @@ static void unmap_very_many(struct kunit *test)
 	u32 times = itest_rounds(3);
 	struct itest_domain *d = itest_domain_new(test);
 	struct ioasid_space *space;
-	struct ioasid_extack extack;
 	struct itest *it;
 	u64 bytes;
 
 	itest_memory(test);
 	it = itest_open(test);
 	id = itest_alloc_space(it);
-	ioasid_extack_init(&extack);
-	space = ioasid_space_get(it->ctx, id, &extack);
-	KUNIT_ASSERT_FALSE(test, IS_ERR(space));
+	space = itest_space_get(it, id);
 	itest_space_add_domain(test, space, d);
 	r = kunit_kcalloc(test, nr, sizeof(*r), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, r);
@@ -661,9 +652,8 @@ static void fill_a_new_domain(struct kunit *test)
 	itest_memory(test);
 	it = itest_open(test);
 	id = itest_alloc_space(it);
+	space = itest_space_get(it, id);
 	ioasid_extack_init(&extack);
-	space = ioasid_space_get(it->ctx, id, &extack);
-	KUNIT_ASSERT_FALSE(test, IS_ERR(space));
 	/* Nothing to fill, and nothing to flush */
 	KUNIT_EXPECT_EQ(test, fill(space, &own, &extack), 0);
 	KUNIT_EXPECT_EQ(test, d->nr_flush, 0U);

@@ -83,7 +83,6 @@ static void info_is_of_this_space(struct kunit *test)
 	};
 	struct ioasid_space_info info = {};
 	struct ioasid_space *space;
-	struct ioasid_extack extack;
 	struct ioasid_copy copy;
 	struct itest *it;
 	u32 id, other;
@@ -92,9 +91,7 @@ static void info_is_of_this_space(struct kunit *test)
 	it = itest_open(test);
 	id = itest_alloc_space(it);
 	other = itest_alloc_space(it);
-	ioasid_extack_init(&extack);
-	space = ioasid_space_get(it->ctx, id, &extack);
-	KUNIT_ASSERT_FALSE(test, IS_ERR(space));
+	space = itest_space_get(it, id);
 	itest_space_add_domain(test, space, d[0]);
 	itest_space_add_domain(test, space, d[1]);
 	d[1]->domain.pgsize_bitmap = SZ_4K | SZ_1G;
@@ -133,9 +130,8 @@ static void free_does_not_wait(struct kunit *test)
 	id = itest_alloc_space(it);
 	KUNIT_ASSERT_EQ(test, itest_map_one(it, id, 0, ITEST_MEM, SZ_64K,
 					    IOASID_MAP_READ), 0);
+	space = itest_space_get(it, id);
 	ioasid_extack_init(&extack);
-	space = ioasid_space_get(it->ctx, id, &extack);
-	KUNIT_ASSERT_FALSE(test, IS_ERR(space));
 	KUNIT_EXPECT_EQ(test, itest_free_space(it, id), 0);
 	KUNIT_EXPECT_EQ(test, atomic64_read(&it->ctx->pinned), 0LL);
 	KUNIT_EXPECT_EQ(test, itest_info(it).nr_spaces, 0U);
@@ -162,9 +158,8 @@ static void killed_while_waiting(struct kunit *test)
 	itest_memory(test);
 	it = itest_open(test);
 	id = itest_alloc_space(it);
+	space = itest_space_get(it, id);
 	ioasid_extack_init(&extack);
-	space = ioasid_space_get(it->ctx, id, &extack);
-	KUNIT_ASSERT_FALSE(test, IS_ERR(space));
 	down_write(&space->rwsem);
 	itest_set_killed(true);
 	lockdep_off();

@@ -71,6 +71,7 @@ int itest_unmap_one(struct itest *it, u32 id, u64 iova, u64 length);
 struct ioasid_info itest_info(struct itest *it);
 u32 itest_bind_device(struct itest *it, struct device *dev);
 u32 itest_alloc_kind(struct itest *it, u32 kind, u32 flags);
+struct ioasid_space *itest_space_get(struct itest *it, u32 id);
 int itest_attach(struct itest *it, u32 dev_id, u32 id, u32 *pasid, u32 vpasid,
 		 u32 flags);
 int itest_detach(struct itest *it, u32 dev_id, u32 number);
