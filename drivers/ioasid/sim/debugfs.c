@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A look at a unit from outside, for people and scripts: the last faults, the
- * counters of the endpoints. Reading must never change anything.
+ * /sys/kernel/debug/ioasid_sim: the last faults of each unit, and the counters of
+ * its endpoints. Reading must never change anything.
  */
 #include <linux/debugfs.h>
 #include <linux/seq_file.h>
@@ -32,7 +32,7 @@ static int faults_show(struct seq_file *s, void *v)
 }
 DEFINE_SHOW_ATTRIBUTE(faults);
 
-/* An endpoint stays in the array until its device is gone, under sim_mutex */
+/* Takes sim_mutex, so that no endpoint is freed meanwhile */
 static int endpoints_show(struct seq_file *s, void *v)
 {
 	struct sim_unit *unit = s->private;
@@ -56,8 +56,10 @@ static int endpoints_show(struct seq_file *s, void *v)
 DEFINE_SHOW_ATTRIBUTE(endpoints);
 
 /**
- * sim_debugfs_add() - the files of a unit
+ * sim_debugfs_add() - add the directory of a unit
  * @unit: the unit
+ *
+ * Context: can sleep.
  */
 void sim_debugfs_add(struct sim_unit *unit)
 {
@@ -70,8 +72,10 @@ void sim_debugfs_add(struct sim_unit *unit)
 }
 
 /**
- * sim_debugfs_remove() - the reverse of sim_debugfs_add()
+ * sim_debugfs_remove() - undo sim_debugfs_add()
  * @unit: the unit
+ *
+ * Context: can sleep; waits for readers.
  */
 void sim_debugfs_remove(struct sim_unit *unit)
 {
@@ -79,7 +83,9 @@ void sim_debugfs_remove(struct sim_unit *unit)
 }
 
 /**
- * sim_debugfs_init() - where the units' files go
+ * sim_debugfs_init() - add the directory of the module
+ *
+ * Context: can sleep.
  */
 void sim_debugfs_init(void)
 {
@@ -87,7 +93,9 @@ void sim_debugfs_init(void)
 }
 
 /**
- * sim_debugfs_exit() - the reverse of sim_debugfs_init()
+ * sim_debugfs_exit() - undo sim_debugfs_init()
+ *
+ * Context: can sleep.
  */
 void sim_debugfs_exit(void)
 {

@@ -1,21 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What an endpoint does to memory: each page is translated and accessed under
- * the unit's lock, so that an invalidation that has returned leaves no access
- * behind. No address may reach memory that sim_translate() did not return.
+ * DMA of the endpoints: each page is translated and accessed under the unit's
+ * lock, so that no access is in progress any more when an invalidation returns.
+ * Nothing but the result of sim_translate() may ever be accessed.
  */
 #include <linux/delay.h>
 #include <linux/highmem.h>
 #include <linux/sched.h>
 #include "unit.h"
 
-/* Answers "success" to the same request, after which nothing was there */
+/* How often the page may still be missing after a response of SUCCESS */
 #define SIM_RETRIES		32
 
 static enum ioasid_sim_reason sim_translate_sva(struct ioasid_sim_dev *sdev,
 						struct sim_domain *domain, u64 iova,
 						u32 access, struct sim_xlate *out)
 {
+	lockdep_assert_held_read(&sdev->unit->lock);
 	atomic64_inc(&sdev->counts.walks);
 	return sim_sva_walk(domain, iova, access, out);
 }
@@ -28,6 +29,7 @@ static enum ioasid_sim_reason sim_translate_entry(struct ioasid_sim_dev *sdev,
 	enum ioasid_sim_reason rc;
 	bool present;
 
+	lockdep_assert_held_read(&sdev->unit->lock);
 	if (sim_tlb_lookup(iotlb, domain->tag, iova, access, out, &present)) {
 		atomic64_inc(&sdev->counts.iotlb_hits);
 		return present ? SIM_FAULT_NONE : SIM_FAULT_NOT_PRESENT;
@@ -46,17 +48,17 @@ static enum ioasid_sim_reason sim_translate_entry(struct ioasid_sim_dev *sdev,
 }
 
 /**
- * sim_translate() - where an address of an endpoint leads
+ * sim_translate() - translate an address of an endpoint
  * @sdev: endpoint
  * @pasid: PASID, or IOASID_SIM_RID
  * @iova: the address
  * @access: SIM_WRITE, SIM_PRIV
- * @out: the translation
- * @entry: out: the PASID table entry, NULL if there is none
+ * @out: out: the translation
+ * @entry: out: the entry of the PASID table, or NULL
  *
- * Context: the unit's lock is held for reading. Does not sleep.
+ * Context: sim_unit.lock is held for reading.
  *
- * Return: SIM_FAULT_NONE, or why not.
+ * Return: SIM_FAULT_NONE, SIM_BUSY to try again, or the reason of the fault.
  */
 enum ioasid_sim_reason sim_translate(struct ioasid_sim_dev *sdev, u32 pasid,
 				     u64 iova, u32 access, struct sim_xlate *out,
@@ -65,8 +67,9 @@ enum ioasid_sim_reason sim_translate(struct ioasid_sim_dev *sdev, u32 pasid,
 	enum ioasid_sim_reason rc;
 	bool present;
 
+	lockdep_assert_held_read(&sdev->unit->lock);
 	*entry = xa_load(&sdev->entries, pasid);
-	/* Interrupt messages go past the IOMMU, and there is nobody to take them */
+	/* Interrupt messages bypass the IOMMU, and nothing receives them */
 	if (pasid == IOASID_SIM_RID && iova - SIM_MSI_START < SIM_MSI_LENGTH)
 		return SIM_FAULT_BUS;
 	if (sim_has_ats(sdev) &&
@@ -103,6 +106,7 @@ static void sim_touch(struct sim_op *op, u64 pa, void *buf, size_t len)
 	void *page = kmap_local_page(pfn_to_page(pa >> PAGE_SHIFT));
 	void *p = page + (pa & ~PAGE_MASK);
 
+	lockdep_assert_held_read(&op->sdev->unit->lock);
 	/* DMA is not ordered with the CPU or with other DMA to the same memory */
 	if (op->atomic)
 		*(u64 *)buf = atomic64_fetch_add(op->add, (atomic64_t *)p);
@@ -133,7 +137,7 @@ static void sim_log(struct sim_op *op, u64 iova, enum ioasid_sim_reason reason,
 	atomic64_inc(&op->sdev->counts.faults);
 }
 
-/* The handler of a domain must not flush: as with hardware, it runs in atomic context */
+/* As with hardware, the domain's handler runs in atomic context; it must not flush */
 static void sim_report_domain(struct sim_op *op, u64 iova)
 {
 	struct sim_unit *unit = op->sdev->unit;
@@ -149,13 +153,13 @@ static void sim_report_domain(struct sim_op *op, u64 iova)
 	read_unlock_irqrestore(&unit->lock, flags);
 }
 
-static int sim_refuse(struct sim_op *op, u64 iova, enum ioasid_sim_reason reason)
+static int sim_fault(struct sim_op *op, u64 iova, enum ioasid_sim_reason reason)
 {
 	struct ioasid_sim_dev *sdev = op->sdev;
 	struct ioasid_sim_fault fault;
 
 	sim_log(op, iova, reason, &fault);
-	/* Of an answer that is no the device knows, and the IOMMU does not */
+	/* A failed page request is an error of the device, not of the IOMMU */
 	if (reason != SIM_FAULT_ANSWER)
 		sim_report_domain(op, iova);
 	down_read(&sdev->ops_sem);
@@ -165,7 +169,7 @@ static int sim_refuse(struct sim_op *op, u64 iova, enum ioasid_sim_reason reason
 	return reason == SIM_FAULT_ANSWER ? -EIO : -EFAULT;
 }
 
-/* What a page request may mend */
+/* True if a page request can resolve the fault */
 static bool sim_recoverable(enum ioasid_sim_reason reason)
 {
 	return reason == SIM_FAULT_NOT_PRESENT || reason == SIM_FAULT_WRITE ||
@@ -174,7 +178,7 @@ static bool sim_recoverable(enum ioasid_sim_reason reason)
 
 enum sim_outcome {
 	SIM_DONE,
-	SIM_REFUSED,
+	SIM_FAULTED,
 	SIM_ASK,
 	SIM_AGAIN,
 	SIM_CANCELED,
@@ -184,7 +188,7 @@ static enum sim_outcome sim_try(struct sim_op *op, u64 iova, void *buf, size_t l
 				enum ioasid_sim_reason *reason)
 {
 	struct ioasid_sim_dev *sdev = op->sdev;
-	enum sim_outcome outcome = SIM_REFUSED;
+	enum sim_outcome outcome = SIM_FAULTED;
 	struct sim_entry *entry;
 	struct sim_xlate x;
 	unsigned long flags;
@@ -225,17 +229,17 @@ static int sim_access_page(struct sim_op *op, u64 iova, void *buf, size_t len)
 		case SIM_AGAIN:
 			usleep_range(20, 100);
 			continue;
-		case SIM_REFUSED:
-			return sim_refuse(op, iova, reason);
+		case SIM_FAULTED:
+			return sim_fault(op, iova, reason);
 		case SIM_ASK:
 			break;
 		}
 		if (tries++ == SIM_RETRIES)
-			return sim_refuse(op, iova, reason);
+			return sim_fault(op, iova, reason);
 		rc = sim_request_wait(op->sdev, op->pasid, iova, op->access,
 				      op->generation);
 		if (rc == -EIO)
-			return sim_refuse(op, iova, SIM_FAULT_ANSWER);
+			return sim_fault(op, iova, SIM_FAULT_ANSWER);
 		if (rc)
 			return rc;
 	}
@@ -243,9 +247,9 @@ static int sim_access_page(struct sim_op *op, u64 iova, void *buf, size_t len)
 
 static int sim_begin(struct sim_op *op, u64 iova, size_t len)
 {
-	const u32 known = SIM_WRITE | SIM_PRIV | SIM_REQUEST;
+	const u32 valid = SIM_WRITE | SIM_PRIV | SIM_REQUEST;
 
-	if ((op->access & ~known) || (len && iova + len - 1 < iova))
+	if ((op->access & ~valid) || (len && iova + len - 1 < iova))
 		return -EINVAL;
 	if ((op->access & SIM_PRIV) && op->pasid == IOASID_SIM_RID)
 		return -EINVAL;

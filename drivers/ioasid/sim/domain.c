@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Domains that the kernel maps memory in. Their page tables are table.c's;
- * here is when they are flushed: a table that was taken out must never be
- * freed before a flush, and a page that was unmapped is out of reach once
- * iotlb_sync() has returned, not before.
+ * Paging domains: mapping, unmapping and flushing of the page tables of table.c.
+ * An unlinked table must never be freed before a flush. An unmapped page can be
+ * accessed until iotlb_sync() returns.
  */
 #include <linux/idr.h>
 #include <linux/sizes.h>
@@ -13,12 +12,15 @@
 static DEFINE_IDA(sim_tags);
 
 /**
- * sim_domain_alloc() - a domain with a tag of its own
+ * sim_domain_alloc() - allocate a domain with a tag of its own
  * @kind: its kind
  * @type: IOMMU_DOMAIN_*
  * @ops: its operations
  *
- * Return: the domain, or an ERR_PTR.
+ * Context: can sleep.
+ *
+ * Return: the domain, ERR_PTR(-ENOMEM), or ERR_PTR(-ENOSPC) if all tags are in
+ * use.
  */
 struct sim_domain *sim_domain_alloc(enum sim_kind kind, unsigned int type,
 				    const struct iommu_domain_ops *ops)
@@ -44,8 +46,10 @@ struct sim_domain *sim_domain_alloc(enum sim_kind kind, unsigned int type,
 }
 
 /**
- * sim_domain_free() - the reverse of sim_domain_alloc()
- * @domain: a domain that is attached nowhere
+ * sim_domain_free() - undo sim_domain_alloc()
+ * @domain: the domain, which is not attached any more
+ *
+ * Context: any.
  */
 void sim_domain_free(struct sim_domain *domain)
 {
@@ -55,11 +59,13 @@ void sim_domain_free(struct sim_domain *domain)
 }
 
 /**
- * sim_paging_create() - a domain with an empty page table
- * @cfg: of the unit that it is for
+ * sim_paging_create() - allocate a domain with an empty page table
+ * @cfg: configuration of the unit that it is for
  * @flags: IOMMU_HWPT_ALLOC_NEST_PARENT, IOMMU_HWPT_ALLOC_DIRTY_TRACKING
  *
- * Return: the domain, or an ERR_PTR.
+ * Context: can sleep.
+ *
+ * Return: the domain, or an error of sim_domain_alloc().
  */
 struct iommu_domain *sim_paging_create(const struct sim_config *cfg, u32 flags)
 {
@@ -82,7 +88,7 @@ struct iommu_domain *sim_paging_create(const struct sim_config *cfg, u32 flags)
 		.addr_bits = cfg->addr_bits,
 		.supervisor = true,
 		.wp = true,
-		/* Until it is told to track */
+		/* Until tracking is enabled */
 		.no_dirty = domain->dirty,
 	};
 	if (domain->dirty)
@@ -93,7 +99,12 @@ struct iommu_domain *sim_paging_create(const struct sim_config *cfg, u32 flags)
 	return &domain->domain;
 }
 
-/* domain_ops.free */
+/**
+ * sim_free_paging() - implement iommu_domain_ops.free of paging domains
+ * @core: the domain
+ *
+ * Context: can sleep.
+ */
 void sim_free_paging(struct iommu_domain *core)
 {
 	struct sim_domain *domain = to_sim_domain(core);
@@ -104,14 +115,28 @@ void sim_free_paging(struct iommu_domain *core)
 	sim_domain_free(domain);
 }
 
-/* An entry cannot be readable for nobody: what may be written may be read */
+/* An x86-64 entry that is present is readable */
 static u64 sim_prot_bits(int prot)
 {
 	return (prot & IOMMU_WRITE ? SIM_PTE_W : 0) |
 	       (prot & IOMMU_PRIV ? 0 : SIM_PTE_U);
 }
 
-/* domain_ops.map_pages */
+/**
+ * sim_map_pages() - implement iommu_domain_ops.map_pages
+ * @core: a paging domain
+ * @iova: first address
+ * @pa: host physical address
+ * @pgsize: size of a page in bytes
+ * @pgcount: number of pages
+ * @prot: IOMMU_READ, IOMMU_WRITE, IOMMU_PRIV
+ * @gfp: flags to allocate tables with
+ * @mapped: increased by the number of bytes mapped, also on failure
+ *
+ * Context: can sleep if @gfp allows it.
+ *
+ * Return: 0, -EINVAL without a permission, or an error of sim_table_map().
+ */
 int sim_map_pages(struct iommu_domain *core, unsigned long iova, phys_addr_t pa,
 		  size_t pgsize, size_t pgcount, int prot, gfp_t gfp, size_t *mapped)
 {
@@ -123,7 +148,18 @@ int sim_map_pages(struct iommu_domain *core, unsigned long iova, phys_addr_t pa,
 			     sim_prot_bits(prot), gfp, mapped);
 }
 
-/* domain_ops.unmap_pages */
+/**
+ * sim_unmap_pages() - implement iommu_domain_ops.unmap_pages
+ * @core: a paging domain
+ * @iova: first address
+ * @pgsize: size of a page in bytes
+ * @pgcount: number of pages
+ * @gather: gets the range; to be flushed by sim_iotlb_sync()
+ *
+ * Context: any.
+ *
+ * Return: number of bytes unmapped.
+ */
 size_t sim_unmap_pages(struct iommu_domain *core, unsigned long iova,
 		       size_t pgsize, size_t pgcount,
 		       struct iommu_iotlb_gather *gather)
@@ -145,20 +181,42 @@ static void sim_sync(struct sim_domain *domain, u64 first, u64 last)
 	sim_table_free_dead(&dead);
 }
 
-/* domain_ops.flush_iotlb_all */
+/**
+ * sim_flush_iotlb_all() - implement iommu_domain_ops.flush_iotlb_all
+ * @core: a paging domain
+ *
+ * Context: as sim_flush().
+ */
 void sim_flush_iotlb_all(struct iommu_domain *core)
 {
 	sim_sync(to_sim_domain(core), 0, U64_MAX);
 }
 
-/* domain_ops.iotlb_sync */
+/**
+ * sim_iotlb_sync() - implement iommu_domain_ops.iotlb_sync
+ * @core: a paging domain
+ * @gather: the range to flush
+ *
+ * Context: as sim_flush().
+ */
 void sim_iotlb_sync(struct iommu_domain *core, struct iommu_iotlb_gather *gather)
 {
 	if (gather->start <= gather->end)
 		sim_sync(to_sim_domain(core), gather->start, gather->end);
 }
 
-/* domain_ops.iotlb_sync_map: that nothing was there may have been cached */
+/**
+ * sim_iotlb_sync_map() - implement iommu_domain_ops.iotlb_sync_map
+ * @core: a paging domain
+ * @iova: first address
+ * @size: in bytes
+ *
+ * Not-present entries can be cached in "caching mode".
+ *
+ * Context: as sim_flush().
+ *
+ * Return: 0.
+ */
 int sim_iotlb_sync_map(struct iommu_domain *core, unsigned long iova, size_t size)
 {
 	struct sim_domain *domain = to_sim_domain(core);
@@ -168,7 +226,15 @@ int sim_iotlb_sync_map(struct iommu_domain *core, unsigned long iova, size_t siz
 	return 0;
 }
 
-/* domain_ops.iova_to_phys */
+/**
+ * sim_iova_to_phys() - implement iommu_domain_ops.iova_to_phys
+ * @core: a paging domain
+ * @iova: the address
+ *
+ * Context: any.
+ *
+ * Return: the host physical address, or 0 if nothing is mapped there.
+ */
 phys_addr_t sim_iova_to_phys(struct iommu_domain *core, dma_addr_t iova)
 {
 	unsigned int shift;
@@ -180,7 +246,17 @@ phys_addr_t sim_iova_to_phys(struct iommu_domain *core, dma_addr_t iova)
 	return (pte & SIM_PTE_ADDR & ~mask) | (iova & mask);
 }
 
-/* domain_ops.enforce_cache_coherency: nothing here goes past the caches */
+/**
+ * sim_enforce_cache_coherency() - implement
+ *	iommu_domain_ops.enforce_cache_coherency
+ * @core: a paging domain
+ *
+ * DMA of the CPU is always coherent; the configuration says what to report.
+ *
+ * Context: any.
+ *
+ * Return: true if the unit can enforce it.
+ */
 bool sim_enforce_cache_coherency(struct iommu_domain *core)
 {
 	const struct sim_config *cfg = to_sim_domain(core)->cfg;
@@ -188,9 +264,17 @@ bool sim_enforce_cache_coherency(struct iommu_domain *core)
 	return !cfg->no_coherency && !cfg->no_enforce;
 }
 
-/*
- * iommu_dirty_ops.set_dirty_tracking. Stale entries that were made without
- * tracking would hide writes.
+/**
+ * sim_set_dirty_tracking() - implement iommu_dirty_ops.set_dirty_tracking
+ * @core: a paging domain
+ * @enable: true to set dirty bits from now on
+ *
+ * Flushes, since cached translations that were made without tracking would hide
+ * writes.
+ *
+ * Context: as sim_flush().
+ *
+ * Return: 0, or -EOPNOTSUPP if the domain was allocated without tracking.
  */
 int sim_set_dirty_tracking(struct iommu_domain *core, bool enable)
 {
@@ -203,7 +287,19 @@ int sim_set_dirty_tracking(struct iommu_domain *core, bool enable)
 	return 0;
 }
 
-/* iommu_dirty_ops.read_and_clear_dirty; whoever calls it flushes */
+/**
+ * sim_read_and_clear_dirty() - implement iommu_dirty_ops.read_and_clear_dirty
+ * @core: a paging domain
+ * @iova: first address
+ * @size: in bytes
+ * @flags: 0 or IOMMU_DIRTY_NO_CLEAR
+ * @dirty: where to record dirty pages; the caller flushes
+ *
+ * Context: any.
+ *
+ * Return: 0, -EOPNOTSUPP if the domain was allocated without tracking, -EINVAL
+ * if the range is invalid or tracking is disabled.
+ */
 int sim_read_and_clear_dirty(struct iommu_domain *core, unsigned long iova,
 			     size_t size, unsigned long flags,
 			     struct iommu_dirty_bitmap *dirty)
@@ -215,7 +311,7 @@ int sim_read_and_clear_dirty(struct iommu_domain *core, unsigned long iova,
 		return -EOPNOTSUPP;
 	if (!size || last < iova || last >> domain->table.addr_bits)
 		return -EINVAL;
-	/* Without a bitmap nobody reads them: that is how they are all cleared */
+	/* Without a bitmap the bits are only cleared, before tracking is enabled */
 	if (READ_ONCE(domain->stage.no_dirty) && dirty->bitmap)
 		return -EINVAL;
 	sim_table_dirty(&domain->table, iova, last, !(flags & IOMMU_DIRTY_NO_CLEAR),

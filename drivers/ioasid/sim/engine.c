@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * How an endpoint of ioasid_sim executes commands: each in a work item of its
- * own, so that one which waits for a page never keeps another one waiting.
- * Everything is allocated when the device is opened, so that no command can
- * make the kernel allocate. Memory of region 1 belongs to the user, who may
- * change it at any time: whatever is read there is copied first.
+ * Execution of the commands of an endpoint: each in a work item of its own, so
+ * that a command that waits for a page does not delay others. Everything is
+ * allocated when the device is opened, so that no command allocates. The user can
+ * change region 1 at any time, so nothing there may be used before it is copied.
  */
 #include <linux/crc32.h>
 #include <linux/iommu.h>
@@ -14,19 +13,20 @@
 #include <linux/vmalloc.h>
 #include "engine.h"
 
-/* Fields of a command that an opcode uses besides opcode, flags and tag */
+/* Fields that an opcode uses, besides opcode, flags and tag */
 #define SIM_IOVA	BIT(0)	/* and length, and pasid */
 #define SIM_TO		BIT(1)
 #define SIM_BUFFER	BIT(2)
 #define SIM_VALUE	BIT(3)
 
 /**
- * struct sim_op - what is to be known of an opcode
- * @uses: SIM_*
- * @flags: IOASID_SIM_CMD_*
- * @unit: @length must be a multiple of it
- * @max: bytes at most
- * @run: does it; 0 or a negative errno, with the slot's result and bad_iova
+ * struct sim_op - an opcode
+ * @uses: fields that it uses, SIM_*
+ * @flags: flags that it supports, IOASID_SIM_CMD_*
+ * @unit: the length must be a multiple of it, in bytes
+ * @max: largest length in bytes
+ * @run: executes it, and sets result and bad_iova of the slot; returns 0 or a
+ *	negative errno
  */
 struct sim_op {
 	u32 uses;
@@ -137,7 +137,7 @@ static int sim_run_add(struct sim_slot *slot)
 				     sim_access(&slot->cmd, SIM_WRITE), &slot->bad_iova);
 }
 
-/* Copies the records out of the user's reach; 0 if one is not in order */
+/* Copies the records from region 1; returns 0 if one of them is invalid */
 static u32 sim_get_pages(struct sim_slot *slot, struct ioasid_sim_page *pages)
 {
 	u32 i, nr = slot->cmd.length / sizeof(struct ioasid_sim_page_request);
@@ -169,7 +169,7 @@ static void sim_expect_answer(struct sim_slot *slot)
 	spin_unlock(&ep->running_lock);
 }
 
-/* Waits for the answer, or gives up if the group was not raised */
+/* Waits for the response, unless raising the group failed with @rc */
 static int sim_await_answer(struct sim_slot *slot, int rc)
 {
 	struct sim_endpoint *ep = slot->ep;
@@ -212,7 +212,7 @@ static int sim_run_requests(struct sim_slot *slot)
 	return rc ?: READ_ONCE(slot->ep->drain) ? -ECANCELED : 0;
 }
 
-/* The slot that waits for @group is told, unless it was told before */
+/* Wakes up the slot that waits for @group, unless that was done before */
 static void sim_answered(void *data, u32 group, u32 code)
 {
 	struct sim_endpoint *ep = data;
@@ -302,7 +302,7 @@ static u32 sim_check_buffer(const struct ioasid_sim_command *cmd)
 		IOASID_SIM_BAD_BUFFER : IOASID_SIM_OK;
 }
 
-/* Fields that are not used are 0, so that they can get a meaning one day */
+/* Unused fields must be 0, so that they can get a meaning later */
 static u32 sim_check_unused(const struct sim_op *op, const struct ioasid_sim_command *cmd)
 {
 	bool bad = cmd->__reserved;
@@ -324,7 +324,7 @@ static u32 sim_check_length(const struct sim_op *op, const struct ioasid_sim_com
 
 static u32 sim_check_flags(const struct sim_op *op, const struct ioasid_sim_command *cmd)
 {
-	/* Only a PASID can be used as supervisor */
+	/* Supervisor accesses need a PASID */
 	if (cmd->flags & IOASID_SIM_CMD_PRIV && !(cmd->flags & IOASID_SIM_CMD_PASID))
 		return IOASID_SIM_BAD_FLAGS;
 	return cmd->flags & ~op->flags ? IOASID_SIM_BAD_FLAGS : IOASID_SIM_OK;
@@ -355,7 +355,7 @@ static u32 sim_check(struct sim_slot *slot)
 	return status;
 }
 
-/* --- the life of a command ---------------------------------------------------- */
+/* --- lifetime of a command ---------------------------------------------------- */
 
 static u32 sim_status(struct sim_slot *slot, int rc)
 {
@@ -379,14 +379,14 @@ static void sim_complete(struct sim_slot *slot, u32 status)
 {
 	struct ioasid_sim_completion *c = sim_completion(slot);
 	struct sim_endpoint *ep = slot->ep;
-	bool refused = status == IOASID_SIM_REFUSED || status == IOASID_SIM_DENIED;
+	bool bad = status == IOASID_SIM_REFUSED || status == IOASID_SIM_DENIED;
 
 	WRITE_ONCE(c->status, status);
 	WRITE_ONCE(c->tag, slot->cmd.tag);
-	WRITE_ONCE(c->bad_iova, refused ? slot->bad_iova : 0);
+	WRITE_ONCE(c->bad_iova, bad ? slot->bad_iova : 0);
 	WRITE_ONCE(c->result, slot->result);
 	spin_lock(&ep->running_lock);
-	/* What a user sees as done is done */
+	/* Orders the rest of the completion before the state */
 	smp_store_release(&c->state, IOASID_SIM_DONE);
 	__clear_bit(slot->nr, ep->running);
 	if (bitmap_empty(ep->running, IOASID_SIM_SLOTS))
@@ -426,13 +426,15 @@ static int sim_take_slots(struct sim_endpoint *ep, const unsigned long *wanted)
 }
 
 /**
- * sim_engine_ring() - begin commands
- * @ep: an open endpoint; its lock is held
- * @slots: where they are
- * @nr: how many, IOASID_SIM_SLOTS at most
+ * sim_engine_ring() - start commands, all of them or none
+ * @ep: an open endpoint
+ * @slots: numbers of their slots
+ * @nr: number of @slots, at most IOASID_SIM_SLOTS
  *
- * Return: 0; -EINVAL if there is no such slot or one is named twice, -EBUSY if
- * one is in use. Then none has begun.
+ * Context: sim_endpoint.lock is held; takes running_lock.
+ *
+ * Return: 0, -EINVAL if a slot does not exist or is named twice, -EBUSY if one is
+ * in use.
  */
 int sim_engine_ring(struct sim_endpoint *ep, const u32 *slots, u32 nr)
 {
@@ -459,22 +461,20 @@ int sim_engine_ring(struct sim_endpoint *ep, const u32 *slots, u32 nr)
 }
 
 /**
- * sim_engine_running() - how many commands have not ended
+ * sim_engine_running() - count the commands that have not ended
  * @ep: an endpoint
  *
- * Return: their number, which may change at any time.
+ * Context: any process; takes sim_endpoint.running_lock.
+ *
+ * Return: number of commands, which may change at any time.
  */
 u32 sim_engine_running(struct sim_endpoint *ep)
 {
-	u32 nr;
-
-	spin_lock(&ep->running_lock);
-	nr = bitmap_weight(ep->running, IOASID_SIM_SLOTS);
-	spin_unlock(&ep->running_lock);
-	return nr;
+	guard(spinlock)(&ep->running_lock);
+	return bitmap_weight(ep->running, IOASID_SIM_SLOTS);
 }
 
-/* --- the life of an endpoint --------------------------------------------------- */
+/* --- lifetime of an endpoint --------------------------------------------------- */
 
 static bool sim_is_idle(struct sim_endpoint *ep)
 {
@@ -493,19 +493,20 @@ static void sim_cancel_waiting(struct sim_endpoint *ep)
 }
 
 /*
- * Ends all commands. One that was on its way to the IOMMU when that was reset
- * can raise a page request just after it: hence again and again.
+ * Ends all commands. Resets repeatedly, since a command in progress can still
+ * raise a page request after the reset.
  */
 static int sim_drain(struct sim_endpoint *ep)
 {
 	int rc;
 
+	lockdep_assert_held(&ep->lock);
 	WRITE_ONCE(ep->drain, true);
 	do {
 		rc = ioasid_sim_reset(ep->sdev);
 		sim_cancel_waiting(ep);
 	} while (!wait_event_timeout(ep->idle, sim_is_idle(ep), msecs_to_jiffies(10)));
-	/* They have ended, but may still be about to say so */
+	/* The work items of ended commands may still be signalling */
 	flush_workqueue(ep->wq);
 	WRITE_ONCE(ep->drain, false);
 	return rc;
@@ -513,12 +514,14 @@ static int sim_drain(struct sim_endpoint *ep)
 
 /**
  * sim_engine_reset() - end all commands and clear the buffer
- * @ep: an open endpoint; its lock is held
+ * @ep: an open endpoint
  *
- * Commands that run or wait end as IOASID_SIM_CANCELED. The completions stay,
- * since somebody may wait for them, and so do the tables of the IOMMU.
+ * Commands in progress end as IOASID_SIM_CANCELED. Completions are kept, since
+ * the user may wait for them, and domains stay attached.
  *
- * Return: 0, or -ENOMEM: no page requests until the next reset.
+ * Context: sim_endpoint.lock is held; can sleep.
+ *
+ * Return: 0, or an error of ioasid_sim_reset().
  */
 int sim_engine_reset(struct sim_endpoint *ep)
 {
@@ -531,8 +534,10 @@ int sim_engine_reset(struct sim_endpoint *ep)
 }
 
 /**
- * sim_engine_close() - end all commands and free everything
- * @ep: an open endpoint; its lock is held
+ * sim_engine_close() - end all commands and free the memory
+ * @ep: an open endpoint
+ *
+ * Context: sim_endpoint.lock is held; can sleep.
  */
 void sim_engine_close(struct sim_endpoint *ep)
 {
@@ -547,7 +552,9 @@ void sim_engine_close(struct sim_endpoint *ep)
 
 /**
  * sim_engine_open() - make an endpoint ready for commands
- * @ep: a closed endpoint; its lock is held
+ * @ep: a closed endpoint
+ *
+ * Context: sim_endpoint.lock is held; can sleep.
  *
  * Return: 0 or -ENOMEM.
  */

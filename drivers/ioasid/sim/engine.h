@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the VFIO driver and the engine of an endpoint share. It must never know
- * how the IOMMU translates: that is behind sim.h.
+ * What the VFIO driver (vfio.c) and the engine (engine.c) of an endpoint share.
+ * Neither may depend on how the IOMMU translates, only on sim.h.
  */
 #ifndef __IOASID_SIM_ENGINE_H
 #define __IOASID_SIM_ENGINE_H
@@ -17,24 +17,25 @@
 
 struct sim_endpoint;
 
-/* A command that does not go through the buffer moves that much at a time */
+/* Bytes that a command without buffer moves at a time */
 #define SIM_SCRATCH	4096
 
-/* No group of page requests has that id */
+/* Not an id of a group of page requests */
 #define SIM_NO_GROUP	U32_MAX
 
 /**
- * struct sim_slot - a command on its way
- * @work: runs it
+ * struct sim_slot - a slot, and the command in it
+ * @work: executes the command
  * @ep: the endpoint
- * @nr: which slot of region 1 it is
- * @cmd: the command as it was when it was rung
- * @result: for the completion
- * @bad_iova: for the completion
- * @group: the group of page requests that it waits for
- * @code: the answer to it, or -ECANCELED
- * @answered: when @code is there
- * @scratch: data on its way from memory to memory
+ * @nr: number of the slot
+ * @cmd: copy of the command, made by the doorbell
+ * @result: of the completion
+ * @bad_iova: of the completion
+ * @group: the group of page requests that it waits for, or SIM_NO_GROUP; set
+ *	without sim_endpoint.running_lock
+ * @code: the response, or -ECANCELED
+ * @answered: completed after @code is set
+ * @scratch: data that moves from memory to memory
  */
 struct sim_slot {
 	struct work_struct work;
@@ -50,21 +51,21 @@ struct sim_slot {
 };
 
 /**
- * struct sim_endpoint - an endpoint as VFIO has it
- * @vdev: for VFIO
- * @sdev: for the IOMMU
- * @wq: where commands run, all at once
- * @lock: one at a time: rings, resets, opening and closing
- * @memory: region 1, IOASID_SIM_MEMORY_BYTES; NULL when closed
- * @slots: IOASID_SIM_SLOTS of them; NULL when closed
- * @drain: commands are to end at once
- * @running_lock: guards @running and the states in region 1, and @waiting with
- *	the answers of the slots
- * @running: slots that are in use
- * @waiting: slots that wait for the answer to a group
- * @idle: woken when the last command has ended
- * @irq_lock: guards @irq
- * @irq: whom to signal, or NULL
+ * struct sim_endpoint - an endpoint as a VFIO device
+ * @vdev: device of VFIO
+ * @sdev: the endpoint
+ * @wq: executes commands, in parallel
+ * @lock: serialises doorbells, resets, opening and closing
+ * @memory: region 1, IOASID_SIM_MEMORY_BYTES; NULL while closed
+ * @slots: IOASID_SIM_SLOTS slots; NULL while closed
+ * @drain: commands have to end at once
+ * @running_lock: protects @running, @waiting, the states in region 1, and
+ *	@code of each slot
+ * @running: slots in use
+ * @waiting: slots that wait for a response
+ * @idle: woken when no command runs any more
+ * @irq_lock: protects @irq
+ * @irq: eventfd of each interrupt, or NULL
  */
 struct sim_endpoint {
 	struct vfio_device vdev;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * ioasid_sim.ko comes and goes: its parameters, its units, and when there are
- * endpoints. Each endpoint holds a reference to the module of its IOMMU, so
- * that endpoints must never be made by loading this module, nor wait for it
- * to be unloaded: they come with their driver, ioasid_sim_vfio, and go with
- * it, or with the parameter "plugged".
+ * The module ioasid_sim: its parameters, its units, and when their endpoints are
+ * added. Each endpoint has a reference on the module of its IOMMU, so endpoints
+ * must never be added when this module is loaded, or it could not be unloaded.
+ * They are added and removed by their driver, ioasid_sim_vfio, or by the
+ * parameter "plugged".
  */
 #include <linux/module.h>
 #include "unit.h"
@@ -31,19 +31,19 @@ MODULE_PARM_DESC(group_size, "endpoints that share an IOMMU group");
 module_param_named(siblings, sim_cfg.siblings, uint, 0444);
 MODULE_PARM_DESC(siblings, "the last endpoints of each unit that share a group instead");
 module_param_named(pasid_bits, sim_cfg.pasid_bits, uint, 0444);
-MODULE_PARM_DESC(pasid_bits, "bits of a PASID (0: none, to 20)");
+MODULE_PARM_DESC(pasid_bits, "width of PASIDs in bits (0: none, to 20)");
 module_param_named(credits, sim_cfg.credits, uint, 0444);
 MODULE_PARM_DESC(credits, "page requests that an endpoint may have outstanding (0: none, to 512)");
 module_param_named(prq_depth, sim_cfg.prq_depth, uint, 0444);
-MODULE_PARM_DESC(prq_depth, "page requests that a unit queues (1 to 65536)");
+MODULE_PARM_DESC(prq_depth, "page requests that fit into the queue of a unit (1 to 65536)");
 module_param_named(addr_bits, sim_cfg.addr_bits, uint, 0444);
-MODULE_PARM_DESC(addr_bits, "bits of an I/O address (30 to 48)");
+MODULE_PARM_DESC(addr_bits, "width of I/O addresses in bits (30 to 48)");
 module_param_named(no_ats, sim_cfg.no_ats, bool, 0444);
 MODULE_PARM_DESC(no_ats, "endpoints have no device TLB");
 module_param_named(no_nesting, sim_cfg.no_nesting, bool, 0444);
 MODULE_PARM_DESC(no_nesting, "no nested translation");
 module_param_named(no_coherency, sim_cfg.no_coherency, bool, 0444);
-MODULE_PARM_DESC(no_coherency, "DMA is not said to be coherent (VFIO refuses such devices)");
+MODULE_PARM_DESC(no_coherency, "DMA is reported as not coherent (VFIO rejects such devices)");
 module_param_named(no_enforce, sim_cfg.no_enforce, bool, 0444);
 MODULE_PARM_DESC(no_enforce, "coherency cannot be enforced");
 module_param_named(no_dirty, sim_cfg.no_dirty, bool, 0444);
@@ -51,9 +51,9 @@ MODULE_PARM_DESC(no_dirty, "no dirty tracking");
 module_param_named(no_huge, sim_cfg.no_huge, bool, 0444);
 MODULE_PARM_DESC(no_huge, "4 KiB pages only");
 module_param_named(no_share, sim_cfg.no_share, bool, 0444);
-MODULE_PARM_DESC(no_share, "a unit takes no page table of another one");
+MODULE_PARM_DESC(no_share, "a unit cannot use the page table of another one");
 module_param_named(negative, sim_cfg.negative, bool, 0444);
-MODULE_PARM_DESC(negative, "cache also that nothing is there, until it is flushed");
+MODULE_PARM_DESC(negative, "not-present entries are cached too");
 
 static bool no_pasid;
 module_param(no_pasid, bool, 0444);
@@ -63,7 +63,7 @@ static bool no_pri;
 module_param(no_pri, bool, 0444);
 MODULE_PARM_DESC(no_pri, "the same as credits=0");
 
-/* What only some units lack: bit 0 is the first one */
+/* For single units: bit 0 is the first one */
 static unsigned int no_pasid_units;
 module_param(no_pasid_units, uint, 0444);
 MODULE_PARM_DESC(no_pasid_units, "bitmap of the units without PASIDs");
@@ -74,11 +74,11 @@ MODULE_PARM_DESC(no_pri_units, "bitmap of the units without page requests");
 
 static unsigned int no_coherency_units;
 module_param(no_coherency_units, uint, 0444);
-MODULE_PARM_DESC(no_coherency_units, "bitmap of the units whose DMA is not said to be coherent");
+MODULE_PARM_DESC(no_coherency_units, "bitmap of the units whose DMA is reported as not coherent");
 
 static unsigned int narrow_units;
 module_param(narrow_units, uint, 0444);
-MODULE_PARM_DESC(narrow_units, "bitmap of the units whose PASIDs have 4 bits only");
+MODULE_PARM_DESC(narrow_units, "bitmap of the units whose PASIDs only have 4 bits");
 
 DEFINE_MUTEX(sim_mutex);
 static struct sim_unit *sim_units[16];
@@ -91,6 +91,7 @@ static int sim_plug_all(void)
 	unsigned int i;
 	int rc;
 
+	lockdep_assert_held(&sim_mutex);
 	for (i = 0; i < units; i++) {
 		rc = sim_unit_plug(sim_units[i]);
 		if (rc)
@@ -107,12 +108,11 @@ int ioasid_sim_plug(void)
 {
 	int rc = 0;
 
-	mutex_lock(&sim_mutex);
+	guard(mutex)(&sim_mutex);
 	if (!sim_plugs)
 		rc = sim_plug_all();
 	if (!rc)
 		sim_plugs++;
-	mutex_unlock(&sim_mutex);
 	return rc;
 }
 SIM_EXPORT(ioasid_sim_plug);
@@ -121,15 +121,15 @@ void ioasid_sim_unplug(void)
 {
 	unsigned int i;
 
-	mutex_lock(&sim_mutex);
-	if (!--sim_plugs)
-		for (i = 0; i < units; i++)
-			sim_unit_unplug(sim_units[i]);
-	mutex_unlock(&sim_mutex);
+	guard(mutex)(&sim_mutex);
+	if (--sim_plugs)
+		return;
+	for (i = 0; i < units; i++)
+		sim_unit_unplug(sim_units[i]);
 }
 SIM_EXPORT(ioasid_sim_unplug);
 
-/* Parameters are written one at a time; before the module runs, just noted */
+/* Under the parameter lock. Before sim_plug_first(), the value is only noted */
 static int plugged_set(const char *val, const struct kernel_param *kp)
 {
 	bool want;
@@ -152,9 +152,9 @@ static const struct kernel_param_ops plugged_ops = {
 	.get = param_get_bool,
 };
 module_param_cb(plugged, &plugged_ops, &plugged, 0600);
-MODULE_PARM_DESC(plugged, "endpoints are there without ioasid_sim_vfio, too");
+MODULE_PARM_DESC(plugged, "endpoints exist even without ioasid_sim_vfio");
 
-/* The parameter is in sysfs already, and somebody may be writing it */
+/* sysfs already shows the parameter, so it may be written at the same time */
 static int sim_plug_first(void)
 {
 	int rc;
@@ -197,7 +197,7 @@ static void sim_destroy_units(unsigned int n)
 {
 	while (n--)
 		sim_unit_destroy(sim_units[n]);
-	/* Domains of processes are freed by a callback of ours */
+	/* Waits for sim_mn_free(), which is code of this module */
 	mmu_notifier_synchronize();
 	sim_debugfs_exit();
 }

@@ -1,21 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Domains whose page table user space owns, in the memory that a parent domain
- * maps: the format and the structures are those of VT-d's first stage in
- * linux/iommufd.h, which a guest's x86-64 tables fit. The kernel must never
- * read such a table: only the hardware does.
+ * Nested domains: user space owns the page table, in memory that a parent domain
+ * maps. Format and structures are those of VT-d's first stage in
+ * linux/iommufd.h, so that x86-64 tables of a guest fit. The driver half must
+ * never read such a table: only the hardware does.
  */
 #include <linux/log2.h>
 #include <linux/slab.h>
 #include "unit.h"
 
 /**
- * sim_nest() - a domain nested in another
+ * sim_nest() - allocate a domain nested in another
  * @parent: a paging domain, allocated as a parent
- * @root: where the table of the highest level is, as the parent maps it
+ * @root: address of the top-level table in @parent
  * @flags: IOMMU_VTD_S1_*
  *
- * Return: the domain, or an ERR_PTR.
+ * Context: can sleep; takes sim_domain.lock of @parent.
+ *
+ * Return: the domain, or an error of sim_domain_alloc().
  */
 struct iommu_domain *sim_nest(struct sim_domain *parent, u64 root, u64 flags)
 {
@@ -41,7 +43,12 @@ struct iommu_domain *sim_nest(struct sim_domain *parent, u64 root, u64 flags)
 	return &domain->domain;
 }
 
-/* domain_ops.free */
+/**
+ * sim_free_nested() - implement iommu_domain_ops.free of nested domains
+ * @core: the domain
+ *
+ * Context: any; takes sim_domain.lock of its parent.
+ */
 void sim_free_nested(struct iommu_domain *core)
 {
 	struct sim_domain *domain = to_sim_domain(core);
@@ -53,17 +60,29 @@ void sim_free_nested(struct iommu_domain *core)
 	sim_domain_free(domain);
 }
 
-/* iommu_ops.domain_alloc_nested */
+/**
+ * sim_alloc_nested() - implement iommu_ops.domain_alloc_nested
+ * @dev: an endpoint
+ * @parent: a domain
+ * @flags: 0 or IOMMU_HWPT_ALLOC_PASID
+ * @user_data: struct iommu_hwpt_vtd_s1 of user space
+ *
+ * Context: can sleep.
+ *
+ * Return: the domain, ERR_PTR(-EOPNOTSUPP) if the unit has no nesting or a flag
+ * is unknown, ERR_PTR(-EINVAL) if parent or data are unsuitable, ERR_PTR(-EFAULT)
+ * if the data cannot be read, or an error of sim_domain_alloc().
+ */
 struct iommu_domain *sim_alloc_nested(struct device *dev,
 				      struct iommu_domain *parent, u32 flags,
 				      const struct iommu_user_data *user_data)
 {
-	const u64 known = IOMMU_VTD_S1_SRE | IOMMU_VTD_S1_EAFE | IOMMU_VTD_S1_WPE;
+	const u64 valid = IOMMU_VTD_S1_SRE | IOMMU_VTD_S1_EAFE | IOMMU_VTD_S1_WPE;
 	struct ioasid_sim_dev *sdev = ioasid_sim_dev(dev);
 	struct iommu_hwpt_vtd_s1 s1;
 	int rc;
 
-	/* A faulting domain is one whose owner has set a handler: no flag for us */
+	/* Page requests need no flag, only a handler that the owner sets */
 	if (sdev->unit->cfg.no_nesting || (flags & ~SIM_HWPT_PASID))
 		return ERR_PTR(-EOPNOTSUPP);
 	if (parent->ops != &sim_paging_ops || !to_sim_domain(parent)->nest_parent)
@@ -72,7 +91,7 @@ struct iommu_domain *sim_alloc_nested(struct device *dev,
 					 __reserved);
 	if (rc)
 		return ERR_PTR(rc);
-	if ((s1.flags & ~known) || s1.__reserved)
+	if ((s1.flags & ~valid) || s1.__reserved)
 		return ERR_PTR(-EOPNOTSUPP);
 	if (s1.addr_width != 48 || !IS_ALIGNED(s1.pgtbl_addr, SIM_PAGE_SIZE))
 		return ERR_PTR(-EINVAL);
@@ -88,7 +107,7 @@ static int sim_invalidate_one(struct sim_domain *domain,
 		return -EOPNOTSUPP;
 	if (!IS_ALIGNED(inv->addr, SIM_PAGE_SIZE) || !inv->npages)
 		return -EINVAL;
-	/* All ones is everything */
+	/* All ones stands for all addresses */
 	if (inv->npages == U64_MAX) {
 		if (inv->addr)
 			return -EINVAL;
@@ -102,7 +121,17 @@ static int sim_invalidate_one(struct sim_domain *domain,
 	return 0;
 }
 
-/* domain_ops.cache_invalidate_user */
+/**
+ * sim_cache_invalidate_user() - implement iommu_domain_ops.cache_invalidate_user
+ * @core: a nested domain
+ * @array: struct iommu_hwpt_vtd_s1_invalidate of user space; out: @entry_num, the
+ *	number of entries that were executed
+ *
+ * Context: can sleep; as sim_flush().
+ *
+ * Return: 0, -EINVAL if the type or an entry is invalid, -EOPNOTSUPP if a flag is
+ * unknown, -EFAULT if an entry cannot be read.
+ */
 int sim_cache_invalidate_user(struct iommu_domain *core,
 			      struct iommu_user_data_array *array)
 {
@@ -128,9 +157,9 @@ int sim_cache_invalidate_user(struct iommu_domain *core,
 }
 
 /*
- * What VT-d's capability registers would say of this unit. User space needs
- * them to make tables that fit, and the format of the tables is VT-d's; what
- * is not listed is not there, interrupt remapping for one.
+ * The capability registers that VT-d would have. User space needs them to make
+ * suitable tables, since the format is VT-d's. What is not listed does not exist,
+ * like interrupt remapping.
  */
 #define SIM_CAP_SAGAW_4		BIT_ULL(10)
 #define SIM_CAP_MGAW(bits)	((u64)((bits) - 1) << 16)
@@ -173,7 +202,17 @@ static u64 sim_ecap(const struct sim_config *cfg)
 	return ecap;
 }
 
-/* iommu_ops.hw_info */
+/**
+ * sim_hw_info() - implement iommu_ops.hw_info
+ * @dev: an endpoint
+ * @length: out: in bytes
+ * @type: type asked for, or IOMMU_HW_INFO_TYPE_NONE for any; out: the type
+ *
+ * Context: can sleep.
+ *
+ * Return: a struct iommu_hw_info_vtd, to be freed by kfree(),
+ * ERR_PTR(-EOPNOTSUPP) for another type, or ERR_PTR(-ENOMEM).
+ */
 void *sim_hw_info(struct device *dev, u32 *length, enum iommu_hw_info_type *type)
 {
 	const struct sim_config *cfg = &ioasid_sim_dev(dev)->unit->cfg;

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What the IOMMU core calls: the tables of operations, and nothing in them
- * that is not a few lines. The only file that knows how the signatures of
- * these operations differ between kernels.
+ * The tables of operations for the IOMMU core, and those operations that only
+ * have a few lines. No other file may depend on how their signatures differ
+ * between kernels.
  */
 #include <linux/slab.h>
 #include "unit.h"
 
-/* --- domains that are always there --- */
+/* --- static domains --- */
 
 static const struct iommu_domain_ops sim_static_ops;
 
@@ -34,10 +34,10 @@ static int sim_attach_pasid(struct iommu_domain *domain, struct device *dev, u32
 	struct ioasid_sim_dev *sdev = ioasid_sim_dev(dev);
 	struct sim_domain *sim = to_sim_domain(domain);
 
-	/* As VT-d's driver: who handles page requests shall not wait in vain */
+	/* As the VT-d driver: the owner of the domain expects page requests */
 	if (domain->iopf_handler && !sim_has_pri(sdev))
 		return -ENODEV;
-	/* Dirty bits are kept per domain: one that cannot track would lose them */
+	/* Dirty bits are kept per domain: a unit without tracking would lose writes */
 	if (sim->dirty && sdev->unit->cfg.no_dirty)
 		return -EINVAL;
 	if (sim->kind == SIM_PAGING && sim->table.addr_bits > sdev->unit->cfg.addr_bits)
@@ -152,7 +152,7 @@ static void sim_release_device(struct device *dev)
 	sim_endpoint_quiesce(ioasid_sim_dev(dev));
 }
 
-/* A number that is the same for those of a unit that share a group */
+/* Returns the same number for endpoints of a unit that share a group */
 static unsigned int sim_group_of(const struct sim_config *cfg, unsigned int index)
 {
 	return index + cfg->siblings >= cfg->endpoints ? UINT_MAX : index / cfg->group_size;
@@ -193,13 +193,13 @@ static void sim_get_resv_regions(struct device *dev, struct list_head *head)
 static struct iommu_domain *sim_alloc_paging(struct device *dev, u32 flags)
 {
 	const struct sim_config *cfg = &ioasid_sim_dev(dev)->unit->cfg;
-	u32 known = SIM_HWPT_PASID;
+	u32 valid = SIM_HWPT_PASID;
 
 	if (!cfg->no_nesting)
-		known |= IOMMU_HWPT_ALLOC_NEST_PARENT;
+		valid |= IOMMU_HWPT_ALLOC_NEST_PARENT;
 	if (sim_can_track(cfg))
-		known |= IOMMU_HWPT_ALLOC_DIRTY_TRACKING;
-	if (flags & ~known)
+		valid |= IOMMU_HWPT_ALLOC_DIRTY_TRACKING;
+	if (flags & ~valid)
 		return ERR_PTR(-EOPNOTSUPP);
 	return sim_paging_create(cfg, flags);
 }
@@ -233,7 +233,7 @@ static struct iommu_domain *sim_alloc_user(struct device *dev, u32 flags,
 	.domain_alloc_user = sim_alloc_user,
 #endif
 
-/* --- what newer kernels do without --- */
+/* --- operations of older kernels --- */
 
 #if IOASID_HAVE_REMOVE_DEV_PASID
 static void sim_remove_dev_pasid(struct device *dev, ioasid_t pasid,
@@ -260,7 +260,7 @@ static int sim_dev_enable_feat(struct device *dev, enum iommu_dev_features feat)
 	return -ENODEV;
 }
 
-/* They are always on */
+/* Both are always enabled */
 static int sim_dev_disable_feat(struct device *dev, enum iommu_dev_features feat)
 {
 	return 0;

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The PASID table of an endpoint, and the invalidations that the driver owes
- * the hardware when an entry of it, or a page table behind one, changes. An
- * old domain or an old translation must never be in use any more when one of
- * these functions returns.
+ * The PASID tables of the endpoints, and the invalidations that are due when an
+ * entry or a page table behind one changes. When one of these functions returns,
+ * the old domain or translation must never be used any more.
  */
 #include <linux/slab.h>
 #include "unit.h"
@@ -27,6 +26,7 @@ static void sim_flush_attached(struct sim_domain *domain, u64 first, u64 last)
 	struct sim_entry *entry;
 	unsigned long flags;
 
+	lockdep_assert_held(&domain->lock);
 	list_for_each_entry(entry, &domain->attachments, node) {
 		struct sim_unit *unit = entry->sdev->unit;
 
@@ -37,14 +37,15 @@ static void sim_flush_attached(struct sim_domain *domain, u64 first, u64 last)
 }
 
 /**
- * sim_flush() - invalidate a range of a domain wherever it may be cached
+ * sim_flush() - invalidate a range of a domain in all TLBs
  * @domain: the domain
  * @first: first address
  * @last: last address
  *
- * What is nested in it is invalidated as a whole, since nobody knows which of
- * its addresses were translated by this range. Accesses that are under way have
- * ended when it returns. Context: any but hard interrupts.
+ * Nested domains are invalidated completely, since the addresses that they
+ * translate to this range are not recorded. Waits for accesses in progress.
+ *
+ * Context: any; takes sim_domain.lock, and sim_unit.lock for writing.
  */
 void sim_flush(struct sim_domain *domain, u64 first, u64 last)
 {
@@ -80,7 +81,7 @@ static void sim_entry_unlink(struct sim_entry *entry)
 	kfree(entry);
 }
 
-/* Puts an entry, or none, into the table and flushes what the old one left */
+/* Replaces an entry of the table, by NULL for none, and flushes the old one */
 static struct sim_entry *sim_entry_switch(struct ioasid_sim_dev *sdev, u32 pasid,
 					  struct sim_entry *new)
 {
@@ -90,7 +91,7 @@ static struct sim_entry *sim_entry_switch(struct ioasid_sim_dev *sdev, u32 pasid
 
 	write_lock_irqsave(&unit->lock, flags);
 	old = xa_load(&sdev->entries, pasid);
-	/* The place is there already: nothing is allocated */
+	/* Cannot fail, since the entry is reserved */
 	if (new)
 		xa_store(&sdev->entries, pasid, new, GFP_ATOMIC);
 	else
@@ -104,7 +105,7 @@ static struct sim_entry *sim_entry_switch(struct ioasid_sim_dev *sdev, u32 pasid
 static struct sim_entry *sim_entry_alloc(struct ioasid_sim_dev *sdev, u32 pasid,
 					 struct sim_domain *domain)
 {
-	/* The core goes back to the default domain and takes no error for it */
+	/* The IOMMU core expects that the default domain can always be attached */
 	gfp_t gfp = domain->domain.type == IOMMU_DOMAIN_UNMANAGED ?
 		    GFP_KERNEL : GFP_KERNEL | __GFP_NOFAIL;
 	struct sim_entry *entry = kzalloc(sizeof(*entry), gfp);
@@ -128,11 +129,14 @@ static struct sim_entry *sim_entry_alloc(struct ioasid_sim_dev *sdev, u32 pasid,
  * sim_attach() - point a PASID table entry at a domain
  * @sdev: endpoint
  * @pasid: PASID, or IOASID_SIM_RID
- * @domain: the domain; NULL or a blocking one: make the entry absent, which
+ * @domain: the domain; NULL or a blocking domain makes the entry absent, which
  *	cannot fail
  *
- * Page requests of the old domain that the core has not seen are answered.
- * May sleep.
+ * Page requests for the old domain that were not reported to the IOMMU core yet
+ * are answered.
+ *
+ * Context: can sleep; takes sim_unit.prq_mutex, sim_domain.lock and
+ * sim_unit.lock.
  *
  * Return: 0, or -ENOMEM.
  */
@@ -145,7 +149,7 @@ int sim_attach(struct ioasid_sim_dev *sdev, u32 pasid, struct sim_domain *domain
 		new = sim_entry_alloc(sdev, pasid, domain);
 		if (IS_ERR(new))
 			return PTR_ERR(new);
-		/* A flush of the new domain reaches us before its first use */
+		/* Before its first use, so that no flush of the new domain is missed */
 		sim_entry_link(new);
 	}
 	old = sim_entry_switch(sdev, pasid, new);
@@ -161,6 +165,8 @@ int sim_attach(struct ioasid_sim_dev *sdev, u32 pasid, struct sim_domain *domain
 /**
  * sim_detach_all() - make all entries of an endpoint absent
  * @sdev: endpoint
+ *
+ * Context: as sim_attach().
  */
 void sim_detach_all(struct ioasid_sim_dev *sdev)
 {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Page requests: an endpoint raises a group of them, the unit queues it, the
- * driver half reports it to the IOMMU core, and whoever owns the faulting
- * domain answers it some time. There is no time limit: a request that the host
- * forgets must hang, as it does with hardware.
+ * driver half reports it to the IOMMU core, and the owner of the domain responds.
+ * There must never be a timeout here: a request without a response hangs, as it
+ * does with hardware.
  */
 #include <linux/completion.h>
 #include <linux/delay.h>
@@ -11,14 +11,14 @@
 #include <linux/slab.h>
 #include "unit.h"
 
-/* PCI has nine bits for the id of a group */
+/* A PCI group index has nine bits */
 #define SIM_GROUP_IDS		XA_LIMIT(0, 511)
 
 /**
- * struct sim_burst - many groups of one command
- * @left: those that are not answered, and one until all are raised
- * @good: those that were answered with success
- * @done: when there is none left
+ * struct sim_burst - groups of ioasid_sim_requests()
+ * @left: number of groups without a response, plus one until all are raised
+ * @good: number of groups whose response was SUCCESS
+ * @done: completed when @left drops to 0
  */
 struct sim_burst {
 	atomic_t left;
@@ -27,17 +27,17 @@ struct sim_burst {
 };
 
 /**
- * struct sim_group - page requests that are answered together
- * @node: in the unit's ring, until it is delivered
- * @sdev: who asks
- * @users: the ring, the endpoint's table, whoever waits
- * @id: its name, among what @sdev has outstanding
+ * struct sim_group - a group of page requests, with one response
+ * @node: in sim_unit.ring, until it is delivered
+ * @sdev: the endpoint
+ * @users: references: sim_unit.ring, ioasid_sim_dev.groups, a waiter
+ * @id: group id, unique among the outstanding groups of @sdev
  * @pasid: PASID, or IOASID_SIM_RID
- * @wait: somebody waits for @done; otherwise the endpoint's driver is told
+ * @wait: a thread waits for @done; otherwise a callback reports the response
  * @overflowed: the unit's queue was full
- * @burst: whoever raises many and waits for all, or NULL
- * @result: the answer, or -ECANCELED
- * @done: completed with @result
+ * @burst: the burst that it belongs to, or NULL
+ * @result: the response, or -ECANCELED
+ * @done: completed after @result is set
  * @nr: number of @pages
  * @pages: the records
  */
@@ -84,7 +84,7 @@ static struct sim_group *sim_group_alloc(struct ioasid_sim_dev *sdev, u32 pasid,
 	return group;
 }
 
-/* Both are also read without the lock, to wait for credits and for statistics */
+/* Waiters for credits and statistics read both without the lock */
 static void sim_count_outstanding(struct ioasid_sim_dev *sdev, int groups, int credits)
 {
 	lockdep_assert_held(&sdev->pr_lock);
@@ -92,7 +92,7 @@ static void sim_count_outstanding(struct ioasid_sim_dev *sdev, int groups, int c
 	WRITE_ONCE(sdev->outstanding, sdev->outstanding + groups);
 }
 
-/* Whoever takes a group out of the table answers it */
+/* Removes a group from the table; the caller finishes it */
 static struct sim_group *sim_group_take(struct ioasid_sim_dev *sdev, u32 id)
 {
 	struct sim_group *group;
@@ -147,7 +147,7 @@ static void sim_group_finish(struct sim_group *group, int result)
 
 /* --- the endpoint's side --- */
 
-/* 0, or -ENOBUFS if the unit's queue is full */
+/* Returns -ENOBUFS if the unit's queue is full */
 static int sim_ring_add(struct sim_group *group)
 {
 	struct sim_unit *unit = group->sdev->unit;
@@ -170,7 +170,7 @@ static int sim_group_publish(struct sim_group *group, unsigned int generation)
 	struct ioasid_sim_dev *sdev = group->sdev;
 
 	lockdep_assert_held(&sdev->pr_lock);
-	/* A reset changes it at any time, but then takes the lock to cancel */
+	/* A reset changes it without the lock, but takes the lock before it cancels */
 	if (READ_ONCE(sdev->generation) != generation || !sdev->iopf_added)
 		return -ECANCELED;
 	if (READ_ONCE(sdev->pr_off))
@@ -178,15 +178,12 @@ static int sim_group_publish(struct sim_group *group, unsigned int generation)
 	if (sdev->credits_used + group->nr > sdev->unit->cfg.credits)
 		return -EBUSY;
 	sim_count_outstanding(sdev, 1, group->nr);
-	/* The place is there already: nothing is allocated */
+	/* Cannot fail, since the entry is reserved */
 	xa_store(&sdev->groups, group->id, group, GFP_ATOMIC);
 	return sim_ring_add(group);
 }
 
-/*
- * After success the group may be gone at any time, unless the caller holds a
- * reference; after an error it is still the caller's.
- */
+/* Consumes the reference on the group on success; on failure the caller keeps it */
 static int sim_group_raise(struct sim_group *group, unsigned int generation)
 {
 	struct ioasid_sim_dev *sdev = group->sdev;
@@ -203,7 +200,7 @@ static int sim_group_raise(struct sim_group *group, unsigned int generation)
 		queue_work(sdev->unit->prq_wq, &sdev->unit->prq_work);
 		return 0;
 	}
-	/* The hardware answers what it cannot queue: try again */
+	/* Hardware responds SUCCESS to what it cannot queue, so that it is retried */
 	atomic64_inc(&sdev->counts.overflows);
 	group = sim_group_take(sdev, id);
 	if (group) {
@@ -232,22 +229,24 @@ static int sim_group_wait(struct sim_group *group)
 		return -EINTR;
 	if (group->result < 0)
 		return group->result;
-	/* Do not ask a full queue again and again */
+	/* Do not retry a full queue at once */
 	if (group->overflowed)
 		usleep_range(50, 200);
 	return group->result == IOMMU_PAGE_RESP_SUCCESS ? 0 : -EIO;
 }
 
 /**
- * sim_request_wait() - ask for one page and wait for the answer
+ * sim_request_wait() - request one page and wait for the response
  * @sdev: endpoint
  * @pasid: PASID, or IOASID_SIM_RID
  * @addr: address in the page
  * @access: SIM_WRITE, SIM_PRIV
- * @generation: of the endpoint when the access began
+ * @generation: generation of the endpoint when the access began
  *
- * Return: 0: try again; -EIO: the answer was no; -ECANCELED: reset; -EINTR:
- * killed; -ENOMEM.
+ * Context: can sleep; takes ioasid_sim_dev.pr_lock.
+ *
+ * Return: 0 to retry the access, -EIO if the response was not SUCCESS,
+ * -ECANCELED after a reset or removal, -EINTR if killed, -ENOMEM.
  */
 int sim_request_wait(struct ioasid_sim_dev *sdev, u32 pasid, u64 addr,
 		     u32 access, unsigned int generation)
@@ -304,7 +303,7 @@ int ioasid_sim_request(struct ioasid_sim_dev *sdev, u32 pasid,
 	group = sim_group_alloc(sdev, pasid, pages, nr);
 	if (!group)
 		return -ENOMEM;
-	/* The answer to another group may be compared with it at this moment */
+	/* The response to another group may be compared with it at the same time */
 	WRITE_ONCE(*group_id, group->id);
 	if (!sim_requests_taken(sdev, pasid)) {
 		xa_release(&sdev->groups, group->id);
@@ -319,7 +318,7 @@ int ioasid_sim_request(struct ioasid_sim_dev *sdev, u32 pasid,
 }
 SIM_EXPORT(ioasid_sim_request);
 
-/* One of many; waits until there are credits */
+/* Raises one group of a burst; waits until there are credits */
 static int sim_burst_raise(struct ioasid_sim_dev *sdev, u32 pasid, u64 addr,
 			   struct sim_burst *burst, unsigned int generation)
 {
@@ -359,7 +358,7 @@ int ioasid_sim_requests(struct ioasid_sim_dev *sdev, u32 pasid, u64 addr, u32 nr
 		cond_resched();
 	}
 	sim_burst_put(&burst);
-	/* Each is answered, or dropped by a reset: nothing of it stays behind */
+	/* No group may use @burst any longer: each is answered, or dropped by a reset */
 	wait_for_completion(&burst.done);
 	*good = atomic_read(&burst.good);
 	return rc;
@@ -423,10 +422,12 @@ static void sim_prq_work(struct work_struct *work)
 }
 
 /**
- * sim_page_response() - the host's answer arrives at the endpoint
- * @dev: the endpoint's device
- * @evt: the request
- * @msg: the answer
+ * sim_page_response() - implement iommu_ops.page_response
+ * @dev: the device of an endpoint
+ * @evt: a request of the group
+ * @msg: the response
+ *
+ * Context: can sleep; takes ioasid_sim_dev.pr_lock and ioasid_sim_dev.ops_sem.
  */
 void sim_page_response(struct device *dev, struct iopf_fault *evt,
 		       struct iommu_page_response *msg)
@@ -434,7 +435,7 @@ void sim_page_response(struct device *dev, struct iopf_fault *evt,
 	struct ioasid_sim_dev *sdev = ioasid_sim_dev(dev);
 	struct sim_group *group;
 
-	/* The core answers each record of a group that it cannot place */
+	/* The IOMMU core responds to each record of a group that it cannot handle */
 	if (!(evt->fault.prm.flags & IOMMU_FAULT_PAGE_REQUEST_LAST_PAGE))
 		return;
 	group = sim_group_take(sdev, msg->grpid);
@@ -450,7 +451,7 @@ static bool sim_group_is(struct sim_group *group, struct ioasid_sim_dev *sdev,
 	return group->sdev == sdev && (!pasid || group->pasid == *pasid);
 }
 
-/* What the core has not seen of an endpoint, or of a PASID of it */
+/* Removes what is not delivered yet, of an endpoint or of one of its PASIDs */
 static void sim_ring_remove(struct ioasid_sim_dev *sdev, const u32 *pasid, int result)
 {
 	struct sim_unit *unit = sdev->unit;
@@ -475,12 +476,14 @@ static void sim_ring_remove(struct ioasid_sim_dev *sdev, const u32 *pasid, int r
 }
 
 /**
- * sim_prq_drain() - no request of a PASID is on its way any more
+ * sim_prq_drain() - drain the page requests of a PASID
  * @sdev: endpoint
- * @pasid: PASID, or IOASID_SIM_RID, which new requests are not taken of
+ * @pasid: PASID, or IOASID_SIM_RID; its new requests are not accepted any more
  *
- * Requests that the core has not seen yet are answered INVALID. Those that it
- * has seen are its own to answer. May sleep.
+ * Requests that were not delivered to the IOMMU core yet are answered INVALID.
+ * The others are answered by the IOMMU core.
+ *
+ * Context: can sleep; takes sim_unit.prq_mutex.
  */
 void sim_prq_drain(struct ioasid_sim_dev *sdev, u32 pasid)
 {
@@ -510,7 +513,7 @@ static int sim_prq_add(struct ioasid_sim_dev *sdev)
 }
 
 /**
- * sim_prq_enable() - let the core take page requests of a new endpoint
+ * sim_prq_enable() - let the IOMMU core handle page requests of a new endpoint
  * @sdev: endpoint
  *
  * Context: can sleep; takes sim_unit.prq_mutex.
@@ -523,7 +526,7 @@ int sim_prq_enable(struct ioasid_sim_dev *sdev)
 	return sim_prq_add(sdev);
 }
 
-/* The core ends what it holds; who took a group from it must look for himself */
+/* The IOMMU core drops the groups that no handler has dequeued yet */
 static void sim_prq_disable(struct ioasid_sim_dev *sdev)
 {
 	lockdep_assert_held(&sdev->unit->prq_mutex);
@@ -535,13 +538,13 @@ static void sim_prq_disable(struct ioasid_sim_dev *sdev)
 }
 
 /**
- * sim_prq_cancel() - forget all requests of an endpoint
+ * sim_prq_cancel() - drop all page requests of an endpoint
  * @sdev: endpoint, whose generation has changed
- * @again: it may raise new ones
+ * @again: it may raise new ones afterwards
  *
- * May sleep.
+ * Context: can sleep; takes sim_unit.prq_mutex.
  *
- * Return: 0, or -ENOMEM: it may not.
+ * Return: 0, or -ENOMEM, and then it cannot raise new ones.
  */
 int sim_prq_cancel(struct ioasid_sim_dev *sdev, bool again)
 {
@@ -550,7 +553,7 @@ int sim_prq_cancel(struct ioasid_sim_dev *sdev, bool again)
 	int rc = 0;
 
 	mutex_lock(&sdev->unit->prq_mutex);
-	/* Whoever saw the old generation has raised its request by now */
+	/* Under the lock, so that no request of the old generation follows */
 	spin_lock(&sdev->pr_lock);
 	WRITE_ONCE(sdev->pr_off, false);
 	spin_unlock(&sdev->pr_lock);
@@ -569,8 +572,10 @@ int sim_prq_cancel(struct ioasid_sim_dev *sdev, bool again)
 }
 
 /**
- * sim_prq_init() - the request queue of a unit
+ * sim_prq_init() - initialise the page request queue of a unit
  * @unit: the unit
+ *
+ * Context: can sleep.
  *
  * Return: 0, or -ENOMEM.
  */
@@ -591,8 +596,10 @@ int sim_prq_init(struct sim_unit *unit)
 }
 
 /**
- * sim_prq_destroy() - the reverse of sim_prq_init()
- * @unit: the unit, which has no endpoints any more
+ * sim_prq_destroy() - undo sim_prq_init()
+ * @unit: the unit, without endpoints
+ *
+ * Context: can sleep.
  */
 void sim_prq_destroy(struct sim_unit *unit)
 {

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A process' own page table as that of a PASID. It is the CPU's: it is only
- * read here, and a page that is not there, or not yet written to, is asked for
- * with a page request, which makes it so. Between the begin and the end of an
- * invalidation by the process nothing may be translated: pages are on their
- * way out then.
+ * Domains of processes (SVA), translated by the page table of the CPU. It is only
+ * read here: a page that is missing, or not dirty yet, takes a page request.
+ * Nothing may be translated between the start and the end of an invalidation by
+ * the process, since pages are being freed then.
  */
 #include <linux/mm.h>
 #include <linux/pgtable.h>
@@ -28,7 +27,7 @@ static int sim_mn_start(struct mmu_notifier *mn, const struct mmu_notifier_range
 
 static void sim_mn_end(struct mmu_notifier *mn, const struct mmu_notifier_range *range)
 {
-	/* Whoever sees that it has ended sees the page table that it left */
+	/* Orders the changes of the page table before the end */
 	smp_mb__before_atomic();
 	atomic_dec(&mn_to_domain(mn)->invalidating);
 }
@@ -53,7 +52,16 @@ static const struct mmu_notifier_ops sim_mn_ops = {
 	.free_notifier = sim_mn_free,
 };
 
-/* iommu_ops.domain_alloc_sva */
+/**
+ * sim_alloc_sva() - implement iommu_ops.domain_alloc_sva
+ * @dev: an endpoint
+ * @mm: address space of the process
+ *
+ * Context: can sleep.
+ *
+ * Return: the domain, ERR_PTR(-EOPNOTSUPP) if the endpoint lacks PASIDs or page
+ * requests, ERR_PTR(-ENOMEM), or ERR_PTR(-EINTR) if killed.
+ */
 struct iommu_domain *sim_alloc_sva(struct device *dev, struct mm_struct *mm)
 {
 	struct ioasid_sim_dev *sdev = ioasid_sim_dev(dev);
@@ -75,13 +83,18 @@ struct iommu_domain *sim_alloc_sva(struct device *dev, struct mm_struct *mm)
 	return &domain->domain;
 }
 
-/* domain_ops.free */
+/**
+ * sim_free_sva() - implement iommu_domain_ops.free of SVA domains
+ * @core: the domain; freed by the notifier after a grace period
+ *
+ * Context: can sleep.
+ */
 void sim_free_sva(struct iommu_domain *core)
 {
 	mmu_notifier_put(&to_sim_domain(core)->mn);
 }
 
-/* User-Mode Linux: a page of PROT_NONE is "present", and "permitted", too */
+/* In User-Mode Linux, pages of PROT_NONE are "present" and "permitted" */
 #ifdef CONFIG_UML
 #define sim_pte_readable(pte)	pte_read(pte)
 #else
@@ -89,8 +102,8 @@ void sim_free_sva(struct iommu_domain *core)
 #endif
 
 /*
- * An entry of any level, as one of the last level. The process may be freeing
- * tables, so each entry is read once, and only what was read is followed.
+ * Returns the entry of any level as one of the last level. The process may be
+ * freeing tables, so each entry is read once, and that value is followed.
  */
 static bool sim_sva_entry(struct mm_struct *mm, u64 addr, pte_t *pte, u64 *size)
 {
@@ -131,12 +144,12 @@ static bool sim_sva_entry(struct mm_struct *mm, u64 addr, pte_t *pte, u64 *size)
  * @domain: an SVA domain
  * @addr: the address
  * @access: SIM_WRITE, SIM_PRIV
- * @out: the result
+ * @out: out: the translation
  *
- * Context: the unit's lock is held for reading, interrupts are off, which
- * keeps the tables from being freed. Does not sleep.
+ * Context: sim_unit.lock is held for reading, and interrupts are disabled, which
+ * keeps the tables from being freed.
  *
- * Return: SIM_FAULT_NONE, SIM_BUSY: not now, or why not.
+ * Return: SIM_FAULT_NONE, SIM_BUSY to try again, or the reason of the fault.
  */
 enum ioasid_sim_reason sim_sva_walk(struct sim_domain *domain, u64 addr,
 				    u32 access, struct sim_xlate *out)
@@ -145,6 +158,7 @@ enum ioasid_sim_reason sim_sva_walk(struct sim_domain *domain, u64 addr,
 	u64 size, pfn;
 	pte_t pte;
 
+	lockdep_assert_irqs_disabled();
 	if (!mm || addr >= mm->task_size)
 		return SIM_FAULT_NOT_PRESENT;
 	/* Pairs with sim_mn_end() */

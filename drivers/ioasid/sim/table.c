@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * x86-64 page tables of four levels that the kernel fills in, in memory, entry
- * by entry as the architecture has them. A walk (walk.c) may be reading any
- * table at any time: a table that was taken out must never be freed before
- * the walks in flight have been waited for.
+ * x86-64 page tables of four levels in memory, which the kernel fills in. Walks
+ * (walk.c) can read any table at any time, so a table must never be freed before
+ * walks in progress have been waited for after it was unlinked.
  */
 #include <linux/mm.h>
 #include <linux/sizes.h>
@@ -20,9 +19,11 @@ static u64 *sim_pte_table(u64 pte)
 }
 
 /**
- * sim_table_init() - an empty table
- * @t: to fill in
- * @addr_bits: width of its addresses, up to 48
+ * sim_table_init() - initialise a page table as empty
+ * @t: the page table
+ * @addr_bits: width of its addresses in bits, up to 48
+ *
+ * Context: can sleep.
  *
  * Return: 0, or -ENOMEM.
  */
@@ -48,8 +49,10 @@ static void sim_table_free_below(u64 *table, unsigned int level)
 }
 
 /**
- * sim_table_destroy() - free a table that nothing walks any more
- * @t: the table
+ * sim_table_destroy() - free a page table
+ * @t: the page table, which nothing walks any more
+ *
+ * Context: any.
  */
 void sim_table_destroy(struct sim_table *t)
 {
@@ -57,7 +60,7 @@ void sim_table_destroy(struct sim_table *t)
 	sim_table_free_below(t->root, SIM_LEVELS);
 }
 
-/* Whoever flushes next frees it */
+/* The next flush frees it */
 static void sim_table_defer_free(struct sim_table *t, u64 *table)
 {
 	struct page *page = virt_to_page(table);
@@ -69,11 +72,13 @@ static void sim_table_defer_free(struct sim_table *t, u64 *table)
 }
 
 /**
- * sim_table_take_dead() - the tables that were taken out so far
- * @t: the table
+ * sim_table_take_dead() - take the list of unlinked tables
+ * @t: the page table
  * @dead: list that they are added to
  *
- * To be called before walks are waited for, sim_table_free_dead() after.
+ * Call it before waiting for walks, and sim_table_free_dead() afterwards.
+ *
+ * Context: any; takes sim_table.dead_lock.
  */
 void sim_table_take_dead(struct sim_table *t, struct list_head *dead)
 {
@@ -85,8 +90,10 @@ void sim_table_take_dead(struct sim_table *t, struct list_head *dead)
 }
 
 /**
- * sim_table_free_dead() - free tables that no walk reads any more
- * @dead: from sim_table_take_dead()
+ * sim_table_free_dead() - free unlinked tables
+ * @dead: tables of sim_table_take_dead(), which nothing walks any more
+ *
+ * Context: any.
  */
 void sim_table_free_dead(struct list_head *dead)
 {
@@ -98,7 +105,7 @@ void sim_table_free_dead(struct list_head *dead)
 	}
 }
 
-/* The table behind an entry, which is made if the entry is empty */
+/* Returns the table that an entry points to; allocates it if there is none */
 static u64 *sim_table_below(u64 *pte, gfp_t gfp)
 {
 	u64 old = READ_ONCE(*pte), *table;
@@ -107,7 +114,7 @@ static u64 *sim_table_below(u64 *pte, gfp_t gfp)
 		table = sim_table_alloc(gfp);
 		if (!table)
 			return ERR_PTR(-ENOMEM);
-		/* Another one may be mapping beside us, in the same table */
+		/* Another thread may be mapping in the same table */
 		old = cmpxchg64(pte, 0, virt_to_phys(table) | SIM_PTE_P |
 				SIM_PTE_W | SIM_PTE_U);
 		if (!old)
@@ -119,7 +126,7 @@ static u64 *sim_table_below(u64 *pte, gfp_t gfp)
 	return sim_pte_table(old);
 }
 
-/* The entry for an address at a level, the tables above it being made */
+/* Returns the entry for an address at a level; allocates the tables above */
 static u64 *sim_table_slot(struct sim_table *t, u64 iova, unsigned int level,
 			   gfp_t gfp)
 {
@@ -166,7 +173,7 @@ static void sim_table_defer_free_below(struct sim_table *t, u64 *table,
 	sim_table_defer_free(t, table);
 }
 
-/* A large page may take the place of a table that has become empty */
+/* A large page may replace a table that has become empty */
 static int sim_table_set_leaf(struct sim_table *t, u64 *pte, unsigned int level,
 			      u64 leaf)
 {
@@ -187,18 +194,20 @@ static unsigned int sim_level_of(size_t pgsize)
 }
 
 /**
- * sim_table_map() - make a physically contiguous range accessible
- * @t: the table
+ * sim_table_map() - map a physically contiguous range
+ * @t: the page table
  * @iova: first address
  * @pa: host physical address
- * @pgsize: SZ_4K, SZ_2M or SZ_1G, which both addresses are aligned to
+ * @pgsize: SZ_4K, SZ_2M or SZ_1G; both addresses are aligned to it
  * @pgcount: number of pages
  * @bits: SIM_PTE_* of the last level
- * @gfp: for new tables
- * @mapped: out: bytes added to it, as far as it came
+ * @gfp: flags to allocate tables with
+ * @mapped: increased by the number of bytes mapped, also on failure
  *
- * Return: 0; -ERANGE: beyond the table's addresses; -EADDRINUSE: something is
- * mapped there; -ENOMEM.
+ * Context: can sleep if @gfp allows it.
+ *
+ * Return: 0, -ERANGE if it is beyond the last address, -EADDRINUSE if something
+ * is mapped there, -ENOMEM.
  */
 int sim_table_map(struct sim_table *t, u64 iova, u64 pa, size_t pgsize,
 		  size_t pgcount, u64 bits, gfp_t gfp, size_t *mapped)
@@ -227,7 +236,7 @@ int sim_table_map(struct sim_table *t, u64 iova, u64 pa, size_t pgsize,
 	return 0;
 }
 
-/* Bytes removed from iova on, up to the first hole or past last */
+/* Clears from @iova up to the first hole or @last; returns the number of bytes */
 static size_t sim_table_clear(struct sim_table *t, u64 *table, unsigned int level,
 			      u64 iova, u64 last)
 {
@@ -244,7 +253,7 @@ static size_t sim_table_clear(struct sim_table *t, u64 *table, unsigned int leve
 			n = sim_table_clear(t, sim_pte_table(pte), level - 1, iova, last);
 			if (n < min(size - iova % size, last - iova + 1))
 				return iova - start + n;
-			/* Nobody else has any business in a table that is ours */
+			/* The whole table is in our range, so no one else uses it */
 			if (n == size) {
 				WRITE_ONCE(*p, 0);
 				sim_table_defer_free(t, sim_pte_table(pte));
@@ -261,15 +270,17 @@ static size_t sim_table_clear(struct sim_table *t, u64 *table, unsigned int leve
 }
 
 /**
- * sim_table_unmap() - make a range inaccessible
- * @t: the table
- * @iova: first address, which a page must begin at
- * @size: bytes
+ * sim_table_unmap() - unmap a range
+ * @t: the page table
+ * @iova: first address, the start of a page
+ * @size: in bytes
  *
- * Stops at a hole, and where @iova is in the middle of a large page. A large
- * page that reaches beyond @size goes as a whole.
+ * Stops at a hole, and if @iova is in the middle of a large page. A large page
+ * that extends beyond @size is unmapped completely.
  *
- * Return: bytes that were removed.
+ * Context: any.
+ *
+ * Return: number of bytes unmapped.
  */
 size_t sim_table_unmap(struct sim_table *t, u64 iova, size_t size)
 {
@@ -279,14 +290,16 @@ size_t sim_table_unmap(struct sim_table *t, u64 iova, size_t size)
 }
 
 /**
- * sim_table_lookup() - what is mapped at an address
- * @t: the table
+ * sim_table_lookup() - look up an address
+ * @t: the page table
  * @iova: the address
- * @shift: out: size of the page
+ * @shift: out: size of the page, as a shift
  *
- * Leaves no trace in the table, unlike a walk.
+ * Unlike a walk it does not change the table.
  *
- * Return: the entry, 0 if there is none.
+ * Context: any.
+ *
+ * Return: the entry, or 0 if there is none.
  */
 u64 sim_table_lookup(struct sim_table *t, u64 iova, unsigned int *shift)
 {
@@ -325,7 +338,7 @@ static void sim_table_dirty_below(u64 *table, unsigned int level, u64 iova,
 		}
 		if (!(pte & SIM_PTE_D))
 			continue;
-		/* Remembered before it is forgotten */
+		/* Before it is cleared, so that no write is lost */
 		iommu_dirty_bitmap_record(dirty, iova, min(next - 1, end) - iova + 1);
 		while (clear && !try_cmpxchg64(p, &pte, pte & ~SIM_PTE_D))
 			;
@@ -333,12 +346,14 @@ static void sim_table_dirty_below(u64 *table, unsigned int level, u64 iova,
 }
 
 /**
- * sim_table_dirty() - report, and forget, what was written to
- * @t: the table
+ * sim_table_dirty() - record the dirty pages of a range
+ * @t: the page table
  * @iova: first address
  * @last: last address
- * @clear: forget it; the caller flushes the range afterwards
- * @dirty: where it is reported to
+ * @clear: clear the dirty bits; the caller flushes the range afterwards
+ * @dirty: where to record them
+ *
+ * Context: any.
  */
 void sim_table_dirty(struct sim_table *t, u64 iova, u64 last, bool clear,
 		     struct iommu_dirty_bitmap *dirty)

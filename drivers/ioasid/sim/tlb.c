@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Caches of translations, of the unit and of the endpoints. They keep what
- * they have until it is invalidated or pushed out by others of the same set:
- * they must never notice by themselves that a table has changed, so that a
- * missing invalidation shows.
+ * IOTLBs of the units and device TLBs of the endpoints. An entry stays until it
+ * is invalidated, or replaced by another one of its set. They must never detect
+ * by themselves that a table has changed, so that a missing invalidation shows.
  */
 #include <linux/slab.h>
 #include "unit.h"
 
 /**
- * sim_tlb_init() - an empty cache
- * @tlb: to fill in
- * @sets: a power of two
+ * sim_tlb_init() - initialise a TLB as empty
+ * @tlb: the TLB
+ * @sets: number of sets, a power of two
+ *
+ * Context: can sleep.
  *
  * Return: 0, or -ENOMEM.
  */
@@ -28,8 +29,10 @@ int sim_tlb_init(struct sim_tlb *tlb, unsigned int sets)
 }
 
 /**
- * sim_tlb_destroy() - free a cache
- * @tlb: the cache
+ * sim_tlb_destroy() - free the memory of a TLB
+ * @tlb: the TLB
+ *
+ * Context: can sleep.
  */
 void sim_tlb_destroy(struct sim_tlb *tlb)
 {
@@ -39,7 +42,7 @@ void sim_tlb_destroy(struct sim_tlb *tlb)
 
 static unsigned int sim_tlb_set(struct sim_tlb *tlb, u32 tag, u64 vpn)
 {
-	/* Pages side by side never compete; address spaces are set apart */
+	/* Adjacent pages are in different sets, and so are address spaces, mostly */
 	return (vpn + tag * 61) & (tlb->sets - 1);
 }
 
@@ -49,6 +52,7 @@ static struct sim_tlb_entry *sim_tlb_find(struct sim_tlb *tlb, u32 tag, u64 vpn,
 	struct sim_tlb_entry *e = tlb->way[sim_tlb_set(tlb, tag, vpn)];
 	unsigned int i;
 
+	lockdep_assert_held(&tlb->lock);
 	for (i = 0; i < SIM_TLB_WAYS; i++, e++)
 		if (e->valid && e->vpn == vpn && e->tag == tag && e->priv == priv)
 			return e;
@@ -56,15 +60,17 @@ static struct sim_tlb_entry *sim_tlb_find(struct sim_tlb *tlb, u32 tag, u64 vpn,
 }
 
 /**
- * sim_tlb_lookup() - ask a cache
- * @tlb: the cache
+ * sim_tlb_lookup() - look up an address in a TLB
+ * @tlb: the TLB
  * @tag: the address space
  * @addr: the address
  * @access: SIM_WRITE, SIM_PRIV
- * @out: the translation
- * @present: out: false: that nothing is there is what was cached
+ * @out: out: the translation
+ * @present: out: false if a not-present entry was cached
  *
- * Return: true if it knows.
+ * Context: any; takes sim_tlb.lock.
+ *
+ * Return: true on a hit.
  */
 bool sim_tlb_lookup(struct sim_tlb *tlb, u32 tag, u64 addr, u32 access,
 		    struct sim_xlate *out, bool *present)
@@ -87,15 +93,16 @@ bool sim_tlb_lookup(struct sim_tlb *tlb, u32 tag, u64 addr, u32 access,
 }
 
 /**
- * sim_tlb_fill() - put a translation into a cache
- * @tlb: the cache
+ * sim_tlb_fill() - add a translation to a TLB
+ * @tlb: the TLB
  * @tag: the address space
  * @addr: the address
- * @access: what it was made for
+ * @access: the access that it was made for
  * @xlate: the translation
- * @present: false: nothing is there
+ * @present: false if nothing is mapped there
  *
- * Context: the unit's lock is held for reading, since before the walk.
+ * Context: sim_unit.lock is held for reading, since before the walk; takes
+ * sim_tlb.lock.
  */
 void sim_tlb_fill(struct sim_tlb *tlb, u32 tag, u64 addr, u32 access,
 		  const struct sim_xlate *xlate, bool present)
@@ -127,6 +134,7 @@ static void sim_tlb_flush_set(struct sim_tlb *tlb, unsigned int set, u32 tag,
 	struct sim_tlb_entry *e = tlb->way[set];
 	unsigned int i;
 
+	lockdep_assert_held(&tlb->lock);
 	for (i = 0; i < SIM_TLB_WAYS; i++, e++)
 		if (e->tag == tag && e->vpn >= first && e->vpn <= last)
 			e->valid = false;
@@ -134,10 +142,12 @@ static void sim_tlb_flush_set(struct sim_tlb *tlb, unsigned int set, u32 tag,
 
 /**
  * sim_tlb_flush() - invalidate a range of an address space
- * @tlb: the cache
+ * @tlb: the TLB
  * @tag: the address space
  * @first: first address
  * @last: last address
+ *
+ * Context: any; takes sim_tlb.lock.
  */
 void sim_tlb_flush(struct sim_tlb *tlb, u32 tag, u64 first, u64 last)
 {
@@ -152,8 +162,10 @@ void sim_tlb_flush(struct sim_tlb *tlb, u32 tag, u64 first, u64 last)
 }
 
 /**
- * sim_tlb_flush_all() - empty a cache
- * @tlb: the cache
+ * sim_tlb_flush_all() - invalidate all entries of a TLB
+ * @tlb: the TLB
+ *
+ * Context: any; takes sim_tlb.lock.
  */
 void sim_tlb_flush_all(struct sim_tlb *tlb)
 {

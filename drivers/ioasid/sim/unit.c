@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Units and endpoints as devices: how they are made and registered, and how
- * they go. An endpoint that is gone must have no DMA, no page request and no
- * entry left.
+ * Units and endpoints as devices: creation, registration and removal. An endpoint
+ * that is removed must never leave DMA, a page request or an entry behind.
  */
 #include <linux/dma-mapping.h>
 #include <linux/lockdep.h>
@@ -31,7 +30,7 @@ struct ioasid_sim_dev *ioasid_sim_dev(struct device *dev)
 }
 SIM_EXPORT(ioasid_sim_dev);
 
-/* Makes all accesses that have begun fail, and waits for what they touch now */
+/* Makes all DMA in progress fail, and waits for the current accesses */
 static void sim_new_generation(struct ioasid_sim_dev *sdev)
 {
 	unsigned long flags;
@@ -50,10 +49,12 @@ int ioasid_sim_reset(struct ioasid_sim_dev *sdev)
 SIM_EXPORT(ioasid_sim_reset);
 
 /**
- * sim_endpoint_quiesce() - take an endpoint off its IOMMU
+ * sim_endpoint_quiesce() - disconnect an endpoint from its IOMMU
  * @sdev: endpoint
  *
- * Nothing of it reaches memory or the core any more. May sleep.
+ * Afterwards it cannot reach memory or the IOMMU core any more.
+ *
+ * Context: can sleep; takes sim_unit.prq_mutex.
  */
 void sim_endpoint_quiesce(struct ioasid_sim_dev *sdev)
 {
@@ -65,10 +66,9 @@ void sim_endpoint_quiesce(struct ioasid_sim_dev *sdev)
 void ioasid_sim_set_ops(struct ioasid_sim_dev *sdev,
 			const struct ioasid_sim_dev_ops *ops, void *data)
 {
-	down_write(&sdev->ops_sem);
+	guard(rwsem_write)(&sdev->ops_sem);
 	sdev->ops = ops;
 	sdev->ops_data = data;
-	up_write(&sdev->ops_sem);
 }
 SIM_EXPORT(ioasid_sim_set_ops);
 
@@ -149,8 +149,8 @@ static int sim_dev_properties(struct ioasid_sim_dev *sdev)
 }
 
 /*
- * The core wants its own lock, which it does not export. Nobody else can know
- * a device that has not been added.
+ * The IOMMU core asserts a lock of its own, which it does not export. Nothing
+ * else can access a device that is not added yet.
  */
 static int sim_dev_fwspec(struct ioasid_sim_dev *sdev)
 {
@@ -169,7 +169,7 @@ static int sim_dev_add(struct sim_unit *unit, unsigned int index)
 
 	if (!sdev)
 		return -ENOMEM;
-	/* Its siblings find their group through it */
+	/* Before it is added, since siblings find their group by it */
 	unit->endpoints[index] = sdev;
 	rc = sim_dev_properties(sdev);
 	if (!rc)
@@ -186,6 +186,8 @@ static int sim_dev_add(struct sim_unit *unit, unsigned int index)
 /**
  * sim_unit_unplug() - unregister the endpoints of a unit
  * @unit: the unit
+ *
+ * Context: can sleep; sim_mutex is held, or no one else uses the unit.
  */
 void sim_unit_unplug(struct sim_unit *unit)
 {
@@ -203,7 +205,10 @@ void sim_unit_unplug(struct sim_unit *unit)
  * sim_unit_plug() - register the endpoints of a unit
  * @unit: the unit
  *
- * Return: 0, or -errno and none is registered.
+ * Context: can sleep; sim_mutex is held, or no one else uses the unit.
+ *
+ * Return: 0, -ENOMEM, or the error of registering one of them, and then none is
+ * registered.
  */
 int sim_unit_plug(struct sim_unit *unit)
 {
@@ -271,11 +276,13 @@ free_endpoints:
 }
 
 /**
- * sim_unit_create() - an IOMMU, registered, without endpoints yet
- * @cfg: what it is like
+ * sim_unit_create() - create and register an IOMMU without endpoints
+ * @cfg: its configuration; copied
  * @id: its number
  *
- * Return: the unit, or an ERR_PTR.
+ * Context: can sleep.
+ *
+ * Return: the unit, ERR_PTR(-ENOMEM), or the error of registering it.
  */
 struct sim_unit *sim_unit_create(const struct sim_config *cfg, unsigned int id)
 {
@@ -296,8 +303,10 @@ struct sim_unit *sim_unit_create(const struct sim_config *cfg, unsigned int id)
 }
 
 /**
- * sim_unit_destroy() - the reverse of sim_unit_create()
- * @unit: the unit, whose endpoints go first
+ * sim_unit_destroy() - undo sim_unit_create(), and unregister the endpoints
+ * @unit: the unit
+ *
+ * Context: can sleep.
  */
 void sim_unit_destroy(struct sim_unit *unit)
 {

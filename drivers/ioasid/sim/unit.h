@@ -1,16 +1,20 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The inside of the software IOMMU: what is drawn here as structures is
- * registers, tables in memory and caches in real hardware. The hardware half
- * (walk.c, tlb.c, dma.c, the queue of prq.c) must never look at anything but
- * these; the driver half (domain.c, nested.c, sva.c) changes them and flushes.
+ * The internals of the software IOMMU. The structures stand for the registers,
+ * in-memory tables and caches of real hardware. The hardware half (walk.c,
+ * tlb.c, dma.c, the queue of prq.c) must never look at anything else; the
+ * driver half (domain.c, nested.c, sva.c) changes them and flushes.
  *
- * Locks, outer first:
- *   sim_unit.prq_mutex     one group of page requests is being delivered
- *   sim_domain.lock        who is attached; a parent's before its child's
- *   sim_unit.lock          read: one access is under way, from translation to
- *                          the last byte; write: invalidations, new entries
- *   sim_tlb.lock, ioasid_sim_dev.pr_lock, sim_unit.ring_lock, .log_lock
+ * Locks, outermost first:
+ *   sim_mutex              endpoints are added and removed
+ *   sim_unit.prq_mutex     a group of page requests is being delivered, or
+ *                          those of an endpoint are being drained
+ *   ioasid_sim_dev.ops_sem read: a callback of the endpoint's driver
+ *   sim_domain.lock        attachments; a parent's before its child's
+ *   sim_unit.lock          read: an access in progress, from translation to the
+ *                          last byte; write: invalidations, new entries
+ *   sim_tlb.lock, ioasid_sim_dev.pr_lock, sim_unit.ring_lock (inside pr_lock),
+ *   sim_unit.log_lock
  */
 #ifndef __IOASID_SIM_UNIT_H
 #define __IOASID_SIM_UNIT_H
@@ -50,17 +54,17 @@
 #define SIM_PTE_EA		BIT_ULL(10)
 #define SIM_PTE_ADDR		GENMASK_ULL(51, 12)
 
-/* IOMMU_HWPT_ALLOC_PASID, which older kernels lack: each domain is fit for PASIDs */
+/* IOMMU_HWPT_ALLOC_PASID, which older kernels lack; every domain can be used by PASIDs */
 #define SIM_HWPT_PASID		BIT(3)
 
-/* Neither yes nor no: a process is changing its own page table */
+/* Try again: a process is changing its own page table */
 #define SIM_BUSY		((enum ioasid_sim_reason)U32_MAX)
 
-/* Interrupt messages: never translated, never written by an endpoint */
+/* Interrupt messages: not translated; endpoints do not write them */
 #define SIM_MSI_START		0xfee00000ULL
 #define SIM_MSI_LENGTH		0x00100000ULL
 
-/* address bits below a level's index; level 1 is the last */
+/* Number of address bits below the index of a level; level 1 is the last */
 static inline unsigned int sim_shift(unsigned int level)
 {
 	return SIM_PAGE_SHIFT + 9 * (level - 1);
@@ -79,23 +83,24 @@ static inline bool sim_is_leaf(u64 pte, unsigned int level)
 /* --- configuration --- */
 
 /**
- * struct sim_config - what a unit and its endpoints are made with
+ * struct sim_config - configuration of a unit and its endpoints
  * @endpoints: number of endpoints
- * @group_size: endpoints that share an IOMMU group
- * @siblings: the last endpoints of a unit that share a group instead
- * @pasid_bits: 0: no PASIDs
+ * @group_size: number of endpoints that share an IOMMU group
+ * @siblings: number of endpoints, the last ones of the unit, that share one
+ *	group instead
+ * @pasid_bits: width of PASIDs in bits; 0: no PASIDs
  * @credits: page requests that an endpoint may have outstanding; 0: no requests
- * @prq_depth: records that the unit's request queue holds
- * @addr_bits: of I/O addresses, 30 to 48
+ * @prq_depth: number of records that fit into the unit's request queue
+ * @addr_bits: width of I/O addresses in bits, 30 to 48
  * @no_ats: no device TLBs
  * @no_nesting: no nested domains
  * @no_coherency: IOMMU_CAP_CACHE_COHERENCY is absent
  * @no_enforce: enforce_cache_coherency() fails
  * @no_dirty: no dirty tracking
  * @no_huge: 4 KiB pages only
- * @no_share: a domain is good for the unit only that it was made for
+ * @no_share: a domain can only be used by the unit that it was allocated for
  * @negative: not-present entries are cached too ("caching mode")
- * @name: of the endpoint devices
+ * @name: name of the endpoint devices
  */
 struct sim_config {
 	unsigned int endpoints;
@@ -116,16 +121,16 @@ struct sim_config {
 	const char *name;
 };
 
-/* --- table.c: the tables that the kernel fills in --- */
+/* --- table.c: page tables that the kernel fills in --- */
 
 /**
  * struct sim_table - an x86-64 page table in memory
  * @root: the table of level 4
  * @addr_bits: addresses are smaller than 1 << addr_bits
  * @dead_lock: protects @dead
- * @dead: tables that were taken out, and that a walk may still be reading
+ * @dead: tables that were unlinked, and that a walk may still be reading
  *
- * Map and unmap run at once for disjoint ranges, without a lock.
+ * Disjoint ranges are mapped and unmapped in parallel, without a lock.
  */
 struct sim_table {
 	u64 *root;
@@ -145,18 +150,18 @@ void sim_table_dirty(struct sim_table *t, u64 iova, u64 last, bool clear,
 void sim_table_take_dead(struct sim_table *t, struct list_head *dead);
 void sim_table_free_dead(struct list_head *dead);
 
-/* --- walk.c: how the hardware reads a table --- */
+/* --- walk.c: how the hardware walks a table --- */
 
 /**
- * struct sim_stage - one stage of translation, as the hardware is told of it
- * @root: address of the table of the highest level; host physical, or what
- *	@below translates
- * @addr_bits: width of input addresses
- * @canonical: the bits above are copies of the highest one, otherwise zero
- * @supervisor: access as supervisor is allowed at all
- * @wp: supervisors obey the write bit
- * @ea: entries have an extended-accessed bit to set
- * @no_dirty: do not set dirty bits
+ * struct sim_stage - one stage of translation, as the hardware is configured
+ * @root: address of the top-level table: host physical, or an input address of
+ *	@below
+ * @addr_bits: width of input addresses in bits
+ * @canonical: input addresses are sign-extended, otherwise zero-extended
+ * @supervisor: supervisor accesses are allowed
+ * @wp: the write bit applies to supervisors
+ * @ea: extended-accessed bits are set
+ * @no_dirty: dirty bits are not set; may change during an access
  * @below: the stage that translates the output, or NULL
  */
 struct sim_stage {
@@ -173,8 +178,8 @@ struct sim_stage {
 /**
  * struct sim_xlate - the result of a translation
  * @pa: host physical address
- * @write: writing is allowed, and needs no further walk
- * @page: the size of the smallest entry that was used, as a shift
+ * @write: writing is allowed, and the dirty bit need not be set any more
+ * @page: size of the smallest page on the way, as a shift
  */
 struct sim_xlate {
 	u64 pa;
@@ -202,14 +207,14 @@ struct sim_tlb_entry {
 
 /**
  * struct sim_tlb - a cache of translations
- * @lock: protects the entries
+ * @lock: protects the entries; interrupts are disabled
  * @sets: number of sets, a power of two
  * @next: for each set, the way that is replaced next
  * @way: the entries, @sets times SIM_TLB_WAYS
  *
- * An entry stays until it is invalidated or SIM_TLB_WAYS others of its set
- * have come; which set a page belongs to depends on nothing but its number
- * and its tag. A tag is what tells address spaces apart.
+ * An entry stays until it is invalidated, or replaced after SIM_TLB_WAYS others
+ * of its set. The set depends only on page number and tag. The tag identifies
+ * the address space.
  */
 struct sim_tlb {
 	spinlock_t lock;
@@ -238,23 +243,23 @@ enum sim_kind {
 };
 
 /**
- * struct sim_domain - what a PASID table entry may point to
- * @domain: for the IOMMU core
- * @kind: what it is
- * @tag: its translations in an IOTLB
- * @stage: as the hardware sees it (paging, nested)
+ * struct sim_domain - what an entry of a PASID table can point to
+ * @domain: domain of the IOMMU core
+ * @kind: enum sim_kind
+ * @tag: tag of its translations in an IOTLB
+ * @stage: configuration of the hardware (paging, nested)
  * @table: the page table (paging)
- * @dirty: allocated for dirty tracking
- * @nest_parent: allocated as a parent
+ * @cfg: configuration of the unit that it was allocated for (paging)
+ * @dirty: allocated for dirty tracking (paging)
+ * @nest_parent: allocated as a parent (paging)
  * @parent: stage 2 (nested)
- * @sibling: in @children of @parent, under its @lock
- * @lock: protects @attachments and @children
+ * @sibling: in @children of @parent, under its @lock (nested)
+ * @lock: protects @attachments and @children; interrupts are disabled
  * @attachments: struct sim_entry
  * @children: nested domains
- * @mn: (SVA)
- * @cfg: (paging) of the unit that it was made for
- * @mm: (SVA) the process; NULL once it has ended
- * @invalidating: (SVA) invalidations under way
+ * @mn: notifier of @mm (SVA)
+ * @mm: address space of the process; NULL once it has exited (SVA)
+ * @invalidating: number of invalidations in progress (SVA)
  */
 struct sim_domain {
 	struct iommu_domain domain;
@@ -283,10 +288,10 @@ static inline struct sim_domain *to_sim_domain(struct iommu_domain *domain)
 /**
  * struct sim_entry - an entry of an endpoint's PASID table
  * @sdev: the endpoint
- * @pasid: the PASID, IOASID_SIM_RID for the entry of what has none
- * @domain: never SIM_BLOCKED: such an entry is absent
- * @requests: page requests are taken
- * @node: in @domain->attachments
+ * @pasid: the PASID, or IOASID_SIM_RID for requests without PASID
+ * @domain: the domain; never SIM_BLOCKED, which is an absent entry
+ * @requests: page requests are accepted
+ * @node: in sim_domain.attachments
  */
 struct sim_entry {
 	struct ioasid_sim_dev *sdev;
@@ -300,25 +305,26 @@ struct sim_entry {
 
 /**
  * struct sim_unit - an IOMMU
- * @iommu: for the IOMMU core
- * @cfg: how it was made
+ * @iommu: IOMMU of the IOMMU core
+ * @cfg: its configuration
  * @id: its number
- * @fwnode: by which its endpoints find it
- * @lock: see above
- * @iotlb: its cache
- * @flushes: invalidations
- * @iopf: where the core handles page requests
- * @prq_mutex: held while one group is delivered
+ * @fwnode: leads from the endpoints to it
+ * @lock: see the top of this file; interrupts are disabled
+ * @iotlb: its IOTLB
+ * @flushes: number of invalidations of @iotlb
+ * @iopf: page request queue of the IOMMU core
+ * @prq_mutex: see the top of this file
  * @ring_lock: protects @ring and @ring_used
  * @ring: struct sim_group, oldest first
- * @ring_used: records in @ring
- * @prq_wq: where @prq_work runs
- * @prq_work: delivers what is in @ring
- * @log_lock: protects @log and @log_seq
+ * @ring_used: number of records in @ring
+ * @prq_wq: runs @prq_work
+ * @prq_work: delivers the groups in @ring
+ * @log_lock: protects @log, @log_dev and @log_seq; interrupts are disabled
  * @log_seq: number of the last fault
  * @log: the last faults
- * @log_dev: the endpoints that they are of
- * @endpoints: the endpoints, NULL where there are none
+ * @log_dev: endpoint of each fault in @log
+ * @endpoints: the endpoints, NULL for absent ones; under sim_mutex, except for
+ *	units of tests
  * @debugfs: its directory
  */
 struct sim_unit {
@@ -349,25 +355,27 @@ struct sim_unit {
  * @pdev: its device
  * @unit: its IOMMU
  * @index: its number within the unit
- * @entries: the PASID table: struct sim_entry by PASID
+ * @entries: the PASID table: PASID -> struct sim_entry; changes under
+ *	sim_unit.lock
  * @atc: the device TLB
- * @generation: counts resets; changes under @unit->lock for writing, and is read
- *	without it where a request is raised
- * @iopf_added: page requests can be delivered to the core; changes under both
- *	@unit->prq_mutex and @pr_lock
- * @pr_lock: protects @groups, @credits_used, @outstanding
- * @groups: struct sim_group by group id: what waits for an answer
- * @next_group: where the search for a free group id begins, under the lock of
+ * @generation: counts resets; changes under sim_unit.lock for writing, but a
+ *	page request is raised without that lock
+ * @iopf_added: page requests can be delivered to the IOMMU core; changes under
+ *	both sim_unit.prq_mutex and @pr_lock
+ * @pr_lock: protects @groups, @credits_used and @outstanding
+ * @groups: group id -> struct sim_group that waits for a response
+ * @next_group: where the search for a free group id begins; under the lock of
  *	@groups
- * @credits_used: records that wait for an answer; also read without @pr_lock
+ * @credits_used: number of records that wait for a response; also read without
+ *	@pr_lock
  * @outstanding: number of groups in @groups; also read without @pr_lock
- * @pr_off: an answer was a failure: no page requests until the next reset. No
- *	lock: it is a flag on its own
- * @credit_wait: for waiting until there are credits
- * @ops_sem: held for reading while a callback runs
- * @ops: who wants to know
- * @ops_data: for @ops
- * @counts: struct ioasid_sim_stats in atomic form
+ * @pr_off: a response was FAILURE: no page requests until the next reset. A flag
+ *	that depends on nothing else, so it has no lock
+ * @credit_wait: waiters for credits
+ * @ops_sem: protects @ops and @ops_data; held for reading while a callback runs
+ * @ops: callbacks of the endpoint's driver, or NULL
+ * @ops_data: argument of @ops
+ * @counts: struct ioasid_sim_stats as atomics
  */
 struct ioasid_sim_dev {
 	struct platform_device pdev;
@@ -419,7 +427,7 @@ void sim_endpoint_quiesce(struct ioasid_sim_dev *sdev);
 
 /* --- main.c --- */
 
-/* Endpoints come and go */
+/* Serialises adding and removing endpoints */
 extern struct mutex sim_mutex;
 
 /* --- debugfs.c --- */
@@ -429,7 +437,7 @@ void sim_debugfs_exit(void);
 void sim_debugfs_add(struct sim_unit *unit);
 void sim_debugfs_remove(struct sim_unit *unit);
 
-/* --- pasid.c: the PASID table and what must be flushed when it changes --- */
+/* --- pasid.c: PASID tables, and the flushes that a change needs --- */
 
 int sim_attach(struct ioasid_sim_dev *sdev, u32 pasid, struct sim_domain *domain);
 void sim_detach_all(struct ioasid_sim_dev *sdev);

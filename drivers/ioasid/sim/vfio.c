@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The VFIO driver of ioasid_sim's endpoints: regions, interrupts by eventfd,
- * reset, and giving the device back. What a program sees is described in
- * include/uapi/linux/ioasid_sim.h. It must never translate an address nor
- * touch a page of the user: DMA goes through the IOMMU, in engine.c.
+ * The VFIO driver of the endpoints: regions, interrupts by eventfd, reset, and
+ * requests to release the device. include/uapi/linux/ioasid_sim.h describes what
+ * a program sees. It must never translate an address or access a page of the
+ * user: DMA goes through the IOMMU, in engine.c.
  */
 #include <linux/err.h>
 #include <linux/io.h>
@@ -18,7 +18,7 @@
 #include "engine.h"
 #include "vfio_compat.h"
 
-/* A region's index is above the offset in it */
+/* A file offset is the index of a region above the offset in the region */
 #define SIM_REGION_SHIFT	40
 #define SIM_REGION_OFFSET(n)	((u64)(n) << SIM_REGION_SHIFT)
 #define SIM_REGION_MASK		(SIM_REGION_OFFSET(1) - 1)
@@ -72,7 +72,7 @@ static int sim_irq_set_fd(struct sim_endpoint *ep, u32 index, s32 fd)
 	return 0;
 }
 
-/* No eventfd at all is how they are switched off; otherwise there is one each */
+/* VFIO_IRQ_SET_DATA_NONE with a count of 0 disables the interrupt */
 static long sim_irq_trigger(struct sim_endpoint *ep, const struct vfio_irq_set *set,
 			    const void *data)
 {
@@ -106,7 +106,7 @@ static long sim_ioctl_set_irqs(struct sim_endpoint *ep, void __user *arg)
 		return rc;
 	if ((set.flags & VFIO_IRQ_SET_ACTION_TYPE_MASK) != VFIO_IRQ_SET_ACTION_TRIGGER)
 		return -EINVAL;
-	/* One interrupt for each index, so there is one value at most */
+	/* Each index has one interrupt, so there is at most one value */
 	if (size > sizeof(data))
 		return -EINVAL;
 	if (copy_from_user(&data, arg + minsz, size))
@@ -128,7 +128,7 @@ static long sim_ioctl_irq_info(void __user *arg)
 	return copy_to_user(arg, &info, minsz) ? -EFAULT : 0;
 }
 
-/* --- what there is ---------------------------------------------------------------- */
+/* --- information ------------------------------------------------------------------ */
 
 static long sim_ioctl_info(void __user *arg)
 {
@@ -146,9 +146,11 @@ static long sim_ioctl_info(void __user *arg)
 }
 
 /**
- * sim_region_info() - VFIO_DEVICE_GET_REGION_INFO
+ * sim_region_info() - implement VFIO_DEVICE_GET_REGION_INFO
  * @vdev: the device
- * @info: what to fill in; its index says of which region
+ * @info: in: @index; out: what follows it, without capabilities
+ *
+ * Context: any.
  *
  * Return: 0, or -EINVAL if there is no such region.
  */
@@ -219,20 +221,17 @@ static ssize_t sim_write_register(struct sim_endpoint *ep, const char __user *bu
 				  u64 pos)
 {
 	u32 slots[IOASID_SIM_SLOTS];
-	int rc;
 
 	if (pos != IOASID_SIM_REG_DOORBELL || !count || count % sizeof(*slots) ||
 	    count > sizeof(slots))
 		return -EINVAL;
 	if (copy_from_user(slots, buf, count))
 		return -EFAULT;
-	mutex_lock(&ep->lock);
-	rc = sim_engine_ring(ep, slots, count / sizeof(*slots));
-	mutex_unlock(&ep->lock);
-	return rc ?: count;
+	guard(mutex)(&ep->lock);
+	return sim_engine_ring(ep, slots, count / sizeof(*slots)) ?: count;
 }
 
-/* As much as there is of region 1 from @pos on */
+/* Limits @count to the bytes of region 1 from @pos on */
 static size_t sim_memory_left(u64 pos, size_t count)
 {
 	return pos < IOASID_SIM_MEMORY_BYTES ? min_t(u64, count, IOASID_SIM_MEMORY_BYTES - pos) : 0;
@@ -250,7 +249,7 @@ static ssize_t sim_read(struct vfio_device *vdev, char __user *buf, size_t count
 		break;
 	case IOASID_SIM_REGION_MEMORY:
 		rc = sim_memory_left(pos, count);
-		/* Commands complete, and other users write, at the same time */
+		/* Completions, and other threads of the user, write at the same time */
 		if (data_race(copy_to_user(buf, ep->memory + pos, rc)))
 			rc = -EFAULT;
 		break;
@@ -282,10 +281,7 @@ static ssize_t sim_write(struct vfio_device *vdev, const char __user *buf, size_
 	return rc;
 }
 
-/*
- * The pages are memory of the kernel; that they are a device's (VM_IO) keeps
- * anybody from mapping them for DMA.
- */
+/* VM_IO, as for memory of a device, so that the pages cannot be pinned for DMA */
 static int sim_mmap(struct vfio_device *vdev, struct vm_area_struct *vma)
 {
 	struct sim_endpoint *ep = to_endpoint(vdev);
@@ -308,12 +304,8 @@ static int sim_mmap(struct vfio_device *vdev, struct vm_area_struct *vma)
 
 static long sim_ioctl_reset(struct sim_endpoint *ep)
 {
-	int rc;
-
-	mutex_lock(&ep->lock);
-	rc = sim_engine_reset(ep);
-	mutex_unlock(&ep->lock);
-	return rc;
+	guard(mutex)(&ep->lock);
+	return sim_engine_reset(ep);
 }
 
 static long sim_ioctl(struct vfio_device *vdev, unsigned int cmd, unsigned long arg)
@@ -340,15 +332,12 @@ static long sim_ioctl(struct vfio_device *vdev, unsigned int cmd, unsigned long 
 static int sim_open_device(struct vfio_device *vdev)
 {
 	struct sim_endpoint *ep = to_endpoint(vdev);
-	int rc;
 
-	mutex_lock(&ep->lock);
-	rc = sim_engine_open(ep);
-	mutex_unlock(&ep->lock);
-	return rc;
+	guard(mutex)(&ep->lock);
+	return sim_engine_open(ep);
 }
 
-/* Called before the IOMMU takes its domain away: no DMA is left when it does */
+/* Ends all DMA, since the domain is detached after this */
 static void sim_close_device(struct vfio_device *vdev)
 {
 	struct sim_endpoint *ep = to_endpoint(vdev);
@@ -361,13 +350,13 @@ static void sim_close_device(struct vfio_device *vdev)
 		sim_irq_set(ep, i, NULL);
 }
 
-/* Asked again every ten seconds: a user who does not listen is told of in the log */
+/* VFIO repeats it every ten seconds, so log that the user has set no eventfd */
 static void sim_request(struct vfio_device *vdev, unsigned int count)
 {
 	struct sim_endpoint *ep = to_endpoint(vdev);
 
 	if (!sim_irq_signal(ep, IOASID_SIM_IRQ_REQUEST) && count)
-		dev_notice_ratelimited(vdev->dev, "is to go, but its user does not listen\n");
+		dev_notice_ratelimited(vdev->dev, "is to be released, but its user has set no eventfd for requests\n");
 }
 
 static int sim_init_device(struct vfio_device *vdev)
@@ -430,7 +419,7 @@ static int sim_probe(struct platform_device *pdev)
 	return rc;
 }
 
-/* Waits until whoever has the device open has closed it */
+/* Waits until the device is closed */
 static void sim_remove(struct platform_device *pdev)
 {
 	struct sim_endpoint *ep = platform_get_drvdata(pdev);
@@ -445,7 +434,7 @@ static struct platform_driver sim_driver = {
 	.driver = {
 		.name = IOASID_SIM_ENDPOINT,
 	},
-	/* VFIO claims the group for whoever opens the device */
+	/* VFIO owns the DMA of the group while a user has the device open */
 	.driver_managed_dma = true,
 };
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What differs between kernels for a VFIO driver: how it tells about regions,
- * and whether iommufd can attach it by PASID. It must never do anything but carry a call over.
+ * What differs between kernels for a VFIO driver: how it reports its regions, and
+ * whether iommufd can attach it by PASID. Nothing here may do more than adapt a
+ * call.
  */
 #ifndef __IOASID_SIM_VFIO_COMPAT_H
 #define __IOASID_SIM_VFIO_COMPAT_H
@@ -10,7 +11,6 @@
 #include <linux/vfio.h>
 #include "config.h"
 
-/* Fills in what follows argsz and index, with no capabilities */
 int sim_region_info(struct vfio_device *vdev, struct vfio_region_info *info);
 
 #if IOASID_HAVE_GET_REGION_INFO_CAPS
@@ -23,7 +23,7 @@ static inline int sim_region_info_caps(struct vfio_device *vdev,
 
 #define SIM_REGION_INFO_OP	.get_region_info_caps = sim_region_info_caps,
 
-/* VFIO itself answers */
+/* VFIO itself handles it */
 static inline long sim_ioctl_region_info(struct vfio_device *vdev, void __user *arg)
 {
 	return -ENOTTY;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * How the hardware reads page tables: from the root, entry by entry, each one
- * fetched from memory, its permissions checked, accessed and dirty bits set
- * with an atomic update. Where there are two stages, each address that the
- * first stage makes goes through the second, those of its tables too. It must
- * never change an entry other than by setting A, D and EA.
+ * Page table walks of the hardware: from the root, entry by entry. Each entry is
+ * fetched from memory and checked, and its accessed and dirty bits are set
+ * atomically. With two stages, each address of the first stage is translated by
+ * the second, also those of its tables. A walk must never change an entry other
+ * than by setting A, D and EA.
  */
 #include <linux/highmem.h>
 #include <linux/mm.h>
@@ -12,10 +12,12 @@
 #include "unit.h"
 
 /**
- * sim_is_memory() - may an endpoint access this address?
+ * sim_is_memory() - check whether an address is RAM
  * @pa: host physical address
  *
- * Return: false if it is not RAM: the simulation has no bus to send it to.
+ * Context: any.
+ *
+ * Return: false if it is not; the simulation has no other memory.
  */
 bool sim_is_memory(u64 pa)
 {
@@ -83,7 +85,7 @@ static bool sim_in_range(const struct sim_stage *stage, u64 addr)
 	return !(addr >> stage->addr_bits);
 }
 
-/* What all levels together allow */
+/* Permissions of all levels together */
 struct sim_rights {
 	bool write;
 	bool user;
@@ -100,8 +102,8 @@ static enum ioasid_sim_reason sim_check(const struct sim_stage *stage, u32 acces
 }
 
 /*
- * Reads the entry at an address of a table, checks it, and sets the bits that
- * the access leaves behind. Begins again if the entry changes in between.
+ * Reads the entry at an address of a table, checks it, and sets its accessed and
+ * dirty bits. Starts over if the entry changes in between.
  */
 static enum ioasid_sim_reason sim_visit(const struct sim_stage *stage, u64 addr,
 					unsigned int level, u32 access,
@@ -149,7 +151,7 @@ static enum ioasid_sim_reason sim_walk_below(const struct sim_stage *stage,
 	struct sim_xlate x;
 	enum ioasid_sim_reason rc;
 
-	/* Who accesses is a matter of the first stage alone */
+	/* The first stage alone distinguishes user and supervisor */
 	rc = sim_walk(stage->below, out->pa, access | SIM_PRIV, &x);
 	if (rc)
 		return SIM_FAULT_STAGE2;
@@ -164,11 +166,11 @@ static enum ioasid_sim_reason sim_walk_below(const struct sim_stage *stage,
  * @stage: the stage to begin with
  * @addr: the address
  * @access: SIM_WRITE, SIM_PRIV
- * @out: the result
+ * @out: out: the translation
  *
- * Context: the unit's lock is held for reading. Does not sleep.
+ * Context: sim_unit.lock is held for reading.
  *
- * Return: SIM_FAULT_NONE, or why not.
+ * Return: SIM_FAULT_NONE, or the reason of the fault.
  */
 enum ioasid_sim_reason sim_walk(const struct sim_stage *stage, u64 addr,
 				u32 access, struct sim_xlate *out)
