@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Tests of what goes through the IOMMU core: page requests from the endpoint
- * to a handler and back, resets in between, processes' own tables, the
- * structures of user space for nested domains. Nothing here may be answered by
- * a helper of the test itself that the core was not asked through.
+ * Tests through the IOMMU core: page requests from the endpoint to a handler and
+ * back, resets in between, page tables of processes, and the structures of user
+ * space for nested domains. No helper of the tests may bypass the IOMMU core.
  */
 #include <kunit/test.h>
 #include <linux/delay.h>
@@ -18,7 +17,7 @@ IOASID_IMPORT_NS(IOMMUFD_INTERNAL);
 
 struct prq;
 
-/* An access that waits, in another thread */
+/* An access in another thread, which may wait */
 struct prq_dma {
 	struct work_struct work;
 	struct prq *prq;
@@ -35,7 +34,7 @@ struct prq {
 	struct iommu_attach_handle handle;
 	bool attached;
 	struct page *page;
-	/* Groups that the handler was given, in order */
+	/* Groups passed to the handler, in order */
 	struct iopf_group *group[16];
 	unsigned int groups;
 	unsigned int answered;
@@ -44,14 +43,14 @@ struct prq {
 	struct prq_dma dma[8];
 };
 
-/* The core hands a handler no data: one test runs at a time */
+/* Global, since a handler has no argument for it; tests do not run in parallel */
 static struct prq *prq_now;
 
 static int prq_handler(struct iopf_group *group)
 {
 	struct prq *p = prq_now;
 
-	/* Once it can be seen it may be answered and gone */
+	/* It may be answered and freed as soon as it is visible */
 	iopf_group_dequeue(group);
 	p->group[p->groups] = group;
 	/* Pairs with prq_within() */
@@ -115,7 +114,7 @@ static void prq_exit(struct kunit *test)
 	prq_now = NULL;
 }
 
-/* True if it happens within some seconds: the machine can be busy */
+/* True if it happens within some seconds, since the machine can be busy */
 static bool prq_within(const unsigned int *n, unsigned int want)
 {
 	unsigned int i;
@@ -165,7 +164,7 @@ static void prq_answer(struct prq *p, unsigned int i, enum iommu_page_response_c
 {
 	struct iopf_group *group = p->group[i];
 
-	/* The next one may take its place as soon as it is answered */
+	/* Its entry may be reused as soon as it is answered */
 	iopf_group_response(group, code);
 	iopf_free_group(group);
 }
@@ -216,7 +215,7 @@ static void request_and_invalid(struct kunit *test)
 	prq_answer(p, 0, IOMMU_PAGE_RESP_INVALID);
 	flush_work(&dma->work);
 	KUNIT_EXPECT_EQ(test, dma->rc, -EIO);
-	/* And the next request is asked again */
+	/* The next access sends a request again */
 	dma = prq_start(p, 0, SZ_1G);
 	KUNIT_ASSERT_TRUE(test, prq_within(&p->groups, 2));
 	prq_answer(p, 1, IOMMU_PAGE_RESP_INVALID);
@@ -232,7 +231,7 @@ static void request_and_failure(struct kunit *test)
 	prq_answer(p, 0, IOMMU_PAGE_RESP_FAILURE);
 	flush_work(&dma->work);
 	KUNIT_EXPECT_EQ(test, dma->rc, -EIO);
-	/* No request any more, until the reset */
+	/* No more requests until the reset */
 	dma = prq_start(p, 0, SZ_1G);
 	flush_work(&dma->work);
 	KUNIT_EXPECT_EQ(test, dma->rc, -EIO);
@@ -244,8 +243,8 @@ static void request_and_failure(struct kunit *test)
 	flush_work(&dma->work);
 }
 
-/* Success without a page is asked again, but not for ever */
-/* Does the DMA ask, or has it ended? */
+/* If the page is still missing after SUCCESS, the DMA asks again, but not forever */
+/* True if the DMA has sent a request, or has ended */
 static bool prq_asks(struct prq *p, struct prq_dma *dma)
 {
 	unsigned int i;
@@ -271,7 +270,7 @@ static void success_that_is_none(struct kunit *test)
 		p->groups = 0;
 		prq_answer(p, 0, IOMMU_PAGE_RESP_SUCCESS);
 	}
-	/* What is not answered must not hang the machine */
+	/* A request without a response must not hang the machine */
 	if (work_busy(&dma->work))
 		ioasid_sim_reset(p->sdev);
 	flush_work(&dma->work);
@@ -342,7 +341,7 @@ static void credits(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, prq_outstanding(p, 0));
 }
 
-/* While the host does not read the queue, the hardware answers what is too much */
+/* While the host does not read the queue, the hardware answers what does not fit */
 static void queue_overflows(struct kunit *test)
 {
 	struct prq *p = test->priv;
@@ -367,7 +366,7 @@ static void queue_overflows(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, st.outstanding, 0);
 }
 
-/* A domain without a handler takes none, and the endpoint is told so */
+/* A domain without a handler accepts no requests, and the endpoint gets INVALID */
 static void nobody_takes_them(struct kunit *test)
 {
 	struct prq *p = test->priv;
@@ -402,7 +401,7 @@ static void detach_answers_the_queue(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, prq_outstanding(p, 0));
 }
 
-/* What the handler has stays its own after the detach */
+/* Groups of the handler stay pending after the detach */
 static void detach_leaves_the_rest(struct kunit *test)
 {
 	struct prq *p = test->priv;
@@ -432,7 +431,7 @@ static void reset_drops_everything(struct kunit *test)
 	flush_work(&dma->work);
 	KUNIT_EXPECT_EQ(test, dma->rc, -ECANCELED);
 	KUNIT_EXPECT_EQ(test, p->answered, 0);
-	/* Answers that come now go nowhere */
+	/* Responses have no effect now */
 	prq_answer(p, 0, IOMMU_PAGE_RESP_SUCCESS);
 	prq_answer(p, 1, IOMMU_PAGE_RESP_SUCCESS);
 	KUNIT_EXPECT_EQ(test, p->answered, 0);
@@ -530,7 +529,7 @@ static void process_memory(struct kunit *test)
 	sva = iommu_sva_bind_device(p->dev, current->mm);
 	KUNIT_ASSERT_FALSE(test, IS_ERR(sva));
 	pasid = iommu_sva_get_pasid(sva);
-	/* Not there, and nobody is asked */
+	/* Not present, and no request is sent */
 	KUNIT_EXPECT_EQ(test, ioasid_sim_dma(p->sdev, pasid, at, &back, 8, 0, NULL), -EFAULT);
 	for (i = 0; i < 16; i++) {
 		value = 0x1234 + i;
@@ -542,7 +541,7 @@ static void process_memory(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, put_user(0x77ULL, (u64 __user *)at), 0);
 	KUNIT_EXPECT_EQ(test, ioasid_sim_dma(p->sdev, pasid, at, &back, 8, SIM_REQUEST, NULL), 0);
 	KUNIT_EXPECT_EQ(test, back, 0x77);
-	/* What the process unmaps is gone at once */
+	/* Memory that the process unmaps is unreachable at once */
 	KUNIT_EXPECT_EQ(test, vm_munmap(at, SZ_64K), 0);
 	KUNIT_EXPECT_EQ(test, ioasid_sim_dma(p->sdev, pasid, at, &back, 8, SIM_REQUEST, &bad), -EIO);
 	KUNIT_EXPECT_EQ(test, bad, at);
@@ -552,7 +551,7 @@ static void process_memory(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, ioasid_sim_dma(p->sdev, pasid, at, &back, 8, 0, NULL), -EFAULT);
 }
 
-/* --- what user space passes for nested domains --- */
+/* --- structures of user space for nested domains --- */
 
 static void nested_uapi(struct kunit *test)
 {

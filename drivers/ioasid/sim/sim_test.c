@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Tests of a whole unit with endpoints of its own, registered with the IOMMU
- * core: DMA, what is cached and for how long, PASIDs, nesting, dirty bits. A
- * test must never pass because nothing happened: each one also sees its DMA
- * arrive.
+ * Tests of a complete unit with endpoints, registered with the IOMMU core: DMA,
+ * lifetime of cached translations, PASIDs, nesting, dirty bits. A test must never
+ * pass because nothing happened, so each one also checks that DMA succeeds.
  */
 #include <kunit/test.h>
 #include <linux/delay.h>
@@ -22,11 +21,13 @@ static const struct sim_config test_cfg = {
 };
 
 /**
- * sim_test_start() - a unit with endpoints that is gone when the test ends
- * @test: the test
- * @cfg: what it is like
+ * sim_test_start() - create a unit with endpoints, for one test
+ * @test: the test; destroys it when it ends
+ * @cfg: its configuration
  *
- * Return: the unit; the test ends if there is none.
+ * Context: can sleep.
+ *
+ * Return: the unit; on failure the test is aborted.
  */
 struct sim_unit *sim_test_start(struct kunit *test, const struct sim_config *cfg)
 {
@@ -49,10 +50,12 @@ static void test_free_page(void *page)
 }
 
 /**
- * sim_test_page() - a page that is freed when the test ends
- * @test: the test
+ * sim_test_page() - allocate a page for one test
+ * @test: the test; frees it when it ends
  *
- * Return: the page, zeroed.
+ * Context: can sleep.
+ *
+ * Return: the page, zeroed; on failure the test is aborted.
  */
 struct page *sim_test_page(struct kunit *test)
 {
@@ -84,13 +87,13 @@ static void test_detach(void *sdev)
 	sim_detach_all(sdev);
 }
 
-/* An endpoint whose entries are gone before the domains that a test makes after it */
+/* Detaches an endpoint before the domains that are allocated later are freed */
 static struct ioasid_sim_dev *test_endpoint(struct sim_unit *unit, unsigned int i)
 {
 	return unit->endpoints[i];
 }
 
-/* To be called once the last domain has been made */
+/* Call it after the last domain is allocated */
 static void test_detach_at_end(struct kunit *test, struct ioasid_sim_dev *sdev)
 {
 	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, test_detach, sdev), 0);
@@ -167,7 +170,7 @@ static void dma_moves_data(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, ioasid_sim_dma(sdev, 0, SZ_1G + 8, buf, SZ_4K, 0, &bad), 0);
 	KUNIT_EXPECT_MEMEQ(test, buf, p + 8, SZ_4K - 8);
 	KUNIT_EXPECT_EQ(test, buf[SZ_4K - 8], 0x5a);
-	/* What comes before the page that refuses has been written */
+	/* Everything before the page that faults has been written */
 	memset(buf, 0xee, 16);
 	KUNIT_EXPECT_EQ(test, ioasid_sim_dma(sdev, 0, SZ_1G + SZ_4K - 8, buf, 16, SIM_WRITE,
 					     &bad), -EFAULT);
@@ -245,7 +248,7 @@ static void dma_faults_are_told(struct kunit *test)
 	ioasid_sim_set_ops(sdev, NULL, NULL);
 }
 
-/* --- caches --- */
+/* --- TLBs --- */
 
 static void test_stale(struct kunit *test, const struct sim_config *cfg)
 {
@@ -264,7 +267,7 @@ static void test_stale(struct kunit *test, const struct sim_config *cfg)
 	KUNIT_EXPECT_EQ(test, test_write(other, 5, SZ_2M, 1), 0);
 	test_unmap_nosync(test, domain, SZ_2M, &gather);
 	test_map(test, domain, SZ_2M, b, IOMMU_READ);
-	/* The table says otherwise, but nobody has flushed */
+	/* The table has changed, but was not flushed */
 	KUNIT_EXPECT_EQ(test, test_write(sdev, 0, SZ_2M, 2), 0);
 	KUNIT_EXPECT_EQ(test, test_write(other, 5, SZ_2M, 3), 0);
 	KUNIT_EXPECT_EQ(test, test_peek(a), 3);
@@ -288,7 +291,7 @@ static void stale_without_ats(struct kunit *test)
 	test_stale(test, &cfg);
 }
 
-/* A flush of one range, or of one domain, leaves the others alone */
+/* A flush of one range, or of one domain, does not affect others */
 static void flush_is_exact(struct kunit *test)
 {
 	struct sim_unit *unit = sim_test_start(test, &test_cfg);
@@ -343,7 +346,7 @@ static void negative_until_flushed(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, test_read(sdev, 0, 0, &value), 0);
 }
 
-/* What was attached before leaves nothing behind, even if the tag comes again */
+/* A detached domain leaves no translations, even if its tag is reused */
 static void attach_flushes(struct kunit *test)
 {
 	struct sim_unit *unit = sim_test_start(test, &test_cfg);
@@ -371,7 +374,7 @@ static void attach_flushes(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, test_peek(b), 3);
 }
 
-/* --- everything at random, with a model --- */
+/* --- random operations, against a model --- */
 
 #define RANDOM_DOMAINS	4
 #define RANDOM_PAGES	12
@@ -387,7 +390,7 @@ struct random_state {
 	/* page + 1, 0: not mapped; by IOVA in pages */
 	u8 map[RANDOM_DOMAINS][RANDOM_PAGES];
 	bool write[RANDOM_DOMAINS][RANDOM_PAGES];
-	/* domain + 1, 0: nothing; by endpoint and PASID */
+	/* domain + 1, 0: not attached; by endpoint and PASID */
 	u8 slot[2][RANDOM_SLOTS];
 };
 
@@ -530,7 +533,7 @@ static struct nest *nest_start(struct kunit *test, u64 flags)
 	n->parent = test_domain(test, n->unit, IOMMU_HWPT_ALLOC_NEST_PARENT);
 	for (i = 0; i < NEST_PAGES; i++) {
 		n->page[i] = sim_test_page(test);
-		/* Neither the identity nor in order */
+		/* Neither identical nor in order */
 		n->gpa[i] = SZ_1G + (u64)(NEST_PAGES - i) * 3 * SZ_4K;
 		nest_map(test, n, i, true);
 	}
@@ -545,7 +548,7 @@ static struct nest *nest_start(struct kunit *test, u64 flags)
 	return n;
 }
 
-/* What the guest's last table says of a page of it */
+/* Entry of a page in the guest's last-level table */
 static u64 *nest_pte(struct nest *n, unsigned int i)
 {
 	return nest_entry(n, NEST_TABLES - 1, i);
@@ -568,7 +571,7 @@ static void nested_walk(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, test_write(n->sdev, 9, nest_iova(1), 77), 0);
 	KUNIT_EXPECT_EQ(test, test_peek(n->page[10]), 77);
 	KUNIT_EXPECT_EQ(test, *nest_pte(n, 1) & (SIM_PTE_A | SIM_PTE_D), SIM_PTE_A | SIM_PTE_D);
-	/* The tables of the guest are written to, too: the parent knows */
+	/* The parent also records the writes to the tables of the guest */
 	KUNIT_EXPECT_TRUE(test, sim_table_lookup(&n->parent->table, n->gpa[0], &shift) & SIM_PTE_D);
 	KUNIT_EXPECT_TRUE(test, sim_table_lookup(&n->parent->table, n->gpa[10], &shift) & SIM_PTE_D);
 	KUNIT_EXPECT_FALSE(test, sim_table_lookup(&n->parent->table, n->gpa[11], &shift) & SIM_PTE_D);
@@ -576,14 +579,14 @@ static void nested_walk(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, ioasid_sim_dma(n->sdev, 9, nest_iova(1), &value, 8, SIM_PRIV, NULL),
 			-EFAULT);
 	KUNIT_EXPECT_EQ(test, log.fault.reason, SIM_FAULT_USER);
-	/* The guest has nothing there */
+	/* The guest has not mapped it */
 	KUNIT_EXPECT_EQ(test, test_read(n->sdev, 9, nest_iova(2), &value), -EFAULT);
 	KUNIT_EXPECT_EQ(test, log.fault.reason, SIM_FAULT_NOT_PRESENT);
 	/* The guest points outside of its memory */
 	*nest_pte(n, 2) = SZ_2G | SIM_PTE_P | SIM_PTE_W | SIM_PTE_U;
 	KUNIT_EXPECT_EQ(test, test_read(n->sdev, 9, nest_iova(2), &value), -EFAULT);
 	KUNIT_EXPECT_EQ(test, log.fault.reason, SIM_FAULT_STAGE2);
-	/* Without the copies of bit 47 */
+	/* Not sign-extended */
 	KUNIT_EXPECT_EQ(test, test_read(n->sdev, 9, nest_iova(1) & GENMASK_ULL(47, 0), &value),
 			-EFAULT);
 	KUNIT_EXPECT_EQ(test, log.fault.reason, SIM_FAULT_RANGE);
@@ -606,7 +609,7 @@ static void nested_tables_are_translated(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, log.fault.reason, SIM_FAULT_STAGE2_TABLE);
 		nest_map(test, n, i, true);
 	}
-	/* An accessed bit needs a table that can be written to */
+	/* Setting an accessed bit needs a writable table */
 	nest_unmap(test, n, 3);
 	nest_map(test, n, 3, false);
 	KUNIT_EXPECT_EQ(test, test_read(n->sdev, 9, nest_iova(1), &value), 0);
@@ -616,7 +619,7 @@ static void nested_tables_are_translated(struct kunit *test)
 	ioasid_sim_set_ops(n->sdev, NULL, NULL);
 }
 
-/* Each side sees what it did not flush, and flushing is enough */
+/* Without a flush either stage stays stale; a flush is enough */
 static void nested_is_flushed(struct kunit *test)
 {
 	struct nest *n = nest_start(test, 0);
@@ -648,7 +651,7 @@ static void nested_supervisor(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, ioasid_sim_dma(n->sdev, 9, nest_iova(1), &value, 8,
 					     SIM_PRIV | SIM_WRITE, NULL), 0);
 	KUNIT_EXPECT_TRUE(test, *nest_pte(n, 1) & SIM_PTE_EA);
-	/* What a supervisor may is not cached for users */
+	/* Permissions of supervisors are not cached for users */
 	KUNIT_EXPECT_EQ(test, test_read(n->sdev, 9, nest_iova(1), &value), -EFAULT);
 	n->child->stage.wp = true;
 	sim_flush(n->child, 0, U64_MAX);
@@ -674,7 +677,7 @@ static void nest_random_change(struct kunit *test, struct nest *n)
 	sim_flush(n->child, nest_iova(i), nest_iova(i + 1) - 1);
 }
 
-/* The page that an access reaches, by the book; -1 if none */
+/* The page that an access must reach; -1 if none */
 static int nest_model(struct nest *n, unsigned int i, bool write)
 {
 	u64 pte = *nest_pte(n, i);
@@ -718,7 +721,7 @@ static void nested_random(struct kunit *test)
 
 /* --- dirty bits --- */
 
-/* Is the page reported? */
+/* True if the page is reported as dirty */
 static bool test_dirty(struct sim_domain *domain, u64 iova, unsigned long flags, bool flush)
 {
 	struct iommu_iotlb_gather gather;
@@ -755,7 +758,7 @@ static void dirty_bits(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, test_dirty(domain, 0, 0, true));
 	KUNIT_EXPECT_FALSE(test, test_dirty(domain, 0, 0, true));
 	KUNIT_EXPECT_EQ(test, test_write(sdev, 0, 0, 1), 0);
-	/* Whoever does not flush after clearing loses what is written then */
+	/* Without a flush after clearing, later writes are not recorded */
 	KUNIT_EXPECT_TRUE(test, test_dirty(domain, 0, 0, false));
 	KUNIT_EXPECT_EQ(test, test_write(sdev, 0, 0, 1), 0);
 	KUNIT_EXPECT_FALSE(test, test_dirty(domain, 0, 0, false));
@@ -792,7 +795,7 @@ static void stop_hammer(void *task)
 	kthread_stop(task);
 }
 
-/* Once a page is flushed nobody writes to it any more, however late */
+/* No write to a page follows its flush, however late */
 static void flush_drains(struct kunit *test)
 {
 	struct sim_unit *unit = sim_test_start(test, &test_cfg);
@@ -844,7 +847,7 @@ static int long_dma_fn(void *data)
 	return 0;
 }
 
-/* A reset ends an access that has begun, at the next page */
+/* A reset ends DMA in progress at the next page */
 static void reset_ends_dma(struct kunit *test)
 {
 	struct sim_unit *unit = sim_test_start(test, &test_cfg);
@@ -862,7 +865,7 @@ static void reset_ends_dma(struct kunit *test)
 	test_detach_at_end(test, l.sdev);
 	task = kthread_run(long_dma_fn, &l, "ioasid-sim-test");
 	KUNIT_ASSERT_FALSE(test, IS_ERR(task));
-	/* One may come between two accesses */
+	/* A reset may also come between two accesses */
 	for (i = 0; i < 1000 && !READ_ONCE(l.done); i++) {
 		usleep_range(500, 1000);
 		ioasid_sim_reset(l.sdev);
@@ -871,7 +874,7 @@ static void reset_ends_dma(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, l.rc, -ECANCELED);
 }
 
-/* --- the core --- */
+/* --- the IOMMU core --- */
 
 static void groups_are_shared(struct kunit *test)
 {

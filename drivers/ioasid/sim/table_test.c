@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Tests of the page tables and of the walk against models that are too simple
- * to be wrong: an array with one element for each page. No unit and no device
- * is needed; every random test says which seed repeats it.
+ * Tests of the page tables and of the walk against a simple model: an array with
+ * one element for each page. They need no unit and no device. Each random test
+ * prints the seed that repeats it.
  */
 #include <kunit/test.h>
 #include <linux/moduleparam.h>
@@ -20,9 +20,11 @@ module_param(sim_test_rounds, uint, 0444);
 MODULE_PARM_DESC(sim_test_rounds, "percent of the random tests' rounds, for slow machines");
 
 /**
- * sim_test_rnd() - where a test's random numbers come from
- * @test: the test, which says the seed
- * @rnd: to fill in
+ * sim_test_rnd() - start a sequence of random numbers
+ * @test: the test; prints the seed
+ * @rnd: out: the sequence
+ *
+ * Context: can sleep.
  */
 void sim_test_rnd(struct kunit *test, struct rnd_state *rnd)
 {
@@ -33,10 +35,12 @@ void sim_test_rnd(struct kunit *test, struct rnd_state *rnd)
 }
 
 /**
- * sim_test_some() - how often a random test does what it does
- * @all: how often it should
+ * sim_test_some() - get the number of rounds of a random test
+ * @all: number of rounds at 100 percent of the parameter sim_test_rounds
  *
- * Return: at least 1.
+ * Context: any.
+ *
+ * Return: number of rounds, at least 1.
  */
 unsigned int sim_test_some(unsigned int all)
 {
@@ -110,7 +114,7 @@ static bool model_set(struct model *m, u64 iova, u64 pa, u64 size, u64 bits)
 	return true;
 }
 
-/* What sim_table_map() is meant to do */
+/* Model of sim_table_map() */
 static size_t model_map(struct model *m, u64 iova, u64 pa, u64 size, size_t n, u64 bits)
 {
 	size_t i;
@@ -121,7 +125,7 @@ static size_t model_map(struct model *m, u64 iova, u64 pa, u64 size, size_t n, u
 	return i * size;
 }
 
-/* What sim_table_unmap() is meant to do */
+/* Model of sim_table_unmap() */
 static size_t model_unmap(struct model *m, u64 iova, size_t size)
 {
 	u64 at = iova, leaf;
@@ -147,7 +151,7 @@ static u64 model_random_iova(struct model *m, u64 size)
 {
 	u64 at = (u64)prandom_u32_state(&m->rnd) << 1;
 
-	/* Mostly where others are, too */
+	/* Mostly near other mappings */
 	if (size < SZ_1G && prandom_u32_state(&m->rnd) % 4)
 		at %= SZ_8M;
 	return MODEL_BASE + round_down(at % SZ_2G, size);
@@ -201,7 +205,7 @@ static void model_compare(struct kunit *test, struct model *m, u64 iova)
 	KUNIT_ASSERT_EQ(test, pte & rights, page->pte & rights);
 }
 
-/* The walk of the hardware sees what the model has */
+/* A walk of the hardware agrees with the model */
 static void model_walk(struct kunit *test, struct model *m, u64 iova)
 {
 	struct sim_stage stage = {
@@ -272,7 +276,7 @@ static void table_range(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, sim_table_unmap(&m->table, (1ULL << 48) - SZ_4K, SZ_4K), SZ_4K);
 }
 
-/* A table that is no longer needed goes, but not before it is asked for */
+/* An unlinked table is freed, but not before sim_table_free_dead() */
 static void table_deferred(struct kunit *test)
 {
 	struct model *m = test->priv;
@@ -299,7 +303,7 @@ static u64 table_pte(struct model *m, u64 iova)
 	return sim_table_lookup(&m->table, iova, &shift);
 }
 
-/* Accessed and dirty bits are set by the access that needs them, on each level */
+/* An access sets the accessed and dirty bits of each level */
 static void walk_bits(struct kunit *test)
 {
 	struct model *m = test->priv;
@@ -329,7 +333,7 @@ static void walk_bits(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, table_pte(m, SZ_1G + SZ_4K) & SIM_PTE_D, 0);
 }
 
-/* A walk that is refused leaves the last entry alone */
+/* A walk that faults does not change the last entry */
 static void walk_refused(struct kunit *test)
 {
 	struct model *m = test->priv;
@@ -352,7 +356,7 @@ static void walk_refused(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, table_pte(m, SZ_2G) & SIM_PTE_A, 0);
 	stage.supervisor = true;
 	KUNIT_EXPECT_EQ(test, sim_walk(&stage, SZ_2G, SIM_PRIV | SIM_WRITE, &x), SIM_FAULT_NONE);
-	/* Supervisors write everywhere, unless told not to */
+	/* Supervisors can write everywhere without WP */
 	KUNIT_EXPECT_EQ(test, sim_walk(&stage, SZ_1G, SIM_PRIV | SIM_WRITE, &x), SIM_FAULT_NONE);
 	stage.wp = true;
 	KUNIT_EXPECT_EQ(test, sim_walk(&stage, SZ_1G, SIM_PRIV | SIM_WRITE, &x), SIM_FAULT_WRITE);

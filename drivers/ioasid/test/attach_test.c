@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The table of attachments, (RID | PASID) -> space, of devices that share a group
- * and of others: attached, joined, moved and detached in any order, against a
- * model, while the IOMMU refuses now and then. device_test.c has RIDs and two
- * contexts; this has PASIDs, and what goes wrong on the way.
+ * The table of attachments, (RID | PASID) -> space, of devices with and without a
+ * shared group: attached, joined, moved and detached in any order, against a
+ * model, while the IOMMU driver fails at random. device_test.c tests RIDs and two
+ * contexts; this file tests PASIDs and errors.
  */
 #include <linux/pm_domain.h>
 #include <linux/pm_runtime.h>
@@ -24,7 +24,7 @@ static const struct itest_device_conf confs[NR_DEVICES] = {
 };
 
 /**
- * struct table - the model, and what it is a model of
+ * struct table - the model, and the objects that it describes
  * @it: the context
  * @fake: the IOMMU
  * @dev: devices
@@ -32,7 +32,7 @@ static const struct itest_device_conf confs[NR_DEVICES] = {
  * @space: spaces; the first one has a mapping
  * @key: IOASID_RID and PASIDs
  * @at: space that a device is attached to by a key
- * @refused: times that the IOMMU made an attach fail
+ * @failed: number of attaches that the IOMMU driver made fail
  */
 struct table {
 	struct itest *it;
@@ -42,7 +42,7 @@ struct table {
 	u32 space[NR_SPACES];
 	u32 key[NR_KEYS];
 	int at[NR_DEVICES][NR_KEYS];
-	u32 refused;
+	u32 failed;
 };
 
 static struct table *new_table(struct kunit *test)
@@ -76,7 +76,7 @@ static struct itest_domain *domain_of(struct table *t, u32 i, u32 k)
 		   itest_device_domain(t->dev[i]);
 }
 
-/* Where a device's group is by a key, and how many of the group have asked for it */
+/* The space of a device's group by a key, and the number of its devices there */
 static int group_at(struct table *t, u32 i, u32 k, u32 *users)
 {
 	int at = NOWHERE;
@@ -103,7 +103,7 @@ static bool unit_has(struct table *t, u32 unit, int s)
 	return false;
 }
 
-/* One page table for a space and a unit, behind all that is attached to it there */
+/* A space has one page table for each unit with a device that is attached to it */
 static void check_domains(struct kunit *test, struct table *t)
 {
 	struct itest_domain *of[2][NR_SPACES] = {}, *d;
@@ -153,7 +153,7 @@ static void check_spaces(struct kunit *test, struct table *t)
 	}
 }
 
-/* What must come of it; @code is the reason of an error */
+/* The expected result; @code is the reason of an error */
 static int model_attach(struct table *t, u32 i, u32 k, int s, bool replace,
 			u32 *code)
 {
@@ -188,7 +188,7 @@ static void random_attach(struct kunit *test, struct table *t,
 	bool replace = itest_below(rnd, 2);
 	u32 key = t->key[k];
 
-	/* The second of two siblings as well as the first */
+	/* Fails for the first of two siblings, or only for the second */
 	if (!itest_below(rnd, 6)) {
 		knobs->fail_attach = 1 + (!confs[i].group && itest_below(rnd, 2));
 		knobs->attach_err = itest_below(rnd, 2) ? -EIO : -EBUSY;
@@ -204,7 +204,7 @@ static void random_attach(struct kunit *test, struct table *t,
 	if (rc) {
 		KUNIT_ASSERT_EQ_MSG(test, t->it->ext.code, code, "%s",
 				    t->it->ext.msg);
-		t->refused += code == IOASID_REASON_IOMMU;
+		t->failed += code == IOASID_REASON_IOMMU;
 		return;
 	}
 	KUNIT_ASSERT_EQ(test, key, t->key[k]);
@@ -222,7 +222,7 @@ static void random_detach(struct kunit *test, struct table *t,
 	for (n = 0; n < NR_DEVICES; n++)
 		users += k && t->at[n][k] != NOWHERE;
 	if (k && users) {
-		/* In use by whomever: it cannot go back */
+		/* Whoever uses it, it cannot be freed */
 		ITEST_EXPECT_ERR(t->it, itest_pasid_free(t->it, 1, &t->key[k]),
 				 -EBUSY, IOASID_REASON_IN_USE);
 	}
@@ -246,7 +246,7 @@ static void random_table(struct kunit *test)
 		check_domains(test, t);
 		check_spaces(test, t);
 	}
-	KUNIT_EXPECT_GE(test, t->refused, itest_rounds(5));
+	KUNIT_EXPECT_GE(test, t->failed, itest_rounds(5));
 	for (i = 0; i < NR_DEVICES; i++)
 		sva_remove_device(t->it->ctx, t->dev[i]);
 	memset(t->at, 0xff, sizeof(t->at));
@@ -255,7 +255,7 @@ static void random_table(struct kunit *test)
 			0);
 }
 
-/* Sharers of a PASID: it is one, under two numbers, and lives until the last */
+/* Siblings share a PASID under two numbers, and it lives until the last detach */
 static void siblings_share(struct kunit *test)
 {
 	u32 a = IOASID_PASID_ANY, b, foreign = IOASID_PASID_ANY;
@@ -294,7 +294,7 @@ static void siblings_share(struct kunit *test)
 							     &extack)),
 			(long)-EBUSY);
 	KUNIT_EXPECT_EQ(test, extack.code, (u32)IOASID_REASON_OWNER);
-	/* Its PASIDs do not: they come from one pool */
+	/* Its PASIDs do not, since they are allocated from one pool */
 	ioasid_extack_init(&extack);
 	params.pasid = &foreign;
 	KUNIT_EXPECT_FALSE(test,
@@ -311,7 +311,7 @@ static void siblings_share(struct kunit *test)
 		sva_remove_device(t->it->ctx, t->dev[b]);
 }
 
-/* Moved, so is the PASID's other number; a wrong one is no place to move to */
+/* A move affects the sibling's number for the PASID, too; a wrong PASID fails */
 static void replaced_by_number(struct kunit *test)
 {
 	struct table *t = new_table(test);
@@ -329,7 +329,7 @@ static void replaced_by_number(struct kunit *test)
 					   30, IOASID_ATTACH_REPLACE), 0);
 	KUNIT_EXPECT_EQ(test, any, a);
 	KUNIT_EXPECT_PTR_NE(test, itest_device_pasid(t->dev[2], a), d);
-	/* Nothing is there to be replaced: it is attached */
+	/* Without an attachment to replace, it is attached */
 	any = IOASID_PASID_ANY;
 	KUNIT_ASSERT_EQ(test, itest_attach(t->it, t->dev_id[2], t->space[0], &any,
 					   31, IOASID_ATTACH_REPLACE), 0);
@@ -338,7 +338,7 @@ static void replaced_by_number(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, itest_info(t->it).nr_pasids, NR_KEYS - 1U);
 }
 
-/* A mapping is where the sibling's or the new device reserves something */
+/* A mapping collides with a reserved region of the sibling or of the new device */
 static void collisions(struct kunit *test)
 {
 	static const struct itest_device_conf conf = {
@@ -354,7 +354,7 @@ static void collisions(struct kunit *test)
 	any = IOASID_PASID_ANY;
 	ITEST_EXPECT_ERR(t->it, itest_attach(t->it, id, t->space[0], &any, 0, 0),
 			 -EADDRINUSE, IOASID_REASON_RESERVED);
-	/* The PASID that it has cost went back */
+	/* Its PASID was freed again */
 	KUNIT_EXPECT_EQ(test, itest_info(t->it).nr_pasids, NR_KEYS - 1U);
 	KUNIT_EXPECT_EQ(test, itest_attach(t->it, id, t->space[1], &rid, 0, 0), 0);
 	ITEST_EXPECT_ERR(t->it, itest_attach(t->it, id, t->space[0], &rid, 0,
@@ -375,7 +375,7 @@ static struct dev_pm_domain asleep = {
 	.ops = { .runtime_resume = no_resume },
 };
 
-/* One that does not wake up is not attached, and detached all the same */
+/* A device that cannot be resumed is not attached, but it is detached */
 static void sleeping_device(struct kunit *test)
 {
 	struct table *t;

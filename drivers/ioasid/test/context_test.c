@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Contexts and their ledger: never negative, zero at the end, exact at the
- * limit, whoever pays and in whatever mode.
+ * Contexts and their ledger, for all payers and modes: it is never negative, exact
+ * at the limit, and zero at the end.
  */
 #include <kunit/visibility.h>
 #include <linux/completion.h>
@@ -20,7 +20,7 @@
 #define NR_WHO	2
 
 /**
- * struct people - users and processes that nobody else charges anything to
+ * struct people - users and processes that only the test charges
  * @user: users
  * @mm: processes; the first one is the test's own
  * @limit: their RLIMIT_MEMLOCK in pages
@@ -33,7 +33,7 @@ struct people {
 
 static void free_user(void *user)
 {
-	/* Credentials let go of their user after a grace period */
+	/* Credentials put their user after a grace period */
 	rcu_barrier();
 	WARN_ON(refcount_read(&((struct user_struct *)user)->__count) != 1);
 	WARN_ON(atomic_long_read(&((struct user_struct *)user)->locked_vm));
@@ -70,7 +70,7 @@ static struct people *new_people(struct kunit *test)
 	return p;
 }
 
-/* Goes on as a user in a process, without any privilege */
+/* Continues as a user and a process, without privileges */
 static const struct cred *become(struct kunit *test, struct people *p, u32 user,
 				 u32 mm)
 {
@@ -130,10 +130,10 @@ static int set_mode(struct ioasid_ctx *ctx, u64 mode,
 #define NR_BILLS	24
 
 /**
- * struct bill - something that was charged
- * @payer: who pays; NULL if the bill is free
- * @ctx: through which context
- * @pages: how much
+ * struct bill - a charge
+ * @payer: the payer; NULL if the entry is free
+ * @ctx: the context
+ * @pages: number of pages
  * @user: index of the user
  * @mm: index of the process
  * @mode: enum ioasid_account_mode
@@ -148,7 +148,7 @@ struct bill {
 };
 
 /**
- * struct ledger - the model: all bills, and what they sum up to
+ * struct ledger - the model: all charges
  * @ctx: contexts
  * @bill: bills
  */
@@ -229,7 +229,7 @@ static void random_charge(struct kunit *test, struct people *p,
 	b->payer = NULL;
 }
 
-/* By anybody: who paid need not be there any more */
+/* By anyone, since the process of the payer may have exited */
 static void random_refund(struct kunit *test, struct people *p,
 			  struct ledger *l, struct bill *b,
 			  struct rnd_state *rnd)
@@ -275,7 +275,7 @@ static void random_bills(struct kunit *test)
 	for (k = 0; k < itest_rounds(4000); k++) {
 		struct bill *b = &l->bill[itest_below(&rnd, NR_BILLS)];
 
-		/* Long times with few bills, so that the mode can change */
+		/* Long periods with few charges, so that the mode can change */
 		if (b->payer)
 			random_refund(test, p, l, b, &rnd);
 		else if (itest_below(&rnd, 400) > k % 400)
@@ -289,12 +289,12 @@ static void random_bills(struct kunit *test)
 	check_ledger(test, p, l);
 	for (i = 0; i < NR_WHO; i++) {
 		KUNIT_ASSERT_EQ(test, atomic64_read(&l->ctx[i]->pinned), 0LL);
-		/* Only the one that a program is likely to need again */
+		/* Only the cached payer is left */
 		KUNIT_ASSERT_LE(test, list_count_nodes(&l->ctx[i]->payers), 1UL);
 	}
 }
 
-/* One page more than the limit is too much, for whoever has no privilege */
+/* Without privileges, one page more than the limit fails */
 static void limit_is_exact(struct kunit *test)
 {
 	struct people *p = new_people(test);
@@ -330,7 +330,7 @@ static void limit_is_exact(struct kunit *test)
 				ioasid_charge_pages(ctx, payer, 1, &extack), 0);
 		itest_set_memlock(10 * PAGE_SIZE);
 		unbecome(p, old);
-		/* CAP_IPC_LOCK: over the limit, and counted all the same */
+		/* With CAP_IPC_LOCK the limit can be exceeded, and pages are still counted */
 		KUNIT_EXPECT_EQ(test,
 				ioasid_charge_pages(ctx, payer, 100, &extack),
 				0);
@@ -342,12 +342,12 @@ static void limit_is_exact(struct kunit *test)
 }
 
 /**
- * struct racer - one of those that charge the same user at once
- * @p: who
- * @ctx: where
- * @cred: as whom
- * @over: times that more was charged than the limit
- * @denied: times that it was refused
+ * struct racer - a thread that charges the same user as others
+ * @p: users and processes
+ * @ctx: its context
+ * @cred: its credentials
+ * @over: number of times that more than the limit was charged
+ * @denied: number of charges that failed
  * @done: it has ended
  */
 struct racer {
@@ -434,7 +434,7 @@ static void killed_while_charging(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, set_mode(ctx, IOASID_ACCOUNT_MM, &extack), 0);
 	payer = ioasid_payer_get(ctx);
 	KUNIT_ASSERT_NOT_NULL(test, payer);
-	/* A write lock of ours makes it wait, and SIGKILL end that */
+	/* It waits for our write lock, until SIGKILL */
 	mmap_read_lock(p->mm[0]);
 	itest_set_killed(true);
 	lockdep_off();
@@ -448,7 +448,7 @@ static void killed_while_charging(struct kunit *test)
 	ioasid_payer_put(ctx, payer);
 }
 
-/* What GET_INFO and OPTION tell */
+/* Results of GET_INFO and OPTION */
 static void info_and_option(struct kunit *test)
 {
 	struct ioasid_option arg = { .option = IOASID_OPTION_ACCOUNT_MODE };
@@ -493,7 +493,7 @@ static void info_and_option(struct kunit *test)
 			 IOASID_REASON_IN_USE);
 	KUNIT_EXPECT_EQ(test, itest_free_space(it, id[0]), 0);
 	KUNIT_EXPECT_EQ(test, current->mm->locked_vm, 1UL);
-	/* Closing gives all back */
+	/* Closing uncharges everything */
 	itest_close(it);
 	KUNIT_EXPECT_EQ(test, current->mm->locked_vm, 0UL);
 	KUNIT_EXPECT_EQ(test, atomic64_read(&current->mm->pinned_vm), 0LL);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What people see of a context: its files are there, say what is, and go with
- * it; and the trace points can be switched on while everything is done.
+ * debugfs and tracepoints: the files of a context exist as long as it does and
+ * show its state, and everything works with all tracepoints enabled.
  */
 #include <linux/cred.h>
 #include <linux/debugfs.h>
@@ -110,7 +110,7 @@ static void files_say_what_is(struct kunit *test)
 	sva_remove_device(it->ctx, dev);
 }
 
-/* Tracing looks at everything that it is given */
+/* Enabled tracepoints read all their arguments */
 static void everything_is_traced(struct kunit *test)
 {
 	static const struct itest_device_conf conf = {};

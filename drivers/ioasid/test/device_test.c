@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Which device uses which space: attaching, replacing and detaching in any
- * order, by siblings and through two contexts, against a model of the table,
- * while the IOMMU refuses now and then. Refused, everything is as before.
+ * Devices and their spaces: attaching, replacing and detaching in any order, by
+ * siblings and through two contexts, against a model, while the IOMMU driver fails
+ * at random. After a failure everything must be as before.
  */
 #include <kunit/device.h>
 #include <linux/anon_inodes.h>
@@ -28,25 +28,25 @@ static const struct itest_device_conf confs[NR_DEVICES] = {
 };
 
 /**
- * struct table - the model, and what it is a model of
+ * struct table - the model, and the objects that it describes
  * @it: contexts
  * @fake: the IOMMU
  * @dev: devices
  * @id: spaces
- * @known: device is known to a context
+ * @bound: device is bound to a context
  * @rid: space that it is attached to, through a context
- * @pages: mapped in each space
- * @refused: times that the IOMMU made an attach fail
+ * @pages: number of pages mapped in each space
+ * @failed: times that the IOMMU made an attach fail
  */
 struct table {
 	struct itest *it[NR_CTX];
 	struct itest_iommu *fake;
 	struct device *dev[NR_DEVICES];
 	u32 id[NR_CTX][NR_SPACES];
-	bool known[NR_CTX][NR_DEVICES];
+	bool bound[NR_CTX][NR_DEVICES];
 	int rid[NR_CTX][NR_DEVICES];
 	u32 pages[NR_CTX][NR_SPACES];
-	u32 refused;
+	u32 failed;
 };
 
 static const struct ioasid_attach_params itest_params = {
@@ -73,7 +73,7 @@ static struct table *new_table(struct kunit *test)
 	return t;
 }
 
-/* How many devices of a group are attached, through which context, where */
+/* Number of attached devices of a group, their context and space */
 static u32 group_users(struct table *t, u32 group, u32 *ctx, int *space)
 {
 	u32 c, i, users = 0;
@@ -116,7 +116,7 @@ static void check_device(struct kunit *test, struct table *t, u32 i)
 						       PAGE_SIZE, NULL),
 				ULONG_MAX);
 	itest_domain_check(test, d);
-	/* Groups of the same unit share a page table of the same space */
+	/* Groups of a unit share the page table of a space */
 	for (k = 0; k < NR_DEVICES; k++) {
 		u32 other_ctx;
 		int other;
@@ -147,7 +147,7 @@ static void check_table(struct kunit *test, struct table *t)
 	u32 c, s, i, domains = 0;
 
 	for (c = 0; c < NR_CTX; c++) {
-		u32 known = 0;
+		u32 bound = 0;
 
 		for (s = 0; s < NR_SPACES; s++) {
 			check_space(test, t, c, s);
@@ -155,15 +155,15 @@ static void check_table(struct kunit *test, struct table *t)
 				   unit_has_domain(t, c, s, 1);
 		}
 		for (i = 0; i < NR_DEVICES; i++)
-			known += t->known[c][i];
-		KUNIT_ASSERT_EQ(test, itest_info(t->it[c]).nr_devices, known);
+			bound += t->bound[c][i];
+		KUNIT_ASSERT_EQ(test, itest_info(t->it[c]).nr_devices, bound);
 	}
 	for (i = 0; i < NR_DEVICES; i++)
 		check_device(test, t, i);
 	KUNIT_ASSERT_EQ(test, atomic_read(&t->fake->knobs.nr_domains), domains);
 }
 
-/* What the IOMMU will refuse, and what a fresh attach then returns */
+/* Chooses a failure of the IOMMU driver; returns the result of an attach */
 static int arm(struct table *t, u32 c, int space, u32 i, struct rnd_state *rnd,
 	       u32 *code)
 {
@@ -179,7 +179,7 @@ static int arm(struct table *t, u32 c, int space, u32 i, struct rnd_state *rnd,
 		k->fail_alloc = -ENOSPC;
 		return fresh ? k->fail_alloc : 0;
 	case 1:
-		/* The second device of a group as well as the first */
+		/* Fails for the first device of a group, or only for the second */
 		k->fail_attach = confs[i].group ? 1 : 1 + itest_below(rnd, 2);
 		k->attach_err = itest_below(rnd, 2) ? -EIO : -EBUSY;
 		if (k->attach_err == -EBUSY)
@@ -245,12 +245,12 @@ static void random_attach(struct kunit *test, struct table *t,
 	KUNIT_ASSERT_EQ_MSG(test, rc, want, "%s", extack.msg);
 	if (rc) {
 		KUNIT_ASSERT_EQ_MSG(test, extack.code, code, "%s", extack.msg);
-		t->refused += code == IOASID_REASON_IOMMU;
+		t->failed += code == IOASID_REASON_IOMMU;
 		return;
 	}
-	t->known[c][i] = true;
+	t->bound[c][i] = true;
 	t->rid[c][i] = space;
-	/* What did not have to map anything must not refuse to later */
+	/* If the attach mapped nothing, it must not fail a later map */
 	itest_device_domain(t->dev[i])->fail_map = 0;
 }
 
@@ -278,16 +278,16 @@ static void random_detach(struct kunit *test, struct table *t,
 		rc = sva_unbind_device(ctx, t->dev[i], &extack);
 		KUNIT_ASSERT_EQ(test, rc, attached ? -EBUSY : 0);
 		if (!rc)
-			t->known[c][i] = false;
+			t->bound[c][i] = false;
 		break;
 	default:
 		sva_remove_device(ctx, t->dev[i]);
 		t->rid[c][i] = NOWHERE;
-		t->known[c][i] = false;
+		t->bound[c][i] = false;
 	}
 }
 
-/* Mappings that come while devices are attached get to all page tables */
+/* Mapping and unmapping affect all page tables of attached devices */
 static void random_mapping(struct kunit *test, struct table *t,
 			   struct rnd_state *rnd)
 {
@@ -325,17 +325,17 @@ static void random_table(struct kunit *test)
 		}
 		check_table(test, t);
 	}
-	KUNIT_EXPECT_GE(test, t->refused, itest_rounds(5));
+	KUNIT_EXPECT_GE(test, t->failed, itest_rounds(5));
 	for (c = 0; c < NR_CTX; c++)
 		for (i = 0; i < NR_DEVICES; i++) {
 			sva_remove_device(t->it[c]->ctx, t->dev[i]);
 			t->rid[c][i] = NOWHERE;
-			t->known[c][i] = false;
+			t->bound[c][i] = false;
 		}
 	check_table(test, t);
 }
 
-/* A device and a context, for what needs no model */
+/* Sets up one device and one context, for tests without the model */
 static struct itest *one_device(struct kunit *test,
 				const struct itest_device_conf *conf,
 				struct itest_iommu **fake, struct device **dev)
@@ -363,7 +363,7 @@ static int attach(struct itest *it, struct device *dev, u32 id,
 	return rc;
 }
 
-/* The glue's promises are its own; what the core can see, it checks */
+/* The core trusts a glue, but checks what it can check itself */
 static void who_may_come_in(struct kunit *test)
 {
 	static const struct itest_device_conf conf = { .no_coherency = true };
@@ -461,7 +461,7 @@ static void one_context_by_file(struct kunit *test)
 	fput(file_ref.file);
 }
 
-/* The commands: by the device's id */
+/* Commands by the id of the device */
 static void commands(struct kunit *test)
 {
 	struct ioasid_device_attach in = { .pasid = 5 };
@@ -507,7 +507,7 @@ static void commands(struct kunit *test)
 	sva_remove_device(it->ctx, dev);
 }
 
-/* A mapping is where the device cannot have one, or the other way round */
+/* Mappings collide with what a device reserves, in either order */
 static void reserved_regions(struct kunit *test)
 {
 	static const struct itest_device_conf conf = { .resv = {
@@ -534,7 +534,7 @@ static void reserved_regions(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, attach(it, dev, id, &extack), -EADDRINUSE);
 	KUNIT_EXPECT_EQ(test, extack.code, (u32)IOASID_REASON_RESERVED);
 	KUNIT_EXPECT_EQ(test, extack.value, 0xfee00000ULL - SZ_4K);
-	/* It was made known for that, and is forgotten again */
+	/* It was bound for the attach, and is unbound again */
 	KUNIT_EXPECT_EQ(test, it->ctx->nr_devices, 0U);
 	KUNIT_ASSERT_EQ(test, itest_unmap(it, id, NULL, 0, NULL), 0);
 	KUNIT_ASSERT_EQ(test, itest_map_one(it, id, SZ_4M, ITEST_MEM, SZ_4K, RW),
@@ -548,7 +548,7 @@ static void reserved_regions(struct kunit *test)
 	ITEST_EXPECT_ERR(it, itest_map_one(it, id, SZ_1M, ITEST_MEM, SZ_4K, RW),
 			 -ERANGE, IOASID_REASON_UNUSABLE);
 	sva_remove_device(it->ctx, dev);
-	/* Nobody reserves it any more */
+	/* It is not reserved any more */
 	KUNIT_EXPECT_EQ(test, itest_map_one(it, id, SZ_1M, ITEST_MEM, SZ_4K, RW),
 			0);
 }
@@ -573,7 +573,7 @@ static void aperture(struct kunit *test)
 	sva_remove_device(it->ctx, dev);
 }
 
-/* KVM goes by the device: its page table must keep what the device promises */
+/* KVM relies on the capability of the device, so its domain must enforce it */
 static void coherency_is_enforced(struct kunit *test)
 {
 	static const struct itest_device_conf enforcing = {
@@ -587,13 +587,13 @@ static void coherency_is_enforced(struct kunit *test)
 
 	dev[1] = itest_device_new(test, fake, &enforcing);
 	fake->knobs.enforce = true;
-	/* A page table that was not made for it does not do */
+	/* It cannot use a domain that does not enforce it */
 	KUNIT_EXPECT_EQ(test, attach(it, dev[0], id, &extack), 0);
 	KUNIT_EXPECT_EQ(test, attach(it, dev[1], id, &extack), 0);
 	KUNIT_EXPECT_PTR_NE(test, itest_device_domain(dev[0]),
 			    itest_device_domain(dev[1]));
 	sva_remove_device(it->ctx, dev[0]);
-	/* The other way round it does */
+	/* The other device can use a domain that does */
 	KUNIT_EXPECT_EQ(test, attach(it, dev[0], id, &extack), 0);
 	KUNIT_EXPECT_PTR_EQ(test, itest_device_domain(dev[0]),
 			    itest_device_domain(dev[1]));
@@ -601,7 +601,7 @@ static void coherency_is_enforced(struct kunit *test)
 	sva_remove_device(it->ctx, dev[1]);
 }
 
-/* The file is closed; DMA goes on until the device goes */
+/* Attached devices keep their DMA after the file is closed, until they are removed */
 static void closing_keeps_dma(struct kunit *test)
 {
 	struct ioasid_extack extack;
@@ -619,7 +619,7 @@ static void closing_keeps_dma(struct kunit *test)
 	ctx = sva_get_from_fd(itest_fd(it), &extack);
 	KUNIT_ASSERT_PTR_EQ(test, ctx, it->ctx);
 	itest_close(it);
-	/* What no device can reach is gone at once */
+	/* Memory that no device can reach is unpinned at once */
 	KUNIT_EXPECT_EQ(test, atomic64_read(&ctx->pinned), 2LL);
 	KUNIT_EXPECT_EQ(test, atomic_read(&ctx->nr_spaces), 1);
 	KUNIT_ASSERT_NOT_NULL(test, itest_device_domain(dev));

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Page tables for devices: what is made of a group's reserved regions, that a new
- * page table has all that is mapped, or does not exist, and what a device can be
- * told of its IOVA before it is attached. Nothing here is attached.
+ * Domains: the reserved regions of a group, filling a new domain completely or not
+ * at all, and the usable IOVA of a device that is not attached. Nothing is attached
+ * to a domain here.
  */
 #include <linux/mman.h>
 #include <linux/sizes.h>
@@ -13,11 +13,11 @@
 static const struct itest_device_conf plain = { .pasid_bits = 8, .pri = true };
 
 /**
- * struct setup - a device, known to a context, and a space of it
+ * struct setup - a device that is bound to a context, and a space
  * @it: the context
  * @fake: the IOMMU
  * @dev: the device
- * @idev: what the context knows of it
+ * @idev: the same as an object of the context
  * @space: the space; referenced until end_setup()
  * @id: its id
  */
@@ -75,7 +75,7 @@ static void drop(struct setup *s, struct ioasid_domain *d)
 	ioasid_domain_free(d);
 }
 
-/* Whole pages, sorted or not; without those that are only for the firmware */
+/* Rounded to pages, sorted or not; without those that only the firmware needs */
 static void reserved_regions(struct kunit *test)
 {
 	static const struct itest_device_conf conf = { .resv = {
@@ -108,7 +108,7 @@ static void reserved_regions(struct kunit *test)
 	end_setup(&s);
 }
 
-/* All that is mapped is in it, or it does not exist */
+/* A new domain has all mappings, or creating it fails */
 static void filled_or_none(struct kunit *test)
 {
 	struct ioasid_extack extack;
@@ -137,14 +137,14 @@ static void filled_or_none(struct kunit *test)
 	KUNIT_ASSERT_FALSE(test, IS_ERR(d));
 	KUNIT_EXPECT_EQ(test, to_itest_domain(d->domain)->pages, 12ULL);
 	KUNIT_EXPECT_EQ(test, d->users, 0U);
-	/* In no list: the space does not know it yet */
+	/* Not in the list of the space yet */
 	KUNIT_EXPECT_EQ(test, s.space->nr_domains, 0U);
 	drop(&s, d);
 	KUNIT_EXPECT_EQ(test, atomic_read(&s.fake->knobs.nr_domains), 0);
 	end_setup(&s);
 }
 
-/* Page requests go to us only where the space wants them */
+/* Only domains of a space with page requests have a handler */
 static void takes_faults(struct kunit *test)
 {
 	struct ioasid_extack extack;
@@ -167,7 +167,7 @@ static void takes_faults(struct kunit *test)
 	end_setup(&s);
 }
 
-/* A fresh domain says yes to anything: only a device that can is believed */
+/* An empty domain always accepts it, so it is only asked if the device supports it */
 static void enforced_where_it_can_be(struct kunit *test)
 {
 	struct ioasid_extack extack;
@@ -197,7 +197,7 @@ static void enforced_where_it_can_be(struct kunit *test)
 	end_setup(&s);
 }
 
-/* Before it is attached and after: the same ranges, and nothing is left of asking */
+/* The same ranges before and after the attach; the query leaves nothing behind */
 static void ranges_of_a_group(struct kunit *test)
 {
 	static const struct itest_device_conf conf = { .resv = {

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The reason behind every error: what ioasid_fail() keeps, and what of it gets
- * to the user. That each command has a reason for each of its errors is for
- * main_test.c.
+ * Extacks: what ioasid_fail() keeps, and what is copied to the user. main_test.c
+ * tests that each command has a reason for each of its errors.
  */
 #include <linux/mm.h>
 #include <linux/mman.h>
@@ -26,7 +25,7 @@ static void first_reason_wins(struct kunit *test)
 			-EIO);
 	KUNIT_EXPECT_EQ(test, extack.code, (u32)IOASID_REASON_IN_USE);
 	KUNIT_EXPECT_STREQ(test, extack.msg, "cause 1");
-	/* Nobody wants to know */
+	/* Without an extack */
 	KUNIT_EXPECT_EQ(test, ioasid_fail(NULL, -EIO, IOASID_REASON_IOMMU,
 					  "lost"), -EIO);
 }
@@ -59,18 +58,18 @@ static void check_finds_bad_addresses(struct kunit *test)
 				size < enough ? -EINVAL : 0);
 	}
 	KUNIT_EXPECT_EQ(test, ioasid_extack_check(ITEST_HOLE), -EFAULT);
-	/* The kernel's own memory, and the end of all memory */
+	/* Kernel memory, and the end of the address space */
 	KUNIT_EXPECT_EQ(test, ioasid_extack_check((unsigned long)test),
 			-EFAULT);
 	KUNIT_EXPECT_EQ(test, ioasid_extack_check(U64_MAX - 3), -EFAULT);
-	/* A size that reaches out of user memory */
+	/* A size beyond the end of user memory */
 	size = U32_MAX;
 	itest_put_user(test, ITEST_EXT, &size, sizeof(size));
 	if (!access_ok((void __user *)ITEST_EXT, size))
 		KUNIT_EXPECT_EQ(test, ioasid_extack_check(ITEST_EXT), -EFAULT);
 }
 
-/* A read-only page that has a sensible size in it */
+/* A read-only page with a valid size in it */
 static void check_finds_read_only(struct kunit *test)
 {
 	struct page **page = itest_pages(test, 1, 0);
@@ -83,7 +82,7 @@ static void check_finds_read_only(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, ioasid_extack_check(addr), -EFAULT);
 }
 
-/* What the user sees for each size that he can have asked for */
+/* What the user gets for each size of his struct */
 static void short_ones_end_in_nul(struct kunit *test)
 {
 	struct ioasid_extack ext;
@@ -102,7 +101,7 @@ static void short_ones_end_in_nul(struct kunit *test)
 	extack.value = 0x5566778899aabbccULL;
 	ioasid_fail(&extack, -EIO, IOASID_REASON_IOMMU, "%0100d", 7);
 	for (size = 8; size <= sizeof(ext) + 32; size++) {
-		u32 told = min_t(u32, size, sizeof(ext));
+		u32 len = min_t(u32, size, sizeof(ext));
 
 		memset(got, 0xaa, sizeof(ext) + 64);
 		*(u32 *)got = size;
@@ -118,11 +117,11 @@ static void short_ones_end_in_nul(struct kunit *test)
 		ext.pasid = extack.pasid;
 		ext.value = extack.value;
 		strscpy(ext.msg, extack.msg, sizeof(ext.msg));
-		if (told > offsetof(struct ioasid_extack, msg))
-			raw[told - 1] = '\0';
-		KUNIT_EXPECT_MEMEQ(test, got, raw, told);
-		/* Not a byte beyond */
-		for (i = told; i < sizeof(ext) + 64; i++)
+		if (len > offsetof(struct ioasid_extack, msg))
+			raw[len - 1] = '\0';
+		KUNIT_EXPECT_MEMEQ(test, got, raw, len);
+		/* Nothing is written beyond it */
+		for (i = len; i < sizeof(ext) + 64; i++)
 			if (got[i] != 0xaa)
 				break;
 		KUNIT_EXPECT_EQ(test, i, (u32)sizeof(ext) + 64);
@@ -141,7 +140,7 @@ static void success_writes_nothing(struct kunit *test)
 	ioasid_extack_to_user(&extack, ITEST_EXT, 0);
 	itest_get_user(test, &got, ITEST_EXT, sizeof(got));
 	KUNIT_EXPECT_MEMEQ(test, &got, &ext, sizeof(ext));
-	/* No address, and one that has gone since: the errno alone */
+	/* Without an address, or if its memory is unmapped since, only the errno */
 	ioasid_extack_to_user(&extack, 0, -EIO);
 	ioasid_extack_to_user(&extack, ITEST_HOLE, -EIO);
 	ioasid_extack_to_user(&extack, ITEST_RO, -EIO);

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A page table and an IOMMU for the KUnit suites. They do as they are told,
- * fail when they are told, and watch what the core may do with a real one:
- * nothing is mapped twice, nothing is unmapped that is not mapped, nothing is
- * unpinned before it is flushed, no gather and no call reaches over a GiB, no
- * domain is freed while a device uses it, no page request is answered
- * twice. They never translate anything.
+ * A fake page table and a fake IOMMU for the KUnit suites. They fail on request,
+ * and check the rules of real ones: nothing is mapped twice, unmapped without
+ * being mapped, or unpinned before it is flushed; no gather and no call crosses a
+ * GiB boundary; no domain is freed while a device uses it; no page request is
+ * answered twice. They must never translate anything.
  */
 #include <linux/iommu.h>
 #include <linux/lockdep.h>
@@ -24,8 +23,8 @@ static void itest_wrong(struct itest_domain *d, const char *what)
 }
 
 /*
- * The same value for all of a contiguous run: the frame less the page of IOVA,
- * and the protection.
+ * Frame minus page of IOVA, and the protection: the same value for a contiguous
+ * run.
  */
 static void *itest_domain_entry(unsigned long page, unsigned long pfn, int prot)
 {
@@ -141,12 +140,14 @@ static phys_addr_t itest_iova_to_phys(struct iommu_domain *domain,
 }
 
 /**
- * itest_domain_pfn() - what is mapped at an IOVA
+ * itest_domain_pfn() - look up an IOVA
  * @d: the domain
- * @iova: where
- * @prot: out: IOMMU_*, or NULL
+ * @iova: the IOVA
+ * @prot: out: IOMMU_*; or NULL
  *
- * Return: the frame, or ULONG_MAX.
+ * Context: can sleep.
+ *
+ * Return: the frame, or ULONG_MAX if nothing is mapped there.
  */
 unsigned long itest_domain_pfn(struct itest_domain *d, u64 iova, int *prot)
 {
@@ -193,8 +194,10 @@ static const struct iommu_domain_ops itest_plain_ops = {
 };
 
 /**
- * itest_domain_new() - a page table without an IOMMU
+ * itest_domain_new() - make a page table without an IOMMU
  * @test: the test; frees it when it ends
+ *
+ * Context: can sleep.
  *
  * Return: the domain.
  */
@@ -211,7 +214,7 @@ struct itest_domain *itest_domain_new(struct kunit *test)
 	return d;
 }
 
-/* Unmaps all, by the kernel's own call: a kernel may count what is mapped */
+/* Unmaps all by the kernel's function, since a debug kernel counts mappings */
 void itest_domain_empty(struct kunit *test, struct itest_domain *d)
 {
 	unsigned long at = 0;
@@ -232,9 +235,11 @@ void itest_domain_empty(struct kunit *test, struct itest_domain *d)
 }
 
 /**
- * itest_domain_check() - no rule was broken, and nothing waits for a flush
+ * itest_domain_check() - check that no rule was broken and no flush is due
  * @test: the test
  * @d: the domain
+ *
+ * Context: any.
  */
 void itest_domain_check(struct kunit *test, struct itest_domain *d)
 {
@@ -248,10 +253,12 @@ void itest_domain_check(struct kunit *test, struct itest_domain *d)
 }
 
 /**
- * itest_space_add_domain() - put a page table behind a space
+ * itest_space_add_domain() - add a page table to a space
  * @test: the test
- * @space: the space, with nothing in it
- * @d: the page table; taken away by itest_space_del_domain()
+ * @space: the space, without mappings
+ * @d: the page table; to be removed by itest_space_del_domain()
+ *
+ * Context: can sleep; takes ioasid_space.rwsem.
  */
 void itest_space_add_domain(struct kunit *test, struct ioasid_space *space,
 			    struct itest_domain *d)
@@ -275,7 +282,7 @@ void itest_space_del_domain(struct ioasid_space *space, struct itest_domain *d)
 	list_for_each_entry_safe(own, next, &space->domains, link) {
 		if (own->domain != &d->domain)
 			continue;
-		/* As the core does: the pages go later than the page table */
+		/* As in the core, the pages are freed after the page table */
 		ioasid_domain_unfill(space, own);
 		list_del(&own->link);
 		space->nr_domains--;
@@ -287,14 +294,14 @@ void itest_space_del_domain(struct ioasid_space *space, struct itest_domain *d)
 /* --- the IOMMU --- */
 
 /**
- * struct itest_device - what the fake IOMMU knows of a device
+ * struct itest_device - a device behind the fake IOMMU
  * @fake: the IOMMU
- * @conf: what was asked for
+ * @conf: its configuration
  * @attached: the domain that it uses; NULL if it is blocked
  * @pasids: PASID -> struct iommu_domain
- * @asked: number of a group of page requests -> its PASID
- * @answers: number of a group -> the code of the answer
- * @nr_asked: how many are in @asked
+ * @asked: id of a group of page requests without a response -> its PASID
+ * @answers: id of a group -> code of its response
+ * @nr_asked: number of groups in @asked
  */
 struct itest_device {
 	struct itest_iommu *fake;
@@ -307,10 +314,10 @@ struct itest_device {
 };
 
 /**
- * struct itest_paging - a domain that the fake IOMMU has made
+ * struct itest_paging - a domain of the fake IOMMU
  * @d: the page table
  * @fake: the IOMMU
- * @unit: what devices can use it
+ * @unit: unit of the devices that can use it
  */
 struct itest_paging {
 	struct itest_domain d;
@@ -385,7 +392,7 @@ static int itest_attach_blocked(struct iommu_domain *domain, struct device *dev,
 	return 0;
 }
 
-/* A domain counts who uses it, so that it is not freed too early */
+/* A domain counts its users, to detect that it is freed too early */
 static void itest_count(struct iommu_domain *domain, int n)
 {
 	if (domain && domain->type != IOMMU_DOMAIN_SVA)
@@ -495,7 +502,7 @@ static struct iommu_domain *itest_alloc_paging(struct device *dev)
 
 /**
  * struct itest_sva - the domain of a process
- * @domain: what the IOMMU core sees
+ * @domain: domain of the IOMMU core
  * @fake: the IOMMU
  */
 struct itest_sva {
@@ -534,7 +541,7 @@ static struct iommu_domain *itest_alloc_sva(struct device *dev,
 	return &sva->domain;
 }
 
-/* Each group is answered once, with the PASID that it has asked with */
+/* Each group gets one response, with the PASID of its requests */
 static void itest_page_response(struct device *dev, struct iopf_fault *evt,
 				struct iommu_page_response *msg)
 {
@@ -552,13 +559,15 @@ static void itest_page_response(struct device *dev, struct iopf_fault *evt,
 }
 
 /**
- * itest_ask() - a device asks for pages
+ * itest_ask() - let a device send a group of page requests
  * @test: the test
  * @dev: the device
  * @pasid: its PASID, or IOASID_RID
- * @group: number of the group; not one that waits
- * @addr: the pages
- * @nr: how many
+ * @group: id of the group; not that of a pending one
+ * @addr: addresses of the pages
+ * @nr: number of pages
+ *
+ * Context: can sleep.
  */
 void itest_ask(struct kunit *test, struct device *dev, u32 pasid, u32 group,
 	       const u64 *addr, u32 nr)
@@ -584,18 +593,20 @@ void itest_ask(struct kunit *test, struct device *dev, u32 pasid, u32 group,
 		evt.fault.prm.addr = addr[i];
 		if (i + 1 == nr)
 			evt.fault.prm.flags |= IOMMU_FAULT_PAGE_REQUEST_LAST_PAGE;
-		/* Nobody takes them: the first of them was answered for all */
+		/* No handler: the response to the first request was for all */
 		if (iommu_report_device_fault(dev, &evt))
 			break;
 	}
 }
 
 /**
- * itest_answer() - what a device was told
+ * itest_answer() - get the response to a group of page requests
  * @dev: the device
- * @group: number of a group that it has asked with
+ * @group: id of a group of itest_ask()
  *
- * Return: enum iommu_page_response_code, or ITEST_WAITS.
+ * Context: any.
+ *
+ * Return: enum iommu_page_response_code, or ITEST_WAITS without a response.
  */
 int itest_answer(struct device *dev, u32 group)
 {
@@ -604,7 +615,7 @@ int itest_answer(struct device *dev, u32 group)
 	return entry ? (int)xa_to_value(entry) : ITEST_WAITS;
 }
 
-/* Groups of a device that wait for an answer */
+/* Number of groups of a device without a response */
 u32 itest_waiting(struct device *dev)
 {
 	return atomic_read(&itest_device_of(dev)->nr_asked);
@@ -620,7 +631,7 @@ static struct iommu_group *itest_device_group(struct device *dev)
 	struct itest_device *t = itest_device_of(dev);
 	struct iommu_group **group = &t->fake->group[t->conf.group];
 
-	/* The test holds one more reference, for those that come later */
+	/* The test keeps a reference, for devices that are added later */
 	if (!*group)
 		*group = iommu_group_alloc();
 	if (IS_ERR(*group))
@@ -677,7 +688,7 @@ static void itest_iommu_free(void *data)
 	iommu_device_unregister(&fake->iommu);
 	iommu_device_sysfs_remove(&fake->iommu);
 	fwnode_remove_software_node(fake->fwnode);
-	/* No page request is under way: nobody can still be looking at them */
+	/* No page request is in progress, so the IOMMU core does not use them any more */
 	ioasid_deferred_free_flush();
 	WARN(atomic_read(&fake->knobs.nr_domains), "a domain has leaked");
 	WARN(atomic_read(&fake->knobs.nr_sva), "a process' domain has leaked");
@@ -686,11 +697,13 @@ static void itest_iommu_free(void *data)
 }
 
 /**
- * itest_iommu_new() - an IOMMU without devices
+ * itest_iommu_new() - make an IOMMU without devices
  * @test: the test; unregisters it when it ends
  *
- * It has a firmware node of its own, so that it is not mixed up with those of
- * the machine.
+ * It has a firmware node of its own, which distinguishes it from the IOMMUs of the
+ * machine.
+ *
+ * Context: can sleep.
  *
  * Return: the IOMMU.
  */
@@ -730,7 +743,7 @@ static void itest_device_free(void *data)
 	xa_destroy(&t->answers);
 }
 
-/* Where the IOMMU core looks for the PASIDs of what is no PCI device */
+/* Where the IOMMU core finds the PASIDs of a device that is not PCI */
 static int itest_add_properties(struct platform_device *pdev, u32 pasid_bits)
 {
 	const struct property_entry props[] = {
@@ -744,10 +757,12 @@ static int itest_add_properties(struct platform_device *pdev, u32 pasid_bits)
 }
 
 /**
- * itest_device_new() - a device behind a fake IOMMU
+ * itest_device_new() - add a device behind a fake IOMMU
  * @test: the test; removes it when it ends
  * @fake: the IOMMU
- * @conf: what it is like
+ * @conf: its configuration
+ *
+ * Context: can sleep.
  *
  * Return: the device.
  */
@@ -769,8 +784,8 @@ struct device *itest_device_new(struct kunit *test, struct itest_iommu *fake,
 	rc = platform_device_add_data(pdev, &t, sizeof(t));
 	KUNIT_ASSERT_EQ(test, rc, 0);
 	/*
-	 * Nobody else knows the device, so the lock that only built-in code
-	 * can take is not needed here.
+	 * Nothing else can access the device yet, so it does not need the lock,
+	 * which only built-in code can take.
 	 */
 	lockdep_off();
 	rc = iommu_fwspec_init(&pdev->dev, fake->fwnode);
@@ -808,7 +823,7 @@ struct itest_domain *itest_device_pasid(struct device *dev, u32 pasid)
 	       to_itest_domain(domain) : NULL;
 }
 
-/* The process whose memory a PASID of a device reaches, or NULL */
+/* The process whose memory a PASID of a device can access, or NULL */
 struct mm_struct *itest_device_mm(struct device *dev, u32 pasid)
 {
 	struct iommu_domain *domain = xa_load(&itest_device_of(dev)->pasids,

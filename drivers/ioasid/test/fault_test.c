@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Page requests, from the device to the user and back, against a model of which
- * queue each goes to, what fits there and who waits: every request is answered
- * exactly once, with the code that it should be, and nothing that a queue had no
- * room for goes unsaid. The fake IOMMU complains of an answer to nobody, and of a
- * device that goes and waits.
+ * Page requests from the device to the user and back, against a model of their
+ * queues, the room there and the pending groups: every request is answered exactly
+ * once, with the right code, and everything that a queue has no room for is counted.
+ * The fake IOMMU detects a response without a request, and a device that is removed
+ * with pending requests.
  */
 #include <linux/delay.h>
 #include <linux/sizes.h>
@@ -25,7 +25,7 @@ static const struct itest_device_conf confs[NR_DEVICES] = {
 	{ .group = 1, .pri = true },
 };
 
-/* Which device, by what number, in which space */
+/* Device, number of the PASID, and space of each attachment */
 static const struct {
 	u32 dev;
 	u32 number;
@@ -43,12 +43,12 @@ static const struct ioasid_fault_queue queue_args[NR_QUEUES] = {
 
 /**
  * struct asked - a group of page requests
- * @link: whose
- * @queue: where it waits, or NOBODY if it was answered
- * @home: where it has waited
- * @nr: pages
- * @cookie: as the records told it, 0 if nobody has read them
- * @answer: what the device must have been told
+ * @link: index in @dev_pasids of the attachment that sent it
+ * @queue: the queue in which it is pending, or NOBODY if it was answered
+ * @home: the queue in which it was pending
+ * @nr: number of pages
+ * @cookie: cookie in its records, 0 if they were not read
+ * @answer: the expected response
  */
 struct asked {
 	u32 link;
@@ -60,11 +60,11 @@ struct asked {
 };
 
 /**
- * struct expected - a record that must come
+ * struct expected - an expected record
  * @type: enum ioasid_fault_type
- * @link: whose
- * @group: REQUEST: which group
- * @page: REQUEST: which page of it
+ * @link: index in @dev_pasids
+ * @group: REQUEST: the group
+ * @page: REQUEST: index of the page in the group
  * @nr: as in the record
  */
 struct expected {
@@ -76,27 +76,27 @@ struct expected {
 };
 
 /**
- * struct model - what must be
+ * struct model - the expected state
  * @it: the context
  * @dev: devices
  * @dev_id: their ids
  * @space: spaces
  * @pasid: the real PASID of the second link, while it is attached
- * @attached: links
- * @waiting: groups of a link that wait
- * @by_link: queue that a link is bound to
+ * @attached: attachments that exist
+ * @waiting: number of pending groups of an attachment
+ * @by_link: queue that an attachment is bound to
  * @by_space: queue that a space is bound to
  * @tq: queues
- * @record: records in a queue that nobody has read
- * @nr_records: how many
- * @pending: groups that wait in a queue
- * @lost: groups that were refused and not told of yet
- * @lost_events: other records that had no room, and not told of yet
- * @group: all groups there ever were
- * @nr_groups: how many
- * @first: all before it are answered
- * @told: groups that LOST records have told of
- * @refused: groups that had no room
+ * @record: records in a queue that were not read yet
+ * @nr_records: number of @record
+ * @pending: number of pending groups of a queue
+ * @lost: number of groups without room that no LOST record has reported yet
+ * @lost_events: number of events without room that no LOST record has reported yet
+ * @group: all groups
+ * @nr_groups: number of @group
+ * @first: index of the first group that may be pending
+ * @reported: number of groups that LOST records have reported
+ * @dropped: number of groups without room
  */
 struct model {
 	struct itest *it;
@@ -117,8 +117,8 @@ struct model {
 	struct asked group[NR_GROUPS];
 	u32 nr_groups;
 	u32 first;
-	u32 told;
-	u32 refused;
+	u32 reported;
+	u32 dropped;
 };
 
 static u64 page_of(u32 group, u32 page)
@@ -175,7 +175,7 @@ static struct model *new_model(struct kunit *test)
 	return m;
 }
 
-/* --- what the queue should do ------------------------------------------------ */
+/* --- the model of a queue ---------------------------------------------------- */
 
 static u32 room(struct model *m, int q)
 {
@@ -190,7 +190,7 @@ static void expect(struct model *m, int q, u32 type, u32 l, u32 group, u32 page,
 	};
 }
 
-static bool tell_lost(struct model *m, int q)
+static bool report_lost(struct model *m, int q)
 {
 	if (!m->lost[q] && !m->lost_events[q])
 		return true;
@@ -202,14 +202,14 @@ static bool tell_lost(struct model *m, int q)
 	return true;
 }
 
-static void tell_detached(struct model *m, int q, u32 l, u32 nr)
+static void report_detached(struct model *m, int q, u32 l, u32 nr)
 {
-	/* What is said of those that had no room must find some itself */
+	/* A LOST record that is due needs room itself */
 	if (room(m, q) <= (m->lost[q] || m->lost_events[q])) {
 		m->lost_events[q]++;
 		return;
 	}
-	tell_lost(m, q);
+	report_lost(m, q);
 	expect(m, q, IOASID_FAULT_DETACHED, l, 0, 0, nr);
 }
 
@@ -218,7 +218,7 @@ static bool fits(struct model *m, int q, u32 l, u32 nr)
 	u32 per_pasid = queue_args[q].max_per_pasid ?: queue_args[q].max_pending;
 
 	return m->pending[q] < queue_args[q].max_pending &&
-	       m->waiting[l] < per_pasid && tell_lost(m, q) && room(m, q) >= nr;
+	       m->waiting[l] < per_pasid && report_lost(m, q) && room(m, q) >= nr;
 }
 
 static void answered(struct model *m, struct asked *g, int code)
@@ -244,7 +244,7 @@ static void model_ask(struct model *m, u32 n)
 		return;
 	if (!fits(m, q, g->link, g->nr)) {
 		m->lost[q]++;
-		m->refused++;
+		m->dropped++;
 		return;
 	}
 	for (i = 0; i < g->nr; i++)
@@ -255,7 +255,7 @@ static void model_ask(struct model *m, u32 n)
 	g->answer = ITEST_WAITS;
 }
 
-/* --- and what is done ---------------------------------------------------------- */
+/* --- operations ---------------------------------------------------------------- */
 
 static void random_ask(struct model *m, struct rnd_state *rnd)
 {
@@ -284,7 +284,7 @@ static void check_record(struct model *m, int q, struct ioasid_fault_record *r)
 	KUNIT_ASSERT_EQ(test, r->type, e->type);
 	KUNIT_ASSERT_EQ(test, r->nr, e->nr);
 	if (r->type == IOASID_FAULT_LOST) {
-		m->told += r->nr;
+		m->reported += r->nr;
 		return;
 	}
 	KUNIT_ASSERT_EQ(test, r->dev_id, m->dev_id[dev_pasids[e->link].dev]);
@@ -320,10 +320,10 @@ static void random_read(struct model *m, struct rnd_state *rnd)
 			--m->nr_records[q] * sizeof(m->record[q][0]));
 	}
 	if (n > 0)
-		tell_lost(m, q);
+		report_lost(m, q);
 }
 
-/* A name is of one queue; two queues may use the same at the same time */
+/* A cookie is unique within a queue, but two queues may use the same */
 static bool cookie_waits(struct model *m, int q, u64 cookie)
 {
 	struct ioasid_queue *queue = m->tq[q].q;
@@ -335,7 +335,7 @@ static bool cookie_waits(struct model *m, int q, u64 cookie)
 	return false;
 }
 
-/* One that the user knows: waiting, answered long ago, or of another queue */
+/* A cookie that was read: pending, answered long ago, or of another queue */
 static struct asked *known_group(struct model *m, struct rnd_state *rnd)
 {
 	u32 first = m->first - min(m->first, 10), i, n;
@@ -368,10 +368,10 @@ static void random_write(struct model *m, struct rnd_state *rnd)
 							g->cookie, code), want);
 	if (!want)
 		answered(m, g, code);
-	tell_lost(m, q);
+	report_lost(m, q);
 }
 
-/* Several at once by the ring, some of them twice */
+/* Several responses by the ring, some of them twice */
 static void random_doorbell(struct model *m, struct rnd_state *rnd)
 {
 	struct ioasid_fault_doorbell bell = { .size = sizeof(bell) };
@@ -404,7 +404,7 @@ static void random_doorbell(struct model *m, struct rnd_state *rnd)
 	KUNIT_ASSERT_EQ(test, bell.done, done);
 	KUNIT_ASSERT_EQ(test, bell.failed, failed);
 	KUNIT_ASSERT_EQ(test, bell.first_error, failed ? (u32)ENOENT : 0);
-	tell_lost(m, q);
+	report_lost(m, q);
 }
 
 static void random_bind(struct model *m, struct rnd_state *rnd)
@@ -436,7 +436,7 @@ static void random_bind(struct model *m, struct rnd_state *rnd)
 	}
 }
 
-/* All that waits is answered, and whoever is bound or has answered says so */
+/* Pending groups are answered; queues that are bound or had some get DETACHED */
 static void random_detach(struct model *m, struct rnd_state *rnd)
 {
 	u32 l = itest_below(rnd, NR_LINKS), n, nr;
@@ -456,7 +456,7 @@ static void random_detach(struct model *m, struct rnd_state *rnd)
 			nr++;
 		}
 		if (nr || q == bound)
-			tell_detached(m, q, l, nr);
+			report_detached(m, q, l, nr);
 	}
 	m->attached[l] = false;
 	m->by_link[l] = NOBODY;
@@ -466,7 +466,7 @@ static void random_detach(struct model *m, struct rnd_state *rnd)
 			0);
 }
 
-/* The reader goes, and another one comes */
+/* A queue is closed, and another one opened */
 static void random_close(struct model *m, struct rnd_state *rnd)
 {
 	int q = itest_below(rnd, NR_QUEUES);
@@ -475,7 +475,7 @@ static void random_close(struct model *m, struct rnd_state *rnd)
 	for (n = 0; n < m->nr_groups; n++) {
 		if (m->group[n].queue == q)
 			answered(m, &m->group[n], IOMMU_PAGE_RESP_INVALID);
-		/* The next one uses the same names again */
+		/* The new queue uses the same cookies again */
 		if (m->group[n].home == q)
 			m->group[n].cookie = 0;
 	}
@@ -485,11 +485,11 @@ static void random_close(struct model *m, struct rnd_state *rnd)
 	for (i = 0; i < NR_SPACES; i++)
 		if (m->by_space[i] == q)
 			m->by_space[i] = DEAD;
-	/* What nobody has read is not told any more */
+	/* Unread records are lost */
 	for (i = 0; i < m->nr_records[q]; i++)
 		if (m->record[q][i].type == IOASID_FAULT_LOST)
-			m->told += m->record[q][i].nr;
-	m->told += m->lost[q];
+			m->reported += m->record[q][i].nr;
+	m->reported += m->lost[q];
 	m->lost[q] = 0;
 	m->lost_events[q] = 0;
 	m->nr_records[q] = 0;
@@ -568,18 +568,18 @@ static void random_faults(struct kunit *test)
 		}
 		check_model(m);
 	}
-	KUNIT_EXPECT_GE(test, m->refused, itest_rounds(25));
+	KUNIT_EXPECT_GE(test, m->dropped, itest_rounds(25));
 	for (i = 0; i < NR_QUEUES; i++) {
 		while (m->nr_records[i])
 			random_read(m, &rnd);
 		KUNIT_EXPECT_EQ(test, m->lost[i], 0U);
 	}
-	/* Not one was refused in silence */
-	KUNIT_EXPECT_EQ(test, m->told, m->refused);
+	/* Each dropped group was reported */
+	KUNIT_EXPECT_EQ(test, m->reported, m->dropped);
 	end_model(m);
 }
 
-/* --- one at a time --------------------------------------------------------------- */
+/* --- tests without the model ----------------------------------------------------- */
 
 /**
  * struct one - a device whose RID is in a space with a queue
@@ -627,7 +627,7 @@ static bool next_record(struct one *o, struct ioasid_fault_record *r)
 
 static const u64 somewhere[] = { SZ_1M, SZ_2M };
 
-/* Not before, and in the order in which they came; an answer is too late then */
+/* Groups expire on time and in order; a later response fails */
 static void deadline(struct kunit *test)
 {
 	static const struct ioasid_fault_queue args = {
@@ -644,7 +644,7 @@ static void deadline(struct kunit *test)
 		itest_ask(test, o.dev, IOASID_RID, i, somewhere, 1);
 	for (i = 0; i < 3; i++)
 		KUNIT_ASSERT_TRUE(test, next_record(&o, &r[i]));
-	/* One is answered in time, and stays answered */
+	/* A group that was answered in time does not expire */
 	KUNIT_EXPECT_EQ(test, itest_queue_answer(o.it, &o.tq, r[1].cookie,
 						 IOASID_FAULT_SUCCESS), 0);
 	for (i = 0; i < 1000 && itest_waiting(o.dev); i++)
@@ -657,7 +657,7 @@ static void deadline(struct kunit *test)
 	for (i = 0; i < 3; i += 2) {
 		struct ioasid_fault_record t;
 
-		/* The answer is there before the record that says so */
+		/* The device gets the response before the user gets the record */
 		for (n = 0; n < 1000 && !next_record(&o, &t); n++)
 			msleep(20);
 		KUNIT_EXPECT_EQ(test, t.type, (u32)IOASID_FAULT_TIMEOUT);
@@ -670,7 +670,7 @@ static void deadline(struct kunit *test)
 
 static const struct ioasid_fault_queue plain_args = { .depth = 16 };
 
-/* A name is never used twice, whatever else there is in that place */
+/* A cookie is never used twice, even if its entry is */
 static void cookies(struct kunit *test)
 {
 	struct ioasid_fault_record r;
@@ -701,7 +701,7 @@ static void cookies(struct kunit *test)
 	sva_remove_device(o.it->ctx, o.dev);
 }
 
-/* The IOMMU core puts records together by group number: not all are of one PASID */
+/* The IOMMU core groups requests by group index alone, so PASIDs may be mixed */
 static void mixed_group(struct kunit *test)
 {
 	struct iopf_fault evt = {
@@ -715,7 +715,7 @@ static void mixed_group(struct kunit *test)
 	new_one(test, &o, &plain_args);
 	KUNIT_ASSERT_EQ(test, itest_attach(o.it, o.dev_id, o.space, &pasid, 0,
 					   0), 0);
-	/* A part of the PASID's that has no end, then a whole one of the RID */
+	/* An incomplete group of the PASID, then a complete one of the RID */
 	evt.fault.prm.flags = IOMMU_FAULT_PAGE_REQUEST_PASID_VALID;
 	evt.fault.prm.pasid = pasid;
 	KUNIT_ASSERT_EQ(test, iommu_report_device_fault(o.dev, &evt), 0);
@@ -728,7 +728,7 @@ static void mixed_group(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, itest_answer(o.dev, 6), IOMMU_PAGE_RESP_INVALID);
 }
 
-/* A space that takes no page requests has no queue, and a device that asks none */
+/* Bindings that fail: without page requests, or without what they name */
 static void bad_bindings(struct kunit *test)
 {
 	static const struct itest_device_conf no_pri = { .group = 1 };
@@ -762,11 +762,11 @@ static void bad_bindings(struct kunit *test)
 	ITEST_EXPECT_ERR(o.it, itest_attach(o.it, dev_id, o.space, &rid, 0, 0),
 			 -ENODEV, IOASID_REASON_NO_PRI);
 	KUNIT_EXPECT_EQ(test, itest_attach(o.it, dev_id, plain, &rid, 0, 0), 0);
-	/* It has other things to tell than page requests */
+	/* It still reports events */
 	KUNIT_EXPECT_EQ(test, itest_bind(o.it, 0, dev_id, 0, o.tq.id), 0);
 	KUNIT_EXPECT_EQ(test, kref_read(&o.tq.q->obj.ref), 3U);
 	KUNIT_EXPECT_EQ(test, itest_bind(o.it, 0, dev_id, 0, 0), 0);
-	/* None of it is held by a binding that failed */
+	/* A binding that fails keeps no reference */
 	KUNIT_EXPECT_EQ(test, kref_read(&o.tq.q->obj.ref), 2U);
 	sva_remove_device(o.it->ctx, dev);
 	sva_remove_device(o.it->ctx, o.dev);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What every KUnit suite of the core needs: seeds, user memory, an open
- * /dev/ioasid and its commands. It calls the core as a program does, by ioctl;
- * a test that needs to be nearer calls the core itself.
+ * Helpers of all KUnit suites of the core: seeds, user memory, an open /dev/ioasid
+ * and its commands. They must never call the core other than by ioctl, as a program
+ * does, where a command exists.
  */
 #include <kunit/visibility.h>
 #include <linux/anon_inodes.h>
@@ -31,7 +31,9 @@ MODULE_PARM_DESC(test_rounds, "percent of the random tests' rounds, for slow mac
 /**
  * itest_seed() - start a sequence of random numbers
  * @test: the test; prints the seed
- * @rnd: the sequence
+ * @rnd: out: the sequence
+ *
+ * Context: any.
  *
  * Return: the seed.
  */
@@ -45,10 +47,12 @@ u64 itest_seed(struct kunit *test, struct rnd_state *rnd)
 }
 
 /**
- * itest_rounds() - how often a random test does what it does
- * @all: how often it should
+ * itest_rounds() - get the number of rounds of a random test
+ * @all: number of rounds at 100 percent of the parameter test_rounds
  *
- * Return: at least 1.
+ * Context: any.
+ *
+ * Return: number of rounds, at least 1.
  */
 u32 itest_rounds(u32 all)
 {
@@ -70,8 +74,10 @@ static void itest_memory_at(struct kunit *test, u64 addr, u32 pages, int prot)
 }
 
 /**
- * itest_memory() - give the test the memory at ITEST_*
+ * itest_memory() - map the memory at ITEST_*
  * @test: the test
+ *
+ * Context: can sleep.
  */
 void itest_memory(struct kunit *test)
 {
@@ -94,10 +100,12 @@ static void itest_release(void *data)
 }
 
 /**
- * itest_open() - what open("/dev/ioasid") does
- * @test: the test; must have its memory already
+ * itest_open() - open /dev/ioasid
+ * @test: the test, after itest_memory()
  *
- * Return: closed by itest_close(), or when the test ends.
+ * Context: can sleep.
+ *
+ * Return: the context; closed by itest_close(), or when the test ends.
  */
 struct itest *itest_open(struct kunit *test)
 {
@@ -111,7 +119,7 @@ struct itest *itest_open(struct kunit *test)
 				      O_RDWR | O_CLOEXEC);
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, it->file);
 	rc = ioasid_fops.open(file_inode(it->file), it->file);
-	/* Without a context it cannot be closed either */
+	/* Its release needs a context */
 	KUNIT_ASSERT_EQ(test, rc, 0);
 	it->ctx = it->file->private_data;
 	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, itest_release, it),
@@ -125,8 +133,10 @@ void itest_close(struct itest *it)
 }
 
 /**
- * itest_fd() - the number that a program would know the open file by
+ * itest_fd() - get a file descriptor of the open file
  * @it: the context
+ *
+ * Context: can sleep.
  *
  * Return: the fd; closed together with @it.
  */
@@ -158,13 +168,15 @@ int itest_ioctl(struct itest *it, unsigned int cmd, u64 uptr)
 }
 
 /**
- * itest_cmd() - do a command with an extack
+ * itest_cmd() - execute a command with an extack
  * @it: the context; gets the reason if it fails
- * @cmd: number of the command
- * @arg: its struct; @size and @extack are set here, and it is read back
- * @size: of the struct
+ * @cmd: the command
+ * @arg: its struct, without @size and @extack; out: the struct
+ * @size: size of the struct in bytes
  *
- * Return: what ioctl() returns.
+ * Context: can sleep.
+ *
+ * Return: the result of ioctl().
  */
 int itest_cmd(struct itest *it, unsigned int cmd, void *arg, size_t size)
 {
@@ -180,7 +192,7 @@ int itest_cmd(struct itest *it, unsigned int cmd, void *arg, size_t size)
 	rc = itest_ioctl(it, cmd, ITEST_ARG);
 	itest_get_user(it->test, arg, ITEST_ARG, size);
 	itest_get_user(it->test, &it->ext, ITEST_EXT, sizeof(it->ext));
-	/* Filled in when, and only when, the command fails */
+	/* Written if and only if the command fails */
 	KUNIT_EXPECT_EQ(it->test, !!rc, !!it->ext.code);
 	return rc;
 }
@@ -200,7 +212,7 @@ int itest_free_space(struct itest *it, u32 id)
 	return ITEST_CMD(it, IOASID_FREE, &arg);
 }
 
-/* Maps a vector, and tells where */
+/* Maps a vector; out: the IOVAs */
 int itest_map(struct itest *it, u32 id, struct ioasid_map_range *r, u32 nr)
 {
 	struct ioasid_map arg = {
@@ -257,7 +269,7 @@ struct ioasid_info itest_info(struct itest *it)
 	return info;
 }
 
-/* Makes a device known by way of a glue: its id */
+/* Binds a device as a glue does; returns its id */
 u32 itest_bind_device(struct itest *it, struct device *dev)
 {
 	static const struct ioasid_attach_params params = {
@@ -294,7 +306,7 @@ struct ioasid_space *itest_space_get(struct itest *it, u32 id)
 	return space;
 }
 
-/* @pasid: in: which one, out: which one it is if it succeeds */
+/* @pasid: as in struct ioasid_device_attach; out: the PASID, on success */
 int itest_attach(struct itest *it, u32 dev_id, u32 id, u32 *pasid, u32 vpasid,
 		 u32 flags)
 {
@@ -351,8 +363,10 @@ static void itest_fput(void *file)
 /**
  * itest_queue_open() - make a fault queue
  * @it: the context
- * @tq: gets the queue; closed by itest_queue_close(), or when the test ends
- * @args: what it is to be like
+ * @tq: out: the queue; closed by itest_queue_close(), or when the test ends
+ * @args: its parameters
+ *
+ * Context: can sleep.
  */
 void itest_queue_open(struct itest *it, struct itest_queue *tq,
 		      const struct ioasid_fault_queue *args)
@@ -394,7 +408,7 @@ ssize_t itest_queue_write(struct itest_queue *tq, u64 uptr, size_t count)
 				     &pos);
 }
 
-/* By write(): 0, or why it was not taken */
+/* Responds by write(); returns 0 or a negative errno */
 int itest_queue_answer(struct itest *it, struct itest_queue *tq, u64 cookie,
 		       u32 code)
 {
@@ -417,8 +431,10 @@ int itest_bind(struct itest *it, u32 id, u32 dev_id, u32 number, u32 queue_id)
 }
 
 /**
- * itest_set_killed() - make it look as if the test had got SIGKILL, or not
- * @killed: whether
+ * itest_set_killed() - make the test look killed, or not
+ * @killed: true to set a pending SIGKILL, false to clear it
+ *
+ * Context: any.
  */
 void itest_set_killed(bool killed)
 {
@@ -433,18 +449,20 @@ void itest_set_killed(bool killed)
 	spin_unlock_irq(&current->sighand->siglock);
 }
 
-/* Each test is a process of its own: nobody else has this limit */
+/* Each test is a process of its own, and the only one with this limit */
 void itest_set_memlock(u64 bytes)
 {
 	current->signal->rlim[RLIMIT_MEMLOCK].rlim_cur = bytes;
 }
 
 /**
- * itest_drop_cap() - go on without a capability
+ * itest_drop_cap() - continue without a capability
  * @test: the test
  * @cap: CAP_*
  *
- * Return: what to give to itest_restore_cred().
+ * Context: can sleep.
+ *
+ * Return: the previous credentials, for itest_restore_cred().
  */
 const struct cred *itest_drop_cap(struct kunit *test, int cap)
 {
@@ -497,10 +515,12 @@ static void itest_free_compound(void *data)
 }
 
 /**
- * itest_pages() - pages to make user memory of
+ * itest_pages() - allocate pages for user memory
  * @test: the test; frees them when it ends
- * @nr: how many
- * @order: they are parts of compound pages of that order
+ * @nr: number of pages
+ * @order: order of the compound pages that they are part of
+ *
+ * Context: can sleep.
  *
  * Return: an array; @nr is rounded up to whole compound pages.
  */
@@ -531,11 +551,13 @@ struct page **itest_pages(struct kunit *test, u32 nr, u32 order)
 }
 
 /**
- * itest_map_pages() - user memory that is just these pages, in this order
+ * itest_map_pages() - map user memory that consists of given pages
  * @test: the test
- * @page: the pages; a page may be there twice
- * @nr: how many
+ * @page: the pages, in order; a page may occur twice
+ * @nr: number of pages
  * @prot: PROT_*
+ *
+ * Context: can sleep.
  *
  * Return: its address.
  */
@@ -560,10 +582,12 @@ u64 itest_map_pages(struct kunit *test, struct page **page, u32 nr, int prot)
 }
 
 /**
- * itest_pins() - how often the folio of a page is pinned
+ * itest_pins() - get the number of pins of the folio of a page
  * @page: the page
  *
- * Return: pins; of all pages of a large folio together.
+ * Context: any.
+ *
+ * Return: number of pins; of all pages of a large folio together.
  */
 u32 itest_pins(struct page *page)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * DEVICE_INFO: what is told of a device, attached or not, and what when the
- * user has too little room for it or the IOMMU does not say.
+ * DEVICE_INFO of devices that are attached or not, with too little room for the
+ * result, and with an IOMMU driver that fails.
  */
 #include <linux/mman.h>
 #include <linux/sizes.h>
@@ -83,7 +83,7 @@ static void all_is_told(struct kunit *test)
 		KUNIT_EXPECT_MEMEQ(test, got, ranges, sizeof(ranges));
 		itest_get_user(test, blob, ITEST_VEC + PAGE_SIZE, sizeof(blob));
 		KUNIT_EXPECT_MEMEQ(test, blob, "hardware", 8);
-		/* The same, from the domain that it uses */
+		/* The same from the domain that it is attached to */
 		if (i)
 			break;
 		params.ioasid = itest_alloc_space(it);
@@ -96,7 +96,7 @@ static void all_is_told(struct kunit *test)
 								       &params,
 								       &extack)));
 	}
-	/* Nothing was left behind by asking */
+	/* The query leaves nothing behind */
 	KUNIT_EXPECT_EQ(test, atomic_read(&fake->knobs.nr_domains), 1);
 	sva_remove_device(it->ctx, dev);
 	KUNIT_EXPECT_EQ(test, atomic_read(&fake->knobs.nr_domains), 0);
@@ -117,11 +117,11 @@ static void too_little_room(struct kunit *test)
 			ITEST_EXPECT_ERR(it, ask(it, &info, room, bytes),
 					 fits ? 0 : -EMSGSIZE,
 					 IOASID_REASON_LIMIT);
-			/* Both are told, whichever was too small */
+			/* Both sizes are reported, whichever was too small */
 			KUNIT_EXPECT_EQ(test, info.nr_ranges, 2U);
 			KUNIT_EXPECT_EQ(test, info.hw_info_len, 8U);
 		}
-	/* Nothing wanted */
+	/* No room given */
 	info.ranges = 0;
 	info.hw_info = 0;
 	info.nr_ranges = 0;

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Which IOVA is taken and which can be used: everything here is compared with
- * a model that knows each page by itself, at both ends of the 64 bits as well
- * as in the middle.
+ * IOVA allocation against a model with one entry for each page, at both ends of
+ * the 64 bits and in the middle.
  */
 #include <linux/sizes.h>
 #include <linux/slab.h>
@@ -17,9 +16,9 @@ static const u64 window_base[NR_WINDOWS] = {
 };
 
 /**
- * struct model - what each page of the windows is
- * @owner: the area that has it
- * @reserved: it cannot be used
+ * struct model - each page of the windows
+ * @owner: the area that covers it
+ * @reserved: it is not usable
  */
 struct model {
 	struct ioasid_area *owner[NR_WINDOWS][WINDOW];
@@ -60,7 +59,7 @@ static struct ioasid_area *first_area(struct ioasid_space *space, u64 first,
 	return area;
 }
 
-/* The areas are no mappings, and go with the test */
+/* The areas have no pages, and are freed with the test */
 static void put_space(void *data)
 {
 	struct ioasid_space *space = data;
@@ -82,7 +81,7 @@ static struct ioasid_space *new_space(struct kunit *test)
 	return space;
 }
 
-/* Every node knows the hole below it and the widest hole of its subtree */
+/* Each node has the right hole, and the widest one of its subtree */
 static void check_tree(struct kunit *test, struct ioasid_space *space)
 {
 	struct ioasid_area *area, *below = NULL;
@@ -126,7 +125,7 @@ static void reserve(struct kunit *test, struct ioasid_space *space,
 	ioasid_iova_update(space);
 }
 
-/* Only the windows can be used, and not all of their pages */
+/* Only the windows are usable, except for some of their pages */
 static void reserve_around(struct kunit *test, struct ioasid_space *space,
 			   struct model *m, struct rnd_state *rnd)
 {
@@ -175,7 +174,7 @@ static bool model_has_room(struct model *m, u32 nr)
 
 	for (w = 0; w < NR_WINDOWS; w++)
 		for (p = 0, run = 0; p < WINDOW; p++) {
-			/* Nobody is given IOVA 0 unasked */
+			/* IOVA 0 is never chosen */
 			if (m->reserved[w][p] || m->owner[w][p] || (!w && !p))
 				run = 0;
 			else if (++run == nr)
@@ -305,7 +304,7 @@ static void random_places(struct kunit *test)
 	itest_seed(test, &rnd);
 	reserve_around(test, space, m, &rnd);
 	for (i = 0; i < itest_rounds(20000); i++) {
-		/* Fuller at times, emptier at others */
+		/* Fills and empties the space in turn */
 		fill = 2 + (i >> 10) % 6;
 		if (itest_below(&rnd, 8) >= fill)
 			try_erase(test, space, m, &rnd);
@@ -328,7 +327,7 @@ static int compare_areas(const void *a, const void *b)
 	return x->first < y->first ? -1 : x->first > y->first;
 }
 
-/* The widest hole that is left, between sorted areas in [first, last] */
+/* The widest hole between sorted areas in [first, last] */
 static u64 widest_hole(struct ioasid_area **area, u32 nr, u64 first, u64 last)
 {
 	u64 at = first, widest = 0;
@@ -341,7 +340,7 @@ static u64 widest_hole(struct ioasid_area **area, u32 nr, u64 first, u64 last)
 	return max(widest, last + 1 - at);
 }
 
-/* The larger pages of the memory can be larger pages of the IOMMU */
+/* The alignment allows huge pages of the IOMMU for huge pages of the memory */
 static void alignment(struct kunit *test)
 {
 	static const u64 lengths[] = {
@@ -397,7 +396,7 @@ static void alignment(struct kunit *test)
 	check_tree(test, space);
 }
 
-/* Too long for any alignment, or for the space */
+/* Too long for an alignment, or for the space */
 static void no_such_length(struct kunit *test)
 {
 	struct ioasid_space *space = new_space(test);
@@ -418,7 +417,7 @@ static void no_such_length(struct kunit *test)
 				 &extack),
 			-ENOSPC);
 	drop_area(space, &area);
-	/* All there is: where it is asked for, that is fine */
+	/* The whole space, at a fixed IOVA */
 	iova = 0;
 	KUNIT_ASSERT_EQ(test,
 			put_area(space, &area, &iova, U64_MAX, true, &extack),
@@ -470,7 +469,7 @@ static void many_areas(struct kunit *test)
 		KUNIT_ASSERT_PTR_EQ(test, at, &area[i]);
 	KUNIT_ASSERT_NULL(test, at);
 	check_tree(test, space);
-	/* The odd ones leave; then all holes are three pages, but the last */
+	/* Erases the odd ones; then all holes but the last have three pages */
 	for (i = 1; i < MANY; i += 2)
 		drop_area(space, &area[i]);
 	check_tree(test, space);
@@ -480,7 +479,7 @@ static void many_areas(struct kunit *test)
 				put_area(space, &area[i], &iova, 3 * PAGE_SIZE,
 					 false, &extack),
 				0);
-		/* Holes are not left behind while there are some */
+		/* Holes are used before the end of the space */
 		KUNIT_ASSERT_LT(test, iova, (u64)MANY * 2 * PAGE_SIZE);
 	}
 	check_tree(test, space);
@@ -498,12 +497,12 @@ static void many_areas(struct kunit *test)
 #define NR_SOURCES	4
 
 /**
- * struct constraints - what narrows a space
- * @border: where cells begin
+ * struct constraints - constraints of the usable ranges
+ * @border: first address of each cell
  * @att: attached groups, or NULL
  * @dom: domains
- * @page_table: of each of @dom
- * @in: which of @dom are there
+ * @page_table: domain of the IOMMU core of each of @dom
+ * @in: @dom is in the space
  */
 struct constraints {
 	u64 border[NR_CELLS];
@@ -566,7 +565,7 @@ static void check_usable(struct kunit *test, struct ioasid_space *space,
 	KUNIT_ASSERT_LE(test, space->nr_usable, space->max_usable);
 }
 
-/* Some cells, not in order, and possibly twice: devices reserve as they like */
+/* Some cells, in any order and possibly twice, as devices can reserve them */
 static void random_ranges(struct constraints *c, struct rnd_state *rnd,
 			  struct ioasid_iova_range *r, u32 nr)
 {
@@ -631,7 +630,7 @@ static void random_reserve(struct kunit *test, struct ioasid_space *space,
 	reserve(test, space, r, nr);
 }
 
-/* Constraints come and go; those that go need no memory */
+/* Adds and removes constraints; removing needs no memory */
 static void usable_ranges(struct kunit *test)
 {
 	struct ioasid_space *space = new_space(test);

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Spaces by the kAPI: what a glue makes and maps is what the commands see, and
- * the other way round. What the calls do is tested with the commands.
+ * Spaces by the kAPI: a glue and the commands see the same spaces and mappings. The
+ * functions behind them are tested by the commands.
  */
 #include <linux/mman.h>
 #include "test.h"
 
-/* A context, memory to map, and the reason of the last error */
+/* A context, memory to map, and the extack of the last error */
 static struct itest *kapi_open(struct kunit *test, struct ioasid_extack *extack)
 {
 	itest_memory(test);
@@ -157,7 +157,7 @@ static void nonsense_is_refused(struct kunit *test)
 	itest_close(it);
 }
 
-/* A kernel thread has no memory to map, and no address space to give away */
+/* A kernel thread has no memory to map, and no address space to share */
 static void without_a_process(struct kunit *test)
 {
 	const struct ioasid_space_params params = { .kind = IOASID_KIND_MM };

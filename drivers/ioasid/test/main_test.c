@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The rules of every command, tried on all of the command table: sizes, tails,
- * flags, addresses, and a reason behind every error. What the table holds is
- * found by asking, so that a command that comes later is tested as well.
+ * The rules of all commands: sizes, tails, flags, addresses, and a reason of every
+ * error. The tests probe which commands exist, so that they cover new ones too.
  */
 #include <linux/fdtable.h>
 #include <linux/file.h>
@@ -15,7 +14,7 @@
 #define NR_COMMANDS	256
 #define HEADER		16
 
-/* A command as big as any, so that it can be given as bytes */
+/* The header of any command, with room for all of its struct */
 struct raw {
 	u32 size;
 	u32 flags;
@@ -24,14 +23,14 @@ struct raw {
 };
 
 /**
- * struct known - what the kernel tells of a command
+ * struct probed - a command that the kernel has
  * @nr: its number
  * @cmd: the ioctl
- * @size: of its struct when it was first published
- * @now: of its struct
- * @flags: that it knows
+ * @size: smallest size of its struct in bytes
+ * @now: size of its struct in this kernel, in bytes
+ * @flags: supported flags
  */
-struct known {
+struct probed {
 	u32 nr;
 	unsigned int cmd;
 	u32 size;
@@ -65,7 +64,7 @@ static int try_header(struct itest *it, unsigned int cmd, u32 size, u32 flags)
 	return rc;
 }
 
-/* A struct that is too large is refused by saying how large it is */
+/* The error for a struct that is too large reports the size in this kernel */
 static u32 ask_size(struct itest *it, unsigned int cmd)
 {
 	u32 size = 0;
@@ -85,8 +84,8 @@ static u32 ask_size(struct itest *it, unsigned int cmd)
 	return size;
 }
 
-/* The kernel says how large its struct must be, and which flags are unknown */
-static bool ask(struct itest *it, u32 nr, struct known *k)
+/* Errors report the smallest size, and the unknown flags */
+static bool ask(struct itest *it, u32 nr, struct probed *k)
 {
 	k->nr = nr;
 	k->cmd = _IO(IOASID_TYPE, nr);
@@ -102,7 +101,7 @@ static bool ask(struct itest *it, u32 nr, struct known *k)
 	return true;
 }
 
-static u32 ask_all(struct itest *it, struct known *all)
+static u32 ask_all(struct itest *it, struct probed *all)
 {
 	u32 nr, found = 0;
 
@@ -113,7 +112,7 @@ static u32 ask_all(struct itest *it, struct known *all)
 	return found;
 }
 
-static struct itest *open_all(struct kunit *test, struct known **all, u32 *nr)
+static struct itest *open_all(struct kunit *test, struct probed **all, u32 *nr)
 {
 	struct itest *it;
 
@@ -143,7 +142,7 @@ static void published_sizes(struct kunit *test)
 		sizeof(struct ioasid_fault_queue),
 		sizeof(struct ioasid_fault_bind),
 	};
-	struct known *k;
+	struct probed *k;
 	u32 nr, i;
 
 	open_all(test, &k, &nr);
@@ -156,7 +155,7 @@ static void published_sizes(struct kunit *test)
 
 static void only_these_are_commands(struct kunit *test)
 {
-	struct known *k;
+	struct probed *k;
 	struct itest *it;
 	u32 nr, i;
 
@@ -173,14 +172,14 @@ static void only_these_are_commands(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, itest_ioctl(it, cmd | 8 << _IOC_SIZESHIFT,
 						  ITEST_ARG), -ENOTTY);
 	}
-	/* Before anything of the user is looked at */
+	/* Fails before user memory is accessed */
 	KUNIT_EXPECT_EQ(test, itest_ioctl(it, _IO(IOASID_TYPE, 0xff),
 					  ITEST_HOLE), -ENOTTY);
 }
 
 static void too_small(struct kunit *test)
 {
-	struct known *k;
+	struct probed *k;
 	struct itest *it;
 	u32 nr, i, size;
 
@@ -189,7 +188,7 @@ static void too_small(struct kunit *test)
 		for (size = 0; size < HEADER; size++) {
 			KUNIT_EXPECT_EQ(test, try_header(it, k[i].cmd, size, 0),
 					-EINVAL);
-			/* Too early to be explained */
+			/* Too early for a reason */
 			KUNIT_EXPECT_EQ(test, it->ext.code, 0U);
 		}
 		for (; size < k[i].size; size++) {
@@ -200,10 +199,10 @@ static void too_small(struct kunit *test)
 	}
 }
 
-/* A struct of a later kernel: the rest must be zero */
+/* A struct of a later kernel, whose tail must be zero */
 static void too_large(struct kunit *test)
 {
-	struct known *k;
+	struct probed *k;
 	struct itest *it;
 	u32 nr, i, size, code;
 	u8 one = 1;
@@ -235,7 +234,7 @@ static void too_large(struct kunit *test)
 
 static void unknown_flags(struct kunit *test)
 {
-	struct known *k;
+	struct probed *k;
 	struct itest *it;
 	u32 nr, i, bit;
 
@@ -254,7 +253,7 @@ static void unknown_flags(struct kunit *test)
 static void bad_addresses(struct kunit *test)
 {
 	struct ioasid_extack ext = { .size = sizeof(ext) };
-	struct known *k;
+	struct probed *k;
 	struct itest *it;
 	u32 nr, i, size;
 	u64 bad, at;
@@ -267,7 +266,7 @@ static void bad_addresses(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, itest_ioctl(it, cmd, ITEST_HOLE), -EFAULT);
 		KUNIT_EXPECT_EQ(test, itest_ioctl(it, cmd, 0), -EFAULT);
 		KUNIT_EXPECT_EQ(test, itest_ioctl(it, cmd, (u64)test), -EFAULT);
-		/* It begins at the end of memory: size is there, the rest not */
+		/* At the end of memory: only the size can be read */
 		size = k[i].size;
 		at = ITEST_VEC + ITEST_VEC_PAGES * PAGE_SIZE;
 		put_header(it, at - 8, size, 0);
@@ -288,11 +287,11 @@ static void bad_addresses(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, itest_info(it).nr_spaces, 0U);
 }
 
-/* No answer can be written: nothing is done; without an answer all is well */
+/* A command whose result cannot be written has no effect; others need not write */
 static void read_only_struct(struct kunit *test)
 {
 	struct page **page = itest_pages(test, 1, 0);
-	struct known *k;
+	struct probed *k;
 	struct itest *it;
 	u32 nr, i, read_only = 0;
 	u64 addr;
@@ -307,7 +306,7 @@ static void read_only_struct(struct kunit *test)
 		memset(raw, 0, PAGE_SIZE);
 		raw->size = k[i].size;
 		raw->extack = ITEST_EXT;
-		/* What would succeed if it could answer */
+		/* It would succeed if its result could be written */
 		if (k[i].cmd == IOASID_ALLOC)
 			((struct ioasid_alloc *)raw)->kind = IOASID_KIND_MAPPED;
 		itest_put_user(test, ITEST_EXT, &ext, sizeof(ext));
@@ -324,7 +323,7 @@ static void read_only_struct(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, itest_info(it).nr_spaces, 0U);
 }
 
-/* --- every error of every command has its reason --- */
+/* --- the reason of each error of each command --- */
 
 union args {
 	struct ioasid_info info;
@@ -351,13 +350,13 @@ union args {
 /**
  * struct bad - a command that fails
  * @cmd: the command
- * @size: of its struct
- * @arg: its struct; space 1 is there, with ITEST_MEM mapped at BUSY, 4 pages
- *	to read and write and 4 to read; space 2 is empty; 9 is no space
- * @vec: what to put at ITEST_VEC
- * @err: the errno
- * @code: the reason
- * @index: the element at fault, plus 1
+ * @size: size of its struct
+ * @arg: its struct. Space 1 has ITEST_MEM mapped at BUSY, 4 pages for reading and
+ *	writing and 4 for reading; space 2 is empty; there is no space 9
+ * @vec: contents of ITEST_VEC
+ * @err: expected errno
+ * @code: expected reason
+ * @index: expected index in the extack, plus 1
  */
 struct bad {
 	unsigned int cmd;
@@ -458,7 +457,7 @@ static const struct bad bads[] = {
 	BAD(MAP, map, E2BIG, LIMIT, .arg.map = { .ioasid = 1, .nr = IOASID_MAX_VECTOR + 1 }),
 	BAD(MAP, map, EFAULT, POINTER, .arg.map = { .ioasid = 1, .nr = 1, .ranges = ITEST_HOLE }),
 	BAD(MAP, map, EFAULT, POINTER, .arg.map = { .ioasid = 1, .nr = 2, .ranges = ITEST_HOLE }),
-	/* The kernel chooses and cannot say what */
+	/* The kernel chooses the IOVA and cannot write it */
 	BAD(MAP, map, EFAULT, POINTER, .arg.map = { .ioasid = 1, .nr = 1, .ranges = ITEST_RO },
 	    .index = 1),
 	BAD(MAP, map, EOPNOTSUPP, FLAGS, MAP2(0, ITEST_MEM, PG, RW | 0x10)),
@@ -595,7 +594,7 @@ static void walk_errors(struct kunit *test)
 		KUNIT_EXPECT_EQ_MSG(test, it->ext.index + 1, b->index,
 				    "entry %u: %s", i, it->ext.msg);
 	}
-	/* None of them has done anything */
+	/* None of them has had an effect */
 	after = itest_info(it);
 	KUNIT_EXPECT_MEMEQ(test, &after, &before, sizeof(before));
 }
@@ -624,7 +623,7 @@ static void physical_addresses_are_privileged(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, arg.phys, 0ULL);
 }
 
-/* An fd that is a context, and one that is not */
+/* An fd of a context, and other fds */
 static void context_of_an_fd(struct kunit *test)
 {
 	struct ioasid_extack extack;

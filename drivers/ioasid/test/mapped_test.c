@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * MAP, UNMAP, COPY and TRANSLATE against a model that knows each page: what a
- * command says, what the page tables hold and what is charged must agree after
- * every one of them, also when a page table refuses in the middle.
+ * MAP, UNMAP, COPY and TRANSLATE against a model of each page: results, page tables
+ * and charges must agree with it after each command, also if a page table fails
+ * halfway.
  */
 #include <linux/mman.h>
 #include <linux/sizes.h>
@@ -17,8 +17,8 @@
 
 /**
  * struct block - pages pinned together
- * @users: mappings
- * @pages: how many
+ * @users: number of mappings
+ * @pages: number of pages
  */
 struct block {
 	u32 users;
@@ -26,13 +26,13 @@ struct block {
 };
 
 /**
- * struct mapping - in the model
- * @first: page of the window
- * @nr: pages; 0 if there is none
+ * struct mapping - a mapping of the model
+ * @first: first page of the window
+ * @nr: number of pages; 0 if the entry is free
  * @page: first page of ITEST_MEM
  * @prot: IOASID_MAP_*
- * @block: what it is a mapping of
- * @own: the first mapping of its block
+ * @block: the pinned pages
+ * @own: it is the first mapping of @block
  */
 struct mapping {
 	u32 first;
@@ -47,15 +47,15 @@ struct mapping {
 #define NR_BLOCKS	(NR_SPACES * WINDOW + NR_VEC)
 
 /**
- * struct world - the model and what it is a model of
+ * struct world - the model, and the objects that it describes
  * @it: the context
- * @id: spaces
- * @space: the same
+ * @id: ids of the spaces
+ * @space: the spaces
  * @d: page tables
  * @pfn: frames of the pages of ITEST_MEM
  * @map: mappings of each space
  * @block: pinned memory
- * @refused: commands that a page table made fail
+ * @failed: number of commands that a page table made fail
  */
 struct world {
 	struct itest *it;
@@ -65,7 +65,7 @@ struct world {
 	unsigned long pfn[ITEST_MEM_PAGES];
 	struct mapping map[NR_SPACES][NR_MAPPINGS];
 	struct block block[NR_BLOCKS];
-	u32 refused;
+	u32 failed;
 };
 
 static u64 iova_of(u32 page)
@@ -121,7 +121,7 @@ static u32 new_block(struct world *w, u32 pages)
 	return i;
 }
 
-/* The page tables, the commands and the ledger say what the model says */
+/* Page tables, commands and ledger agree with the model */
 static void check_page(struct world *w, u32 s, u32 page)
 {
 	struct ioasid_translate arg = {
@@ -188,7 +188,7 @@ static void check_world(struct world *w)
 	KUNIT_ASSERT_EQ(test, atomic64_read(&w->it->ctx->pinned), pinned);
 }
 
-/* One of the page tables will refuse one of the next calls, perhaps */
+/* Sometimes lets one of the next calls of a page table fail */
 static void arm(struct world *w, u32 s, struct rnd_state *rnd)
 {
 	struct itest_domain *d = w->d[s][itest_below(rnd, NR_DOMAINS)];
@@ -200,7 +200,7 @@ static void arm(struct world *w, u32 s, struct rnd_state *rnd)
 	d->fail_err = itest_below(rnd, 2) ? -ENOMEM : -EIO;
 }
 
-/* Has one of them refused? Then the command must have failed like that */
+/* If one of them has failed, the command must have failed with the same error */
 static int disarm(struct world *w, u32 s, int rc)
 {
 	u32 i;
@@ -214,7 +214,7 @@ static int disarm(struct world *w, u32 s, int rc)
 		d->fail_map = 0;
 		d->fail_err = 0;
 	}
-	w->refused += !!err;
+	w->failed += !!err;
 	return err;
 }
 
@@ -226,7 +226,7 @@ static void random_map(struct world *w, struct rnd_state *rnd)
 	u32 i, good = 0;
 	int rc, want = 0;
 
-	/* The model maps until something is in the way */
+	/* The model maps up to the first collision */
 	for (i = 0; i < nr; i++) {
 		u32 at = itest_below(rnd, WINDOW);
 		u32 len = 1 + itest_below(rnd, min(5, WINDOW - at));
@@ -290,7 +290,7 @@ static void random_unmap(struct world *w, struct rnd_state *rnd)
 	for (i = 0; i < nr; i++) {
 		struct mapping *m = &w->map[s][itest_below(rnd, 12)];
 
-		/* Often just a mapping, else anything */
+		/* Mostly exactly one mapping, otherwise any range */
 		first[i] = m->nr && itest_below(rnd, 8) ?
 			   m->first : itest_below(rnd, WINDOW);
 		len[i] = m->nr && itest_below(rnd, 8) ? m->nr :
@@ -319,7 +319,7 @@ static void random_unmap(struct world *w, struct rnd_state *rnd)
 	KUNIT_ASSERT_EQ(w->it->test, unmapped, (u64)bytes);
 }
 
-/* What of the source can be copied, as the model sees it */
+/* Collects the source of a copy from the model */
 static int model_copy(struct world *w, u32 s, u32 first, u32 nr, u32 prot)
 {
 	u32 i;
@@ -404,7 +404,7 @@ static struct world *new_world(struct kunit *test)
 			w->d[s][i] = itest_domain_new(test);
 			w->d[s][i]->check_pins = true;
 			w->d[s][i]->fail_err = 0;
-			/* Small pages only, so that there are many calls */
+			/* Only small pages, for many calls */
 			w->d[s][i]->domain.pgsize_bitmap = SZ_4K;
 			itest_space_add_domain(test, w->space[s], w->d[s][i]);
 		}
@@ -450,11 +450,11 @@ static void random_commands(struct kunit *test)
 			clear_space(w, itest_below(&rnd, NR_SPACES));
 		check_world(w);
 	}
-	KUNIT_EXPECT_GE(test, w->refused, itest_rounds(5));
+	KUNIT_EXPECT_GE(test, w->failed, itest_rounds(5));
 	end_world(w);
 }
 
-/* The kernel chooses; what it chooses is told, free, and aligned */
+/* IOVA that the kernel chooses is reported, free and aligned */
 static void chosen_places(struct kunit *test)
 {
 	struct ioasid_map_range r[NR_VEC];
@@ -494,7 +494,7 @@ static void chosen_places(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, itest_unmap_one(it, id, copy.dst_iova,
 					      copy.length), 0);
 	KUNIT_EXPECT_EQ(test, itest_info(it).nr_mappings, 0ULL);
-	/* No room anywhere: nothing stays pinned */
+	/* Without room nothing stays pinned */
 	{
 		static const struct ioasid_iova_range all = { 0, U64_MAX };
 		struct ioasid_reserve arg = {
@@ -509,7 +509,7 @@ static void chosen_places(struct kunit *test)
 	}
 }
 
-/* What another command is at work on is left alone, and can be tried again */
+/* A mapping that another command uses is not affected, and can be retried later */
 static void others_at_work(struct kunit *test)
 {
 	struct ioasid_unmap_range u[2] = {
@@ -552,7 +552,7 @@ static void others_at_work(struct kunit *test)
 		ITEST_EXPECT_ERR(it, ITEST_CMD(it, IOASID_TRANSLATE, &tr),
 				 -ENOENT, IOASID_REASON_NOT_MAPPED);
 	}
-	/* The first one was as free as before; all: all but the other's */
+	/* The first mapping is READY again; UNMAP_ALL skips the other one */
 	KUNIT_EXPECT_EQ(test, itest_unmap(it, id, NULL, 0, &bytes), 0);
 	KUNIT_EXPECT_EQ(test, bytes, (u64)PAGE_SIZE);
 	area->state = IOASID_AREA_READY;
@@ -560,7 +560,7 @@ static void others_at_work(struct kunit *test)
 	ioasid_space_put(space);
 }
 
-/* More than one step of UNMAP_ALL, and the very last page of the space */
+/* More than one batch of UNMAP_ALL, and the last page of the address space */
 static void unmap_very_many(struct kunit *test)
 {
 	struct ioasid_map_range *r;
@@ -599,7 +599,7 @@ static void unmap_very_many(struct kunit *test)
 	ioasid_space_put(space);
 }
 
-/* A copy can be stopped between two mappings, and leaves nothing */
+/* A copy can be killed between two mappings, and then has no effect */
 static void killed_while_copying(struct kunit *test)
 {
 	struct ioasid_copy arg = {
@@ -626,7 +626,7 @@ static void killed_while_copying(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, itest_info(it).pinned, 0ULL);
 }
 
-/* Leaves the space unlocked, whatever the test thinks of the outcome */
+/* Unlocks the space before any expectation can fail */
 static int fill(struct ioasid_space *space, struct ioasid_domain *own,
 		struct ioasid_extack *extack)
 {
@@ -638,7 +638,7 @@ static int fill(struct ioasid_space *space, struct ioasid_domain *own,
 	return rc;
 }
 
-/* A domain that comes later gets all, or is empty; addresses have their end */
+/* A new domain gets all mappings or stays empty; its aperture can be too small */
 static void fill_a_new_domain(struct kunit *test)
 {
 	struct itest_domain *d = itest_domain_new(test);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The address space of a process as a space: who may let a device at it, what it
- * costs, what is refused and why, and that nothing of it is left. That devices
- * reach the memory is for the selftests.
+ * Spaces that are the address space of a process: who may attach them, their
+ * charges, errors and their reasons, and complete cleanup. The selftests test that
+ * devices can access the memory.
  */
 #include <linux/cred.h>
 #include <linux/kthread.h>
@@ -16,7 +16,7 @@ static const struct itest_device_conf confs[] = {
 };
 
 /**
- * struct mine - a context with a space that is the process'
+ * struct mine - a context with the address space of the test
  * @it: the context
  * @fake: the IOMMU
  * @dev: devices
@@ -60,7 +60,7 @@ static int attach(struct mine *m, u32 i, u32 *pasid, u32 vpasid)
 	return itest_attach(m->it, m->id[i], m->mm, pasid, vpasid, 0);
 }
 
-/* One PASID for all devices; beside a space that is ours, and a RID */
+/* One PASID for all devices, beside a mapped space and a RID */
 static void one_pasid_everywhere(struct kunit *test)
 {
 	u32 p, q, other, rid = IOASID_RID, any = IOASID_PASID_ANY;
@@ -73,7 +73,7 @@ static void one_pasid_everywhere(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, p, q);
 	KUNIT_EXPECT_PTR_EQ(test, itest_device_mm(m.dev[0], p), current->mm);
 	KUNIT_EXPECT_PTR_EQ(test, itest_device_mm(m.dev[1], p), current->mm);
-	/* It is the process', not one of the context */
+	/* It belongs to the process, not to the context */
 	KUNIT_EXPECT_EQ(test, itest_info(m.it).nr_pasids, 0U);
 	info.ioasid = m.mm;
 	KUNIT_ASSERT_EQ(test, ITEST_CMD(m.it, IOASID_SPACE_INFO, &info), 0);
@@ -84,7 +84,7 @@ static void one_pasid_everywhere(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, itest_attach(m.it, m.id[0], other, &rid, 0, 0), 0);
 	KUNIT_EXPECT_EQ(test, itest_attach(m.it, m.id[0], other, &any, 0, 0), 0);
 	KUNIT_EXPECT_NE(test, any, p);
-	/* Nobody can take it for another space, nor give it back */
+	/* It cannot be used for another space, nor freed */
 	q = p;
 	ITEST_EXPECT_ERR(m.it, itest_attach(m.it, m.id[1], other, &q, 0, 0),
 			 -EPERM, IOASID_REASON_NO_PASID_ID);
@@ -95,7 +95,7 @@ static void one_pasid_everywhere(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, itest_detach(m.it, m.id[0], p), 0);
 	KUNIT_EXPECT_NULL(test, itest_device_mm(m.dev[0], p));
 	KUNIT_EXPECT_PTR_EQ(test, itest_device_mm(m.dev[1], p), current->mm);
-	/* A number of one's own, and again: it keeps its PASID */
+	/* A vpasid, and another attach: the process keeps its PASID */
 	KUNIT_EXPECT_EQ(test, attach(&m, 0, &q, 99), 0);
 	KUNIT_EXPECT_EQ(test, q, p);
 	KUNIT_EXPECT_EQ(test, itest_detach(m.it, m.id[0], p), -ENOENT);
@@ -104,7 +104,7 @@ static void one_pasid_everywhere(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, itest_free_space(m.it, m.mm), 0);
 }
 
-/* What a mapped space can and this one cannot; what the IOMMU refuses */
+/* Operations that only mapped spaces have, and failures of the IOMMU driver */
 static void refusals(struct kunit *test)
 {
 	static const struct {
@@ -143,10 +143,10 @@ static void refusals(struct kunit *test)
 	ITEST_EXPECT_ERR(m.it, attach(&m, 0, &p, 0), -EIO, IOASID_REASON_IOMMU);
 	KUNIT_EXPECT_EQ(test, atomic_read(&m.fake->knobs.nr_sva), 0);
 	KUNIT_ASSERT_EQ(test, attach(&m, 0, &p, 7), 0);
-	/* Twice; and under a number that is in use */
+	/* Attached twice, and with a number that is in use */
 	ITEST_EXPECT_ERR(m.it, attach(&m, 0, &n, 7), -EBUSY,
 			 IOASID_REASON_ATTACHED);
-	/* Moved to or from another space: not at once */
+	/* Cannot be replaced by, or replace, another space */
 	other = itest_alloc_space(m.it);
 	n = IOASID_PASID_ANY;
 	ITEST_EXPECT_ERR(m.it, itest_attach(m.it, m.id[0], other, &n, 7,
@@ -158,12 +158,12 @@ static void refusals(struct kunit *test)
 }
 
 /**
- * struct stranger - somebody else with the same open file
- * @m: what he has got hold of
- * @mm: his own memory
- * @rc: what he was told
- * @code: and why
- * @done: he has ended
+ * struct stranger - another process with the same open file
+ * @m: the context and its space
+ * @mm: its own address space
+ * @rc: result of the attach
+ * @code: its reason
+ * @done: it has ended
  */
 struct stranger {
 	struct mine *m;
@@ -202,7 +202,7 @@ static void strange_try(struct kunit *test, struct stranger *s)
 	wait_for_completion(&s->done);
 }
 
-/* The file is no key to the memory of who has made the space */
+/* Access to the file gives no access to the memory of another process */
 static void only_the_process_itself(struct kunit *test)
 {
 	struct stranger s = {};
@@ -217,14 +217,14 @@ static void only_the_process_itself(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, s.code, (u32)IOASID_REASON_OWNER);
 	KUNIT_EXPECT_EQ(test, atomic_read(&m.fake->knobs.nr_sva), 0);
 	mmput(s.mm);
-	/* A thread of the same memory is the process */
+	/* A thread with the same address space may attach it */
 	s.mm = current->mm;
 	strange_try(test, &s);
 	KUNIT_EXPECT_EQ(test, s.rc, 0);
 	end_mine(&m);
 }
 
-/* The space keeps the mm_struct, for the PASID, and nothing of its memory */
+/* The space keeps the mm_struct and its PASID, but none of the memory */
 static void holds_no_memory(struct kunit *test)
 {
 	int users, count;
@@ -243,7 +243,7 @@ static void holds_no_memory(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, atomic_read(&current->mm->mm_count), count - 1);
 }
 
-/* Its PASID counts once, for the user who has bound it, until the space goes */
+/* Its PASID is charged once, to the user of the first bind, until the space is freed */
 static void counts_once(struct kunit *test)
 {
 	u32 *got = kunit_kcalloc(test, 1024, sizeof(*got), GFP_KERNEL), i, p;
@@ -264,7 +264,7 @@ static void counts_once(struct kunit *test)
 	KUNIT_ASSERT_NOT_NULL(test, cred);
 	cred->uid = KUIDT_INIT(4321);
 	old = override_creds(cred);
-	/* Three contexts full, the fourth but for one; none that is narrow is taken */
+	/* Three contexts at the limit and the fourth one below it, without narrow PASIDs */
 	for (i = 0; i < 4; i++) {
 		it[i] = itest_open(test);
 		id[i] = itest_bind_device(it[i], dev);
@@ -281,7 +281,7 @@ static void counts_once(struct kunit *test)
 	rcu_barrier();
 	KUNIT_EXPECT_EQ(test, itest_pasid_alloc(it[3], id[3], 1, 256, 0, got),
 			0);
-	/* And now there is none for it */
+	/* Now no PASID is left for it */
 	m.id[0] = itest_bind_device(m.it, m.dev[0]);
 	m.mm = itest_alloc_kind(m.it, IOASID_KIND_MM, 0);
 	ITEST_EXPECT_ERR(m.it, attach(&m, 0, &p, 0), -EDQUOT,

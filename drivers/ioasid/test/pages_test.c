@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Pinned memory: the runs are just the pages of the user's memory, each page
- * is pinned as often as it is there and charged once, and what is mapped is
- * what the pages are. The memory is made of pages of the test's choice.
+ * Pinned memory: the runs are exactly the pages of the user's memory, each page is
+ * pinned as often as it occurs and charged once, and the right frames are mapped.
+ * The memory consists of pages that the test chooses.
  */
 #include <linux/fcntl.h>
 #include <linux/fdtable.h>
@@ -14,15 +14,15 @@
 #include <linux/slab.h>
 #include "test.h"
 
-#define FEW	16	/* what pages.c has on the stack */
-#define BATCH	2048	/* what it pins and maps at once */
+#define FEW	16	/* IOASID_FEW of pages.c */
+#define BATCH	2048	/* IOASID_BATCH of pages.c */
 #define BASE	0x40000000ULL
 
 /**
- * struct memory - user memory and what is known of it
+ * struct memory - user memory
  * @page: its pages
  * @nr: number of pages
- * @addr: where it is
+ * @addr: its address
  */
 struct memory {
 	struct page **page;
@@ -72,7 +72,7 @@ static const struct ioasid_run *runs_of(const struct ioasid_pages *pages)
 	return pages->nr_runs == 1 ? &pages->run : pages->runs;
 }
 
-/* The fewest runs that there can be, and just the pages of the memory */
+/* As few runs as possible, with exactly the pages of the memory */
 static void check_runs(struct kunit *test, const struct ioasid_pages *pages,
 		       struct page **page)
 {
@@ -95,7 +95,7 @@ static void check_runs(struct kunit *test, const struct ioasid_pages *pages,
 	KUNIT_ASSERT_EQ(test, pages->nr_runs, r + 1);
 }
 
-/* Each folio is pinned as often as pages of it are there, times @times */
+/* Each folio has one pin for each of its pages in the memory, times @times */
 static void check_pins(struct kunit *test, struct page **page, u32 nr, u32 times)
 {
 	u32 i, k;
@@ -128,12 +128,12 @@ static void pin_and_put(struct kunit *test, struct ioasid_ctx *ctx,
 		check_pins(test, m->page, m->nr, 1 - i);
 	}
 	KUNIT_EXPECT_EQ(test, atomic64_read(&ctx->pinned), 0LL);
-	/* What was pinned for writing is dirty, and still the same memory */
+	/* Memory pinned for writing is dirty, and still mapped */
 	for (i = 0; i < m->nr; i += 1 + m->nr / 64)
 		KUNIT_ASSERT_TRUE(test, PageDirty(compound_head(m->page[i])));
 }
 
-/* Sizes around the borders of what is done at once */
+/* Sizes around the limits of a batch */
 static const u32 borders[] = {
 	1, 2, FEW - 1, FEW, FEW + 1, 4 * FEW, 4 * FEW + 1, BATCH - 1, BATCH,
 	BATCH + 1, 4095, 4096, 4097,
@@ -152,9 +152,9 @@ static void runs_at_borders(struct kunit *test)
 	large = itest_pages(test, 4097, 9);
 	for (i = 0; i < ARRAY_SIZE(borders); i++) {
 		nr = borders[i];
-		/* One run where the large pages are neighbours, else some */
+		/* One run if the large pages are adjacent, otherwise several */
 		pin_and_put(test, ctx, new_memory(test, large, nr));
-		/* As many runs as pages: backwards */
+		/* As many runs as pages, in descending order */
 		page = kunit_kcalloc(test, nr, sizeof(*page), GFP_KERNEL);
 		KUNIT_ASSERT_NOT_NULL(test, page);
 		for (k = 0; k < nr; k++)
@@ -163,7 +163,7 @@ static void runs_at_borders(struct kunit *test)
 	}
 }
 
-/* One run that begins before a border and ends behind it */
+/* A run across the end of a batch */
 static void run_over_a_border(struct kunit *test)
 {
 	struct page **large, **page;
@@ -177,7 +177,7 @@ static void run_over_a_border(struct kunit *test)
 		at = borders[i];
 		page = kunit_kcalloc(test, at + 64, sizeof(*page), GFP_KERNEL);
 		KUNIT_ASSERT_NOT_NULL(test, page);
-		/* Single pages, then a run from before the border to behind it */
+		/* Single pages, then a run across the end of a batch */
 		for (k = 0; k < at + 64; k++)
 			page[k] = large[at - min(at, 8) <= k ? 4196 + k - at :
 					4095 - k % 4096];
@@ -203,7 +203,7 @@ static void random_runs(struct kunit *test)
 
 		page = kunit_kcalloc(test, nr, sizeof(*page), GFP_KERNEL);
 		KUNIT_ASSERT_NOT_NULL(test, page);
-		/* Pieces of the pools, some of them twice */
+		/* Parts of the pools, some of them twice */
 		for (i = 0; i < nr; i += k) {
 			u32 n = itest_below(&rnd, ARRAY_SIZE(pool));
 			u32 at = itest_below(&rnd, n < 2 ? 512 : 1024);
@@ -217,7 +217,7 @@ static void random_runs(struct kunit *test)
 	}
 }
 
-/* Ordinary anonymous memory, which is there only when it is pinned */
+/* Anonymous memory, which is populated by pinning */
 static void anonymous_memory(struct kunit *test)
 {
 	struct ioasid_pages *pages;
@@ -243,7 +243,7 @@ static void anonymous_memory(struct kunit *test)
 		KUNIT_ASSERT_EQ(test, itest_pins(page[i]), 1U);
 		put_page(page[i]);
 	}
-	/* The process gives its memory up; ours is the last hold on it */
+	/* After the process unmaps it, our pins are the last references */
 	KUNIT_ASSERT_EQ(test, vm_munmap(addr, nr * PAGE_SIZE), 0);
 	for (i = 0; i < nr; i++)
 		KUNIT_ASSERT_FALSE(test, folio_mapped(page_folio(page[i])));
@@ -251,7 +251,7 @@ static void anonymous_memory(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, atomic64_read(&it->ctx->pinned), 0LL);
 }
 
-/* It ends where the memory ends, and gives back what it had pinned by then */
+/* Fails at the end of the memory, and unpins what it had pinned */
 static void hole_in_memory(struct kunit *test)
 {
 	struct ioasid_extack extack;
@@ -268,7 +268,7 @@ static void hole_in_memory(struct kunit *test)
 		if (nr > BATCH + 1)
 			break;
 		m = new_memory(test, page, nr);
-		/* The next one is not there: the first, or one of the last batch */
+		/* The next page is missing: the first one, or one in the last batch */
 		KUNIT_ASSERT_EQ(test, vm_munmap(m->addr + (nr - 1) * PAGE_SIZE,
 						PAGE_SIZE), 0);
 		pin(test, it->ctx, m->addr, nr, false, -1, -EFAULT, &extack);
@@ -355,14 +355,14 @@ static void wrong_files(struct kunit *test)
 	it = itest_open(test);
 	fd = new_file(test, 4, &file);
 	inode = file_inode(file);
-	/* Not memory at all */
+	/* Not a memfd */
 	pin(test, it->ctx, 0, 1, false, itest_fd(it), -EINVAL, &extack);
 	KUNIT_EXPECT_EQ(test, extack.code, (u32)IOASID_REASON_FD);
-	/* It ends before */
+	/* Beyond the end of the file */
 	pin(test, it->ctx, 0, 5, false, fd, -EINVAL, &extack);
 	KUNIT_EXPECT_EQ(test, extack.code, (u32)IOASID_REASON_VALUE);
 	KUNIT_EXPECT_EQ(test, extack.value, 4 * PAGE_SIZE);
-	/* Not open for that */
+	/* Not open for this access */
 	file->f_mode &= ~FMODE_WRITE;
 	pin(test, it->ctx, 0, 4, true, fd, -EPERM, &extack);
 	KUNIT_EXPECT_EQ(test, extack.code, (u32)IOASID_REASON_PERMISSION);
@@ -370,7 +370,7 @@ static void wrong_files(struct kunit *test)
 	file->f_mode &= ~FMODE_READ;
 	pin(test, it->ctx, 0, 4, false, fd, -EPERM, &extack);
 	file->f_mode |= FMODE_READ;
-	/* Sealed, by either seal; reading is still allowed */
+	/* Sealed by either seal, but readable */
 	SHMEM_I(inode)->seals = F_SEAL_FUTURE_WRITE;
 	pin(test, it->ctx, 0, 4, true, fd, -EPERM, &extack);
 	KUNIT_EXPECT_EQ(test, extack.code, (u32)IOASID_REASON_PERMISSION);
@@ -382,25 +382,25 @@ static void wrong_files(struct kunit *test)
 	itest_set_killed(true);
 	pin(test, it->ctx, 0, 4, true, fd, -EINTR, &extack);
 	itest_set_killed(false);
-	/* A seal comes when nothing is pinned: no count is left behind */
+	/* It can be sealed afterwards, so no writable mapping is left counted */
 	KUNIT_EXPECT_EQ(test, mapping_deny_writable(file->f_mapping), 0);
 	mapping_allow_writable(file->f_mapping);
 	close_fd(fd);
 }
 
-/* --- what is mapped is what the pages are --- */
+/* --- mapping --- */
 
 /**
- * struct slice - pages without memory behind them, and where they go
- * @pages: with @nr_runs made-up runs
- * @pfn: of each page; NULL if there are too many
+ * struct slice - pages with made-up runs, and a part of them to map
+ * @pages: the pages
+ * @pfn: frame of each page; NULL if there are too many
  */
 struct slice {
 	struct ioasid_pages pages;
 	unsigned long *pfn;
 };
 
-/* Frames that are real, so that they have struct pages; nobody touches them */
+/* Existing frames, since they need struct pages; they are never accessed */
 static struct slice *new_slice(struct kunit *test, const u32 *run, u32 nr_runs)
 {
 	struct slice *s = kunit_kzalloc(test, sizeof(*s), GFP_KERNEL);
@@ -430,7 +430,7 @@ static struct slice *new_slice(struct kunit *test, const u32 *run, u32 nr_runs)
 		for (k = 0; s->pfn && k < run[i]; k++)
 			s->pfn[at + k] = pfn + k;
 		at += run[i];
-		/* Neither neighbours nor in order */
+		/* Neither adjacent nor in order */
 		pfn = i % 2 ? pfn - run[i] - 5 : pfn + 2 * run[i] + 7;
 		if (pfn > 1UL << 30)
 			pfn = 4096 + i;
@@ -491,7 +491,7 @@ static u32 random_run_list(struct rnd_state *rnd, u32 *run, u32 max)
 	return nr;
 }
 
-/* Any slice of any runs, anywhere, also over the end of a block */
+/* Any part of any runs at any IOVA, also across the end of a block */
 static void random_slices(struct kunit *test)
 {
 	static const u64 bases[] = {
@@ -521,7 +521,7 @@ static void random_slices(struct kunit *test)
 	}
 }
 
-/* As many runs as one list holds, and one more */
+/* As many runs as fit into one scatterlist, and one more */
 static void many_runs(struct kunit *test)
 {
 	struct itest_domain *d = itest_domain_new(test);
@@ -529,7 +529,7 @@ static void many_runs(struct kunit *test)
 	u32 i, k;
 
 	KUNIT_ASSERT_NOT_NULL(test, run);
-	/* The last ones are what it is about */
+	/* The last runs are the ones to test */
 	for (i = ARRAY_SIZE(borders) - itest_rounds(ARRAY_SIZE(borders));
 	     i < ARRAY_SIZE(borders); i++) {
 		struct slice *s;
@@ -542,7 +542,7 @@ static void many_runs(struct kunit *test)
 	}
 }
 
-/* Runs larger than a block: no call and no flush reaches over its end */
+/* Runs larger than a block: no call and no flush crosses its end */
 static void large_runs(struct kunit *test)
 {
 	static const u32 one[] = { 5 << 18 };
@@ -571,7 +571,7 @@ static void large_runs(struct kunit *test)
 	}
 }
 
-/* Whichever call fails, nothing of the area is mapped afterwards */
+/* Whichever call fails, nothing stays mapped */
 static void map_fails(struct kunit *test)
 {
 	static const u32 run[] = { 3, 1 << 18, 5, 1, 2048, 7, 1 << 18 };
@@ -595,7 +595,7 @@ static void map_fails(struct kunit *test)
 		for (i = 0; i < 4; i++) {
 			d->fail_map = nth;
 			d->fail_err = how[i % 2].err;
-			/* It can have begun when it fails */
+			/* A failing call may have mapped some pages */
 			d->fail_after = i / 2;
 			ioasid_extack_init(&extack);
 			KUNIT_ASSERT_EQ(test,
@@ -618,7 +618,7 @@ static void map_fails(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, d->pages, 0ULL);
 }
 
-/* More areas of the same pages: pinned and charged once, until the last goes */
+/* Several areas of the same pages: pinned and charged once, until the last is freed */
 static void many_areas_one_pin(struct kunit *test)
 {
 	struct ioasid_area *area[8];
@@ -639,7 +639,7 @@ static void many_areas_one_pin(struct kunit *test)
 		area[i] = ioasid_area_alloc(pages);
 		KUNIT_ASSERT_NOT_NULL(test, area[i]);
 	}
-	/* The first one can go before the others */
+	/* The first area can be freed before the others */
 	ioasid_area_free(it->ctx, &pages->area);
 	for (i = 0; i < ARRAY_SIZE(area); i++) {
 		check_pins(test, page, 32, 1);

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Whose PASIDs are whose: allocated one by one and by ranges, freed, attached,
- * by two contexts, in any order, against a table of owners. No PASID is given
- * twice, none goes back while it is attached, and at the end all of them are back
- * in the pool and nobody owes anything.
+ * PASIDs: allocated one by one and by ranges, freed and attached by two contexts in
+ * any order, against a table of owners. No PASID is allocated twice or freed while
+ * it is attached, and at the end all are in the pool and nothing is charged.
  */
 #include <linux/cred.h>
 #include "test.h"
@@ -18,13 +17,13 @@ static const struct itest_device_conf conf = { .pasid_bits = BITS };
 static const struct itest_device_conf wide = { .group = 1, .pasid_bits = 16 };
 
 /**
- * struct pool - who has which PASID
+ * struct pool - the owners of all PASIDs
  * @it: contexts
  * @dev: a device of each context
  * @dev_id: their ids
  * @space: a space of each context
  * @owner: context, FREE or OTHERS
- * @automatic: it came with an attach
+ * @automatic: allocated by an attach
  * @attached: it is attached
  */
 struct pool {
@@ -57,7 +56,7 @@ static struct pool *new_pool(struct kunit *test)
 	return p;
 }
 
-/* What is not to be had now belongs to somebody else */
+/* A PASID that cannot be allocated now belongs to someone else */
 static void find_others(struct kunit *test, struct pool *p)
 {
 	u32 i, got[NR], nr = 0;
@@ -94,7 +93,7 @@ static void got_one(struct kunit *test, struct pool *p, u32 c, u32 pasid)
 	p->attached[pasid] = false;
 }
 
-/* All of them, out of the range, or none */
+/* Allocates all of them from the range, or none */
 static void random_alloc(struct kunit *test, struct pool *p,
 			 struct rnd_state *rnd)
 {
@@ -129,7 +128,7 @@ static void random_free(struct kunit *test, struct pool *p,
 	for (i = 0; i < nr; i++) {
 		u32 n = itest_below(rnd, NR), k;
 
-		/* Mostly one that it has */
+		/* Mostly one of its own */
 		for (k = 0; k < NR && p->owner[n] != c; k++)
 			n = (n + 1) % NR;
 		if (!itest_below(rnd, 10))
@@ -238,7 +237,7 @@ static void random_pasids(struct kunit *test)
 		}
 		check_pool(test, p);
 	}
-	/* One by its device, the other by its end: all of them come back */
+	/* One by removing the device, the other by closing: all PASIDs are freed */
 	sva_remove_device(p->it[0]->ctx, p->dev[0]);
 	for (i = 0; i < NR; i++)
 		if (!p->owner[i])
@@ -268,7 +267,7 @@ static const struct cred *become_user(struct kunit *test, u32 uid)
 #define PER_CONTEXT	1024
 #define PER_USER	4096
 
-/* As many as the parameters say, for a context and for a user, and not one more */
+/* Exactly as many as the parameters allow, for a context and for a user */
 static void quotas(struct kunit *test)
 {
 	u32 nr_ctx = PER_USER / PER_CONTEXT + 1, dev_id[5], one, i;
@@ -286,7 +285,7 @@ static void quotas(struct kunit *test)
 	}
 	old = become_user(test, 1234);
 	for (i = 0; i + 1 < nr_ctx; i++) {
-		/* One too many gives none at all */
+		/* One too many allocates none */
 		ITEST_EXPECT_ERR(it[i], itest_pasid_alloc(it[i], dev_id[i],
 							  PER_CONTEXT + 1, 0, 0,
 							  got), -EDQUOT,
@@ -301,10 +300,10 @@ static void quotas(struct kunit *test)
 						  &one), -EDQUOT,
 			 IOASID_REASON_LIMIT);
 	itest_restore_cred(old);
-	/* Somebody else is not concerned */
+	/* Another user is not affected */
 	KUNIT_EXPECT_EQ(test, itest_pasid_alloc(it[i], dev_id[i], 1, 0, 0, &one),
 			0);
-	/* Whoever gives it back: it counts for the one who has taken it */
+	/* Whoever frees it, the user who allocated it is uncharged */
 	KUNIT_EXPECT_EQ(test, itest_pasid_free(it[i - 1], 1, got), 0);
 	old = become_user(test, 1234);
 	KUNIT_EXPECT_EQ(test, itest_pasid_alloc(it[i], dev_id[i], 1, 0, 0, &one),
@@ -316,7 +315,7 @@ static void quotas(struct kunit *test)
 		sva_remove_device(it[i]->ctx, dev);
 		itest_close(it[i]);
 	}
-	/* All of it was given back */
+	/* Everything is uncharged */
 	it[0] = itest_open(test);
 	dev_id[0] = itest_bind_device(it[0], dev);
 	KUNIT_EXPECT_EQ(test, itest_pasid_alloc(it[0], dev_id[0], PER_CONTEXT, 0,
@@ -325,7 +324,7 @@ static void quotas(struct kunit *test)
 	sva_remove_device(it[0]->ctx, dev);
 }
 
-/* A user's numbers are his, and need not be the IOMMU's */
+/* A vpasid need not be a PASID that the IOMMU supports */
 static void virtual_numbers(struct kunit *test)
 {
 	u32 space, other, dev_id, a = IOASID_PASID_ANY, b = IOASID_PASID_ANY, n;
@@ -339,7 +338,7 @@ static void virtual_numbers(struct kunit *test)
 	dev_id = itest_bind_device(it, dev);
 	space = itest_alloc_space(it);
 	other = itest_alloc_space(it);
-	/* A number that is no PASID of the device, and one that is another's */
+	/* A number without PASID of the device, and the number of another one */
 	KUNIT_ASSERT_EQ(test, itest_attach(it, dev_id, space, &a, 0xffff, 0), 0);
 	KUNIT_ASSERT_EQ(test, itest_attach(it, dev_id, other, &b, a, 0), 0);
 	KUNIT_EXPECT_NE(test, a, b);
@@ -349,7 +348,7 @@ static void virtual_numbers(struct kunit *test)
 	n = IOASID_PASID_ANY;
 	ITEST_EXPECT_ERR(it, itest_attach(it, dev_id, space, &n, 0xffff, 0),
 			 -EBUSY, IOASID_REASON_ATTACHED);
-	/* Replaced by the user's number: it keeps its PASID */
+	/* Replacing by the vpasid keeps the PASID */
 	d = itest_device_pasid(dev, b);
 	n = IOASID_PASID_ANY;
 	KUNIT_ASSERT_EQ(test, itest_attach(it, dev_id, other, &n, 0xffff,
@@ -357,7 +356,7 @@ static void virtual_numbers(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, n, a);
 	KUNIT_EXPECT_PTR_EQ(test, itest_device_pasid(dev, a), d);
 	KUNIT_EXPECT_EQ(test, itest_info(it).nr_pasids, 2U);
-	/* By the number, never by the PASID */
+	/* By the vpasid, never by the PASID */
 	KUNIT_EXPECT_EQ(test, itest_detach(it, dev_id, b), -ENOENT);
 	KUNIT_EXPECT_EQ(test, itest_detach(it, dev_id, a), 0);
 	KUNIT_EXPECT_NULL(test, itest_device_pasid(dev, b));
@@ -367,7 +366,7 @@ static void virtual_numbers(struct kunit *test)
 	sva_remove_device(it->ctx, dev);
 }
 
-/* Each error of an attach by PASID, with its reason; nothing stays taken */
+/* Each error of an attach by PASID, with its reason; nothing stays charged */
 static void bad_attaches(struct kunit *test)
 {
 	static const struct itest_device_conf none = { .group = 2 };
@@ -409,7 +408,7 @@ static void bad_attaches(struct kunit *test)
 	ITEST_EXPECT_ERR(it, itest_attach(it, id, space, &n, 0, 0), -ERANGE,
 			 IOASID_REASON_NO_PASID);
 	KUNIT_EXPECT_EQ(test, itest_attach(it, big, space, &n, 0, 0), 0);
-	/* A number that is not the PASID's */
+	/* The vpasid of another PASID */
 	KUNIT_ASSERT_EQ(test, itest_attach(it, id, space, &any, 9, 0), 0);
 	ITEST_EXPECT_ERR(it, itest_attach(it, id, space, &n, 9,
 					  IOASID_ATTACH_REPLACE), -ERANGE,

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The ring of a fault queue: where records are, how many fit, who owns them and
- * what becomes of indices that the user has scribbled on, against a list that is
- * too simple to be wrong, around the place where the indices wrap. What is asked
- * and answered is in fault_test.c.
+ * The ring of a fault queue against a simple list: place, number and ownership of
+ * records, invalid indices of the user, all around the wrap of the indices.
+ * fault_test.c tests page requests and responses.
  */
 #include <linux/file.h>
 #include <linux/mman.h>
@@ -16,12 +15,12 @@
 #define DEPTH	16
 
 /**
- * struct ring - the ring, and what must be in it
+ * struct ring - the ring, and its expected state
  * @it: the context
  * @tq: the queue
- * @made: records that were put
- * @shown: of these, those that were published
- * @taken: of these, those that the user has taken
+ * @made: number of records put
+ * @shown: number of records published
+ * @taken: number of records read by the user
  */
 struct ring {
 	struct itest *it;
@@ -57,7 +56,7 @@ static bool readable(struct ring *r)
 	return r->tq.file->f_op->poll(r->tq.file, NULL) & EPOLLIN;
 }
 
-/* A test that ends must not hold the lock that the release of the file takes */
+/* A test that is aborted must not leave the lock held, which the release takes */
 static u32 room(struct ring *r)
 {
 	struct ioasid_queue *q = r->tq.q;
@@ -69,7 +68,7 @@ static u32 room(struct ring *r)
 	return nr;
 }
 
-/* As many as there is room for, never more */
+/* Exactly as many records as there is room for */
 static void put_some(struct kunit *test, struct ring *r, struct rnd_state *rnd)
 {
 	struct ioasid_queue *q = r->tq.q;
@@ -83,7 +82,7 @@ static void put_some(struct kunit *test, struct ring *r, struct rnd_state *rnd)
 		record.cookie = r->made++;
 		ioasid_queue_put_record(q, &record);
 	}
-	/* Not before it is told to: a group is seen as a whole */
+	/* Not visible before they are published, so that a group is visible as a whole */
 	early = readable(r) != (r->shown != r->taken);
 	if (itest_below(rnd, 4)) {
 		ioasid_queue_publish(q);
@@ -108,7 +107,7 @@ static void read_some(struct kunit *test, struct ring *r, struct rnd_state *rnd)
 	size_t size = sizeof(*got);
 	ssize_t n;
 
-	/* A part of a record is none */
+	/* A part of a record is not read */
 	n = itest_queue_read(&r->tq, ITEST_VEC, nr * size +
 			     itest_below(rnd, size));
 	if (!want) {
@@ -124,7 +123,7 @@ static void read_some(struct kunit *test, struct ring *r, struct rnd_state *rnd)
 	kunit_kfree(test, got);
 }
 
-/* As somebody does who has mapped it */
+/* Reads as a program that has mapped the ring */
 static void take_some(struct kunit *test, struct ring *r, struct rnd_state *rnd)
 {
 	struct ioasid_fault_ring *ring = r->tq.q->ring;
@@ -140,7 +139,7 @@ static void take_some(struct kunit *test, struct ring *r, struct rnd_state *rnd)
 	smp_store_release(&ring->tail, tail);
 }
 
-/* An index of the user's that makes no sense is a full ring, and no more */
+/* An invalid index of the user counts as a full ring */
 static void scribble(struct kunit *test, struct ring *r, struct rnd_state *rnd)
 {
 	struct ioasid_queue *q = r->tq.q;
@@ -184,9 +183,9 @@ static void random_ring(struct kunit *test)
 }
 
 /*
- * Responses that name nothing: each is counted, the first one is told, and the
- * ring is empty afterwards, also where the indices wrap. More than the ring holds
- * is refused as a whole.
+ * Responses with invalid cookies: each is counted, the first one is reported, and
+ * the ring is empty afterwards, also if the indices wrap. More than fit into the
+ * ring fail as a whole.
  */
 static void random_doorbells(struct kunit *test)
 {
@@ -226,7 +225,7 @@ static void random_doorbells(struct kunit *test)
 	}
 }
 
-/* What the file refuses */
+/* Errors of the file */
 static void file_operations(struct kunit *test)
 {
 	struct ring *r = new_ring(test, 0);
@@ -246,7 +245,7 @@ static void file_operations(struct kunit *test)
 	mutex_unlock(&r->tq.q->lock);
 	KUNIT_EXPECT_EQ(test, itest_queue_read(&r->tq, ITEST_HOLE, 4096),
 			(ssize_t)-EFAULT);
-	/* It was not lost */
+	/* The record is not lost */
 	KUNIT_EXPECT_EQ(test, itest_queue_read(&r->tq, ITEST_VEC, 4096),
 			(ssize_t)sizeof(record));
 	KUNIT_EXPECT_EQ(test, itest_queue_write(&r->tq, ITEST_VEC, 0),
@@ -279,7 +278,7 @@ static u64 map_ring(struct kunit *test, struct ring *r, u64 offset, u64 length,
 			     PROT_READ | PROT_WRITE, flags, offset);
 }
 
-/* The memory of the ring, shared, and not a page more */
+/* The ring can be mapped shared, and not a page more */
 static void ring_is_mapped(struct kunit *test)
 {
 	struct ring *r = new_ring(test, 0);
@@ -316,7 +315,7 @@ static void ring_is_mapped(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, bytes, 0x1234ULL);
 }
 
-/* Every error of FAULT_QUEUE that needs no lack of memory has its reason */
+/* Each error of FAULT_QUEUE but -ENOMEM has its reason */
 static void bad_queues(struct kunit *test)
 {
 	static const struct {
@@ -346,7 +345,7 @@ static void bad_queues(struct kunit *test)
 		ITEST_EXPECT_ERR(it, ITEST_CMD(it, IOASID_FAULT_QUEUE, &arg),
 				 bad[i].err, bad[i].code);
 	}
-	/* A file, and no eventfd */
+	/* A file that is not an eventfd */
 	arg = (struct ioasid_fault_queue) { .depth = 16, .eventfd = itest_fd(it) };
 	ITEST_EXPECT_ERR(it, ITEST_CMD(it, IOASID_FAULT_QUEUE, &arg), -EINVAL,
 			 IOASID_REASON_FD);
@@ -360,7 +359,7 @@ static void bad_queues(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, atomic_read(&it->ctx->nr_records));
 }
 
-/* A queue outlives its file, and keeps the context, but does nothing any more */
+/* A queue can outlive its file, keeps the context, and accepts nothing any more */
 static void queue_and_context(struct kunit *test)
 {
 	struct ring *r = new_ring(test, 0);

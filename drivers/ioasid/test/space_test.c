@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What all spaces share: ids, who may enter and for how long a space lives,
- * what it tells, what is reserved in it.
+ * What all spaces share: ids, locking, lifetime, information and reserved ranges.
  */
 #include <linux/completion.h>
 #include <linux/kthread.h>
@@ -11,7 +10,7 @@
 
 #define NR_IDS	64
 
-/* Ids are unique, belong to one context, and are gone when they are freed */
+/* Ids are unique, belong to one context, and are invalid after the free */
 static void random_ids(struct kunit *test)
 {
 	struct itest *it[2];
@@ -75,7 +74,7 @@ static void label_and_kind_are_told(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, info.page_sizes, (u64)PAGE_MASK);
 }
 
-/* Page sizes are what all domains have; the totals are of this space */
+/* Page sizes are those of all domains; totals are of this space only */
 static void info_is_of_this_space(struct kunit *test)
 {
 	struct itest_domain *d[2] = {
@@ -117,7 +116,7 @@ static void info_is_of_this_space(struct kunit *test)
 	ioasid_space_put(space);
 }
 
-/* Freed, it lets nobody in and has no memory, whoever still refers to it */
+/* A freed space with a reference cannot be locked and has no memory */
 static void free_does_not_wait(struct kunit *test)
 {
 	struct ioasid_space *space;
@@ -141,13 +140,13 @@ static void free_does_not_wait(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, ioasid_space_release_id(space, &extack), -ENOENT);
 	KUNIT_EXPECT_TRUE(test,
 			  IS_ERR(ioasid_space_get_read(it->ctx, id, &extack)));
-	/* Nobody has left it locked */
+	/* It is not locked any more */
 	KUNIT_EXPECT_TRUE(test, down_write_trylock(&space->rwsem));
 	up_write(&space->rwsem);
 	ioasid_space_put(space);
 }
 
-/* A space that is freed while a command waits for it, or that is killed */
+/* A command that is killed, or whose space is freed, while it waits for the lock */
 static void killed_while_waiting(struct kunit *test)
 {
 	struct ioasid_space *space;
@@ -167,7 +166,7 @@ static void killed_while_waiting(struct kunit *test)
 			PTR_ERR(ioasid_space_get_read(it->ctx, id, &extack)),
 			(long)-EINTR);
 	KUNIT_EXPECT_EQ(test, extack.code, (u32)IOASID_REASON_KILLED);
-	/* Who waits for a writer that runs would spin for ever */
+	/* Waiting for a writer that runs would spin forever */
 	downgrade_write(&space->rwsem);
 	ioasid_extack_init(&extack);
 	KUNIT_EXPECT_EQ(test, ioasid_space_lock(space, &extack), -EINTR);
@@ -181,7 +180,7 @@ static void killed_while_waiting(struct kunit *test)
 	ITEST_EXPECT_ERR(it, itest_free_space(it, id), -EBUSY,
 			 IOASID_REASON_IN_USE);
 	space->nr_devices = 0;
-	/* Dead between looking it up and entering */
+	/* Freed between the lookup and the lock */
 	space->dead = true;
 	KUNIT_EXPECT_EQ(test,
 			PTR_ERR(ioasid_space_get_read(it->ctx, id, &extack)),
@@ -193,18 +192,18 @@ static void killed_while_waiting(struct kunit *test)
 }
 
 /**
- * struct visitor - enters spaces while they come and go
- * @ctx: context
- * @stop: no more
- * @entered: times it got in
- * @lost_events: times there was none
+ * struct visitor - a thread that locks spaces while they are allocated and freed
+ * @ctx: the context
+ * @stop: it has to end
+ * @entered: number of spaces locked
+ * @missed: number of spaces not found
  * @done: it has ended
  */
 struct visitor {
 	struct ioasid_ctx *ctx;
 	bool stop;
 	u32 entered;
-	u32 lost_events;
+	u32 missed;
 	struct completion done;
 };
 
@@ -218,8 +217,8 @@ static int visit(void *data)
 		ioasid_extack_init(&extack);
 		space = ioasid_space_get_read(v->ctx, 1, &extack);
 		if (IS_ERR(space)) {
-			v->lost_events++;
-			/* Nothing else here lets others run */
+			v->missed++;
+			/* No other call here reschedules */
 			schedule_timeout_uninterruptible(1);
 			continue;
 		}
@@ -257,7 +256,7 @@ static void visitors_and_free(struct kunit *test)
 		schedule_timeout_uninterruptible(itest_below(&rnd, 3));
 		KUNIT_EXPECT_EQ(test, itest_free_space(it, 1), 0);
 	}
-	/* Now it stays, so that they get in even on one slow processor */
+	/* Keeps one space, so that they can lock it even on one slow processor */
 	KUNIT_EXPECT_EQ(test, itest_alloc_space(it), 1U);
 	for (i = 0; i < 3; i++) {
 		while (!READ_ONCE(v[i].entered))
@@ -268,8 +267,8 @@ static void visitors_and_free(struct kunit *test)
 	itest_close(it);
 }
 
-/* Which ranges are usable, as a program sees it; NULL to reserve nothing */
-static void check_told(struct itest *it, u32 id,
+/* SPACE_INFO must report exactly the usable ranges @want */
+static void check_usable(struct itest *it, u32 id,
 		       const struct ioasid_iova_range *want, u32 nr)
 {
 	struct ioasid_space_info info = {
@@ -282,13 +281,13 @@ static void check_told(struct itest *it, u32 id,
 	KUNIT_ASSERT_EQ(it->test, info.nr_ranges, nr);
 	itest_get_user(it->test, got, ITEST_VEC, nr * sizeof(*got));
 	KUNIT_EXPECT_MEMEQ(it->test, got, want, nr * sizeof(*got));
-	/* Too little room: the number is told all the same */
+	/* With too little room the number is still reported */
 	info.nr_ranges = nr - 1;
 	ITEST_EXPECT_ERR(it, ITEST_CMD(it, IOASID_SPACE_INFO, &info), -EMSGSIZE,
 			 IOASID_REASON_LIMIT);
 	KUNIT_EXPECT_EQ(it->test, info.nr_ranges, nr);
 	KUNIT_EXPECT_EQ(it->test, it->ext.value, (u64)nr);
-	/* No room wanted: that is fine */
+	/* No room given, which is no error */
 	info.ranges = 0;
 	info.nr_ranges = 0;
 	KUNIT_EXPECT_EQ(it->test, ITEST_CMD(it, IOASID_SPACE_INFO, &info), 0);
@@ -326,21 +325,21 @@ static void reserve_replaces(struct kunit *test)
 	itest_memory(test);
 	it = itest_open(test);
 	id = itest_alloc_space(it);
-	check_told(it, id, all, 1);
+	check_usable(it, id, all, 1);
 	KUNIT_EXPECT_EQ(test, do_reserve(it, id, ends, ARRAY_SIZE(ends)), 0);
-	check_told(it, id, between, ARRAY_SIZE(between));
+	check_usable(it, id, between, ARRAY_SIZE(between));
 	ITEST_EXPECT_ERR(it, itest_map_one(it, id, SZ_1G, ITEST_MEM, SZ_4K,
 					   IOASID_MAP_READ), -ERANGE,
 			 IOASID_REASON_UNUSABLE);
 	KUNIT_EXPECT_EQ(test, itest_map_one(it, id, SZ_2G, ITEST_MEM, SZ_64K,
 					    IOASID_MAP_READ), 0);
-	/* What fails leaves the list as it was */
+	/* A failure does not change the list */
 	ITEST_EXPECT_ERR(it, do_reserve(it, id, collide, ARRAY_SIZE(collide)),
 			 -EADDRINUSE, IOASID_REASON_RESERVED);
 	KUNIT_EXPECT_EQ(test, it->ext.index, 1U);
 	KUNIT_EXPECT_EQ(test, it->ext.value, (u64)SZ_2G);
-	check_told(it, id, between, ARRAY_SIZE(between));
-	/* All: nothing is usable any more */
+	check_usable(it, id, between, ARRAY_SIZE(between));
+	/* Everything is reserved, so nothing is usable */
 	KUNIT_EXPECT_EQ(test, itest_unmap(it, id, NULL, 0, NULL), 0);
 	KUNIT_EXPECT_EQ(test, do_reserve(it, id, all, 1), 0);
 	{
@@ -353,7 +352,7 @@ static void reserve_replaces(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, info.nr_ranges, 0U);
 	}
 	KUNIT_EXPECT_EQ(test, do_reserve(it, id, NULL, 0), 0);
-	check_told(it, id, all, 1);
+	check_usable(it, id, all, 1);
 }
 
 static struct kunit_case ioasid_space_cases[] = {

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the KUnit suites of the core share: random numbers that can be
- * repeated, contexts and commands, user memory of a chosen layout, a page table
- * and an IOMMU that keep a model of what was asked of them. It must never be
- * easier on the core than a real IOMMU driver, and no test may depend on
- * another one having run.
+ * What the KUnit suites of the core share: reproducible random numbers, contexts
+ * and commands, user memory of a chosen layout, a fake page table and a fake IOMMU.
+ * They must never be more lenient with the core than a real IOMMU driver, and no
+ * test may depend on another one.
  */
 #ifndef __IOASID_TEST_H
 #define __IOASID_TEST_H
@@ -17,7 +16,7 @@
 
 struct platform_device;
 
-/* The same addresses in every test's memory, so that tables can name them */
+/* The same addresses in all tests, so that tables can contain them */
 #define ITEST_ARG	0x10000000UL	/* a page: the command's struct */
 #define ITEST_EXT	0x10001000UL	/* a page: the extack */
 #define ITEST_VEC	0x10002000UL	/* 16 pages: vectors */
@@ -25,10 +24,10 @@ struct platform_device;
 #define ITEST_MEM	0x10100000UL	/* 64 pages to map; none behind them */
 #define ITEST_MEM_PAGES	64
 #define ITEST_RO	0x10200000UL	/* a page that cannot be written */
-#define ITEST_HOLE	0x10300000UL	/* nothing */
+#define ITEST_HOLE	0x10300000UL	/* not mapped */
 
 /**
- * struct itest - a context, and a program that has it open
+ * struct itest - an open context
  * @test: the test
  * @file: the open /dev/ioasid
  * @ctx: its context
@@ -82,7 +81,7 @@ int itest_pasid_free(struct itest *it, u32 nr, const u32 *pasids);
 /**
  * struct itest_queue - an open fault queue
  * @file: its file
- * @q: what is behind it
+ * @q: the queue
  * @id: queue_id
  */
 struct itest_queue {
@@ -109,7 +108,7 @@ struct page **itest_pages(struct kunit *test, u32 nr, u32 order);
 u64 itest_map_pages(struct kunit *test, struct page **page, u32 nr, int prot);
 u32 itest_pins(struct page *page);
 
-/* An error has the errno and the reason that it should have, and a sentence */
+/* Checks errno and reason of an error, and that it has a sentence */
 #define ITEST_EXPECT_ERR(_it, _rc, _err, _code) do {			\
 	int __rc = (_rc);						\
 									\
@@ -124,23 +123,23 @@ u32 itest_pins(struct page *page);
 /* fake.c */
 
 /**
- * struct itest_domain - a page table, with a model of what is in it
- * @domain: what the core sees
+ * struct itest_domain - a fake page table
+ * @domain: domain of the IOMMU core
  * @map: page of IOVA -> its frame and protection, see itest_domain_entry()
- * @pages: pages mapped
- * @fail_map: which call of map_pages() from now on fails; 0: none
- * @fail_err: how it fails
- * @fail_after: pages that the failing call maps all the same
- * @nr_map: calls of map_pages()
- * @nr_unmap: calls of unmap_pages()
- * @nr_flush: flushes
+ * @pages: number of pages mapped
+ * @fail_map: the call of map_pages() that fails, counted from now on; 0: none
+ * @fail_err: its error
+ * @fail_after: number of pages that it maps before it fails
+ * @nr_map: number of calls of map_pages()
+ * @nr_unmap: number of calls of unmap_pages()
+ * @nr_flush: number of flushes
  * @dirty_first: first IOVA that is unmapped and not flushed
  * @dirty_last: last one; less than @dirty_first if there is none
- * @dirty_pfn: some of the frames behind them
+ * @dirty_pfn: some of the frames that were mapped there
  * @nr_dirty_pfn: number of @dirty_pfn
- * @check_pins: its frames are pinned pages, and must be until they are flushed
- * @keep: unmap_pages() takes nothing away
- * @attached: devices attached
+ * @check_pins: checks that its frames stay pinned until they are flushed
+ * @keep: unmap_pages() unmaps nothing
+ * @attached: number of devices attached
  * @wrong: the first rule that was broken, or NULL
  */
 struct itest_domain {
@@ -176,19 +175,19 @@ void itest_space_del_domain(struct ioasid_space *space, struct itest_domain *d);
 #define ITEST_MAX_DEVICES	8
 
 /**
- * struct itest_iommu_knobs - what the fake IOMMU refuses next, and has done
- * @fail_alloc: errno of the next allocations of a domain, 0 to allow them
- * @fail_attach: attach_dev() from now on that fails; 0: none
- * @attach_err: how it fails
+ * struct itest_iommu_knobs - chosen failures of the fake IOMMU, and its counters
+ * @fail_alloc: errno of allocations of a domain, or 0
+ * @fail_attach: the call of attach_dev() that fails, counted from now on; 0: none
+ * @attach_err: its error
  * @fail_map: struct itest_domain.fail_map of new domains
- * @nr_domains: paging domains that exist
- * @nr_attach: calls of attach_dev() of a paging domain
- * @hw_info_err: errno of hw_info(), 0 to answer, 1 to have none
- * @last: the paging domain that was made last
- * @aperture_end: of new domains
+ * @nr_domains: number of paging domains
+ * @nr_attach: number of calls of attach_dev() of a paging domain
+ * @hw_info_err: errno of hw_info(), 0 to succeed, 1 to return nothing
+ * @last: the latest paging domain
+ * @aperture_end: aperture of new domains
  * @enforce: new domains enforce coherency when asked to
- * @sva_err: errno of binding to a process, 0 to allow it
- * @nr_sva: domains of processes that exist
+ * @sva_err: errno of binding a process, or 0
+ * @nr_sva: number of domains of processes
  */
 struct itest_iommu_knobs {
 	int fail_alloc;
@@ -211,9 +210,9 @@ struct itest_iommu_knobs {
  * @group: devices with the same number share a group
  * @no_coherency: DMA is not cache coherent
  * @enforce: IOMMU_CAP_ENFORCE_CACHE_COHERENCY
- * @pasid_bits: width of its PASIDs; 0: none
- * @pri: it can ask for pages
- * @resv: reserved region; up to four, the first with a length of 0 ends them
+ * @pasid_bits: width of its PASIDs in bits; 0: none
+ * @pri: it has page requests
+ * @resv: up to four reserved regions; a length of 0 ends them
  */
 struct itest_device_conf {
 	u32 unit;
@@ -231,13 +230,13 @@ struct itest_device_conf {
 
 /**
  * struct itest_iommu - a fake IOMMU with its devices, for one test
- * @iommu: what the IOMMU core knows
+ * @iommu: IOMMU of the IOMMU core
  * @fwnode: leads from the devices to it
  * @pdev: the devices
  * @nr: number of @pdev
- * @knobs: what it refuses and counts
- * @group: of each number of a group
- * @iopf: devices that can ask for pages
+ * @knobs: failures and counters
+ * @group: number of a group -> the group
+ * @iopf: page request queue of the IOMMU core
  */
 struct itest_iommu {
 	struct iommu_device iommu;
@@ -256,7 +255,7 @@ struct itest_domain *itest_device_domain(struct device *dev);
 struct itest_domain *itest_device_pasid(struct device *dev, u32 pasid);
 struct mm_struct *itest_device_mm(struct device *dev, u32 pasid);
 
-#define ITEST_WAITS	(-1)	/* not answered yet */
+#define ITEST_WAITS	(-1)	/* no response yet */
 
 void itest_ask(struct kunit *test, struct device *dev, u32 pasid, u32 group,
 	       const u64 *addr, u32 nr);
