@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/*
- * The demo's words, table and devices. See demo.h.
- */
+/* Output and devices of the demos. See demo.h. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>

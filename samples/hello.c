@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* An address space with 64 KiB of our memory, and what a failure looks like. */
+/* An address space with 64 KiB of our memory, and a failure with its reason. */
 #include <fcntl.h>
 #include <linux/ioasid.h>
 #include <stdint.h>
@@ -30,7 +30,7 @@ int main(void)
 	if (!ioctl(fd, IOASID_TRANSLATE, &at))
 		printf("IOVA %#llx is address %#llx\n", at.iova, at.addr);
 
-	range.length = 100;		/* not a whole page: fails, with the reason */
+	range.length = 100;		/* fails, since it is not a whole page */
 	if (!ioctl(fd, IOASID_MAP, &map))
 		return 1;
 	printf("failed: %s\n", extack.msg);

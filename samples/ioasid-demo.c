@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Two devices, one address space, no copy: an NVMe disk and QEMU's edu device
- * do DMA through /dev/ioasid in memory of this program, are stopped by taking
- * the memory away, and a mistake is explained. Everything about /dev/ioasid is
- * in this file; demo.c has the words and the devices.
+ * Two devices share one address space without copying: an NVMe disk and QEMU's edu
+ * device do DMA to memory of this program through /dev/ioasid. Then the memory is
+ * unmapped, which blocks their DMA, and a mistake gets its reason. Everything about
+ * /dev/ioasid is in this file; demo.c has the output and the devices.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -19,7 +19,7 @@
 #define DATA		(256 * KIB)	/* and what it and the other device move about */
 #define BLOCKS		(64 * KIB)	/* one transfer of the disk */
 
-/* What the kernel says when a command fails; passed to all of them */
+/* The reason of a failure; passed to all commands */
 static struct ioasid_extack extack = { .size = sizeof(extack) };
 
 /* Lets devices in @space read and write @mem; the kernel chooses the IOVA */
@@ -52,7 +52,7 @@ static void unmap(int ctx, unsigned int space, unsigned long long iova, size_t l
 	result("%llu KiB gone, flushed from the IOMMU and unpinned", cmd.unmapped / KIB);
 }
 
-/* From here on the device's DMA goes through @space */
+/* Now DMA of the device goes through @space */
 static void attach(int ctx, unsigned int space, struct t_vfio *dev)
 {
 	struct vfio_device_attach cmd = {
@@ -79,7 +79,7 @@ static void use_disk(struct t_nvme *disk, char *data, unsigned long long iova)
 	result("%d KiB written to the disk and read back elsewhere: the same", BLOCKS / KIB);
 }
 
-/* edu takes what the disk has read, and puts it somewhere else */
+/* edu copies what the disk has read to another place */
 static void use_edu(struct t_edu *edu, char *data, unsigned long long iova)
 {
 	char *copy = data + 2 * BLOCKS;
@@ -94,11 +94,11 @@ static void use_edu(struct t_edu *edu, char *data, unsigned long long iova)
 	result("what the disk has read, edu has copied: no copy by this program in between");
 }
 
-/* Both try to write where nothing is mapped any more */
+/* Both devices try to write where nothing is mapped any more */
 static void try_in_vain(struct t_nvme *disk, struct t_edu *edu, char *data, unsigned long long iova)
 {
 	memset(data, 0x5a, DATA);
-	disk->timeout_ms = 700;		/* a disk that cannot write may never answer */
+	disk->timeout_ms = 700;		/* a disk whose write is blocked may never respond */
 	t_nvme_read(disk, 0, iova, BLOCKS);
 	t_edu_push(edu, iova, T_EDU_BUFFER);
 	if (t_not_byte(data, DATA, 0x5a) >= 0)

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A PCI device uses pointers of this program, by PASID, and another PASID of it
- * asks this program for pages that are missing. The device is ioasid-testdev of
- * the test machines, the IOMMU driver is the kernel's own. Everything about
- * /dev/ioasid is in this file. Each step is checked by what the device, or the
- * memory, says afterwards.
+ * A PCI device uses pointers of this program by PASID, and sends page requests with
+ * another PASID, which this program answers. The device is ioasid-testdev of the
+ * test machines, and the IOMMU driver is that of the kernel. Everything about
+ * /dev/ioasid is in this file. Each step checks the device or the memory afterwards.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -24,12 +23,12 @@
 #define DEPTH		64			/* records that fit into the queue */
 #define PATIENCE	10000			/* ms for anything to happen */
 
-/* What the kernel says when a command fails; passed to all of them */
+/* The reason of a failure; passed to all commands */
 static struct ioasid_extack extack = { .size = sizeof(extack) };
 
 /* --- the device ------------------------------------------------------------ */
 
-/* One command of the device, by its own pace: 0, or what it says went wrong */
+/* Runs one command of the device; returns 0 or its error */
 static int device_does(struct t_testdev *dev, struct t_testdev_cmd *cmd, double *us)
 {
 	u64 start = t_now_ns();
@@ -64,7 +63,7 @@ static u32 make_space(int ctx, u32 kind, u32 flags, const char *label)
 	return cmd.ioasid;
 }
 
-/* Binds the device to the context, with @space for what it does without a PASID */
+/* Binds the device to the context, and attaches its RID to @space */
 static void attach_rid(int ctx, u32 space, struct t_testdev *dev)
 {
 	struct vfio_device_attach cmd = {
@@ -151,7 +150,7 @@ static void use_pointer(int ctx, struct t_testdev *dev, u32 pasid)
 	free(p);
 }
 
-/* The kernel answers for the process: it touches the pages, as the program would */
+/* The kernel answers the page requests, as it handles faults of the process */
 static void use_fresh_memory(struct t_testdev *dev, u32 pasid)
 {
 	struct t_testdev_cmd fill = {
@@ -185,7 +184,7 @@ struct queue {
 	struct ioasid_fault_response *responses;
 };
 
-/* A queue for the page requests of @space, with its ring mapped */
+/* Makes a queue for the page requests of @space, and maps its ring */
 static void make_queue(int ctx, u32 space, struct queue *q)
 {
 	struct ioasid_fault_queue make = {
@@ -206,7 +205,7 @@ static void make_queue(int ctx, u32 space, struct queue *q)
 	must(ctx, IOASID_FAULT_BIND, &bind, &extack, "binding the queue");
 }
 
-/* The next record, out of the ring; waits for it */
+/* Waits for the next record of the ring */
 static struct ioasid_fault_record next_record(struct queue *q)
 {
 	struct pollfd p = { .fd = q->fd, .events = POLLIN };
@@ -236,7 +235,7 @@ static void answer(struct queue *q, u64 cookie, u32 code)
 		failed("the answer was not taken: %s", strerror(bell.first_error));
 }
 
-/* All records of the device's next group; the last one */
+/* Reads all records of the next group; returns the last one */
 static struct ioasid_fault_record next_group(struct queue *q, u32 pasid, u64 at)
 {
 	struct ioasid_fault_record r;

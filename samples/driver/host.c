@@ -109,8 +109,8 @@ static void host_dev_release(struct kref *ref)
 }
 
 /*
- * Locks the device for anything but DMA, as long as it is there. User memory is
- * never accessed under the lock: a program can make that take forever.
+ * Locks the device for everything but DMA. No user memory is copied under the lock,
+ * since a program can delay that for any length of time.
  */
 static int host_lock(struct host_dev *hd)
 {
@@ -198,7 +198,7 @@ static int host_ioctl_sva_end(struct host_file *f)
 	return rc;
 }
 
-/* The glue is set before the data, and neither changes under the lock */
+/* @glue is set before @data, and neither changes while the lock is held */
 static int host_pasid(struct host_file *f, const struct ioasid_host_dma *arg, u32 *pasid)
 {
 	lockdep_assert_held(&f->hd->lock);
@@ -354,7 +354,7 @@ static long host_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	}
 }
 
-/* Ends all attachments of the file */
+/* Detaches everything that the file has attached */
 static void host_stop(struct host_file *f)
 {
 	lockdep_assert_held_write(&f->hd->lock);
