@@ -43,7 +43,7 @@ printf 'only this on stderr' >&2
 	hostctl ping
 	hostctl nonsense
 	hostctl device_del nvme0
-	hostctl device_wait nvme0 20
+	hostctl device_wait nvme0 60
 	hostctl device_del nvme0
 	echo "edu $IOASID_EDU ($IOASID_EDU_IDS) nvme $IOASID_NVME ($IOASID_NVME_IDS)"
 	readlink /sys/bus/pci/devices/0000:00:03.0/driver

@@ -956,7 +956,7 @@ static void run(fault_t *t, void (*seq)(fault_t *t))
 		close_ctx(t);
 	if (t->bad)
 		return;
-	if (t->pins >= 0 && t_pinned_pages_settled(t->pins, PATIENCE_MS) != t->pins)
+	if (t->pins >= 0 && t_pinned_pages_settled(t->pins) != t->pins)
 		complain(t, "the last close", 0, "memory stays pinned");
 	EXPECT_EQ(0, t_status_kib(0, "VmPin"));
 	EXPECT_EQ(0, t_status_kib(0, "VmLck"));

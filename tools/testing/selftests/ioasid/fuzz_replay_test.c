@@ -54,7 +54,7 @@ FIXTURE_TEARDOWN(replay)
 			t_vfio_close(&self->dev[i]);
 	ops_close(&self->ops);
 	if (self->pins >= 0)
-		EXPECT_EQ(self->pins, t_pinned_pages_settled(self->pins, 1000));
+		EXPECT_EQ(self->pins, t_pinned_pages_settled(self->pins));
 }
 
 TEST_F_TIMEOUT(replay, corpus, 600)
@@ -68,7 +68,7 @@ TEST_F_TIMEOUT(replay, corpus, 600)
 			TH_LOG("%s: %s", corpus[i].name, self->ops.wrong);
 		ASSERT_EQ(0, ops_reset(&self->ops)) TH_LOG("%s", corpus[i].name);
 		if (self->pins >= 0)
-			ASSERT_EQ(self->pins, t_pinned_pages_settled(self->pins, 1000))
+			ASSERT_EQ(self->pins, t_pinned_pages_settled(self->pins))
 				TH_LOG("%s: memory stays pinned", corpus[i].name);
 	}
 	commands = self->ops.commands;

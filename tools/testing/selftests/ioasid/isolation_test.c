@@ -959,9 +959,9 @@ static void host_program(struct report *r, int me, struct end *h)
 static int gets_on(struct report *r, int who)
 {
 	u32 want = r->rounds[who] + 3;
-	int i;
+	u64 end = t_end_of_patience(5000);
 
-	for (i = 0; i < 3000 && r->rounds[who] < want && !r->error[who]; i++)
+	while (r->rounds[who] < want && !r->error[who] && t_now_ns() < end)
 		t_sleep_ms(10);
 	return r->rounds[who] < want || r->error[who] ? -1 : 0;
 }

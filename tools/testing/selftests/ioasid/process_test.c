@@ -471,7 +471,7 @@ struct late {
 	FIXTURE_DATA(space) *self;
 	char *mem;		/* LEN; touching it waits for resolve() */
 	int uffd;
-	int ready;		/* to write a byte to before waiting */
+	int done;		/* a pipe: written to when nobody has to be rescued any more */
 	int ret;
 };
 
@@ -513,12 +513,13 @@ static void *maps_late(void *arg)
 	return NULL;
 }
 
-static void *resolves_after_5_s(void *arg)
+/* If a command waits for the memory, it would wait for ever */
+static void *resolves_after_a_minute(void *arg)
 {
 	struct late *l = arg;
 
-	t_sleep_ms(5000);
-	resolve(l);
+	if (!t_readable(l->done, 5000))
+		resolve(l);
 	return NULL;
 }
 
@@ -533,13 +534,16 @@ TEST_F(space, slow_memory_delays_only_its_own_map)
 	pthread_t mapper, saviour;
 	struct ioasid_translate tr;
 	uint64_t start;
+	int done[2];
 	u32 other;
 
 	NEED(!make_late(&l), "no userfaultfd: %s", strerror(errno));
+	ASSERT_EQ(0, pipe(done));
+	l.done = done[0];
 	ASSERT_OK(t_map_at(self->fd, self->id, self->mem, LEN, T_RW, SPACE_AT - LEN));
 	ASSERT_EQ(0, pthread_create(&mapper, NULL, maps_late, &l));
 	ASSERT_TRUE(awaited(&l));
-	ASSERT_EQ(0, pthread_create(&saviour, NULL, resolves_after_5_s, &l));
+	ASSERT_EQ(0, pthread_create(&saviour, NULL, resolves_after_a_minute, &l));
 	start = t_now_ns();
 	EXPECT_OK(t_alloc(self->fd, &other));
 	EXPECT_OK(t_map_at(self->fd, other, self->mem, LEN, T_RW, SPACE_AT));
@@ -557,12 +561,13 @@ TEST_F(space, slow_memory_delays_only_its_own_map)
 	EXPECT_FAIL(ENOENT, NOT_MAPPED, t_translate(self->fd, self->id, SPACE_AT, 0, &tr));
 	EXPECT_EQ(-ENOENT, t_unmap(self->fd, self->id, SPACE_AT, LEN)) TH_LOG("%s", t_explain());
 	EXPECT_WITHIN_MS(4000, start);
+	ASSERT_EQ(1, write(done[1], "", 1));
+	pthread_join(saviour, NULL);
 	resolve(&l);
 	pthread_join(mapper, NULL);
 	EXPECT_EQ(0, l.ret);
 	EXPECT_OK(t_translate(self->fd, self->id, SPACE_AT, 0, &tr));
 	EXPECT_EQ((uintptr_t)l.mem, tr.addr);
-	pthread_join(saviour, NULL);
 }
 
 /* ... and who comes late may find its place taken, or the space gone */
@@ -719,7 +724,7 @@ TEST_F(space, context_passed_over_a_socket)
 	close(pair[0]);
 	close(pair[1]);
 	if (self->pins >= 0)
-		EXPECT_EQ(self->pins, t_pinned_pages_settled(self->pins, 2000));
+		EXPECT_EQ(self->pins, t_pinned_pages_settled(self->pins));
 }
 
 struct closer {

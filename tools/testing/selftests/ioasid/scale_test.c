@@ -121,7 +121,8 @@ TEST_F_TIMEOUT(space, chosen_among_many, 300)
 	}
 	TH_LOG("first 25,000 in %llu us, last 25,000 in %llu us",
 	       (unsigned long long)first / 1000, (unsigned long long)last / 1000);
-	EXPECT_LT(last, 10 * first);
+	if (t_time_is_exact())
+		EXPECT_LT(last, 10 * first);
 	EXPECT_EQ(2 * BATCH, t_nr_mappings(self->fd));
 }
 

@@ -467,14 +467,14 @@ static void *keep_filling(void *arg)
 
 static bool busy_begin(struct busy *b, char *mem, u32 length)
 {
-	int i;
+	u64 end = t_end_of_patience(5000);
 
 	memset(b, 0, sizeof(*b));
 	b->mem = mem;
 	b->length = length;
 	if (pthread_create(&b->thread, NULL, keep_filling, b))
 		return false;
-	for (i = 0; i < 1000 && !b->done; i++)
+	while (!b->done && t_now_ns() < end)
 		t_sleep_ms(10);
 	return b->done;
 }
@@ -483,9 +483,9 @@ static bool busy_begin(struct busy *b, char *mem, u32 length)
 static void busy_another(struct busy *b)
 {
 	u32 now = b->done + b->refused;
-	int i;
+	u64 end = t_end_of_patience(5000);
 
-	for (i = 0; i < 1000 && b->done + b->refused < now + 2; i++)
+	while (b->done + b->refused < now + 2 && t_now_ns() < end)
 		t_sleep_ms(10);
 }
 
@@ -640,9 +640,10 @@ TEST_F(sva, mremap)
 static const char *swap_on(const char *addr)
 {
 	static char name[64], page[4096];
+	u64 end = t_end_of_patience(5000);
 	char path[PATH_MAX];
 	bool ok = false;
-	int fd, i;
+	int fd;
 
 	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/driver_override", addr);
 	t_write_file(path, "nvme");
@@ -651,7 +652,7 @@ static const char *swap_on(const char *addr)
 	if (system("modprobe nvme") || t_write_file("/sys/bus/pci/drivers_probe", addr))
 		return NULL;
 	strcpy(name, "/dev/nvme0n1");
-	for (i = 0; i < 200 && access(name, W_OK); i++)
+	while (access(name, W_OK) && t_now_ns() < end)
 		t_sleep_ms(50);
 	((u32 *)page)[256] = 1;				/* version */
 	((u32 *)page)[257] = (8 << 20) / 4096 - 1;	/* last page */
@@ -668,7 +669,7 @@ TEST_F(sva, swap)
 {
 	char *mem = anonymous(LEN), *next = anonymous(LEN);
 	const char *disk = t_pci(T_NVME, 0), *name;
-	int i;
+	u64 end;
 
 	ASSERT_NE(NULL, mem);
 	ASSERT_NE(NULL, next);
@@ -678,7 +679,8 @@ TEST_F(sva, swap)
 	fill_pages(mem, PAGES, 1);
 	EXPECT_EQ(0, dev_writes(mem, 90));
 	EXPECT_EQ(0, dev_reads(mem + T_PAGE, 2));
-	for (i = 0; i < 50 && t_status_kib(0, "VmSwap") < (long)(LEN / 1024); i++) {
+	end = t_end_of_patience(5000);
+	while (t_status_kib(0, "VmSwap") < (long)(LEN / 1024) && t_now_ns() < end) {
 		madvise(mem, LEN, MADV_PAGEOUT);
 		t_sleep_ms(20);
 	}

@@ -155,9 +155,9 @@ TEST_F(testdev_pasid, process)
 		.opcode = TESTDEV_OP_FILL, .flags = pri | TESTDEV_F_GROUP, .addr = (uintptr_t)fresh,
 		.length = 4 * T_PAGE, .data = 0x77,
 	};
+	int status, go[2];
 	u32 before;
 	pid_t child;
-	int status;
 
 	NEED_PROCESS(&id, &pasid);
 	t_fill(page, T_PAGE, 5);
@@ -171,12 +171,12 @@ TEST_F(testdev_pasid, process)
 	EXPECT_EQ(-1, t_not_byte(fresh, 4 * T_PAGE, 0x77));
 	EXPECT_EQ(before + 4, t_testdev_read32(&self->dev, TESTDEV_REQUESTS));
 	/* After a fork the write goes to this process' copy */
+	ASSERT_EQ(0, pipe(go));
 	child = fork();
-	if (!child) {
-		t_sleep_ms(500);
-		_exit(t_differs(page, T_PAGE, 5) < 0 ? 0 : 1);
-	}
+	if (!child)
+		_exit(read(go[0], &before, 1) != 1 || t_differs(page, T_PAGE, 5) >= 0);
 	EXPECT_EQ(0, t_testdev_writes(&self->dev, pasid, pri, (uintptr_t)page, page, 9));
+	EXPECT_EQ(1, write(go[1], "", 1));
 	EXPECT_EQ(child, waitpid(child, &status, 0));
 	EXPECT_EQ(0, status);
 	/* What is unmapped is gone for the device, too */
@@ -296,8 +296,9 @@ TEST_F(testdev_pasid, two_devices)
 /* The process of a space ends while another one still has the device open */
 TEST_F(testdev_pasid, process_ends)
 {
-	u32 *told = mmap(NULL, T_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	u32 id, pasid, i;
+	u32 *theirs = mmap(NULL, T_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	u64 end = t_end_of_patience(5000);
+	u32 id, pasid;
 	int status;
 	pid_t child;
 
@@ -310,17 +311,17 @@ TEST_F(testdev_pasid, process_ends)
 		if (!t_alloc_mm(self->fd, &id) &&
 		    !t_attach_pasid(self->fd, self->dev_id, id, &pasid, 0, 0) &&
 		    !t_testdev_reads(&self->dev, pasid, TESTDEV_F_ATS, (uintptr_t)self->mem, 33))
-			*told = pasid;
+			*theirs = pasid;
 		pause();
 	}
-	for (i = 0; i < 500 && !*(volatile u32 *)told; i++)
+	while (!*(volatile u32 *)theirs && t_now_ns() < end)
 		t_sleep_ms(10);
-	EXPECT_NE(0, *told);
-	EXPECT_EQ(0, t_testdev_reads(&self->dev, *told, TESTDEV_F_ATS, (uintptr_t)self->mem, 33));
+	EXPECT_NE(0, *theirs);
+	EXPECT_EQ(0, t_testdev_reads(&self->dev, *theirs, TESTDEV_F_ATS, (uintptr_t)self->mem, 33));
 	kill(child, SIGKILL);
 	EXPECT_EQ(child, waitpid(child, &status, 0));
-	EXPECT_NE(0, t_testdev_reads(&self->dev, *told, TESTDEV_F_ATS, (uintptr_t)self->mem, 33));
-	EXPECT_NE(0, t_testdev_reads(&self->dev, *told, 0, (uintptr_t)self->mem, 33));
+	EXPECT_NE(0, t_testdev_reads(&self->dev, *theirs, TESTDEV_F_ATS, (uintptr_t)self->mem, 33));
+	EXPECT_NE(0, t_testdev_reads(&self->dev, *theirs, 0, (uintptr_t)self->mem, 33));
 	EXPECT_EQ(0, t_testdev_reads(&self->dev, 0, 0, AT, 1));
 }
 

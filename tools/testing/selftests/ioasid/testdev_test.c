@@ -157,7 +157,7 @@ TEST_F(testdev, interrupt)
 	memcpy(set->data, event, sizeof(event));
 	ASSERT_EQ(0, ioctl(self->dev.vfio.device, VFIO_DEVICE_SET_IRQS, set));
 	EXPECT_EQ(0, t_testdev_run(&self->dev, &nop));
-	t_sleep_ms(20);
+	EXPECT_TRUE(t_readable(event[3], 5000));
 	for (i = 0; i < 8; i++) {
 		EXPECT_EQ(i == 3 ? 8 : -1, read(event[i], &count, 8));
 		close(event[i]);

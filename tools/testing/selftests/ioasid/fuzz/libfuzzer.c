@@ -135,7 +135,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	count();
 	if (ret)
 		die(ops.wrong);
-	if (pins >= 0 && t_pinned_pages_settled(pins, 1000) != pins)
+	if (pins >= 0 && t_pinned_pages_settled(pins) != pins)
 		die("memory stays pinned after the last close");
 	look_at_log();
 	return 0;

@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -111,6 +112,13 @@ uint64_t t_end_of_patience(unsigned int ms)
 {
 	/* A short wait is for what must not come */
 	return t_now_ns() + (ms < 1000 ? ms : 12ULL * ms) * 1000000ULL;
+}
+
+bool t_readable(int fd, unsigned int ms)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+
+	return poll(&p, 1, (t_end_of_patience(ms) - t_now_ns()) / 1000000) == 1;
 }
 
 /* An address range that is aligned to a huge page and that nobody uses */

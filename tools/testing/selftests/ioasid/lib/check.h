@@ -32,8 +32,13 @@ bool t_time_is_exact(void);
  */
 uint64_t t_end_of_work(unsigned int ms);
 void t_let_others_work(unsigned int ms);
-/* When to give up what must come, on a host that may be busy */
+/*
+ * When to give up what must come. A host may be busy, so that it is 12 times as many
+ * ms from now; less than 1000 ms are for what must not come, and are taken as they are.
+ */
 uint64_t t_end_of_patience(unsigned int ms);
+/* Is there something to read from @fd until t_end_of_patience(@ms)? */
+bool t_readable(int fd, unsigned int ms);
 
 /* What mmap() flags and advice make a test's memory */
 enum t_memory {

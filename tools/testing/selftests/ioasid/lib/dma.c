@@ -3,7 +3,6 @@
  * DMA by any device. See dma.h.
  */
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -179,8 +178,11 @@ int t_dma_copy(struct t_dma *d, u64 to, u64 from, u32 length)
 
 void t_dma_impatient(struct t_dma *d, bool on)
 {
-	/* Where time counts instructions, idle seconds pass faster than a disk can answer */
-	d->nvme.timeout_ms = !on ? 10000 : getenv("IOASID_ICOUNT") ? 3000 : 700;
+	/*
+	 * Not less: where time counts instructions, idle seconds pass faster than a disk
+	 * can answer, and elsewhere the host may be busy.
+	 */
+	d->nvme.timeout_ms = on ? 3000 : T_NVME_PATIENT_MS;
 }
 
 void t_dma_push_blindly(struct t_dma *d, u64 iova)

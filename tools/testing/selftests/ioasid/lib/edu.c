@@ -17,7 +17,6 @@
 #define EDU_CMD_RUN	1
 #define EDU_CMD_TO_RAM	2
 #define EDU_BUFFER_AT	0x40000
-#define EDU_TIMEOUT_NS	10000000000ULL
 
 static void write64(struct t_edu *edu, u32 reg, u64 value)
 {
@@ -45,7 +44,7 @@ void t_edu_begin(struct t_edu *edu, bool push, u64 iova, u32 length)
 
 int t_edu_wait(struct t_edu *edu)
 {
-	u64 end = t_now_ns() + EDU_TIMEOUT_NS;
+	u64 end = t_end_of_patience(10000);
 
 	while (read64(edu, EDU_DMA_CMD) & EDU_CMD_RUN) {
 		if (t_now_ns() > end)

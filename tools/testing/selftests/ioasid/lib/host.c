@@ -72,17 +72,14 @@ static int map_bar(struct t_host *h)
 
 int t_host_file(const struct t_host *h)
 {
+	u64 end = t_end_of_patience(5000);
 	char path[128];
-	int fd, i;
+	int fd;
 
 	snprintf(path, sizeof(path), "/dev/ioasid-host-%s", h->name);
-	for (i = 0; i < 100; i++) {
-		fd = open(path, O_RDWR | O_CLOEXEC);
-		if (fd >= 0)
-			return fd;
+	while ((fd = open(path, O_RDWR | O_CLOEXEC)) < 0 && t_now_ns() < end)
 		t_sleep_ms(20);
-	}
-	return -errno;
+	return fd < 0 ? -errno : fd;
 }
 
 int t_host_open(struct t_host *h, const char *name)

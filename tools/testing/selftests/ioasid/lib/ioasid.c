@@ -4,7 +4,6 @@
  * remember what the kernel said if it failed. See ioasid.h.
  */
 #include <sys/mman.h>
-#include <poll.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -602,11 +601,9 @@ int t_fault_policy(int fd, u32 ioasid, u32 queue_id, u32 policy)
 
 int t_queue_next(struct t_queue *q, struct ioasid_fault_record *record, int ms)
 {
-	int wait = (t_end_of_patience(ms) - t_now_ns()) / 1000000;
-	struct pollfd p = { .fd = q->fd, .events = POLLIN };
 	u32 tail = q->ring->tail;
 
-	if (__atomic_load_n(&q->ring->head, __ATOMIC_ACQUIRE) == tail && poll(&p, 1, wait) <= 0)
+	if (__atomic_load_n(&q->ring->head, __ATOMIC_ACQUIRE) == tail && !t_readable(q->fd, ms))
 		return -ETIMEDOUT;
 	if (__atomic_load_n(&q->ring->head, __ATOMIC_ACQUIRE) == tail)
 		return -EIO;

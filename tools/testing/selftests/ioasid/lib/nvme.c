@@ -74,7 +74,7 @@ static void *page_mem(struct t_nvme *n, u32 page)
 
 static int wait_ready(struct t_nvme *n, u32 ready)
 {
-	u64 end = t_now_ns() + 10000000000ULL;
+	u64 end = t_now_ns() + T_NVME_PATIENT_MS * 1000000ULL;
 	u32 status;
 
 	while (((status = read32(n, NVME_CSTS)) & NVME_CSTS_READY) != ready) {
@@ -245,7 +245,7 @@ int t_nvme_start(struct t_nvme *n, void *bar, void *mem, u64 iova)
 	n->iova = iova;
 	n->block = 0;
 	if (!n->timeout_ms)
-		n->timeout_ms = 10000;
+		n->timeout_ms = T_NVME_PATIENT_MS;
 	ret = enable(n);
 	if (!ret)
 		ret = identify_all(n);

@@ -17,6 +17,7 @@
 
 #define T_NVME_DEPTH		32
 #define T_NVME_QUEUE_BYTES	((5 + T_NVME_DEPTH) * T_PAGE)
+#define T_NVME_PATIENT_MS	30000	/* for an answer that must come */
 
 struct t_nvme_queue {
 	volatile u32 *sq;	/* T_NVME_DEPTH entries of 64 bytes */

@@ -116,9 +116,9 @@ long t_pinned_pages(void)
 	return acquired < 0 || released < 0 ? -1 : acquired - released;
 }
 
-long t_pinned_pages_settled(long want, unsigned int ms)
+long t_pinned_pages_settled(long want)
 {
-	uint64_t end = t_now_ns() + ms * 1000000ULL;
+	uint64_t end = t_end_of_patience(5000);
 	long now;
 
 	while ((now = t_pinned_pages()) > want && t_now_ns() < end)

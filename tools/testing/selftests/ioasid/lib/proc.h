@@ -46,8 +46,8 @@ long t_status_kib(pid_t pid, const char *field);
 long t_meminfo_kib(const char *field);
 /* Pages that are pinned in the whole system, exact; -1 if the kernel does not tell */
 long t_pinned_pages(void);
-/* The same once it has come down to @want, or what it is after @ms */
-long t_pinned_pages_settled(long want, unsigned int ms);
+/* The same once it has come down to @want, or what it is after a minute */
+long t_pinned_pages_settled(long want);
 
 /* Whole content of a small file, without the last newline; -1 if unreadable */
 int t_read_file(const char *path, char *text, size_t room);
