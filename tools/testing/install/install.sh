@@ -2,13 +2,14 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Tests that the modules build, install and uninstall as a user would do it,
-# and that a kernel which they do not fit is refused with a sentence. Runs as
-# root on a Debian machine with kernel headers, make and dkms that may be
-# spoiled: lab/chroot tools/testing/install/install.sh. Prints KTAP.
+# and that a build for a kernel which they do not fit says why. Runs as root on
+# a Debian machine with kernel headers, make and dkms that may be spoiled:
+# lab/chroot tools/testing/install/install.sh. Prints KTAP.
 #
-#   install.sh [--quick] [TEST...]
+#   install.sh [--quick [DIR]] [TEST...]
 #
-# --quick: that what is built can be installed, for the newest kernel only.
+# --quick: that what is built can be installed, for the newest kernel only. What is
+# built stays in DIR, and the next run builds what has changed since.
 #
 # shellcheck disable=SC2086 # lists of words
 
@@ -19,9 +20,10 @@ KERNELS=$(for d in /lib/modules/*/build; do
 TMP=$(mktemp -d)
 trap 'rm -rf "$TMP"' EXIT
 LOG=$TMP/log
+KEEP=
 n=0 failed=0
 
-# --- how a test is told ------------------------------------------------------
+# --- results -----------------------------------------------------------------
 
 say_result()
 {
@@ -45,12 +47,25 @@ not_said() { ! grep -qF "$1" "$TMP/build.log" || fail "the build said: $1"; }
 
 # --- builds ------------------------------------------------------------------
 
+SOURCES="Makefile Kbuild Kconfig dkms.conf drivers include udev vfio_glue Documentation/man"
+
 # sources DIR: what out-of-tree builds need, in a directory that may be spoiled
 sources()
 {
 	mkdir -p "$1"
-	(cd "$SRC" && tar -c --exclude='*.o' --exclude='*.ko' Makefile Kbuild \
-		Kconfig dkms.conf drivers include udev vfio_glue Documentation/man) | tar -x -C "$1"
+	(cd "$SRC" && tar -c --exclude='*.o' --exclude='*.ko' $SOURCES) | tar -x -C "$1"
+}
+
+# start_anew DIR: unless it holds a build that was good, of the same files, by the same
+# compiler: one that has failed or warned must do so again
+start_anew()
+{
+	{
+		gcc --version | head -n 1
+		(cd "$SRC" && find $SOURCES -type f | LC_ALL=C sort)
+	} > "$TMP/list"
+	cmp -s "$TMP/list" "$1/.good" || rm -rf "$1"
+	rm -f "$1/.good"
 }
 
 # build KERNEL DIR [ARGUMENT...]
@@ -80,14 +95,16 @@ FEW="drivers/ioasid/explain.o vfio_glue/attach.o"
 
 test_build_install()
 {
-	sources "$TMP/b"
-	must build "$1" "$TMP/b" modules
+	b=${KEEP:-$TMP/b}
+	[ -z "$KEEP" ] || start_anew "$b"
+	sources "$b"
+	must build "$1" "$b" modules
 	no_warning
-	modinfo -F vermagic "$TMP/b/vfio_glue/ioasid_vfio.ko" | grep -q "^$1 " ||
+	modinfo -F vermagic "$b/vfio_glue/ioasid_vfio.ko" | grep -q "^$1 " ||
 		fail "built for another kernel"
-	modinfo -F depends "$TMP/b/vfio_glue/ioasid_vfio.ko" | grep -q ioasid ||
+	modinfo -F depends "$b/vfio_glue/ioasid_vfio.ko" | grep -q ioasid ||
 		fail "ioasid_vfio does not pull in ioasid"
-	must make -C "$TMP/b" install KVER="$1" DESTDIR="$TMP/d"
+	must make -C "$b" install KVER="$1" DESTDIR="$TMP/d"
 	(cd "$TMP/d" && find . -type f | LC_ALL=C sort) > "$TMP/installed"
 	{
 		(cd "$SRC/Documentation/man" && printf './usr/share/man/man2/%s\n' ./*.2ioasid |
@@ -103,9 +120,10 @@ test_build_install()
 		END
 	} | LC_ALL=C sort > "$TMP/expected"
 	must diff "$TMP/expected" "$TMP/installed"
-	must make -C "$TMP/b" uninstall KVER="$1" DESTDIR="$TMP/d"
+	must make -C "$b" uninstall KVER="$1" DESTDIR="$TMP/d"
 	left=$(find "$TMP/d" -type f -o -name updates)
 	[ -z "$left" ] || fail "uninstall left behind: $left"
+	[ -z "$KEEP" ] || cp "$TMP/list" "$b/.good"
 }
 
 test_rebuild_clean()
@@ -244,6 +262,10 @@ if [ "${1:-}" = --quick ]; then
 	shift
 	KERNELS=$(echo "$KERNELS" | sort -V | tail -n 1)
 	EACH=build_install
+	case ${1:-} in
+	/*)	KEEP=$1/$KERNELS
+		shift ;;
+	esac
 fi
 [ $# -gt 0 ] || set -- $EACH
 for t; do
