@@ -732,7 +732,7 @@ TEST_F(device_fd, unbind)
 	close(event);
 }
 
-#define RACE_ROUNDS	200
+#define RACE_ROUNDS	500
 
 struct racer {
 	FIXTURE_DATA(device_fd) *self;
@@ -759,9 +759,9 @@ static void *races(void *arg)
 	struct racer *r = arg;
 	struct t_dma *dev = &r->self->dev;
 	u32 id, dev_id;
-	int fd, ret, i;
+	int fd, ret, i, rounds = t_rounds(RACE_ROUNDS);
 
-	for (i = 0; (i < RACE_ROUNDS || !r->done) && !r->bad; i++) {
+	for (i = 0; (i < rounds || !r->done) && !r->bad; i++) {
 		fd = t_open();
 		ret = t_alloc(fd, &id);
 		if (!ret && r->how == 1)

@@ -335,12 +335,19 @@ static void *maps_other_ranges(void *arg)
 		if (t_map_at(m->fd, m->id, m->mem, pages * T_PAGE, T_RW, iova) ||
 		    t_unmap(m->fd, m->id, iova, pages * T_PAGE) != (long long)(pages * T_PAGE)) {
 			fprintf(stderr, "# mapper %d, round %ld: %s\n", m->nr, m->rounds, t_explain());
-			m->failed = 1;
+			__atomic_store_n(&m->failed, 1, __ATOMIC_RELAXED);
 			break;
 		}
-		m->rounds++;
+		__atomic_fetch_add(&m->rounds, 1, __ATOMIC_RELAXED);
 	}
 	return NULL;
+}
+
+/* Has it done too little to disturb anybody? */
+static bool lags(struct mapper *m)
+{
+	return !__atomic_load_n(&m->failed, __ATOMIC_RELAXED) &&
+	       __atomic_load_n(&m->rounds, __ATOMIC_RELAXED) <= 10;
 }
 
 /* All slots at once from @iova (a write) or to it; number of transfers or a negative errno */
@@ -364,14 +371,14 @@ static int store(struct t_dma *dev, bool write, u64 iova)
 }
 
 /*
- * 10,000 transfers, each of which is checked, while two threads change other
+ * Many transfers, each of which is checked, while two threads change other
  * ranges of the same space: their flushes and page-table pages must not
  * disturb it.
  */
 TEST_F_TIMEOUT(dma, store_loop, 180)
 {
 	int slots = self->dev.fast ? LOOP_SLOTS : 1;
-	int want = self->dev.fast ? LOOP_TRANSFERS : 24;
+	int want = self->dev.fast ? t_rounds(LOOP_TRANSFERS) : 24;
 	char *out, *in;
 	struct mapper m[2];
 	pthread_t threads[2];
@@ -387,7 +394,7 @@ TEST_F_TIMEOUT(dma, store_loop, 180)
 					.mem = self->mem + i * 16 * T_PAGE, .stop = &stop };
 		ASSERT_EQ(0, pthread_create(&threads[i], NULL, maps_other_ranges, &m[i]));
 	}
-	for (i = 0; done < want; i++) {
+	for (i = 0; done < want || lags(&m[0]) || lags(&m[1]); i++) {
 		t_fill(out, slots * T_PAGE, i);
 		ASSERT_EQ(slots, store(&self->dev, true, AT));
 		memset(in, 0, slots * T_PAGE);
@@ -399,7 +406,6 @@ TEST_F_TIMEOUT(dma, store_loop, 180)
 	for (i = 0; i < 2; i++) {
 		pthread_join(threads[i], NULL);
 		EXPECT_EQ(0, m[i].failed);
-		EXPECT_GT(m[i].rounds, 10);
 	}
 	TH_LOG("%d transfers checked, %ld maps and unmaps beside them", done,
 	       m[0].rounds + m[1].rounds);

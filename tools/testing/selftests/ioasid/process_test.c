@@ -307,8 +307,8 @@ static int maps_for_ever(void *arg)
 /* Killed at any moment of mapping and unmapping much memory */
 TEST_F_TIMEOUT(space, kill_while_mapping, 300)
 {
+	unsigned int i, nr = t_rounds(16);
 	struct victim v = { .self = self };
-	unsigned int i;
 	int ready[2];
 	char byte;
 
@@ -317,12 +317,12 @@ TEST_F_TIMEOUT(space, kill_while_mapping, 300)
 	NEED(v.mem, "not enough memory");
 	ASSERT_EQ(0, pipe(ready));
 	v.ready = ready[1];
-	for (i = 0; i < 16; i++) {
+	for (i = 0; i < nr; i++) {
 		uint64_t killed;
 		pid_t pid = t_fork(maps_for_ever, &v);
 
 		ASSERT_EQ(1, read(ready[0], &byte, 1));
-		t_let_others_work(5 + i * 23);
+		t_let_others_work(5 + i * 368 / nr);
 		killed = t_now_ns();
 		ASSERT_EQ(0, kill(pid, SIGKILL));
 		EXPECT_EQ(-SIGKILL, t_wait(pid));
@@ -350,8 +350,8 @@ static int maps_with_device(void *arg)
 TEST_F_TIMEOUT(space, kill_while_mapping_shared_context, 300)
 {
 	struct victim v = { .self = self };
+	unsigned int i, rounds = t_rounds(8);
 	u64 nr, mapped;
-	unsigned int i;
 	int ready[2];
 	char byte;
 
@@ -359,11 +359,11 @@ TEST_F_TIMEOUT(space, kill_while_mapping_shared_context, 300)
 	NEED(v.mem, "not enough memory");
 	ASSERT_EQ(0, pipe(ready));
 	v.ready = ready[1];
-	for (i = 0; i < 8; i++) {
+	for (i = 0; i < rounds; i++) {
 		pid_t pid = t_fork(maps_with_device, &v);
 
 		ASSERT_EQ(1, read(ready[0], &byte, 1));
-		t_let_others_work(10 + i * 31);
+		t_let_others_work(10 + i * 248 / rounds);
 		ASSERT_EQ(0, kill(pid, SIGKILL));
 		EXPECT_EQ(-SIGKILL, t_wait(pid));
 		nr = t_nr_mappings(self->fd);
@@ -403,7 +403,7 @@ static int maps_vectors(void *arg)
 TEST_F_TIMEOUT(space, kill_while_mapping_vector, 300)
 {
 	struct victim v = { .self = self, .mem = self->mem };
-	unsigned int i;
+	unsigned int i, rounds = t_rounds(24);
 	int ready[2];
 	char byte;
 	pid_t pid;
@@ -411,10 +411,10 @@ TEST_F_TIMEOUT(space, kill_while_mapping_vector, 300)
 
 	ASSERT_EQ(0, pipe(ready));
 	v.ready = ready[1];
-	for (i = 0; i < 24; i++) {
+	for (i = 0; i < rounds; i++) {
 		pid = t_fork(maps_vectors, &v);
 		ASSERT_EQ(1, read(ready[0], &byte, 1));
-		t_let_others_work(i * 17);
+		t_let_others_work(i * 408 / rounds);
 		ASSERT_EQ(0, kill(pid, SIGKILL));
 		EXPECT_EQ(-SIGKILL, t_wait(pid));
 		nr = t_nr_mappings(self->fd);

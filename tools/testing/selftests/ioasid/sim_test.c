@@ -290,7 +290,7 @@ static void *adds_too(void *arg)
 /* Many additions at once, by the device and by the processor, and none is lost */
 TEST_F(sim, add)
 {
-	struct adder a = { .word = (u64 *)(self->mem + T_PAGE + 24), .nr = 200000 };
+	struct adder a = { .word = (u64 *)(self->mem + T_PAGE + 24), .nr = t_rounds(200000) };
 	struct ioasid_sim_command cmd = {
 		.opcode = IOASID_SIM_OP_ADD, .iova = AT + T_PAGE + 24, .length = 8, .value = 1ULL << 32,
 	};
@@ -793,9 +793,9 @@ TEST_F(sim, reset_against_doorbell)
 static int uses_other_slots(void *arg)
 {
 	struct t_sim *sim = arg;
-	u32 i, slot;
+	u32 i, slot, rounds = t_rounds(2000);
 
-	for (i = 0; i < 2000; i++) {
+	for (i = 0; i < rounds; i++) {
 		slot = 64 + i % 64;
 		*t_sim_command(sim, slot) = (struct ioasid_sim_command) {
 			.opcode = IOASID_SIM_OP_CRC32, .iova = AT, .length = 64, .tag = i };
@@ -811,12 +811,12 @@ static int uses_other_slots(void *arg)
 TEST_F(sim, two_processes_one_device)
 {
 	struct ioasid_sim_completion *c;
-	u32 i, slot;
+	u32 i, slot, rounds = t_rounds(2000);
 	pid_t pid;
 
 	MAP(AT, self->mem, LEN, R | W);
 	pid = t_fork(uses_other_slots, self->sim);
-	for (i = 0; i < 2000; i++) {
+	for (i = 0; i < rounds; i++) {
 		slot = i % 64;
 		c = t_sim_completion(self->sim, slot);
 		*t_sim_command(self->sim, slot) = (struct ioasid_sim_command) {

@@ -1001,9 +1001,12 @@ TEST_F_TIMEOUT(stress, everything, 1200)
 	bool asks = s->devices && t_on_sim() && t_device(T_NVME, 0);
 	u64 asked = 0, answers = 0, good = 0, kills = 0, dmas = 0;
 	u64 late = self->end + LATE_MS * 1000000ULL;
-	u32 ms = ROUND_MS;
+	u32 ms = (self->end - t_now_ns()) / 2000000;
 	int round = 0;
 
+	/* Two rounds at least */
+	if (ms > ROUND_MS)
+		ms = ROUND_MS;
 	s->seed |= 1ULL << 40;
 	do {
 		u64 seed = s->seed;

@@ -100,7 +100,7 @@ bool t_time_is_exact(void)
 
 uint64_t t_end_of_work(unsigned int ms)
 {
-	return t_now_ns() + (t_time_is_exact() ? ms * 100000ULL : ms * 1000000ULL);
+	return t_now_ns() + t_rounds(ms) * (t_time_is_exact() ? 100000ULL : 1000000ULL);
 }
 
 void t_let_others_work(unsigned int ms)
@@ -119,6 +119,20 @@ bool t_readable(int fd, unsigned int ms)
 	struct pollfd p = { .fd = fd, .events = POLLIN };
 
 	return poll(&p, 1, (t_end_of_patience(ms) - t_now_ns()) / 1000000) == 1;
+}
+
+unsigned int t_rounds(unsigned int usual)
+{
+	const char *percent = getenv("IOASID_ROUNDS");
+
+	return percent ? 1 + (uint64_t)usual * strtoul(percent, NULL, 0) / 100 : usual;
+}
+
+unsigned int t_mappings(unsigned int usual)
+{
+	const char *most = getenv("IOASID_MAPPINGS");
+
+	return most && strtoul(most, NULL, 0) < usual ? strtoul(most, NULL, 0) : usual;
 }
 
 /* An address range that is aligned to a huge page and that nobody uses */

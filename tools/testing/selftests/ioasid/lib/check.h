@@ -40,6 +40,15 @@ uint64_t t_end_of_patience(unsigned int ms);
 /* Is there something to read from @fd until t_end_of_patience(@ms)? */
 bool t_readable(int fd, unsigned int ms);
 
+/*
+ * How often, and with how many mappings, to do something that shows the same when it
+ * is done less: @usual, of which IOASID_ROUNDS is the percentage that is done, and
+ * IOASID_MAPPINGS the most that there are. For machines where each one takes long.
+ * t_end_of_work() is less by the same percentage.
+ */
+unsigned int t_rounds(unsigned int usual);
+unsigned int t_mappings(unsigned int usual);
+
 /* What mmap() flags and advice make a test's memory */
 enum t_memory {
 	T_ANON,		/* private anonymous, small pages */

@@ -17,6 +17,7 @@
 #define EDU_CMD_RUN	1
 #define EDU_CMD_TO_RAM	2
 #define EDU_BUFFER_AT	0x40000
+#define EDU_DMA_NS	100000000ULL
 
 static void write64(struct t_edu *edu, u32 reg, u64 value)
 {
@@ -40,16 +41,18 @@ void t_edu_begin(struct t_edu *edu, bool push, u64 iova, u32 length)
 	write64(edu, EDU_DMA_DST, push ? iova : EDU_BUFFER_AT);
 	write64(edu, EDU_DMA_COUNT, length);
 	write64(edu, EDU_DMA_CMD, push ? EDU_CMD_RUN | EDU_CMD_TO_RAM : EDU_CMD_RUN);
+	edu->due = t_now_ns() + EDU_DMA_NS;
 }
 
 int t_edu_wait(struct t_edu *edu)
 {
-	u64 end = t_end_of_patience(10000);
+	u64 end = t_end_of_patience(10000), now;
 
 	while (read64(edu, EDU_DMA_CMD) & EDU_CMD_RUN) {
-		if (t_now_ns() > end)
+		now = t_now_ns();
+		if (now > end)
 			return -ETIMEDOUT;
-		t_sleep_ms(5);
+		t_sleep_ms(now < edu->due ? (edu->due - now) / 1000000 + 1 : 1);
 	}
 	return 0;
 }

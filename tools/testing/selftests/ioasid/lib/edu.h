@@ -13,6 +13,7 @@
 
 struct t_edu {
 	volatile unsigned char *bar;
+	u64 due;		/* ns; not done before */
 };
 
 /* -ENODEV if the registers are not those of an edu */
