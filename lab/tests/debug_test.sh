@@ -26,4 +26,4 @@ check "lockdep finds two locks taken in both orders" logged 'WARNING: possible c
 check "kmemleak finds memory that nothing points to" logged 'kmemleak: unreferenced object'
 check "the machine reports that the kernel is tainted and lockdep off" \
 	reported 'the kernel is tainted.*lockdep is off'
-exit "$failed"
+finish

@@ -20,4 +20,4 @@ check "a race of ours fails the run" ended 125
 check "KCSAN finds two threads that increment one counter" logged 'BUG: KCSAN: data-race in bad_race'
 check "the stack of a thread is in the kernel log" logged 'bad_racer.*\[ioasid_bad\]'
 check "the machine reports the race" reported 'BUG: KCSAN: data-race in bad_race'
-exit "$failed"
+finish

@@ -32,6 +32,8 @@ check() # NAME COMMAND...
 	fi
 }
 
+finish() { exit "$failed"; }
+
 # vm ARGUMENT...: lab/vm run; its output, its messages and its status are kept
 vm()
 {
@@ -52,6 +54,7 @@ build_bad()
 	local dir=bad.$1
 
 	use_lab
+	# shellcheck disable=SC2034 # for who sources this
 	bad=$BUILD/$dir/ioasid_bad.ko
 	mkdir -p "$BUILD/$dir"
 	cp -u "$LAB/tests/bad/"* "$BUILD/$dir"

@@ -63,4 +63,4 @@ check "the crash is shown" reported 'sysrq triggered crash'
 
 vm --kernel 1.2 -- true
 check "an unknown kernel is an error" ended 126
-exit "$failed"
+finish

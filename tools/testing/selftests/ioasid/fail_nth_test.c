@@ -1060,40 +1060,19 @@ FIXTURE_TEARDOWN(fault)
 	}
 }
 
-TEST_F_TIMEOUT(fault, basic, 900)
-{
-	sweep(self, seq_basic);
+#define PLAIN_TEST(name)							\
+TEST_F_TIMEOUT(fault, name, 900)						\
+{										\
+	sweep(self, seq_##name);						\
 }
 
-TEST_F_TIMEOUT(fault, map, 900)
-{
-	sweep(self, seq_map);
-}
-
-TEST_F_TIMEOUT(fault, map_mm, 900)
-{
-	sweep(self, seq_map_mm);
-}
-
-TEST_F_TIMEOUT(fault, vector, 900)
-{
-	sweep(self, seq_vector);
-}
-
-TEST_F_TIMEOUT(fault, file, 900)
-{
-	sweep(self, seq_file);
-}
-
-TEST_F_TIMEOUT(fault, copy, 900)
-{
-	sweep(self, seq_copy);
-}
-
-TEST_F_TIMEOUT(fault, reserve, 900)
-{
-	sweep(self, seq_reserve);
-}
+PLAIN_TEST(basic)
+PLAIN_TEST(map)
+PLAIN_TEST(map_mm)
+PLAIN_TEST(vector)
+PLAIN_TEST(file)
+PLAIN_TEST(copy)
+PLAIN_TEST(reserve)
 
 /* Opens devices: without them none of the rest can be done */
 static void need_devices(struct __test_metadata *_metadata, fault_t *self, int nr)

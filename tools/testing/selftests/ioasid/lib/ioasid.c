@@ -138,12 +138,9 @@ u64 t_nr_mappings(int fd)
 	return t_info(fd, &info) ? ~0ULL : info.nr_mappings;
 }
 
-int t_alloc_label(int fd, u32 *ioasid, const char *label)
+static int alloc(int fd, u32 *ioasid, u32 kind, u32 flags, const char *label)
 {
-	struct ioasid_alloc cmd = {
-		.size = sizeof(cmd),
-		.kind = IOASID_KIND_MAPPED,
-	};
+	struct ioasid_alloc cmd = { .size = sizeof(cmd), .flags = flags, .kind = kind };
 	int ret;
 
 	strncpy(cmd.label, label, sizeof(cmd.label) - 1);
@@ -153,9 +150,24 @@ int t_alloc_label(int fd, u32 *ioasid, const char *label)
 	return ret;
 }
 
+int t_alloc_label(int fd, u32 *ioasid, const char *label)
+{
+	return alloc(fd, ioasid, IOASID_KIND_MAPPED, 0, label);
+}
+
 int t_alloc(int fd, u32 *ioasid)
 {
-	return t_alloc_label(fd, ioasid, "");
+	return alloc(fd, ioasid, IOASID_KIND_MAPPED, 0, "");
+}
+
+int t_alloc_mm(int fd, u32 *ioasid)
+{
+	return alloc(fd, ioasid, IOASID_KIND_MM, 0, "");
+}
+
+int t_alloc_faults(int fd, u32 *ioasid)
+{
+	return alloc(fd, ioasid, IOASID_KIND_MAPPED, IOASID_ALLOC_FAULTS, "");
 }
 
 int t_free(int fd, u32 ioasid)
@@ -165,25 +177,24 @@ int t_free(int fd, u32 ioasid)
 	return t_cmd(fd, IOASID_FREE, &cmd);
 }
 
+static int space_info(int fd, u32 ioasid, struct ioasid_space_info *info,
+		      struct ioasid_iova_range *ranges, u32 max)
+{
+	*info = (struct ioasid_space_info){ .size = sizeof(*info), .ioasid = ioasid,
+					    .nr_ranges = max, .ranges = (uintptr_t)ranges };
+	return t_cmd(fd, IOASID_SPACE_INFO, info);
+}
+
 int t_space_info(int fd, u32 ioasid, struct ioasid_space_info *info)
 {
-	memset(info, 0, sizeof(*info));
-	info->size = sizeof(*info);
-	info->ioasid = ioasid;
-	return t_cmd(fd, IOASID_SPACE_INFO, info);
+	return space_info(fd, ioasid, info, NULL, 0);
 }
 
 int t_space_ranges(int fd, u32 ioasid, struct ioasid_iova_range *ranges, u32 max)
 {
-	struct ioasid_space_info info = {
-		.size = sizeof(info),
-		.ioasid = ioasid,
-		.nr_ranges = max,
-		.ranges = (uintptr_t)ranges,
-	};
-	int ret = t_cmd(fd, IOASID_SPACE_INFO, &info);
+	struct ioasid_space_info info;
 
-	return ret ? ret : (int)info.nr_ranges;
+	return space_info(fd, ioasid, &info, ranges, max) ?: (int)info.nr_ranges;
 }
 
 int t_mapv(int fd, u32 ioasid, struct ioasid_map_range *ranges, u32 nr)
@@ -198,19 +209,25 @@ int t_mapv(int fd, u32 ioasid, struct ioasid_map_range *ranges, u32 nr)
 	return t_cmd(fd, IOASID_MAP, &cmd);
 }
 
+/* At @iova, or wherever the kernel chooses, and then says there */
+static int map_one(int fd, u32 ioasid, struct ioasid_map_range *range, u64 *iova)
+{
+	int ret;
+
+	range->iova = range->flags & IOASID_MAP_FIXED ? *iova : 0;
+	ret = t_mapv(fd, ioasid, range, 1);
+	if (!ret)
+		*iova = range->iova;
+	return ret;
+}
+
 int t_map(int fd, u32 ioasid, const void *addr, u64 length, u32 flags, u64 *iova)
 {
 	struct ioasid_map_range range = {
-		.iova = flags & IOASID_MAP_FIXED ? *iova : 0,
-		.addr = (uintptr_t)addr,
-		.length = length,
-		.flags = flags,
+		.addr = (uintptr_t)addr, .length = length, .flags = flags,
 	};
-	int ret = t_mapv(fd, ioasid, &range, 1);
 
-	if (!ret)
-		*iova = range.iova;
-	return ret;
+	return map_one(fd, ioasid, &range, iova);
 }
 
 int t_map_at(int fd, u32 ioasid, const void *addr, u64 length, u32 flags, u64 iova)
@@ -221,49 +238,31 @@ int t_map_at(int fd, u32 ioasid, const void *addr, u64 length, u32 flags, u64 io
 int t_map_file(int fd, u32 ioasid, int memfd, u64 offset, u64 length, u32 flags, u64 *iova)
 {
 	struct ioasid_map_range range = {
-		.iova = flags & IOASID_MAP_FIXED ? *iova : 0,
-		.addr = offset,
-		.length = length,
-		.flags = flags | IOASID_MAP_FILE,
-		.fd = memfd,
+		.addr = offset, .length = length, .flags = flags | IOASID_MAP_FILE, .fd = memfd,
 	};
-	int ret = t_mapv(fd, ioasid, &range, 1);
 
-	if (!ret)
-		*iova = range.iova;
-	return ret;
+	return map_one(fd, ioasid, &range, iova);
 }
 
-static long long unmap(int fd, struct ioasid_unmap *cmd)
+static long long unmap(int fd, u32 ioasid, u32 flags, struct ioasid_unmap_range *ranges, u32 nr)
 {
-	int ret = t_cmd(fd, IOASID_UNMAP, cmd);
+	struct ioasid_unmap cmd = {
+		.size = sizeof(cmd), .flags = flags, .ioasid = ioasid, .nr = nr,
+		.ranges = (uintptr_t)ranges,
+	};
+	int ret = t_cmd(fd, IOASID_UNMAP, &cmd);
 
-	return ret ? ret : (long long)cmd->unmapped;
+	return ret ? ret : (long long)cmd.unmapped;
 }
 
 long long t_unmapv(int fd, u32 ioasid, struct ioasid_unmap_range *ranges, u32 nr)
 {
-	struct ioasid_unmap cmd = {
-		.size = sizeof(cmd),
-		.ioasid = ioasid,
-		.nr = nr,
-		.ranges = (uintptr_t)ranges,
-	};
-
-	return unmap(fd, &cmd);
+	return unmap(fd, ioasid, 0, ranges, nr);
 }
 
 long long t_unmapv_empty_ok(int fd, u32 ioasid, struct ioasid_unmap_range *ranges, u32 nr)
 {
-	struct ioasid_unmap cmd = {
-		.size = sizeof(cmd),
-		.flags = IOASID_UNMAP_EMPTY_OK,
-		.ioasid = ioasid,
-		.nr = nr,
-		.ranges = (uintptr_t)ranges,
-	};
-
-	return unmap(fd, &cmd);
+	return unmap(fd, ioasid, IOASID_UNMAP_EMPTY_OK, ranges, nr);
 }
 
 long long t_unmap(int fd, u32 ioasid, u64 iova, u64 length)
@@ -275,13 +274,7 @@ long long t_unmap(int fd, u32 ioasid, u64 iova, u64 length)
 
 long long t_unmap_all(int fd, u32 ioasid)
 {
-	struct ioasid_unmap cmd = {
-		.size = sizeof(cmd),
-		.flags = IOASID_UNMAP_ALL,
-		.ioasid = ioasid,
-	};
-
-	return unmap(fd, &cmd);
+	return unmap(fd, ioasid, IOASID_UNMAP_ALL, NULL, 0);
 }
 
 int t_copy(int fd, u32 src, u64 src_iova, u32 dst, u64 *dst_iova, u64 length, u32 flags)
@@ -351,44 +344,24 @@ int t_option_set(int fd, u32 option, u64 value)
 	return t_cmd(fd, IOASID_OPTION, &cmd);
 }
 
+static int device_info(int fd, u32 dev_id, struct ioasid_device_info *info,
+		       struct ioasid_iova_range *ranges, u32 max)
+{
+	*info = (struct ioasid_device_info){ .size = sizeof(*info), .dev_id = dev_id,
+					     .nr_ranges = max, .ranges = (uintptr_t)ranges };
+	return t_cmd(fd, IOASID_DEVICE_INFO, info);
+}
+
 int t_device_info(int fd, u32 dev_id, struct ioasid_device_info *info)
 {
-	memset(info, 0, sizeof(*info));
-	info->size = sizeof(*info);
-	info->dev_id = dev_id;
-	return t_cmd(fd, IOASID_DEVICE_INFO, info);
+	return device_info(fd, dev_id, info, NULL, 0);
 }
 
 int t_device_ranges(int fd, u32 dev_id, struct ioasid_iova_range *ranges, u32 max)
 {
-	struct ioasid_device_info info = {
-		.size = sizeof(info),
-		.dev_id = dev_id,
-		.nr_ranges = max,
-		.ranges = (uintptr_t)ranges,
-	};
-	int ret = t_cmd(fd, IOASID_DEVICE_INFO, &info);
+	struct ioasid_device_info info;
 
-	return ret ? ret : (int)info.nr_ranges;
-}
-
-int t_attach(int fd, u32 dev_id, u32 ioasid, u32 flags)
-{
-	struct ioasid_device_attach cmd = {
-		.size = sizeof(cmd),
-		.flags = flags,
-		.dev_id = dev_id,
-		.ioasid = ioasid,
-	};
-
-	return t_cmd(fd, IOASID_DEVICE_ATTACH, &cmd);
-}
-
-int t_detach(int fd, u32 dev_id)
-{
-	struct ioasid_device_detach cmd = { .size = sizeof(cmd), .dev_id = dev_id };
-
-	return t_cmd(fd, IOASID_DEVICE_DETACH, &cmd);
+	return device_info(fd, dev_id, &info, ranges, max) ?: (int)info.nr_ranges;
 }
 
 int t_dirty_set(int fd, u32 ioasid, u32 flags)
@@ -440,6 +413,13 @@ int t_attach_pasid(int fd, u32 dev_id, u32 ioasid, u32 *pasid, u32 vpasid, u32 f
 	return ret;
 }
 
+int t_attach(int fd, u32 dev_id, u32 ioasid, u32 flags)
+{
+	u32 rid = IOASID_RID;
+
+	return t_attach_pasid(fd, dev_id, ioasid, &rid, 0, flags);
+}
+
 int t_attach_many(int fd, const u32 *dev_ids, u32 nr, u32 ioasid, u32 *pasid, u32 vpasid)
 {
 	struct ioasid_device_attach cmd = {
@@ -451,13 +431,6 @@ int t_attach_many(int fd, const u32 *dev_ids, u32 nr, u32 ioasid, u32 *pasid, u3
 	if (!ret)
 		*pasid = cmd.pasid;
 	return ret;
-}
-
-int t_detach_pasid(int fd, u32 dev_id, u32 pasid)
-{
-	struct ioasid_device_detach cmd = { .size = sizeof(cmd), .dev_id = dev_id, .pasid = pasid };
-
-	return t_cmd(fd, IOASID_DEVICE_DETACH, &cmd);
 }
 
 int t_attach_fd(int fd, int device, u32 ioasid, u32 *pasid, u32 vpasid, u32 flags, u32 *dev_id)
@@ -493,6 +466,16 @@ static int detach(int fd, u32 flags, u32 dev_id, int device, u32 pasid)
 	return t_cmd(fd, IOASID_DEVICE_DETACH, &cmd);
 }
 
+int t_detach(int fd, u32 dev_id)
+{
+	return detach(fd, 0, dev_id, 0, IOASID_RID);
+}
+
+int t_detach_pasid(int fd, u32 dev_id, u32 pasid)
+{
+	return detach(fd, 0, dev_id, 0, pasid);
+}
+
 int t_detach_fd(int fd, int device, u32 pasid)
 {
 	return detach(fd, IOASID_DETACH_FD, 0, device, pasid);
@@ -508,16 +491,6 @@ int t_unbind(int fd, u32 dev_id)
 	return detach(fd, IOASID_DETACH_UNBIND, dev_id, 0, 0);
 }
 
-int t_alloc_mm(int fd, u32 *ioasid)
-{
-	struct ioasid_alloc cmd = { .size = sizeof(cmd), .kind = IOASID_KIND_MM };
-	int ret = t_cmd(fd, IOASID_ALLOC, &cmd);
-
-	if (!ret)
-		*ioasid = cmd.ioasid;
-	return ret;
-}
-
 bool t_old_kernel(void)
 {
 	struct utsname os;
@@ -528,17 +501,6 @@ bool t_old_kernel(void)
 bool t_mm_refused(int ret)
 {
 	return ret == -EOPNOTSUPP && t_extack.code == IOASID_REASON_NO_SVA && t_old_kernel();
-}
-
-int t_alloc_faults(int fd, u32 *ioasid)
-{
-	struct ioasid_alloc cmd = { .size = sizeof(cmd), .flags = IOASID_ALLOC_FAULTS,
-				    .kind = IOASID_KIND_MAPPED };
-	int ret = t_cmd(fd, IOASID_ALLOC, &cmd);
-
-	if (!ret)
-		*ioasid = cmd.ioasid;
-	return ret;
 }
 
 int t_queue_open(struct t_queue *q, int fd, const struct ioasid_fault_queue *args)
