@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the devices of this folder share. It must never know of one of them
+ * What the devices of this folder share. It must never depend on one of them
  * more than its name.
  */
 #ifndef LAB_HW_H

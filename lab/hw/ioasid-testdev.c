@@ -212,7 +212,7 @@ static struct q_translation *cached(struct testdev *t, uint32_t pasid, uint64_t 
 	return NULL;
 }
 
-/* Ask the IOMMU, and keep the answer: NULL if it knows none */
+/* Ask the IOMMU, and keep the answer: NULL if there is no translation */
 static struct q_translation *ask(struct testdev *t, uint32_t pasid, uint64_t addr, bool write)
 {
 	struct stream *s = stream(t, pasid);
@@ -688,7 +688,7 @@ static void realize(struct q_device *dev, struct q_error **err)
 }
 
 /*
- * What the IOMMU still knows of, and the BAR, which QEMU drops later, stay
+ * What the IOMMU still refers to, and the BAR, which QEMU drops later, stay
  * allocated: few devices are ever unplugged in one run.
  */
 static void unplug(struct q_device *dev)
@@ -714,7 +714,7 @@ static struct q_pci_class *pci_class(struct q_class *klass)
 	return (void *)((char *)klass + Q_PCI_CLASS_AT);
 }
 
-/* Is a device that we know described as we think? */
+/* Does our declaration fit a device whose fields we can predict? */
 struct q_pci_class *hw_pci_class(struct q_class *klass)
 {
 	struct q_class *edu = object_class_by_name("edu");

@@ -40,7 +40,7 @@ FULL = "TAP version 13\n1..3\nok 1 a\nok 2 b # SKIP no device\nnot ok 3 c\n"
 PASS = "1..1\nok 1 a\n"
 
 print("TAP version 13\n1..85")
-check("pass, skip and fail are told apart", counts(FULL, 1) == (1, 1, 1))
+check("pass, skip and fail are counted apart", counts(FULL, 1) == (1, 1, 1))
 check("a truncated plan fails", counts("1..3\nok 1 a\n") == (1, 1, 0))
 check("no plan fails", counts("hello\n") == (0, 1, 0))
 check("silence fails", counts("") == (0, 1, 0))
@@ -140,8 +140,8 @@ own = kernels.pick(top + "/stock", top + "/build", "debug", lab=top + "/lab")
 stock = kernels.pick(top + "/stock", top + "/build", "7.x", lab=top + "/lab")
 check("its modules come in their order",
       [os.path.basename(m) for m in own.modules()] == ["vfio.ko", "ioasid.ko"])
-check("what it can check must be awake", own.checks() == ["lockdep", "kasan", "pagealloc"])
-check("checks that sleep are woken at boot", own.append() == ["iommu.debug_pagealloc=1"])
+check("what it can check must be on", own.checks() == ["lockdep", "kasan", "pagealloc"])
+check("checks that are off are turned on at boot", own.append() == ["iommu.debug_pagealloc=1"])
 check("nothing is asked of a stock kernel", stock.checks() == stock.append() == [])
 check("a module from elsewhere taints ours", own.taint_ok() & 1 << 12 == 0)
 check("a warning taints both", not (own.taint_ok() | stock.taint_ok()) & 1 << 9)
@@ -163,7 +163,7 @@ b_test    a  c
 
 
 def wrong(text):
-    """What the table is refused for, or nothing."""
+    """What is wrong with the table, or nothing."""
     try:
         matrix.Table(text)
     except matrix.Wrong as e:
@@ -179,22 +179,22 @@ check("a bed has its arguments and variables",
       (u.args, u.env["check"], u.env["check-all"], v.env["check-all"]) == (" -v x", ["A=1"], [], ["B=2"]))
 check("something else can run in its place",
       [u.command(t) for t in ("a_test", "b_test", "unload")] == ["a_test -v x", "y b_test -v x", "unload"])
-check("a machine is told its kernel", v.argv() == ["vm", "run"] + v.options)
-check("a program has a word for it", u.argv() == ["uml", "run", "--no-build", "--debug", "--mem", "1G"])
+check("a machine gets its kernel as an option", v.argv() == ["vm", "run"] + v.options)
+check("a program has an option for it", u.argv() == ["uml", "run", "--no-build", "--debug", "--mem", "1G"])
 check("a table that fits is right", t.compare(["a_test", "b_test"]) == [])
-check("a test that is not in the table is told",
+check("a test that is not in the table is reported",
       t.compare(["a_test", "b_test", "c_test"]) == ["c_test: a test that is not in lab/matrix"])
-check("a row without a test is told",
+check("a row without a test is reported",
       t.compare(["a_test"]) == ["b_test: in lab/matrix, but there is no such test"])
-check("a test that is not for every day anywhere is told",
+check("a test that make check runs nowhere is reported",
       matrix.Table(TABLE + "c_test a a\n").compare(["a_test", "b_test", "c_test"])
       == ["c_test: in lab/matrix, but runs nowhere in make check"])
-check("what is left out is told", list(t.only_in_all()) == ["bed 7.x fsts: b_test"])
-check("a mark too few is refused", "1 marks for 2 beds" in wrong(TABLE + "c_test c\n"))
-check("an unknown mark is refused", "x is no mark" in wrong(TABLE + "c_test c x\n"))
-check("a second row for the same bed is refused", "twice" in wrong(TABLE + "a_test c c\n"))
-check("a column without a bed is refused", wrong(TABLE + "test w\n") != "")
-check("a second bed of the same key is refused", "two beds" in wrong(TABLE + "bed u 1 | x | --kernel x\n"))
+check("what is left out is listed", list(t.only_in_all()) == ["bed 7.x fsts: b_test"])
+check("a mark too few is an error", "1 marks for 2 beds" in wrong(TABLE + "c_test c\n"))
+check("an unknown mark is an error", "x is no mark" in wrong(TABLE + "c_test c x\n"))
+check("a second row for the same bed is an error", "twice" in wrong(TABLE + "a_test c c\n"))
+check("a column without a bed is an error", wrong(TABLE + "test w\n") != "")
+check("a second bed of the same key is an error", "two beds" in wrong(TABLE + "bed u 1 | x | --kernel x\n"))
 
 # --- what shares out the jobs ----------------------------------------------------
 
@@ -249,7 +249,7 @@ b, said = board([Job("a", noted("a", broken), 9), Job("b", noted("b"), 1, after=
                  Job("c", noted("c"), 1, after=["b"]), Job("d", noted("d"), 1)])
 check("a job that breaks fails, and who needs it fails without a run",
       order == ["a", "d"] and (b.total.passed, b.total.failed) == (1, 3))
-check("it is told why", "OSError: gone" in said and "needs what failed: a" in said)
+check("the reason is printed", "OSError: gone" in said and "needs what failed: a" in said)
 together, most = [0], [0]
 gate = threading.Lock()
 pair = threading.Barrier(2)

@@ -23,7 +23,7 @@ ETC = {
 
 
 class Spec:
-    """What gen_init_cpio is told: a line for each entry, parents first."""
+    """The input of gen_init_cpio: a line for each entry, parents first."""
 
     def __init__(self, tmp):
         self.tmp, self.lines, self.dirs = tmp, [], set()

@@ -15,7 +15,7 @@ class Result:
     def __init__(self):
         self.passed = self.failed = self.skipped = 0
         self.failures = []      # (name, the lines said before it)
-        self.notes = []         # what is good to know and no failure
+        self.notes = []         # worth reading, but no failure
 
     def add(self, other):
         self.passed += other.passed

@@ -46,7 +46,7 @@ class Bed:
         return self.instead.get(test, test) + self.args
 
     def argv(self):
-        """What lab/vm or lab/uml is told; the latter has a word for its debug kernel."""
+        """The arguments of lab/vm or lab/uml; the latter has an option for its debug kernel."""
         if not self.is_uml:
             return ["vm", "run"] + self.options
         at = self.options.index("--kernel")

@@ -92,7 +92,7 @@ COMMAND(translate, IOASID_TRANSLATE, .known_flags = IOASID_TRANSLATE_PHYS, .writ
 	.space_ids = { FIELD(ioasid_translate, ioasid) });
 COMMAND(option, IOASID_OPTION, .known_flags = IOASID_OPTION_SET, .writes_back = true,
 	.reserved = { FIELD(ioasid_option, __reserved) });
-/* What names a device by its file is refused as long as no flag says so */
+/* Fields that name a device by its file must be 0 unless a flag is set */
 COMMAND(device_attach, IOASID_DEVICE_ATTACH, .writes_back = true,
 	.known_flags = IOASID_ATTACH_REPLACE | IOASID_ATTACH_FD | IOASID_ATTACH_BIND_ONLY,
 	.first_size = offsetof(struct ioasid_device_attach, nr_devices),
@@ -317,7 +317,7 @@ TEST_F(abi, size_too_small)
 	}
 }
 
-/* A program of the first release, on a kernel that has more to tell */
+/* A program of the first release, on a kernel whose structs are longer */
 TEST_F(abi, size_of_first_release)
 {
 	u32 first = variant->first_size ?: variant->size;

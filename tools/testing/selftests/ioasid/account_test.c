@@ -124,7 +124,7 @@ TEST_F(account, limit_of_nothing)
 	EXPECT_EQ(0, t_child_as(T_NOBODY, limit_of_zero, self));
 }
 
-/* A vector is charged as a whole, and refused as a whole */
+/* A vector is charged as a whole, and fails as a whole */
 static int vector_over_limit(void *arg)
 {
 	struct ioasid_map_range r[LIMIT_PAGES + 1];
@@ -352,7 +352,7 @@ struct pair {
 	bool expect_memlock;
 };
 
-/* Maps some of the limit and holds it until told to go */
+/* Maps some of the limit and keeps it until it is released */
 static int hold_some(void *arg)
 {
 	struct pair *p = arg;

@@ -2,7 +2,7 @@
 /*
  * Devices that are attached by their own file, whoever owns their RID: a
  * container of ours, one of type1, or an empty iommufd that a device node is
- * bound to. Who may, what is refused and why, and how long a file stays open.
+ * bound to. Who may, what fails and why, and how long a file stays open.
  * Whether DMA goes where it should is asked of the device, never of the kernel.
  */
 #include <errno.h>
@@ -37,7 +37,7 @@ FIXTURE_VARIANT_ADD(device_fd, ours) { .iommu = VFIO_IOASID_IOMMU };
 FIXTURE_VARIANT_ADD(device_fd, type1) { .iommu = VFIO_TYPE1v2_IOMMU };
 FIXTURE_VARIANT_ADD(device_fd, node) { .iommu = T_VFIO_NODE };
 
-/* Files that outlive a test, or memory, are seen by the next ones */
+/* A file or memory that outlives its test makes the next one fail */
 FIXTURE_SETUP(device_fd)
 {
 	struct ioasid_device_info info = { 0 };
@@ -78,7 +78,7 @@ FIXTURE_TEARDOWN(device_fd)
 		EXPECT_EQ(self->pins, t_pinned_pages_settled(self->pins));
 }
 
-/* Nobody has the device any more. The last file goes behind the back of who closes it */
+/* Nobody has the device any more. The last reference can be put after close() returns */
 static int is_free(const char *addr, unsigned long iommu)
 {
 	u64 end = t_end_of_patience(5000);
@@ -201,7 +201,7 @@ TEST_F(device_fd, replace)
 	EXPECT_EQ(0, nr_devices(self->fd));
 }
 
-/* The RID is type1's or iommufd's: refused, with the reason, and it goes on */
+/* The RID is type1's or iommufd's: EBUSY, with the reason, and its DMA goes on */
 TEST_F(device_fd, rid_of_the_owner)
 {
 	struct vfio_device_attach_iommufd_pt pt = { .argsz = sizeof(pt) };
@@ -282,7 +282,7 @@ TEST_F(device_fd, pasid_beside_rid)
 	EXPECT_EQ(IS_TYPE1 ? 0 : 1, nr_devices(self->fd));
 }
 
-/* PASIDs of the pool want a device that is known: know, allocate, attach, forget */
+/* PASIDs of the pool need a device that is bound: bind, allocate, attach, unbind */
 TEST_F(device_fd, pasid_of_the_pool)
 {
 	u32 dev_id, p[3], i;
@@ -314,7 +314,7 @@ TEST_F(device_fd, no_pasids)
 	EXPECT_EQ(0, nr_devices(self->fd));
 }
 
-TEST_F(device_fd, known_until_forgotten)
+TEST_F(device_fd, bound_until_unbound)
 {
 	u32 dev_id, again;
 
@@ -329,7 +329,7 @@ TEST_F(device_fd, known_until_forgotten)
 		ASSERT_OK(t_detach_fd(self->fd, self->dev.vfio.device, 0));
 	}
 	EXPECT_EQ(1, nr_devices(self->fd));
-	/* Whoever closes it elsewhere */
+	/* The context keeps its file open */
 	t_dma_close(&self->dev);
 	EXPECT_TRUE(is_held(self->dev.vfio.addr, variant->iommu));
 	EXPECT_EQ(1, nr_devices(self->fd));
@@ -475,7 +475,7 @@ TEST_F(device_fd, wrong_files)
 TEST_F(device_fd, wrong_arguments)
 {
 	struct ioasid_device_attach a = { .device_fd = self->dev.vfio.device };
-	u32 fd = IOASID_ATTACH_FD, know = IOASID_ATTACH_FD | IOASID_ATTACH_BIND_ONLY;
+	u32 fd = IOASID_ATTACH_FD, bind = IOASID_ATTACH_FD | IOASID_ATTACH_BIND_ONLY;
 	u32 old_size = offsetof(struct ioasid_device_attach, nr_devices);
 	int device = self->dev.vfio.device;
 
@@ -493,11 +493,11 @@ TEST_F(device_fd, wrong_arguments)
 	EXPECT_FAIL(EINVAL, SIZE, ATTACH(.size = old_size + 16, .flags = fd, .ioasid = self->id));
 	EXPECT_FAIL(EOPNOTSUPP, FLAGS, ATTACH(.flags = fd | 4, .device_fd = device));
 	EXPECT_FAIL(EINVAL, VALUE, ATTACH(.flags = IOASID_ATTACH_BIND_ONLY, .dev_id = 1));
-	EXPECT_FAIL(EINVAL, VALUE, ATTACH(.flags = know | IOASID_ATTACH_REPLACE,
+	EXPECT_FAIL(EINVAL, VALUE, ATTACH(.flags = bind | IOASID_ATTACH_REPLACE,
 					  .device_fd = device));
-	EXPECT_FAIL(EINVAL, VALUE, ATTACH(.flags = know, .device_fd = device, .ioasid = self->id));
-	EXPECT_FAIL(EINVAL, VALUE, ATTACH(.flags = know, .device_fd = device, .pasid = 1));
-	EXPECT_FAIL(EINVAL, VALUE, ATTACH(.flags = know, .device_fd = device, .vpasid = 1));
+	EXPECT_FAIL(EINVAL, VALUE, ATTACH(.flags = bind, .device_fd = device, .ioasid = self->id));
+	EXPECT_FAIL(EINVAL, VALUE, ATTACH(.flags = bind, .device_fd = device, .pasid = 1));
+	EXPECT_FAIL(EINVAL, VALUE, ATTACH(.flags = bind, .device_fd = device, .vpasid = 1));
 	EXPECT_FAIL(ENOENT, NO_SPACE_ID, ATTACH(.flags = fd, .device_fd = device, .ioasid = 999));
 	EXPECT_FAIL(EOPNOTSUPP, FLAGS, DETACH(.dev_id = 1, .device_fd = device));
 	EXPECT_FAIL(EOPNOTSUPP, FLAGS, DETACH(.flags = IOASID_DETACH_FD, .__reserved = 1));
@@ -505,7 +505,7 @@ TEST_F(device_fd, wrong_arguments)
 					  .device_fd = device));
 	EXPECT_FAIL(EINVAL, VALUE, DETACH(.flags = IOASID_DETACH_UNBIND, .dev_id = 1, .pasid = 5));
 	EXPECT_EQ(0, nr_devices(self->fd));
-	/* An answer that cannot be written costs nothing */
+	/* A command struct that cannot be read */
 	t_extack.code = 0;
 	EXPECT_EQ(-EFAULT, t_ioctl(self->fd, IOASID_DEVICE_ATTACH, NULL));
 	/* The old struct still does by id what it did */
@@ -514,7 +514,7 @@ TEST_F(device_fd, wrong_arguments)
 	EXPECT_EQ(0, nr_devices(self->fd));
 }
 
-/* A device is known to one context at a time */
+/* A device is bound to one context at a time */
 TEST_F(device_fd, two_contexts)
 {
 	int fd = t_open();
@@ -538,12 +538,12 @@ TEST_F(device_fd, two_contexts)
 	if (!IS_TYPE1)
 		EXPECT_OK(t_attach(fd, dev_id, id, 0));
 	close(fd);
-	/* The last one to close has given it back */
+	/* Closing the context has unbound it */
 	EXPECT_OK(t_bind_fd(self->fd, self->dev.vfio.device, &dev_id));
 	EXPECT_EQ(1, nr_devices(self->fd));
 }
 
-/* In a container of ours both ways lead to the same device; who comes last keeps it */
+/* In a container of ours both ways lead to the same device, and the container keeps it */
 TEST_F(device_fd, container_and_file)
 {
 	int fd = t_open();
@@ -551,7 +551,7 @@ TEST_F(device_fd, container_and_file)
 
 	NEED(variant->iommu == VFIO_IOASID_IOMMU, "needs a container of ours");
 	ASSERT_OK(t_alloc(fd, &id));
-	/* Known by the container: the file is not kept */
+	/* Bound by the container: the file is not kept */
 	ASSERT_OK(t_vfio_bind(&self->dev.vfio, self->fd));
 	ASSERT_OK(attach_rid(self, 0, &dev_id));
 	EXPECT_EQ(self->dev.vfio.dev_id, dev_id);
@@ -575,7 +575,7 @@ TEST_F(device_fd, container_and_file)
 	EXPECT_EQ(dev_id, self->dev.vfio.dev_id);
 	ASSERT_OK(t_dma_start(&self->dev));
 	EXPECT_EQ(1, t_dma_reads(&self->dev, AT, self->mem));
-	/* So that a detach does not forget it, and closing the context changes nothing */
+	/* So a detach does not unbind it, and closing the context changes nothing */
 	ASSERT_OK(t_detach(self->fd, dev_id));
 	EXPECT_EQ(1, nr_devices(self->fd));
 	ASSERT_OK(attach_rid(self, 0, &dev_id));
@@ -591,7 +591,7 @@ struct borrower {
 	unsigned long iommu;
 };
 
-/* With the device's file and a context of its own, to the bitter end */
+/* With the device's file and a context of its own, until it is killed */
 static int borrows(void *arg)
 {
 	struct borrower *b = arg;

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Attaching devices: by VFIO's container, by their files and by id, twice,
- * elsewhere, in place of one another, with what is mapped in the way, and what a
- * device tells of itself. DMA proves each time where the device really is.
+ * elsewhere, in place of one another, to spaces whose mappings they cannot have, and
+ * what DEVICE_INFO reports. DMA proves each time where the device really is.
  *
- * By container or by file is a variant of every case. Where they differ it is for
- * one reason: a device that is known by its file is the context's, which keeps the
- * file open and forgets the device when it is attached to nothing any more; one that
- * is known by its container is VFIO's, until it is closed.
+ * Each case runs by container and by file. They differ for one reason: a device that
+ * is bound by its file is the context's, which keeps the file open and unbinds the
+ * device when its last attachment goes; one that is bound by its container stays bound
+ * until VFIO closes it.
  */
 #include <fcntl.h>
 #include <sys/ioctl.h>
@@ -46,12 +46,12 @@ static int way_attach(bool by_file, struct t_vfio *v, int ctx, u32 ioasid, u32 f
 			 t_vfio_attach(v, ctx, ioasid, flags);
 }
 
-static int way_know(bool by_file, struct t_vfio *v, int ctx)
+static int way_bind(bool by_file, struct t_vfio *v, int ctx)
 {
 	return by_file ? t_bind_fd(ctx, v->device, &v->dev_id) : t_vfio_bind(v, ctx);
 }
 
-/* The container knows itself which context it is */
+/* A container needs no context: it has only one */
 static int way_detach(bool by_file, struct t_vfio *v, int ctx)
 {
 	return by_file ? t_detach_fd(ctx, v->device, IOASID_RID) : t_vfio_detach(v);
@@ -59,7 +59,7 @@ static int way_detach(bool by_file, struct t_vfio *v, int ctx)
 
 #define attach(ctx, ioasid, flags)	\
 	way_attach(variant->by_file, self->vfio, ctx, ioasid, flags)
-#define know(ctx)	way_know(variant->by_file, self->vfio, ctx)
+#define bind_to(ctx)	way_bind(variant->by_file, self->vfio, ctx)
 #define detach(ctx)	way_detach(variant->by_file, self->vfio, ctx)
 
 FIXTURE_SETUP(device)
@@ -119,7 +119,7 @@ TEST_F(device, blocked_before_attach)
 	EXPECT_EQ(-1, t_differs(self->mem, T_PAGE, 100));
 	/* Where an NVMe controller would have answered */
 	EXPECT_EQ(-1, t_not_byte(self->dev.own + T_PAGE, T_PAGE, 0));
-	ASSERT_OK(know(self->fd));
+	ASSERT_OK(bind_to(self->fd));
 	EXPECT_DEVICE_IN(-1);
 }
 
@@ -142,12 +142,12 @@ TEST_F(device, attach_and_detach)
 	EXPECT_DEVICE_IN(0);
 }
 
-/* VFIO or its file makes it known, then everything goes by the id */
+/* Bound by VFIO or by its file, then everything goes by the id */
 TEST_F(device, attach_by_id)
 {
 	struct ioasid_info info;
 
-	ASSERT_OK(know(self->fd));
+	ASSERT_OK(bind_to(self->fd));
 	ASSERT_OK(t_info(self->fd, &info));
 	EXPECT_EQ(1, info.nr_devices);
 	ASSERT_OK(t_attach(self->fd, self->vfio->dev_id, self->id, 0));
@@ -179,7 +179,7 @@ TEST_F(device, attach_twice)
 TEST_F(device, detach_unattached)
 {
 	EXPECT_FAIL(ENOENT, NOT_ATTACHED, detach(self->fd));
-	ASSERT_OK(know(self->fd));
+	ASSERT_OK(bind_to(self->fd));
 	EXPECT_FAIL(ENOENT, NOT_ATTACHED, detach(self->fd));
 	EXPECT_FAIL(ENOENT, NOT_ATTACHED, t_detach(self->fd, self->vfio->dev_id));
 	EXPECT_EQ(self->vfio->dev_id, t_extack.dev_id);
@@ -253,7 +253,7 @@ TEST_F(device, mapping_beyond_the_aperture)
 	struct ioasid_iova_range r[32];
 	int nr;
 
-	ASSERT_OK(know(self->fd));
+	ASSERT_OK(bind_to(self->fd));
 	nr = t_device_ranges(self->fd, self->vfio->dev_id, r, 32);
 	ASSERT_GT(nr, 0);
 	NEED(r[nr - 1].last != UINT64_MAX, "this IOMMU addresses everything");
@@ -301,7 +301,7 @@ TEST_F(device, pasid_is_refused)
 	struct ioasid_device_detach away = { .size = sizeof(away), .pasid = 1 };
 	struct ioasid_device_info info = { .size = sizeof(info) };
 
-	ASSERT_OK(know(self->fd));
+	ASSERT_OK(bind_to(self->fd));
 	ASSERT_OK(t_device_info(self->fd, self->vfio->dev_id, &info));
 	NEED(!(info.caps & IOASID_DEVICE_PASID), "needs a device without PASIDs");
 	if (variant->by_file)
@@ -319,7 +319,7 @@ TEST_F(device, pasid_is_refused)
 	EXPECT_NE(0, t_cmd(self->fd, IOASID_DEVICE_DETACH, &away));
 	EXPECT_NE(0, t_cmd(self->vfio->container, VFIO_DEVICE_DETACH, &detach));
 	EXPECT_NE(0, t_detach_fd(self->fd, self->vfio->device, 1));
-	/* A PASID that is refused must not have touched the RID */
+	/* A PASID that cannot be attached must not have touched the RID */
 	ASSERT_OK(t_attach(self->fd, self->vfio->dev_id, self->id, 0));
 	EXPECT_NE(0, t_cmd(self->fd, IOASID_DEVICE_DETACH, &away));
 	EXPECT_NE(0, t_cmd(self->vfio->container, VFIO_DEVICE_DETACH, &detach));
@@ -385,11 +385,11 @@ TEST_F(device, device_of_another_container)
 }
 
 /*
- * A device that is attached nowhere can be made known elsewhere: it moves, if it is
- * known by its container. By its file it is the first context's, which must let go
- * of it: two contexts of two users would otherwise take it away from one another.
+ * A device without attachments can be bound to another context: bound by its
+ * container, it moves. By its file it is the first context's, which has to unbind it:
+ * two users could otherwise take it away from one another.
  */
-TEST_F(device, known_device_changes_its_context)
+TEST_F(device, bound_device_changes_its_context)
 {
 	int second = t_open();
 	struct ioasid_info info;
@@ -397,19 +397,19 @@ TEST_F(device, known_device_changes_its_context)
 
 	ASSERT_FD(second);
 	ASSERT_OK(t_alloc(second, &id));
-	ASSERT_OK(know(self->fd));
+	ASSERT_OK(bind_to(self->fd));
 	dev_id = self->vfio->dev_id;
 	/* Once more is no more */
-	ASSERT_OK(know(self->fd));
+	ASSERT_OK(bind_to(self->fd));
 	EXPECT_EQ(dev_id, self->vfio->dev_id);
 	ASSERT_OK(t_info(self->fd, &info));
 	EXPECT_EQ(1, info.nr_devices);
 	if (variant->by_file) {
-		EXPECT_FAIL(EBUSY, OWNER, know(second));
+		EXPECT_FAIL(EBUSY, OWNER, bind_to(second));
 		EXPECT_FAIL(EBUSY, OWNER, attach(second, id, 0));
 		ASSERT_OK(t_unbind(self->fd, dev_id));
 	}
-	ASSERT_OK(know(second));
+	ASSERT_OK(bind_to(second));
 	ASSERT_OK(t_info(self->fd, &info));
 	EXPECT_EQ(0, info.nr_devices);
 	EXPECT_FAIL(ENOENT, NO_DEVICE_ID, t_attach(self->fd, dev_id, self->id, 0));
@@ -423,7 +423,7 @@ TEST_F(device, known_device_changes_its_context)
 	/* And one that fails moves nothing */
 	ASSERT_OK(detach(self->fd));
 	if (variant->by_file)
-		ASSERT_OK(know(self->fd));
+		ASSERT_OK(bind_to(self->fd));
 	EXPECT_NE(0, attach(second, 4242, 0));
 	EXPECT_EQ(variant->by_file ? IOASID_REASON_OWNER : IOASID_REASON_NO_SPACE_ID, t_extack.code)
 		TH_LOG("%s", t_explain());
@@ -441,7 +441,7 @@ TEST_F(device, attached_device_keeps_its_context)
 	ASSERT_FD(second);
 	ASSERT_OK(t_alloc(second, &id));
 	ASSERT_OK(attach(self->fd, self->id, 0));
-	EXPECT_FAIL(EBUSY, OWNER, know(second));
+	EXPECT_FAIL(EBUSY, OWNER, bind_to(second));
 	EXPECT_FAIL(EBUSY, OWNER, attach(second, id, 0));
 	EXPECT_FAIL(EBUSY, OWNER, attach(second, id, IOASID_ATTACH_REPLACE));
 	EXPECT_FAIL(ENOENT, NO_DEVICE_ID, t_attach(second, self->vfio->dev_id, id, 0));
@@ -493,9 +493,9 @@ TEST_F(device, cookie_and_name)
 	EXPECT_TRUE(info.caps & IOASID_DEVICE_SINGLETON);
 	if (!(info.caps & IOASID_DEVICE_PASID))
 		EXPECT_EQ(0, info.pasid_bits);
-	/* Or its file would not keep it known */
+	/* By its file, or the detach would unbind it */
 	if (variant->by_file)
-		ASSERT_OK(know(self->fd));
+		ASSERT_OK(bind_to(self->fd));
 	ASSERT_OK(detach(self->fd));
 	ASSERT_OK(t_device_info(self->fd, self->vfio->dev_id, &info));
 	EXPECT_EQ(0, info.ioasid);
@@ -510,7 +510,7 @@ TEST_F(device, info_ranges_too_small)
 	};
 	u32 nr;
 
-	ASSERT_OK(know(self->fd));
+	ASSERT_OK(bind_to(self->fd));
 	nr = t_device_ranges(self->fd, self->vfio->dev_id, ranges, 32);
 	/* The interrupt window makes two of one */
 	ASSERT_GE(nr, 2);
@@ -533,7 +533,7 @@ TEST_F(device, info_of_the_iommu)
 	unsigned char blob[1024];
 	u32 len;
 
-	ASSERT_OK(know(self->fd));
+	ASSERT_OK(bind_to(self->fd));
 	ASSERT_OK(t_device_info(self->fd, self->vfio->dev_id, &info));
 	len = info.hw_info_len;
 	NEED(len, "this IOMMU driver does not describe its hardware");
@@ -667,7 +667,7 @@ TEST_F(device, container_extensions)
 	EXPECT_EQ(1, ioctl(fd, VFIO_CHECK_EXTENSION, VFIO_IOASID_IOMMU));
 	EXPECT_EQ(1, ioctl(self->vfio->container, VFIO_CHECK_EXTENSION, VFIO_IOASID_IOMMU));
 	EXPECT_EQ(0, ioctl(self->vfio->container, VFIO_CHECK_EXTENSION, VFIO_TYPE1v2_IOMMU));
-	/* Nobody mistakes it for type1, and a bare container knows no devices */
+	/* It is no type1, and an empty container takes no IOMMU type */
 	EXPECT_EQ(-ENOTTY, t_ioctl(self->vfio->container, VFIO_IOMMU_GET_INFO, &info));
 	EXPECT_EQ(-ENOTTY, t_type1_map(self->vfio->container, AT, self->mem, T_PAGE,
 				       VFIO_DMA_MAP_FLAG_READ));
@@ -693,8 +693,8 @@ TEST_F(device, type1_beside_it)
 	EXPECT_EQ(1, t_dma_reads(&peer, AT, self->mem + 5 * T_PAGE));
 	EXPECT_DEVICE_IN(0);
 	/*
-	 * Our commands mean nothing to type1, its devices nothing to us. By its file a
-	 * device of type1 is known to us all the same, but type1 has its RID.
+	 * type1 does not have our commands, and we do not have its devices. By its file a
+	 * device of type1 can be bound all the same, but type1 has its RID.
 	 */
 	if (variant->by_file)
 		EXPECT_FAIL(EBUSY, OWNER, way_attach(true, &peer.vfio, self->fd, self->id, 0));

@@ -269,7 +269,7 @@ static void unmap_under_load_slow(struct __test_metadata *_metadata, FIXTURE_DAT
 {
 	int round;
 
-	/* An edu moves its data 100 ms after it was told to: long after the unmap */
+	/* An edu moves its data 100 ms after the command: usually after the unmap */
 	for (round = 0; round < 5; round++) {
 		ASSERT_OK(t_map_at(self->fd, self->id, self->mem, 32 * T_PAGE, T_RW, AT));
 		ASSERT_EQ(0, t_dma_pull(&self->dev, AT + T_PAGE, T_PAGE));

@@ -301,7 +301,7 @@ static int alloc(fault_t *t, int i)
 	return t_alloc_label(t->ctx, &t->id[i], "fault");
 }
 
-/* As the command tells it, 0 for all bytes that were wanted */
+/* 0 if UNMAP returned all the bytes that it should */
 static int unmapped(long long got, u64 want)
 {
 	return got < 0 ? got : got == (long long)want ? 0 : -EIO;
@@ -567,7 +567,7 @@ static int file_attach(fault_t *t, int space, u32 *pasid, u32 vpasid, u32 flags)
 	return t_attach_fd(t->ctx, v->device, t->id[space], pasid, vpasid, flags, &v->dev_id);
 }
 
-static int file_know(fault_t *t)
+static int file_bind(fault_t *t)
 {
 	return t_bind_fd(t->ctx, t->dev[0].vfio.device, &t->dev[0].vfio.dev_id);
 }
@@ -577,7 +577,7 @@ static int file_detach(fault_t *t, u32 number)
 	return t_detach_fd(t->ctx, t->dev[0].vfio.device, number);
 }
 
-/* The attach makes the device known, or finds it known; a detach forgets it */
+/* The attach binds the device, or finds it bound; the last detach unbinds it */
 static void seq_by_file(fault_t *t)
 {
 	u32 rid = IOASID_RID;
@@ -595,20 +595,20 @@ static void seq_by_file(fault_t *t)
 	CLOSE(t, dev_close(t, 0));
 }
 
-/* Only made known, once more, and then attached by its id and its file */
-static void seq_know_by_file(fault_t *t)
+/* Bound only, once more, and then attached by its id and its file */
+static void seq_bind_by_file(fault_t *t)
 {
 	u32 rid = IOASID_RID;
 
 	CALL(mapped_space, t);
 	NEEDED(t, dev_open(t, 0));
-	STEP(t, file_know(t));
-	STEP(t, file_know(t));
+	STEP(t, file_bind(t));
+	STEP(t, file_bind(t));
 	STEP(t, t_attach(t->ctx, t->dev[0].vfio.dev_id, t->id[0], 0));
 	UNDO(t, file_detach(t, IOASID_RID));
 	STEP(t, file_attach(t, 1, &rid, 0, 0));
 	UNDO(t, t_unbind_fd(t->ctx, t->dev[0].vfio.device));
-	STEP(t, file_know(t));
+	STEP(t, file_bind(t));
 	/* The last file of the device goes with the context */
 	CLOSE(t, dev_close(t, 0));
 	CLOSE(t, close_ctx(t));
@@ -902,7 +902,7 @@ static void seq_fault(fault_t *t)
 	STEP(t, alloc(t, 0));
 	STEP(t, t_alloc_faults(t->ctx, &t->id[1]));
 	FOREIGN(t, dev_open(t, 0));
-	/* Slots whose commands an earlier run has left: the device has forgotten them */
+	/* Slots of commands from an earlier run: the device no longer has them */
 	memset(t->dev[0].sim.mem + IOASID_SIM_SPARE, 0, IOASID_SIM_SLOTS * sizeof(u32));
 	STEP(t, queue_open(t));
 	FOREIGN(t, queue_map(t));
@@ -1096,7 +1096,7 @@ DEVICE_TEST(replace, 1)
 DEVICE_TEST(close_mapped, 1)
 DEVICE_TEST(close_device_first, 1)
 DEVICE_TEST(by_file, 1)
-DEVICE_TEST(know_by_file, 1)
+DEVICE_TEST(bind_by_file, 1)
 DEVICE_TEST(file_to_container, 1)
 DEVICE_TEST(close_by_file, 1)
 

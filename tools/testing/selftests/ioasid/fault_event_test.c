@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What a fault queue tells besides page requests: DMA that was refused, and
- * what was left out. And who answers: the policy of a space, and the limits of
- * a queue and of a context. On an endpoint of ioasid_sim.
+ * What a fault queue reports besides page requests: unrecoverable faults, and what
+ * was lost. And who answers: the policy of a space, and the limits of a queue and
+ * of a context. On an endpoint of ioasid_sim.
  */
 #include <errno.h>
 #include <signal.h>
@@ -112,7 +112,7 @@ static int request(FIXTURE_DATA(event) *self, u64 iova, u32 nr, u32 writes)
 	EXPECT_EQ(-ETIMEDOUT, t_queue_next(&self->q, &none, 50));		\
 } while (0)
 
-#define EXPECT_REFUSED(r, a, how, why) do {					\
+#define EXPECT_UNRECOVERABLE(r, a, how, why) do {					\
 	EXPECT_EQ(IOASID_FAULT_UNRECOVERABLE, (r).type);			\
 	EXPECT_EQ((a), (r).addr);						\
 	EXPECT_EQ(IOASID_FAULT_##how, (r).flags);				\
@@ -123,7 +123,7 @@ static int request(FIXTURE_DATA(event) *self, u64 iova, u32 nr, u32 writes)
 	EXPECT_EQ(self->id, (r).ioasid);					\
 } while (0)
 
-TEST_F(event, refused)
+TEST_F(event, unrecoverable)
 {
 	struct ioasid_device_info info = { .dev_id = self->dev_id };
 	struct ioasid_fault_record r;
@@ -136,30 +136,30 @@ TEST_F(event, refused)
 	NOTHING();
 	EXPECT_EQ(-EFAULT, dma(self, false, AT + LEN + 24));
 	NEXT(&r);
-	EXPECT_REFUSED(r, AT + LEN + 24, READ, NOT_MAPPED);
+	EXPECT_UNRECOVERABLE(r, AT + LEN + 24, READ, NOT_MAPPED);
 	EXPECT_EQ(self->pasid, r.pasid);
 	EXPECT_EQ(info.cookie, r.device_cookie);
 	EXPECT_EQ(-EFAULT, dma(self, true, AT + T_PAGE));
 	NEXT(&r);
-	EXPECT_REFUSED(r, AT + T_PAGE, WRITE, PERMISSION);
+	EXPECT_UNRECOVERABLE(r, AT + T_PAGE, WRITE, PERMISSION);
 	EXPECT_EQ(-EFAULT, dma(self, true, AT - 64));
 	NEXT(&r);
-	EXPECT_REFUSED(r, AT - 64, WRITE, NOT_MAPPED);
+	EXPECT_UNRECOVERABLE(r, AT - 64, WRITE, NOT_MAPPED);
 	/* There is nothing to answer */
 	EXPECT_EQ(-ENOENT, t_queue_answer(&self->q, r.cookie, IOASID_FAULT_SUCCESS));
-	/* Without a queue nobody hears of it; an attachment's own one goes first */
+	/* Without a queue it is not reported; an attachment's own queue goes first */
 	ASSERT_OK(t_fault_bind(self->fd, self->id, 0, 0, 0));
 	EXPECT_EQ(-EFAULT, dma(self, true, AT - 64));
 	NOTHING();
 	ASSERT_OK(t_fault_bind(self->fd, 0, self->dev_id, self->pasid, self->q.id));
 	EXPECT_EQ(-EFAULT, dma(self, true, AT - 64));
 	NEXT(&r);
-	EXPECT_REFUSED(r, AT - 64, WRITE, NOT_MAPPED);
-	/* Told once more, and then that it has gone */
+	EXPECT_UNRECOVERABLE(r, AT - 64, WRITE, NOT_MAPPED);
+	/* The fault is reported, and then the detach */
 	EXPECT_EQ(-EFAULT, dma(self, false, AT - 64));
 	ASSERT_OK(t_detach_pasid(self->fd, self->dev_id, self->pasid));
 	NEXT(&r);
-	EXPECT_REFUSED(r, AT - 64, READ, NOT_MAPPED);
+	EXPECT_UNRECOVERABLE(r, AT - 64, READ, NOT_MAPPED);
 	NEXT(&r);
 	EXPECT_EQ(IOASID_FAULT_DETACHED, r.type);
 	EXPECT_EQ(self->pasid, r.pasid);
@@ -168,8 +168,8 @@ TEST_F(event, refused)
 	NOTHING();
 }
 
-/* An IOMMU driver does not say which of two PASIDs it was: neither do we */
-TEST_F(event, refused_twice_attached)
+/* An IOMMU driver does not report which of two PASIDs it was, so neither do we */
+TEST_F(event, unrecoverable_twice_attached)
 {
 	struct ioasid_fault_record r;
 	u32 second = IOASID_PASID_ANY;
@@ -177,7 +177,7 @@ TEST_F(event, refused_twice_attached)
 	ASSERT_OK(t_attach_pasid(self->fd, self->dev_id, self->id, &second, 0, 0));
 	EXPECT_EQ(-EFAULT, dma(self, false, AT));
 	NEXT(&r);
-	EXPECT_REFUSED(r, AT, READ, NOT_MAPPED);
+	EXPECT_UNRECOVERABLE(r, AT, READ, NOT_MAPPED);
 	EXPECT_EQ(IOASID_PASID_ANY, r.pasid);
 	ASSERT_OK(t_detach_pasid(self->fd, self->dev_id, second));
 	NEXT(&r);
@@ -189,7 +189,7 @@ TEST_F(event, refused_twice_attached)
 }
 
 /* By the number that the user gave it, with the cookie he gave the device */
-TEST_F(event, refused_by_number)
+TEST_F(event, unrecoverable_by_number)
 {
 	struct ioasid_fault_record r;
 	u32 pasid = IOASID_PASID_ANY;
@@ -201,12 +201,12 @@ TEST_F(event, refused_by_number)
 	self->pasid = pasid;
 	EXPECT_EQ(-EFAULT, dma(self, false, AT));
 	NEXT(&r);
-	EXPECT_REFUSED(r, AT, READ, NOT_MAPPED);
+	EXPECT_UNRECOVERABLE(r, AT, READ, NOT_MAPPED);
 	EXPECT_EQ(77, r.pasid);
 }
 
-/* A move to another space takes the listener along */
-TEST_F(event, refused_after_replace)
+/* After a move to another space its faults go to that space's queue */
+TEST_F(event, unrecoverable_after_replace)
 {
 	struct ioasid_fault_record r;
 	u32 other, p = self->pasid;
@@ -224,7 +224,7 @@ TEST_F(event, refused_after_replace)
 	EXPECT_EQ(-EFAULT, dma(self, false, AT));
 	NEXT(&r);
 	self->id = other;
-	EXPECT_REFUSED(r, AT, READ, NOT_MAPPED);
+	EXPECT_UNRECOVERABLE(r, AT, READ, NOT_MAPPED);
 }
 
 #define FLOOD	12	/* three quarters of the ring */
@@ -328,7 +328,7 @@ TEST_F(event, policy_kernel)
 	EXPECT_EQ(SUCCESS, request(self, AT, 1, 0));
 	EXPECT_EQ(SUCCESS, request(self, AT + LEN - T_PAGE, 2, 1));
 	EXPECT_EQ(SUCCESS, request(self, AT, PAGES, 0x5555));
-	/* One page is enough to refuse: the first, one inside, the last */
+	/* One page that is not mapped is enough: the first, one inside, the last */
 	EXPECT_EQ(INVALID, request(self, AT - T_PAGE, 3, 0));
 	EXPECT_EQ(INVALID, request(self, AT + LEN, 3, 2));
 	EXPECT_EQ(INVALID, request(self, AT + 2 * LEN - T_PAGE, 2, 0));
@@ -489,7 +489,7 @@ TEST_F(event, reader_killed)
 	EXPECT_EQ((u32)IOASID_SIM_OK, c.status);
 	EXPECT_EQ(0, c.result);
 	EXPECT_EQ(0, t_sim_stat(self->sim, IOASID_SIM_STAT_OUTSTANDING));
-	/* Bound still, to what is not there: refused at once */
+	/* Still bound to a queue that is gone: answered at once */
 	EXPECT_EQ(INVALID, request(self, AT, 1, 0));
 	ASSERT_OK(t_fault_bind(self->fd, self->id, 0, 0, self->q.id));
 	EXPECT_EQ(-EFAULT, dma(self, false, AT));

@@ -132,7 +132,7 @@ TEST_F(fault, answered)
 	NOTHING();
 }
 
-TEST_F(fault, refused)
+TEST_F(fault, answered_no)
 {
 	struct ioasid_fault_record r;
 	int slot = begin(self, AT);
@@ -305,7 +305,7 @@ TEST_F(fault, queue_closed_while_waiting)
 	EXPECT_EQ(-EIO, ended(self, slot));
 }
 
-/* What waited is dropped, not answered, and said to be before anything else */
+/* What waited is dropped, not answered, and that is reported before anything else */
 TEST_F(fault, reset_while_waiting)
 {
 	u64 late = t_sim_stat(self->sim, IOASID_SIM_STAT_LATE_ANSWERS);
@@ -333,7 +333,7 @@ TEST_F(fault, reset_while_waiting)
 	EXPECT_EQ(IOASID_FAULT_REQUEST, r.type);
 	EXPECT_EQ(0, t_queue_answer(&self->q, r.cookie, IOASID_FAULT_INVALID));
 	EXPECT_EQ(-EIO, ended(self, slot[0]));
-	/* It is told without any other request, and with the first answer */
+	/* It is reported without another request, and with the first answer */
 	for (i = 0; i < 2; i++) {
 		slot[0] = begin(self, AT);
 		NEXT(&r);
@@ -354,7 +354,7 @@ TEST_F(fault, reset_while_waiting)
 	EXPECT_EQ(-EIO, ended(self, slot[0]));
 }
 
-/* A device that waits is reset and leaves: both is told, and nobody answers twice */
+/* A device that waits is reset and detached: both are reported, and nobody answers twice */
 TEST_F(fault, reset_and_detach)
 {
 	u64 late = t_sim_stat(self->sim, IOASID_SIM_STAT_LATE_ANSWERS);
@@ -425,7 +425,7 @@ TEST_F(fault, per_pasid_limit)
 	EXPECT_EQ(-EIO, ended(self, begin(self, AT + 3 * T_PAGE)));
 	EXPECT_EQ(0, t_queue_answer(&q, r[0].cookie, IOASID_FAULT_INVALID));
 	EXPECT_EQ(-EIO, ended(self, a));
-	/* Told before the next one that fits */
+	/* Reported before the next one that fits */
 	a = begin(self, AT);
 	ASSERT_EQ(0, t_queue_next(&q, &lost, 5000));
 	EXPECT_EQ(IOASID_FAULT_LOST, lost.type);
@@ -473,7 +473,7 @@ TEST_F(fault, ring_full)
 	t_queue_close(&q);
 }
 
-/* What the user writes into the ring is never believed */
+/* The kernel never trusts what user space writes to the ring */
 TEST_F(fault, ring_scribbled)
 {
 	struct ioasid_fault_doorbell bell = { .size = sizeof(bell) };
@@ -710,7 +710,7 @@ TEST_F(fault, queue_arguments)
 	EXPECT_EQ(-1, ioctl(q.fd, IOASID_GET_INFO, &args));
 	EXPECT_EQ(ENOTTY, errno);
 	t_queue_close(&q);
-	/* A space without page requests has other things to tell */
+	/* A space without page requests has other events to report */
 	ASSERT_OK(t_alloc(self->fd, &plain));
 	EXPECT_OK(t_fault_bind(self->fd, plain, 0, 0, self->q.id));
 	if (t_alloc_mm(self->fd, &plain))

@@ -139,8 +139,8 @@ static int vfio_moves(struct end *e, u32 pasid, const void *at, void *mem, bool 
 }
 
 /*
- * @fd: of a device of the host, its file; @number: as that file knows it; @pasid:
- * what it really is
+ * @fd: of a device of the host, its file; @number: its PASID for that file; @pasid:
+ * the PASID on the bus
  */
 struct way {
 	int fd;
@@ -295,7 +295,7 @@ TEST_F(host, beside_a_context)
 TEST_F(host, the_same_device)
 {
 	u32 mm, space, p = IOASID_PASID_ANY, q = IOASID_PASID_ANY, dead;
-	int file = t_host_file(&self->h.h), fd = t_open(), go[2], told[2], status;
+	int file = t_host_file(&self->h.h), fd = t_open(), go[2], theirs[2], status;
 	struct way ours = { .fd = file }, mapped = { .fd = file };
 	char *other = t_memory(T_ANON, LEN), c;
 	pid_t pid;
@@ -303,7 +303,7 @@ TEST_F(host, the_same_device)
 	ASSERT_FD(file);
 	ASSERT_FD(fd);
 	ASSERT_EQ(0, pipe(go));
-	ASSERT_EQ(0, pipe(told));
+	ASSERT_EQ(0, pipe(theirs));
 	t_fill(self->mem, T_PAGE, 2);
 	t_fill(other, LEN, 1);
 	ASSERT_OK(t_alloc(fd, &space));
@@ -333,12 +333,12 @@ TEST_F(host, the_same_device)
 		t_fill(self->mem, T_PAGE, 7);
 		q = IOASID_PASID_ANY;
 		if (t_alloc_mm(fd, &mm) || t_host_attach(file, fd, mm, &q, 0, 0) ||
-		    write(told[1], &q, sizeof(q)) != sizeof(q))
+		    write(theirs[1], &q, sizeof(q)) != sizeof(q))
 			_exit(1);
 		read(go[0], &c, 1);
 		_exit(2);
 	}
-	ASSERT_EQ(sizeof(dead), read(told[0], &dead, sizeof(dead)));
+	ASSERT_EQ(sizeof(dead), read(theirs[0], &dead, sizeof(dead)));
 	EXPECT_NE(self->sva.pasid, dead);
 	ours.number = ours.pasid = dead;
 	EXPECT_EQ(0, reads(&self->h, &ours, self->mem, 7));
@@ -508,7 +508,7 @@ TEST_F(glue, rid)
 	close(ctx);
 }
 
-TEST_F(glue, refused)
+TEST_F(glue, bad_arguments)
 {
 	u32 p = IOASID_PASID_ANY, faults;
 
@@ -517,7 +517,7 @@ TEST_F(glue, refused)
 	EXPECT_FAIL(ENOENT, NO_SPACE_ID, t_host_attach(self->h.h.fd, self->fd, 999, &p, 0, 0));
 	EXPECT_FAIL(EOPNOTSUPP, FLAGS, t_host_attach(self->h.h.fd, self->fd, self->one, &p, 0, 64));
 	EXPECT_FAIL(ENOENT, NOT_ATTACHED, t_host_detach(self->h.h.fd, 1));
-	/* A refused first attach leaves nothing: another file can use the context */
+	/* A first attach that fails leaves nothing: another file can use the context */
 	ASSERT_OK(t_alloc_faults(self->fd, &faults));
 	EXPECT_OK(t_free(self->fd, self->one));
 	close(self->h.h.fd);
@@ -680,7 +680,7 @@ static int ended(struct end *e, int slot, u32 ms)
 
 /*
  * Page requests of two guests whose devices, spaces, queues and PASIDs have the same
- * numbers, at the same address: each hears of its own, and answers, detaches and
+ * numbers, at the same address: each gets its own, and answers, detaches and
  * closes for nobody else.
  */
 TEST_F(contexts, equal_page_requests)
@@ -788,7 +788,7 @@ TEST_F(contexts, quota_of_a_user)
 	self->fd[1] = t_open();
 }
 
-/* --- devices that the IOMMU cannot tell from each other ------------------------------- */
+/* --- devices of one IOMMU group --------------------------------------------------------- */
 
 FIXTURE(siblings) {
 	int fd;
@@ -883,7 +883,7 @@ TEST_F(siblings, vector)
 
 /* --- one is killed ------------------------------------------------------------------------ */
 
-/* What the programs tell the test, in memory that all share */
+/* What the programs report to the test, in memory that all share */
 struct report {
 	volatile u32 rounds[3];
 	volatile int error[3];

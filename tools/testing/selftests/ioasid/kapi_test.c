@@ -67,7 +67,7 @@ TEST_F(kapi, map_and_unmap)
 	EXPECT_EQ(0, info_of(self->fd).pinned);
 }
 
-/* The reason comes from where it is known, through the glue */
+/* The reason comes through the glue from where the error is found */
 TEST_F(kapi, reasons)
 {
 	u64 iova;

@@ -285,7 +285,7 @@ TEST_F(space, same_memory_twice)
 		EXPECT_EQ(self->pins + 4, t_pinned_pages());
 }
 
-/* Mappings at pages [4, 8) and [8, 12); every range that cuts one is refused */
+/* Mappings at pages [4, 8) and [8, 12); every range that splits one fails */
 TEST_F(space, unmap_cuts)
 {
 	static const struct { u64 first, pages; } cuts[] = {

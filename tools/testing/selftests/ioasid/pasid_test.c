@@ -3,7 +3,7 @@
  * PASIDs: taken from the kernel's pool and given back, attached to spaces of
  * their own beside the RID, and the address space of a process. Whether DMA
  * goes where it should is asked of the device, never of the kernel. Each case names
- * the device by its id, which its container has made known, and by its file.
+ * the device by its id, bound by its container, and by its file.
  */
 #include <errno.h>
 #include <sys/ioctl.h>
@@ -360,8 +360,8 @@ TEST_F(pasid, replace_mismatch)
 }
 
 /*
- * Closing takes everything with it, and the next user finds nothing. A file that the
- * context has, too, is not closed before the context forgets the device.
+ * Closing detaches everything, and the next user finds nothing. A file that the context
+ * has as well is not closed before the context unbinds the device.
  */
 TEST_F(pasid, close_attached)
 {

@@ -151,7 +151,7 @@ TEST_F(space, fork_with_read_only_mapping)
 	EXPECT_EQ(0, t_wait(pid));
 }
 
-/* This program again, as what a test execs: holds what it has inherited until told */
+/* This program again, as what a test execs: keeps what it has inherited until it is released */
 static __attribute__((constructor)) void exec_helper(void)
 {
 	const char *arg = getenv("IOASID_TEST_EXEC");
@@ -236,7 +236,7 @@ TEST_F(space, mremap)
 	EXPECT_EQ(0, memcmp(before, after, sizeof(before)));
 	EXPECT_EQ(-1, t_differs(moved, LEN, 4));
 	expect_device_sees(_metadata, self, SPACE_AT, moved);
-	/* It is known by the address it was mapped with */
+	/* It is reported by the address it was mapped with */
 	ASSERT_OK(t_translate(self->fd, self->id, SPACE_AT, 0, &tr));
 	EXPECT_EQ((uintptr_t)self->mem, tr.addr);
 	EXPECT_EQ((long long)LEN, t_unmap(self->fd, self->id, SPACE_AT, LEN));

@@ -161,7 +161,7 @@ TEST_F_TIMEOUT(space, many_spaces, 300)
 	EXPECT_EQ((u64)nr / 2, info.nr_mappings);
 }
 
-/* One mapping that is larger than all memory here can be refused quickly */
+/* A mapping that is larger than all memory fails quickly */
 TEST_F(space, absurdly_large_map)
 {
 	u64 len = 1ULL << 45, iova;
@@ -293,7 +293,7 @@ TEST_F_TIMEOUT(space, threads_choose, 300)
 	EXPECT_EQ(THREADS * 64, t_nr_mappings(self->fd));
 }
 
-/* All want the same place: one gets it each time, the others are told why not */
+/* All want the same place: one gets it each time, the others get the reason */
 static void *fights(void *arg)
 {
 	struct worker *w = arg;

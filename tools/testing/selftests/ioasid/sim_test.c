@@ -549,7 +549,7 @@ TEST_F(sim, interrupts)
 	EXPECT_NO_EVENT(event);
 }
 
-/* --- what is refused --------------------------------------------------------------- */
+/* --- what is blocked --------------------------------------------------------------- */
 
 TEST_F(sim, nothing_is_mapped)
 {
@@ -623,10 +623,10 @@ static void warm(struct t_sim *sim, u64 iova, u32 pages)
 }
 
 /*
- * The IOMMU and the device remember translations: the second access needs no
- * walk. What is unmapped is forgotten by both, and only that.
+ * The IOMMU and the device cache translations: the second access needs no walk.
+ * An unmap invalidates them in both, and no others.
  */
-TEST_F(sim, caches_forget)
+TEST_F(sim, caches_are_invalidated)
 {
 	u64 walks, hits, flushes;
 	int i, round;
@@ -657,8 +657,8 @@ TEST_F(sim, caches_forget)
 	}
 }
 
-/* Other memory and other rights at the same place: the old ones are forgotten */
-TEST_F(sim, caches_learn_anew)
+/* Other memory and other rights at the same place: the old ones are invalidated */
+TEST_F(sim, caches_are_refilled)
 {
 	int i;
 
@@ -672,7 +672,7 @@ TEST_F(sim, caches_learn_anew)
 		EXPECT_EQ(i % 2 ? (u32)IOASID_SIM_REFUSED : (u32)IOASID_SIM_OK,
 			  RUN(WRITE, .iova = AT, .length = T_PAGE).status);
 		UNMAP(AT, T_PAGE);
-		/* That it is not there must not be remembered either */
+		/* That it is not there must not be cached either */
 		EXPECT_RUN(REFUSED, READ, .iova = AT, .length = 1);
 	}
 }
@@ -913,7 +913,7 @@ TEST_F(sim, kill_under_load)
 /* --- siblings, requests ------------------------------------------------------------------ */
 
 /* Each has a cache of its own: an unmap is for both */
-TEST(siblings_forget_alike)
+TEST(siblings_are_invalidated)
 {
 	struct t_dma dev[2];
 	char *mem = t_memory(T_ANON, LEN);
@@ -980,7 +980,7 @@ TEST_F(sim, request_without_a_handler)
 	EXPECT_NE(0, c.result);
 	page[1].flags = 4;
 	EXPECT_RUN(FAILED, REQUEST, .length = 3 * sizeof(*page));
-	/* One that may ask, and gets nothing, is refused */
+	/* A command that may ask, and gets no page, fails */
 	c = RUN(READ, .iova = AT, .length = 8, .flags = IOASID_SIM_CMD_REQUEST);
 	EXPECT_TRUE(c.status == IOASID_SIM_DENIED || c.status == IOASID_SIM_REFUSED);
 }

@@ -1053,7 +1053,7 @@ TEST_F_TIMEOUT(stress, everything, 1200)
 
 /*
  * The core takes no lock of whoever owns a device when it is attached by its id. So
- * the device goes at any moment of that: its owner resets it, forgets it, closes it,
+ * the device goes at any moment of that: its owner resets it, unbinds it, closes it,
  * and its driver is taken away from it.
  */
 struct going {
@@ -1215,7 +1215,7 @@ static void going_round(FIXTURE_DATA(going) *self, bool by_file, u64 *rng)
 	for (i = next(rng) % 8; i >= 0; i--)
 		going_dma(&dev, rng);
 	usleep(next(rng) % 2000);
-	/* The context has the file, and so the device, until it forgets it */
+	/* The context keeps the file, and so the device, until it is unbound */
 	if (by_file && next(rng) & 1)
 		GOING(!t_unbind_fd(self->ctx, dev.vfio.device));
 	else if (by_file)

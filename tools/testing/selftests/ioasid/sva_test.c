@@ -437,7 +437,7 @@ TEST_F(sva, hugetlb)
 
 /* --- everything that takes it away ---------------------------------------------------- */
 
-/* Fills memory of the process until told to stop; counts what was refused */
+/* Fills memory of the process until it is stopped; counts what was blocked */
 struct busy {
 	pthread_t thread;
 	char *mem;
@@ -844,7 +844,7 @@ enum end { EXIT, KILL, EXEC };
  */
 static void cut_off(struct __test_metadata *_metadata, FIXTURE_DATA(sva) *self, enum end end)
 {
-	u32 *told = mmap(NULL, T_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	u32 *shared = mmap(NULL, T_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	char *mem = anonymous(LEN);
 	u32 ours = dev.pasid;
 	struct talk t;
@@ -857,21 +857,21 @@ static void cut_off(struct __test_metadata *_metadata, FIXTURE_DATA(sva) *self, 
 	if (!pid) {
 		fill_pages(mem, PAGES, 33);
 		dev.pasid = IOASID_PASID_ANY;
-		if (t_alloc_mm(self->fd, &told[1]) ||
-		    t_attach_pasid(self->fd, self->dev_id, told[1], &dev.pasid, 0, 0))
+		if (t_alloc_mm(self->fd, &shared[1]) ||
+		    t_attach_pasid(self->fd, self->dev_id, shared[1], &dev.pasid, 0, 0))
 			_exit(1);
-		told[0] = dev.pasid;
+		shared[0] = dev.pasid;
 		if (!say(t.to_parent) || !hear(t.to_child))
 			_exit(2);
 		if (end == EXEC)
-			exec_again(self->fd, &t, self->dev_id, told[1]);
+			exec_again(self->fd, &t, self->dev_id, shared[1]);
 		if (end == KILL)
 			kill(getpid(), SIGKILL);
 		_exit(0);
 	}
 	close(t.to_parent[1]);
 	ASSERT_TRUE(hear(t.to_parent));
-	dev.pasid = told[0];
+	dev.pasid = shared[0];
 	EXPECT_NE(ours, dev.pasid);
 	EXPECT_EQ(0, dev_reads(mem, 33));
 	EXPECT_EQ(0, dev_writes(mem + T_PAGE, 36));
@@ -889,8 +889,8 @@ static void cut_off(struct __test_metadata *_metadata, FIXTURE_DATA(sva) *self, 
 		EXPECT_EQ(0, status);
 	}
 	/* Detaching what is dead, and freeing it, is open to who has the fd */
-	EXPECT_OK(t_detach_pasid(self->fd, self->dev_id, told[0]));
-	EXPECT_OK(t_free(self->fd, told[1]));
+	EXPECT_OK(t_detach_pasid(self->fd, self->dev_id, shared[0]));
+	EXPECT_OK(t_free(self->fd, shared[1]));
 	dev.pasid = ours;
 	EXPECT_EQ(0, dev_reads(mem, 44));
 }

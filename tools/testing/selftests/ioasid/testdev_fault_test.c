@@ -81,16 +81,16 @@ static void begin(FIXTURE_DATA(testdev_fault) *self, u32 slot, u32 i, u64 iova)
 } while (0)
 
 /*
- * All that waits is dropped, and told once for each PASID; the device goes on.
- * Linux 6.12 tells nobody of resets: then what waits stays.
+ * All that waits is dropped, and reported once for each PASID; the device works on.
+ * Linux 6.12 does not report resets to IOMMU drivers: there what waits stays.
  */
 TEST_F(testdev_fault, reset)
 {
-	bool told = self->caps & IOASID_DEVICE_RESETS;
+	bool reported = self->caps & IOASID_DEVICE_RESETS;
 	struct ioasid_fault_record held[PASIDS], r;
 	u32 seen = 0, i;
 
-	TH_LOG("resets are %stold here", told ? "" : "not ");
+	TH_LOG("resets are %sreported here", reported ? "" : "not ");
 	for (i = 0; i < PASIDS; i++) {
 		begin(self, i, i, AT + i * T_PAGE);
 		NEXT(&held[i]);
@@ -100,7 +100,7 @@ TEST_F(testdev_fault, reset)
 	ASSERT_OK(t_vfio_reset(&self->dev.vfio));
 	for (i = 0; i < PASIDS; i++)
 		EXPECT_EQ(-ECANCELED, END(i));
-	for (i = 0; told && i < PASIDS; i++) {
+	for (i = 0; reported && i < PASIDS; i++) {
 		NEXT(&r);
 		EXPECT_EQ(IOASID_FAULT_RESET, r.type);
 		EXPECT_EQ(1, r.nr);
@@ -109,10 +109,10 @@ TEST_F(testdev_fault, reset)
 		EXPECT_LE(100, r.pasid);
 		seen |= 1 << (r.pasid - 100);
 	}
-	EXPECT_EQ(told ? (1 << PASIDS) - 1 : 0, seen);
+	EXPECT_EQ(reported ? (1 << PASIDS) - 1 : 0, seen);
 	NOTHING();
 	for (i = 0; i < PASIDS; i++)
-		EXPECT_EQ(told ? -ENOENT : 0,
+		EXPECT_EQ(reported ? -ENOENT : 0,
 			  t_queue_answer(&self->q, held[i].cookie, IOASID_FAULT_SUCCESS));
 	/* A late answer must not be taken for that to a new request */
 	begin(self, 1, 1, AT);
@@ -132,7 +132,7 @@ TEST_F(testdev_fault, reset_in_order)
 {
 	struct ioasid_fault_record r;
 
-	NEED(self->caps & IOASID_DEVICE_RESETS, "needs a kernel that tells IOMMUs of resets");
+	NEED(self->caps & IOASID_DEVICE_RESETS, "needs a kernel that reports resets to IOMMUs");
 	begin(self, 0, 2, AT);
 	NEXT(&r);
 	ASSERT_OK(t_vfio_reset(&self->dev.vfio));
@@ -174,7 +174,7 @@ TEST_F(testdev_fault, detach_one)
 	}
 }
 
-/* All PASIDs go, the last one with it: the device is told no, and does not hang */
+/* All PASIDs are detached, one by one: the device gets an answer, and does not hang */
 TEST_F(testdev_fault, detach_all)
 {
 	struct ioasid_fault_record r;

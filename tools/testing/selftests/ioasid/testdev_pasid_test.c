@@ -94,7 +94,7 @@ TEST_F(testdev_pasid, beside_rid)
 		/* A PASID that nobody has attached */
 		EXPECT_NE(0, t_testdev_reads(&self->dev, pasid + 1, flags[i], AT, 2));
 	}
-	/* What the device has translated before is forgotten with the attachment */
+	/* A detach invalidates what the device has translated before */
 	ASSERT_OK(t_detach_pasid(self->fd, self->dev_id, pasid));
 	for (i = 0; i < 2; i++) {
 		EXPECT_NE(0, t_testdev_reads(&self->dev, pasid, flags[i], AT, 2));
@@ -217,7 +217,7 @@ TEST_F(testdev_pasid, page_request)
 	ASSERT_EQ(0, t_queue_answer(&self->q, r.cookie, IOASID_FAULT_SUCCESS));
 	EXPECT_EQ(0, t_testdev_end(&self->dev, 7, &read, 5000));
 	EXPECT_EQ(3 * T_PAGE, read.done);
-	/* And refused */
+	/* And answered with no */
 	read.addr = AT + LEN;
 	t_testdev_begin(&self->dev, 7, &read);
 	for (i = 0; i < 3; i++)

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * ioasid-testdev, the endpoint with ATS of the QEMU machines, attached with its
- * RID: is it an honest device? Its translation cache must go stale unless it is
- * told, and the kernel must tell it.
+ * RID: does it behave like hardware? Its translation cache goes stale unless it is
+ * invalidated, and the kernel must do that.
  */
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
@@ -52,7 +52,7 @@ static bool on_fsts(void)
 	return iommu && !strcmp(iommu, "fsts");
 }
 
-/* What the kernel says and what the device was told are the same */
+/* The kernel reports what is turned on in the device */
 TEST_F(testdev, enabled)
 {
 	struct utsname os;
@@ -100,7 +100,7 @@ TEST_F(testdev, rid)
 	EXPECT_EQ(TESTDEV_E_DMA, t_testdev_reads(&self->dev, 0, 0, AT + LEN, 1));
 }
 
-TEST_F(testdev, refuses_nonsense)
+TEST_F(testdev, bad_commands)
 {
 	struct t_testdev_cmd bad[] = {
 		{ .opcode = 99 },
@@ -118,7 +118,7 @@ TEST_F(testdev, refuses_nonsense)
 	EXPECT_EQ(TESTDEV_E_DISABLED, t_testdev_reads(&self->dev, 0, 0, AT, 1));
 }
 
-/* The cache holds what it was told, and drops it when the kernel unmaps */
+/* The cache keeps translations, and drops them when the kernel unmaps */
 TEST_F(testdev, translation_cache)
 {
 	u32 hits, dropped, held;
@@ -164,7 +164,7 @@ TEST_F(testdev, interrupt)
 	}
 }
 
-/* A function reset forgets everything, and the kernel sets it up again */
+/* A function reset clears everything, and the kernel sets it up again */
 TEST_F(testdev, reset)
 {
 	u32 has = t_testdev_read32(&self->dev, TESTDEV_ENABLED);

@@ -301,7 +301,7 @@ TEST_F(units, process)
 	int ret;
 
 	ASSERT_OK(t_alloc_mm(self->fd, &mm));
-	/* To know the number that it would have had */
+	/* To find out the PASID of the process */
 	ret = t_attach_pasid(self->fd, self->id[SAME], mm, &q, 0, 0);
 	NEED(!t_mm_refused(ret), "needs a kernel that shares a process' memory");
 	ASSERT_EQ(0, ret) TH_LOG("%s", t_explain());
@@ -326,7 +326,7 @@ TEST_F(units, process)
 	EXPECT_EQ(0, reads(&self->dev[GOOD2], p, (uintptr_t)self->mem, IOASID_SIM_CMD_REQUEST));
 }
 
-/* VFIO does not take it at all; a driver's glue is told by the core */
+/* VFIO does not take it at all; to a driver's glue the core gives the reason */
 TEST_F(units, not_coherent)
 {
 	u32 p = IOASID_PASID_ANY, mm;

@@ -77,7 +77,7 @@ FIXTURE_SETUP(unplug)
 	snprintf(self->addr, sizeof(self->addr), "%s", t_device(T_NVME, nr - 1));
 	if (!t_on_sim())
 		name = name_on_host(self->addr);
-	NEED(name, "IOASID_NVME_IDS does not tell the name of %s", self->addr);
+	NEED(name, "IOASID_NVME_IDS does not have the name of %s", self->addr);
 	self->name = strdup(name);
 	self->pins = t_pinned_pages();
 	NEED_DMA(&self->dev, T_NVME, nr - 1);
@@ -180,7 +180,7 @@ TEST_F_TIMEOUT(unplug, attached, 300)
 	EXPECT_OK(t_device_info(self->fd, self->dev.vfio.dev_id, &dev));
 	t_dma_close(&self->dev);
 	EXPECT_TRUE(wait_gone(self));
-	/* The context has forgotten it, the space works on */
+	/* The context no longer has it, the space works on */
 	ASSERT_OK(t_info(self->fd, &info));
 	EXPECT_EQ(0, info.nr_devices);
 	EXPECT_FAIL(ENOENT, NO_DEVICE_ID, t_device_info(self->fd, self->dev.vfio.dev_id, &dev));
@@ -243,8 +243,8 @@ TEST_F_TIMEOUT(unplug, attached_and_killed, 300)
 	plug_in(_metadata, self);
 }
 
-/* Known to a context but in no space */
-TEST_F_TIMEOUT(unplug, only_known, 300)
+/* Bound to a context but attached to no space */
+TEST_F_TIMEOUT(unplug, only_bound, 300)
 {
 	int event = eventfd(0, EFD_CLOEXEC);
 	struct ioasid_info info;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What the IOMMU refuses is told if, and only if, the kernel says that it is:
- * on any device and any IOMMU. Where it is not, the device's DMA is blocked
- * all the same.
+ * Unrecoverable faults are reported if, and only if, DEVICE_INFO says so: on any
+ * device and any IOMMU. Where they are not, the device's DMA is blocked all the
+ * same.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -99,10 +99,10 @@ static int about(FIXTURE_DATA(unrecoverable) *self, u64 page, struct ioasid_faul
 	return ret;
 }
 
-/* A device that is told of its own refusals may need more than one go */
+/* A device that gets an error for its own DMA may try again */
 TEST_F(unrecoverable, reported_as_promised)
 {
-	bool told = self->caps & IOASID_DEVICE_UNRECOVERABLE;
+	bool reported = self->caps & IOASID_DEVICE_UNRECOVERABLE;
 	const char *iommu = getenv("IOASID_IOMMU");
 	struct ioasid_fault_record r;
 	int log, ret;
@@ -111,11 +111,11 @@ TEST_F(unrecoverable, reported_as_promised)
 	if (iommu && !strcmp(iommu, "amd"))
 		t_sleep_ms(6000);
 	log = log_from_now();
-	TH_LOG("unrecoverable faults are %sreported here", told ? "" : "not ");
+	TH_LOG("unrecoverable faults are %sreported here", reported ? "" : "not ");
 	EXPECT_EQ(1, t_dma_reads(&self->dev, AT, self->mem));
 	t_dma_impatient(&self->dev, true);
 	EXPECT_NE(1, t_dma_reads(&self->dev, AT + LEN, self->mem));
-	if (!told) {
+	if (!reported) {
 		EXPECT_EQ(-ETIMEDOUT, about(self, AT + LEN, &r, 900));
 		return;
 	}

@@ -116,7 +116,7 @@ TEST_F(space, vector_pointer)
 	EXPECT_OK(t_mapv(self->fd, self->id, last, 1));
 }
 
-/* The chosen IOVAs cannot be told to the caller, who would never find them */
+/* The chosen IOVAs cannot be returned, and nobody would find the mappings */
 TEST_F(space, vector_not_writable)
 {
 	struct ioasid_map_range *r = mmap(NULL, T_PAGE, PROT_READ | PROT_WRITE,

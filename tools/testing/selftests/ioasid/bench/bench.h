@@ -121,7 +121,7 @@ struct bed {
 	u32 iommufd_dev;
 };
 
-/* @attach: whether the device joins the space at once; type1 knows nothing else */
+/* @attach: whether the device joins the space at once; type1 cannot do otherwise */
 void bed_open(struct bed *bed, const struct side *side, bool attach);
 /* The same with a device that is not the first one */
 void bed_open_on(struct bed *bed, const struct side *side, const char *name, bool attach);
@@ -150,7 +150,7 @@ void iommufd_fault_answer(int fd, const u64 *cookies, u32 nr);
 /* One more sample of a row: @value in the unit's thousandths (ns for us) */
 void sample(const struct side *side, const char *unit, u64 value,
 	    const char *name, ...) __attribute__((format(printf, 4, 5)));
-/* What the reader should know about a row, such as the layout of its memory */
+/* What explains a row, such as the layout of its memory */
 void note(const char *text, const char *name, ...) __attribute__((format(printf, 2, 3)));
 void print_rows(void);
 
@@ -200,7 +200,7 @@ int profile(struct bench *b, const char *what, const struct side *side, unsigned
 	    bool trace);
 void profile_list(void);
 
-/* The child of a kill measurement: maps @layout if @mapped, tells @fd, waits */
+/* The child of a kill measurement: maps @layout if @mapped, writes to @fd, waits */
 int kill_child(const char *side, const char *layout, const char *mapped);
 
 #endif /* BENCH_H */

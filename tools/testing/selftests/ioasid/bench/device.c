@@ -2,7 +2,7 @@
 /*
  * The devices that memory is mapped for, by the name that VFIO has for them:
  * edu behind the machine's own IOMMU, or endpoints of ioasid_sim on machines
- * without PCI devices. It must not know what a side is.
+ * without PCI devices. It must not depend on what a side is.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -44,7 +44,7 @@ int device_group(const char *name)
 	ssize_t len;
 	int fd;
 
-	/* The foreign device is one that the library does not know */
+	/* The foreign device is one that the library does not have */
 	if (strcmp(name, FOREIGN))
 		MUST(t_device_to_vfio(name));
 	device_sysfs(name, "iommu_group", path, sizeof(path));

@@ -22,9 +22,9 @@
 #define WARM_UP		20
 #define QUEUE_DEPTH	256
 
-/* How a program is told of page requests, and answers */
+/* How a program gets page requests, and answers */
 enum way {
-	NOBODY,		/* ours, without a queue: refused at once */
+	NOBODY,		/* ours, without a queue: answered at once */
 	RING,		/* ours, in memory, with a doorbell */
 	READ_WRITE,	/* ours */
 	PEER,		/* iommufd: read() and write() are all that it has */
@@ -111,7 +111,7 @@ static void check_answers(struct faults *f, u32 nr)
 				  f->bed.side->name, t_sim_completion(&f->sim, i)->status);
 }
 
-/* --- being told, and answering ------------------------------------------------ */
+/* --- reading, and answering --------------------------------------------------- */
 
 /* How many groups there are, at least one: their cookies */
 static u32 take_ring(struct faults *f)
@@ -281,8 +281,8 @@ static void fault_row(const struct side *side, const char *name, enum way way, c
 	char text[96];
 
 	sample(side, "us", ns, "%s-%u", row, batch);
-	snprintf(text, sizeof(text), "the program was told %llu times of %u requests",
-		 (unsigned long long)takes, batch * ROUNDS);
+	snprintf(text, sizeof(text), "the program took %u requests in %llu turns",
+		 batch * ROUNDS, (unsigned long long)takes);
 	if (way != PEER)
 		note(text, "%s-%u", row, batch);
 }

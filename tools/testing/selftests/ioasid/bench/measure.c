@@ -19,7 +19,7 @@
 #define REPEAT_VECTOR	3
 #define REPEAT_CLOSE	2
 #define PAGE_STRIDE	(2 * T_PAGE)
-/* ns; a difference that is less (or below zero) is not known better */
+/* ns; a difference that is less (or below zero) is below the precision */
 #define CLOSE_RESOLUTION	1000
 #define KILL_RESOLUTION		300000
 
@@ -250,7 +250,7 @@ static void join_once(struct bed *bed, const struct joiner *j)
 	struct steps s = { 0 };
 
 	join_and_leave(bed, j->name, &s);
-	/* What iommufd needs to claim a device cannot be told from opening it */
+	/* What iommufd needs to claim a device cannot be separated from opening it */
 	if (side->kind != VIA_IOMMUFD || j->opens_fast) {
 		sample(side, "us", s.claim + s.attach, "%s-256m-%s", j->row, j->layout);
 		sample(side, "us", s.detach + s.unclaim, "%s-256m-%s-leave", j->row, j->layout);
@@ -545,7 +545,7 @@ static void kill_mapped(const struct side *side, enum layout layout)
 	u64 empty, full;
 	int i;
 
-	note("SIGKILL until waitpid returns with 256 MiB touched and mapped, less the same not mapped (known to 300 us, so at least that)",
+	note("SIGKILL until waitpid returns with 256 MiB touched and mapped, less the same not mapped (less than 300 us cannot be measured, so at least that)",
 	     "kill-256m-%s", name);
 	for (i = 0; i < REPEAT_CLOSE; i++) {
 		empty = kill_once(side, name, "unmapped");

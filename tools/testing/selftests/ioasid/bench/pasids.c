@@ -2,7 +2,7 @@
 /*
  * PASIDs and the memory of a process: how long it takes until a device can use
  * them. iommufd has no pool of PASIDs, so its user brings a number; of a
- * process' memory it knows nothing.
+ * process' memory it has nothing.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -108,7 +108,7 @@ static void memory_row(struct bed *bed)
 	after = t_meminfo_kib("MemFree");
 	t_queue_close(&q);
 	if (before < 0 || after >= before)
-		bench_die("/proc/meminfo does not tell what a queue takes");
+		bench_die("/proc/meminfo does not show what a queue takes");
 	sample(bed->side, "B", (before - after) * KIB * 1000 / DEPTH, "fault-memory");
 }
 

@@ -71,18 +71,18 @@ ROWS = {
     "kill-256m-huge-whole": ("SIGKILL with 256 MiB in huge pages", None, None),
     "fault-ring-1": ("a page request and its answer, one at a time, ring", None, 1),
     "fault-rw-1": ("the same by read() and write()", None, None),
-    "fault-refused-1": ("a page request that nobody is told of", None, None),
+    "fault-refused-1": ("a page request without a queue", None, None),
     "fault-ring-32": ("32 page requests and their answers, ring, each", None, FAULT),
     "fault-rw-32": ("the same by read() and write()", None, None),
     "fault-batch": ("ours, ring, 32 at once; the peer one at a time", None, FAULT),
-    "fault-refused-32": ("32 page requests that nobody is told of, each", None, None),
+    "fault-refused-32": ("32 page requests without a queue, each", None, None),
     "fault-bare-ring-1": ("one page request, of a device that costs nothing, ring", None, 1),
     "fault-bare-rw-1": ("the same by read() and write()", None, None),
-    "fault-bare-refused-1": ("such a page request that nobody is told of", None, None),
+    "fault-bare-refused-1": ("such a page request without a queue", None, None),
     "fault-bare-ring-32": ("32 page requests of that device, ring, each", None, FAULT),
     "fault-bare-rw-32": ("the same by read() and write()", None, None),
     "fault-bare-batch": ("ours, ring, 32 at once; the peer one at a time", None, FAULT),
-    "fault-bare-refused-32": ("32 such page requests that nobody is told of, each", None, None),
+    "fault-bare-refused-32": ("32 such page requests without a queue, each", None, None),
     "fault-memory": ("memory of a fault queue for each group that can wait", None, None),
     "pasid-attach": ("take a PASID and attach it, 500 to one space", None, None),
     "pasid-detach": ("detach it and give it back", None, None),
@@ -96,7 +96,7 @@ DERIVED = {
     "fault-batch": ("fault-ring-32", "fault-ring-1"),
     "fault-bare-batch": ("fault-bare-ring-32", "fault-bare-ring-1"),
 }
-# What type1 knows nothing of
+# What type1 does not have
 NO_TYPE1 = ("fault-", "pasid-", "mm-")
 # Not a ratio but a bound, in the row's unit.
 AT_MOST = {"slab-4k": 128}

@@ -73,7 +73,7 @@ static void set_up(void)
 	fprintf(stderr, "fuzz: %d devices, fail-nth %s\n", nr, ops.nth_fd < 0 ? "no" : "yes");
 }
 
-/* Edges, not places: that a branch was taken after another one is news */
+/* Edges, not places: that a branch was taken after another one is new */
 static void count(void)
 {
 	uint64_t nr = __atomic_load_n(&pcs[0], __ATOMIC_RELAXED), i, before = 0;

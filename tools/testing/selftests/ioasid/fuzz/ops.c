@@ -77,8 +77,8 @@ static u64 number(struct ops *o)
 }
 
 /*
- * A number as an address in this process: the kernel writes where it is told
- * to, so it must not be where this program itself lives.
+ * A number as an address in this process. The kernel writes there, so it must not be
+ * where this program itself lives.
  */
 static u64 harmless(u64 addr)
 {
@@ -227,7 +227,7 @@ static u64 digest(struct ops *o)
 		for (i = 0; i < OPS_IDS; i++)
 			if (o->ids[c][i] && first_of(o, c, i))
 				digest_space(o, &d, c, o->ids[c][i], &sum);
-		/* Programs can make spaces that they do not remember */
+		/* Programs can make spaces whose ids they do not keep */
 		if (sum.nr_spaces == info.nr_spaces &&
 		    (sum.mapped != info.mapped || sum.nr_mappings != info.nr_mappings))
 			wrong(o, "the spaces do not add up to the context", IOASID_GET_INFO, 0);
@@ -388,13 +388,13 @@ static void op_alloc(struct ops *o)
 	int c = ctx_of(o), i;
 	char letter = 'a' + u8_of(o) % 26;
 
-	/* Without an end it is refused */
+	/* A label must have an end */
 	memset(cmd.label, letter, u8_of(o) % 34 < 32 ? 5 : 32);
 	if (CALL(o, o->ctx[c], IOASID_ALLOC, &cmd))
 		return;
 	for (i = 0; i < OPS_IDS - 1 && o->ids[c][i]; i++)
 		;
-	/* A struct that hung over the end of memory does not tell the id */
+	/* A struct at the end of memory does not get the id back */
 	if (cmd.ioasid)
 		o->ids[c][i] = cmd.ioasid;
 	if (o->alone)
@@ -524,7 +524,7 @@ static void op_unmap(struct ops *o)
 	CALL(o, o->ctx[c], IOASID_UNMAP, &cmd);
 }
 
-/* A mapping that is there, as TRANSLATE tells it: bytes alone would seldom hit one */
+/* A mapping that is there, found by TRANSLATE: bytes alone would seldom hit one */
 static int found(struct ops *o, int c, u32 id, struct ioasid_translate *tr)
 {
 	memset(tr, 0, sizeof(*tr));
@@ -717,8 +717,8 @@ static void op_vfio_attach(struct ops *o)
 	cmd.pasid = m > 250 ? u8_of(o) : 0;
 	cmd.cookie = m;
 	/* A bent struct may name another device or lose the answer */
-	o->known[0] = o->known[0] || o->dev[0];
-	o->known[1] = o->known[1] || o->dev[1];
+	o->bound[0] = o->bound[0] || o->dev[0];
+	o->bound[1] = o->bound[1] || o->dev[1];
 	if (!CALL(o, v->container, VFIO_DEVICE_ATTACH, &cmd) && cmd.dev_id)
 		o->dev_id[which] = cmd.dev_id;
 }
@@ -789,7 +789,7 @@ static void op_vfio_other(struct ops *o)
 static void reap_queues(struct ops *o);
 static void forget_slots(struct ops *o, int which);
 
-/* The only way that a device is no longer known to a context */
+/* The only way to unbind a device from a context */
 static void op_reopen_device(struct ops *o)
 {
 	int which;
@@ -803,7 +803,7 @@ static void op_reopen_device(struct ops *o)
 		wrong(o, "a device that was closed cannot be opened again", 0, 0);
 	else
 		forget_slots(o, which);
-	o->known[which] = false;
+	o->bound[which] = false;
 	o->digest = digest(o);
 }
 
@@ -835,7 +835,7 @@ static void op_raw(struct ops *o)
 	for (i = 0; i < 12; i++)
 		words[i] = u8_of(o) & 1 ? harmless(bytes_of(o, 8)) : u8_of(o);
 	judge(o, nr, t_ioctl(o->ctx[c], nr, words));
-	/* Whatever it was, it may have made a space or a queue that nobody remembers */
+	/* Whatever it was, it may have made a space or a queue whose id nobody has */
 	if ((nr & 0xff) == _IOC_NR(IOASID_FAULT_QUEUE))
 		reap_queues(o);
 	if (o->alone)
@@ -1500,9 +1500,9 @@ int ops_reset(struct ops *o)
 	int c, i, ret = reset_process(o);
 
 	for (i = 0; i < OPS_DEVS && !ret; i++) {
-		if (!o->known[i])
+		if (!o->bound[i])
 			continue;
-		o->known[i] = false;
+		o->bound[i] = false;
 		t_vfio_close_device(o->dev[i]);
 		ret = t_vfio_reopen_device(o->dev[i]);
 		if (!ret)

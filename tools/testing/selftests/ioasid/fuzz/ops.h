@@ -16,9 +16,9 @@
 #include "lib/vfio.h"
 
 #define OPS_CTX		2
-#define OPS_IDS		8	/* spaces of a context that a program remembers */
+#define OPS_IDS		8	/* spaces of a context whose ids a program keeps */
 #define OPS_DEVS	2
-#define OPS_PASIDS	8	/* PASIDs of a context that a program remembers */
+#define OPS_PASIDS	8	/* PASIDs of a context whose ids a program keeps */
 #define OPS_QUEUES	2	/* fault queues of a context, likewise */
 #define OPS_SLOTS	8	/* commands that wait in an endpoint of ioasid_sim */
 #define OPS_AT		0x100000000ULL	/* where most programs map */
@@ -66,7 +66,7 @@ struct ops {
 	bool mem_dirty;
 	bool file_dirty;
 	bool limit_dirty;
-	bool known[OPS_DEVS];
+	bool bound[OPS_DEVS];
 	bool forked;
 	bool armed;
 	bool trace;

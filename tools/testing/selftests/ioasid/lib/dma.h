@@ -3,7 +3,7 @@
  * A device that can do DMA both ways, whichever it is: edu, NVMe, or an endpoint
  * of ioasid_sim that stands in for one of them. "Pull" reads memory into the
  * device, "push" writes to memory what was pulled last. None is trusted to
- * report a refused DMA: t_dma_reads() and t_dma_writes() find out by the data,
+ * report blocked DMA: t_dma_reads() and t_dma_writes() find out by the data,
  * using a page that is mapped for certain.
  */
 #ifndef T_DMA_H
@@ -60,15 +60,15 @@ int t_dma_push(struct t_dma *d, u64 iova, u32 length);
 /* Memory to memory through the device, in as many steps as it takes */
 int t_dma_copy(struct t_dma *d, u64 to, u64 from, u32 length);
 
-/* Expect refusals: a command that is not answered ends soon */
+/* DMA will be blocked: a command that is not answered ends soon */
 void t_dma_impatient(struct t_dma *d, bool on);
-/* A push whose outcome nobody knows: the device may have no space at all */
+/* A push that may do anything: the device may have no space at all */
 void t_dma_push_blindly(struct t_dma *d, u64 iova);
 
 /*
  * Does the device, reading a page at @iova, get the bytes of @mem? Does the
  * page at @mem change when the device writes to @iova? 1, 0, or a negative
- * errno if the device is no longer able to tell. An NVMe device that was cut
+ * errno if the device no longer answers. An NVMe device that was cut
  * from its queues is started again first.
  */
 int t_dma_reads(struct t_dma *d, u64 iova, const void *mem);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * QEMU's edu device: one DMA at a time between memory and a buffer of 4 KiB in
- * the device. Each takes 100 ms of guest time. The device does not tell that
- * the IOMMU refused a DMA: look at the memory.
+ * the device. Each takes 100 ms of guest time. The device does not report
+ * that the IOMMU blocked its DMA: look at the memory.
  */
 #ifndef T_EDU_H
 #define T_EDU_H

@@ -39,7 +39,7 @@ int t_host_detach(int fd, u32 number);
 int t_host_map(int fd, int ctx, void *mem, u64 length, u64 *iova, u32 *number);
 /* 0 @length: all of it. Returns bytes, or a negative errno */
 s64 t_host_unmap(int fd, u64 iova, u64 length);
-/* DMA by an endpoint of ioasid_sim: -EACCES where it is refused */
+/* DMA by an endpoint of ioasid_sim: -EACCES where it is blocked */
 int t_host_dma(int fd, u32 number, u32 flags, const void *iova, void *mem, u32 length);
 
 #endif /* T_HOST_H */

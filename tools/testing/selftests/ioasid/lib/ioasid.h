@@ -78,7 +78,7 @@ int t_attach_many(int fd, const u32 *dev_ids, u32 nr, u32 ioasid, u32 *pasid, u3
 int t_detach_pasid(int fd, u32 dev_id, u32 pasid);
 /* The same by an open device; *@dev_id is its id, @dev_id may be NULL */
 int t_attach_fd(int fd, int device, u32 ioasid, u32 *pasid, u32 vpasid, u32 flags, u32 *dev_id);
-/* Only makes it known, until t_unbind() or t_unbind_fd() */
+/* Binds it only, until t_unbind() or t_unbind_fd() */
 int t_bind_fd(int fd, int device, u32 *dev_id);
 int t_detach_fd(int fd, int device, u32 pasid);
 int t_unbind_fd(int fd, int device);

@@ -5,7 +5,7 @@
  * who maps memory: the caller has mapped T_NVME_QUEUE_BYTES of its memory for
  * reading and writing at @iova, and may do so through /dev/ioasid or type1.
  *
- * A refused DMA never hangs the driver. A controller that cannot reach its
+ * Blocked DMA never hangs the driver. A controller that cannot reach its
  * queues answers nothing (-ETIMEDOUT) or gives up (-EIO): t_nvme_start() brings
  * it back. One that cannot reach the data may even report success, so the
  * verdict of a test is in the memory.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Children that run as somebody else, and what /proc tells. See proc.h.
+ * Children that run as somebody else, and what /proc says. See proc.h.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * Processes: children that run a function as somebody else and report how it
- * went, and what /proc tells about memory that is locked and pinned.
+ * went, and what /proc says about memory that is locked and pinned.
  *
  * A child does not use the harness' ASSERT (it would run the fixture's
  * teardown twice): it uses T_CHECK, which prints and returns, and its parent
@@ -44,7 +44,7 @@ int t_set_memlock(unsigned long long bytes);
 long t_status_kib(pid_t pid, const char *field);
 /* A line such as "Slab" of /proc/meminfo, in KiB; -1 without */
 long t_meminfo_kib(const char *field);
-/* Pages that are pinned in the whole system, exact; -1 if the kernel does not tell */
+/* Pages that are pinned in the whole system, exact; -1 if the kernel does not count them */
 long t_pinned_pages(void);
 /* The same once it has come down to @want, or what it is after a minute */
 long t_pinned_pages_settled(long want);

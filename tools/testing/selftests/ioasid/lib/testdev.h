@@ -2,7 +2,7 @@
 /*
  * A driver in user space for ioasid-testdev, the PCI endpoint with PASIDs, ATS
  * and page requests of the QEMU machines (lab/vm run --testdev N). It gives
- * commands and tells their end; it must never hide what the device reports. The
+ * commands and waits for their end; it must never hide what the device reports. The
  * registers are in testdev_hw.h.
  */
 #ifndef T_TESTDEV_H

@@ -19,7 +19,7 @@ struct t_vfio {
 	int container;
 	int group;
 	int device;
-	u32 dev_id;		/* in the context, once known there */
+	u32 dev_id;		/* in the context that it is bound to */
 	/* Where config space starts in the device fd, or the registers of an endpoint */
 	u64 config;
 	bool sim;		/* an endpoint of ioasid_sim */
@@ -61,7 +61,7 @@ int t_vfio_request_eventfd(struct t_vfio *v, int eventfd);
 
 /* VFIO_DEVICE_ATTACH on its container; sets v->dev_id */
 int t_vfio_attach(struct t_vfio *v, int ctx, u32 ioasid, u32 flags);
-/* Only makes it known there */
+/* Binds it only */
 int t_vfio_bind(struct t_vfio *v, int ctx);
 int t_vfio_detach(struct t_vfio *v);
 

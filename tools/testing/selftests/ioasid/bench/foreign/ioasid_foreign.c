@@ -7,7 +7,7 @@
  *
  * A write of a number to the device makes it send so many page requests, at once
  * and in the context of the writer, so that they cost next to nothing themselves;
- * a read tells how many have been answered since the module was loaded.
+ * a read returns how many have been answered since the module was loaded.
  */
 #include <linux/dma-mapping.h>
 #include <linux/generic_pt/iommu.h>
