@@ -31,7 +31,7 @@ printf 'only this on stderr' >&2
 } > /tmp/report 2>&1
 exit 3
 SH
-vm --nvme 1 --edu 2 --copy "$tmp/bytes.sh:t/bytes.sh" --artifact '/tmp/rep*' --keep "$tmp/run" \
+vm --timeout 300 --nvme 1 --edu 2 --copy "$tmp/bytes.sh:t/bytes.sh" --artifact '/tmp/rep*' --keep "$tmp/run" \
 	-- sh /t/bytes.sh
 report=$tmp/run/artifacts/tmp/report
 LC_ALL=C awk 'BEGIN { for (i = 0; i < 256; i++) printf "%c", i; printf "no newline at the end" }' \
