@@ -955,6 +955,7 @@ static void end_round(struct stress *s, long pins)
 FIXTURE(stress) {
 	struct stress s;
 	u64 end;
+	u32 round_ms;
 	long pins;
 };
 
@@ -973,6 +974,7 @@ FIXTURE_VARIANT_ADD(stress, devices) {
 FIXTURE_SETUP(stress)
 {
 	const char *seconds = getenv("IOASID_STRESS_SECONDS"), *seed = getenv("IOASID_STRESS_SEED");
+	u32 nr_seconds = seconds ? atoi(seconds) : 10;
 
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	self->s.sh = mmap(NULL, sizeof(*self->s.sh), PROT_READ | PROT_WRITE,
@@ -983,7 +985,9 @@ FIXTURE_SETUP(stress)
 	ASSERT_NE(MAP_FAILED, (void *)self->s.extra);
 	self->s.seed = seed ? strtoull(seed, NULL, 0) : t_now_ns() % 1000000007;
 	self->s.devices = variant->devices;
-	self->end = t_now_ns() + (seconds ? atoi(seconds) : 10) * 1000000000ULL / 2;
+	self->end = t_now_ns() + nr_seconds * 1000000000ULL / 2;
+	/* Two rounds at least */
+	self->round_ms = nr_seconds * 1000 / 4 < ROUND_MS ? nr_seconds * 1000 / 4 : ROUND_MS;
 	self->pins = t_pinned_pages();
 	TH_LOG("IOASID_STRESS_SEED=%llu", (unsigned long long)self->s.seed);
 }
@@ -1001,12 +1005,9 @@ TEST_F_TIMEOUT(stress, everything, 1200)
 	bool asks = s->devices && t_on_sim() && t_device(T_NVME, 0);
 	u64 asked = 0, answers = 0, good = 0, kills = 0, dmas = 0;
 	u64 late = self->end + LATE_MS * 1000000ULL;
-	u32 ms = (self->end - t_now_ns()) / 2000000;
+	u32 ms = self->round_ms;
 	int round = 0;
 
-	/* Two rounds at least */
-	if (ms > ROUND_MS)
-		ms = ROUND_MS;
 	s->seed |= 1ULL << 40;
 	do {
 		u64 seed = s->seed;
