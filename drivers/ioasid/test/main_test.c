@@ -77,9 +77,9 @@ static u32 ask_size(struct itest *it, unsigned int cmd)
 	rc = itest_ioctl(it, cmd, ITEST_ARG);
 	itest_get_user(it->test, &it->ext, ITEST_EXT, sizeof(it->ext));
 	ITEST_EXPECT_ERR(it, rc, -E2BIG, IOASID_REASON_SIZE);
-	at = strstr(it->ext.msg, "knows ");
+	at = strstr(it->ext.msg, "than the ");
 	KUNIT_ASSERT_NOT_NULL(it->test, at);
-	if (sscanf(at, "knows %u bytes", &size) != 1)
+	if (sscanf(at, "than the %u bytes", &size) != 1)
 		KUNIT_FAIL(it->test, "no size in '%s'", it->ext.msg);
 	return size;
 }
