@@ -300,7 +300,7 @@ static void ioasid_dev_pasid_publish(struct ioasid_dev_pasid *dev_pasid,
 	lockdep_assert_held(&dev_pasid->idev->ctx->lock);
 	lockdep_assert_held(&dev_pasid->idev->group->lock);
 	dev_pasid->att = att;
-	list_add_tail_rcu(&dev_pasid->node, &att->dev_pasids);
+	ioasid_fault_begin(dev_pasid);
 	ioasid_unrecoverable_begin(dev_pasid);
 	xa_store(&dev_pasid->idev->dev_pasids, dev_pasid->vpasid, dev_pasid,
 		 GFP_KERNEL);
@@ -352,7 +352,6 @@ static int ioasid_attachment_create(struct ioasid_space *space,
 		return -ENOMEM;
 	att->pasid = pasid;
 	att->space = space;
-	INIT_LIST_HEAD(&att->dev_pasids);
 	/* So that xa_store() cannot fail; no-op if @old has the entry */
 	rc = xa_reserve(&g->table, pasid, GFP_KERNEL_ACCOUNT);
 	if (rc) {
@@ -373,6 +372,7 @@ release:
 	xa_release(&g->table, pasid);
 free:
 	/* Some kernels (6.12) publish the handle before the attach can fail */
+	ioasid_fault_fail(att);
 	ioasid_attachment_free_deferred(att);
 	return rc;
 }
@@ -412,7 +412,7 @@ static int ioasid_attach_foreign(struct ioasid_space *space,
 	if (!att)
 		return ioasid_fail(extack, -ENOMEM, IOASID_REASON_NO_MEMORY,
 				   "no memory for an attachment");
-	INIT_LIST_HEAD(&att->dev_pasids);
+	ioasid_fault_init(att);
 	att->group = dev_pasid->idev->group;
 	rc = space->ops->attach(space, dev_pasid, &att->pasid, extack);
 	if (rc)
@@ -465,17 +465,17 @@ static int ioasid_dev_pasid_move(struct ioasid_dev_pasid *dev_pasid,
 	rc = ioasid_fault_enable(dev_pasid->idev, space, extack);
 	if (rc)
 		return rc;
-	ioasid_fault_prepare_detach(dev_pasid);
+	ioasid_fault_move(dev_pasid, space);
 	rc = ioasid_attachment_create(space, dev_pasid, old->pasid, old,
 				      extack);
 	if (rc) {
-		WRITE_ONCE(dev_pasid->detaching, false);
+		ioasid_fault_unmove(dev_pasid);
 		ioasid_fault_disable(dev_pasid->idev, space);
 		return rc;
 	}
-	list_del_rcu(&dev_pasid->node);
-	/* Before the node is reused, no handler may still walk the old list */
-	ioasid_fault_flush(dev_pasid);
+	ioasid_fault_end(dev_pasid, space->faults ? IOASID_FAULT_SUCCESS :
+						    IOASID_FAULT_INVALID);
+	ioasid_fault_report_detached(dev_pasid);
 	ioasid_dev_pasid_publish(dev_pasid,
 				 xa_load(&dev_pasid->idev->group->table,
 					 old->pasid));
@@ -674,14 +674,12 @@ static void ioasid_dev_pasid_end(struct ioasid_dev_pasid *dev_pasid)
 	bool last = list_is_singular(&att->dev_pasids);
 
 	lockdep_assert_held(&dev_pasid->idev->group->lock);
-	ioasid_fault_prepare_detach(dev_pasid);
-	list_del_rcu(&dev_pasid->node);
+	ioasid_fault_end(dev_pasid, IOASID_FAULT_INVALID);
 	if (last)
 		ioasid_attachment_end(att, dev_pasid);
 	else
 		ioasid_count_device(space, -1);
-	/* After detaching in the hardware, so that no new request can follow */
-	ioasid_fault_flush(dev_pasid);
+	ioasid_fault_report_detached(dev_pasid);
 	ioasid_fault_disable(dev_pasid->idev, space);
 	if (!last)
 		return;

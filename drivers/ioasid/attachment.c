@@ -45,6 +45,7 @@ struct ioasid_attachment *ioasid_attachment_alloc(struct ioasid_group *g,
 	if (!att)
 		goto out;
 	att->group = g;
+	ioasid_fault_init(att);
 	list_for_each_entry(region, &regions, list) {
 		struct ioasid_iova_range *r = &att->reserved[att->nr_reserved];
 
@@ -128,7 +129,7 @@ static void ioasid_deferred_free_work_fn(struct work_struct *work)
  */
 void ioasid_attachment_free_deferred(struct ioasid_attachment *att)
 {
-	ioasid_queue_put(rcu_access_pointer(att->queue));
+	ioasid_queue_put(att->queue);
 	if (!ioasid_space_may_report(att->space) &&
 	    !(att->orphan && att->orphan->reports_unlocked)) {
 		ioasid_attachment_free(att);

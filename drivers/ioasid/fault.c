@@ -8,7 +8,6 @@
  * of the device.
  */
 #include <linux/iommu.h>
-#include <linux/srcu.h>
 #include "compat/iopf.h"
 #include "queue.h"
 
@@ -52,8 +51,8 @@ ioasid_fault_dev_pasid(struct ioasid_attachment *att, struct device *dev)
 {
 	struct ioasid_dev_pasid *dev_pasid;
 
-	list_for_each_entry_srcu(dev_pasid, &att->dev_pasids, node,
-				 srcu_read_lock_held(&ioasid_fault_srcu))
+	lockdep_assert_held(&att->fault_lock);
+	list_for_each_entry(dev_pasid, &att->dev_pasids, node)
 		if (dev_pasid->idev->dev == dev)
 			return dev_pasid;
 	return NULL;
@@ -76,11 +75,11 @@ static bool ioasid_fault_is_of(struct iopf_group *group, u32 pasid)
 }
 
 /* Policy IOASID_FAULT_KERNEL: SUCCESS if the pages are mapped, else INVALID */
-static enum iommu_page_response_code
-ioasid_fault_resolve(struct ioasid_space *space, struct iopf_group *group)
+static u32 ioasid_fault_resolve(struct ioasid_space *space,
+				struct iopf_group *group)
 {
-	enum iommu_page_response_code code = IOMMU_PAGE_RESP_SUCCESS;
 	const u32 asked = IOASID_FAULT_READ | IOASID_FAULT_WRITE;
+	u32 code = IOASID_FAULT_SUCCESS;
 	struct iopf_fault *iopf;
 
 	/*
@@ -94,34 +93,72 @@ ioasid_fault_resolve(struct ioasid_space *space, struct iopf_group *group)
 		u32 can = ioasid_iova_access_locked(space, prm->addr);
 
 		if (!can || (ioasid_fault_flags(prm) & asked & ~can))
-			code = IOMMU_PAGE_RESP_INVALID;
+			code = IOASID_FAULT_INVALID;
 	}
 	mutex_unlock(&space->iova_lock);
 	return code;
 }
 
-/* Queues the group, or answers it at once */
-static void ioasid_fault_route(struct ioasid_attachment *att,
-			       struct iopf_group *group)
+/* The queue of an attachment comes before that of its space */
+static struct ioasid_queue *ioasid_fault_queue(struct ioasid_attachment *att)
 {
-	enum iommu_page_response_code code = IOMMU_PAGE_RESP_INVALID;
+	lockdep_assert_held(&att->fault_lock);
+	lockdep_assert_held(&att->space->fault_lock);
+	return att->queue ?: att->space->queue;
+}
+
+/* Returns true if the group is in a queue, otherwise @code is its answer */
+static bool ioasid_fault_forward(struct ioasid_queue *q,
+				 struct ioasid_dev_pasid *dev_pasid,
+				 struct iopf_group *group, u32 *code)
+{
+	enum ioasid_forward rc;
+
+	spin_lock(&q->lock);
+	rc = ioasid_queue_enqueue(q, dev_pasid, group);
+	spin_unlock(&q->lock);
+	if (rc == IOASID_FORWARD_RETRY)
+		*code = IOASID_FAULT_SUCCESS;
+	return rc == IOASID_FORWARD_QUEUED;
+}
+
+/* The same, by queue and policy */
+static bool ioasid_fault_route(struct ioasid_attachment *att,
+			       struct iopf_group *group, u32 *code)
+{
 	struct device *dev = group->fault_param->dev;
 	struct ioasid_dev_pasid *dev_pasid = ioasid_fault_dev_pasid(att, dev);
 	struct ioasid_space *space = att->space;
-	struct ioasid_queue *own, *q;
+	struct ioasid_queue *q;
 
 	if (!dev_pasid || !ioasid_fault_is_of(group, att->pasid))
-		goto answer;
-	own = srcu_dereference(att->queue, &ioasid_fault_srcu);
-	q = own ?: srcu_dereference(space->queue, &ioasid_fault_srcu);
-	if (!own && READ_ONCE(space->policy) == IOASID_FAULT_REFUSE)
-		q = NULL;
-	if (!own && READ_ONCE(space->policy) == IOASID_FAULT_KERNEL)
-		code = ioasid_fault_resolve(space, group);
-	else if (q && ioasid_queue_forward(q, dev_pasid, group))
-		return;
-answer:
-	ioasid_group_answer(group, code);
+		return false;
+	guard(spinlock)(&space->fault_lock);
+	q = ioasid_fault_queue(att);
+	if (!att->queue && space->policy == IOASID_FAULT_KERNEL) {
+		*code = ioasid_fault_resolve(space, group);
+		return false;
+	}
+	if (!q || (!att->queue && space->policy == IOASID_FAULT_REFUSE))
+		return false;
+	return ioasid_fault_forward(q, dev_pasid, group, code);
+}
+
+/* The same, by the state of the attachment */
+static bool ioasid_fault_take(struct ioasid_attachment *att,
+			      struct iopf_group *group, u32 *code)
+{
+	guard(spinlock)(&att->fault_lock);
+	switch (att->fault_state) {
+	case IOASID_ATTACHING:
+		list_add_tail(&group->node, &att->parked);
+		return true;
+	case IOASID_ATTACHED:
+		return ioasid_fault_route(att, group, code);
+	default:
+		/* @att may have no space any more */
+		return false;
+	}
 }
 
 static int ioasid_fault_handler(struct iopf_group *group)
@@ -129,15 +166,12 @@ static int ioasid_fault_handler(struct iopf_group *group)
 	struct ioasid_attachment *att = container_of(group->attach_handle,
 						     struct ioasid_attachment,
 						     handle);
-	int idx = srcu_read_lock(&ioasid_fault_srcu);
+	u32 code = IOASID_FAULT_INVALID;
 
 	/* From here on the group is ours, even if the device goes away */
 	iopf_group_dequeue(group);
-	if (READ_ONCE(att->ended))
-		ioasid_group_answer(group, IOMMU_PAGE_RESP_INVALID);
-	else
-		ioasid_fault_route(att, group);
-	srcu_read_unlock(&ioasid_fault_srcu, idx);
+	if (!ioasid_fault_take(att, group, &code))
+		ioasid_group_answer(group, code);
 	return 0;
 }
 
@@ -155,12 +189,186 @@ void ioasid_fault_prepare(struct ioasid_space *space,
 		domain->iopf_handler = ioasid_fault_handler;
 }
 
-/* --- detach ------------------------------------------------------------- */
+/**
+ * ioasid_fault_report_event() - report an event, which takes no response
+ * @dev_pasid: the attachment of the device that caused it
+ * @record: type, flags, addr, nr and reason of the event
+ * @several: the device has several attachments to the space, and the event can
+ *	be of any of them
+ *
+ * Keeps a quarter of the ring free for page requests, since a device can cause
+ * events without limit.
+ *
+ * Context: any but interrupts; takes the locks of fault queues.
+ */
+void ioasid_fault_report_event(struct ioasid_dev_pasid *dev_pasid,
+			       const struct ioasid_fault_record *record,
+			       bool several)
+{
+	struct ioasid_attachment *att = dev_pasid->att;
+	struct ioasid_fault_record full =
+		ioasid_fault_record(dev_pasid, record->type, record->nr);
+	struct ioasid_queue *q;
+
+	full.flags = record->flags;
+	full.addr = record->addr;
+	full.reason = record->reason;
+	if (several)
+		full.pasid = IOASID_PASID_ANY;
+	guard(spinlock)(&att->fault_lock);
+	guard(spinlock)(&att->space->fault_lock);
+	q = ioasid_fault_queue(att);
+	if (!q)
+		return;
+	guard(spinlock)(&q->lock);
+	ioasid_queue_put_event(q, &full, q->depth / 4);
+}
+
+/* --- attach and detach -------------------------------------------------- */
+
+/* A queue of the context with a reference, from @id on; NULL if there is none */
+static struct ioasid_queue *ioasid_next_queue(struct ioasid_ctx *ctx,
+					      unsigned long *id)
+{
+	struct ioasid_queue *q;
+
+	while (xa_find(&ctx->queues, id, ULONG_MAX, XA_PRESENT)) {
+		q = ioasid_queue_try(ctx, *id);
+		++*id;
+		if (q)
+			return q;
+	}
+	return NULL;
+}
+
+/* Returns what has come while the attachment was being made or moved */
+static void ioasid_fault_set_state(struct ioasid_attachment *att,
+				   enum ioasid_fault_state state,
+				   struct list_head *parked)
+{
+	lockdep_assert_held(&att->fault_lock);
+	att->fault_state = state;
+	list_splice_init(&att->parked, parked);
+}
+
+static void ioasid_fault_unpark(struct list_head *parked, u32 code)
+{
+	struct iopf_group *group, *next;
+
+	list_for_each_entry_safe(group, next, parked, node) {
+		list_del(&group->node);
+		/*
+		 * A device that was reset does not wait any more. One whose
+		 * page requests are off, since it was not attached, does.
+		 */
+		if (code == IOASID_FAULT_INVALID || compat_group_is_current(group))
+			ioasid_group_answer(group, code);
+		else
+			iopf_free_group(group);
+	}
+}
+
+/**
+ * ioasid_fault_init() - prepare a new attachment
+ * @att: the attachment; requests that come before ioasid_fault_begin() wait
+ *
+ * Context: any.
+ */
+void ioasid_fault_init(struct ioasid_attachment *att)
+{
+	spin_lock_init(&att->fault_lock);
+	INIT_LIST_HEAD(&att->dev_pasids);
+	INIT_LIST_HEAD(&att->parked);
+	att->fault_state = IOASID_ATTACHING;
+}
+
+/**
+ * ioasid_fault_begin() - route the page requests of a device from now on
+ * @dev_pasid: the attachment of the device, attached in the hardware
+ *
+ * What has come meanwhile is answered SUCCESS, so that the device asks again.
+ *
+ * Context: ioasid_group.lock is held.
+ */
+void ioasid_fault_begin(struct ioasid_dev_pasid *dev_pasid)
+{
+	struct ioasid_attachment *att = dev_pasid->att;
+	LIST_HEAD(parked);
+
+	lockdep_assert_held(&dev_pasid->idev->group->lock);
+	scoped_guard(spinlock, &att->fault_lock) {
+		list_add_tail(&dev_pasid->node, &att->dev_pasids);
+		ioasid_fault_set_state(att, IOASID_ATTACHED, &parked);
+	}
+	ioasid_fault_unpark(&parked, IOASID_FAULT_SUCCESS);
+}
+
+/**
+ * ioasid_fault_fail() - end an attachment that could not be made
+ * @att: the attachment
+ *
+ * Context: ioasid_group.lock is held.
+ */
+void ioasid_fault_fail(struct ioasid_attachment *att)
+{
+	LIST_HEAD(parked);
+
+	lockdep_assert_held(&att->group->lock);
+	scoped_guard(spinlock, &att->fault_lock)
+		ioasid_fault_set_state(att, IOASID_DETACHED, &parked);
+	ioasid_fault_unpark(&parked, IOASID_FAULT_INVALID);
+}
+
+/**
+ * ioasid_fault_move() - let new page requests wait while a space is replaced
+ * @dev_pasid: the attachment of the only device
+ * @to: the new space
+ *
+ * Context: ioasid_ctx.lock and ioasid_group.lock are held; can sleep. Takes
+ * ioasid_queue.lock of all queues.
+ */
+void ioasid_fault_move(struct ioasid_dev_pasid *dev_pasid,
+		       struct ioasid_space *to)
+{
+	struct ioasid_attachment *att = dev_pasid->att;
+	struct ioasid_queue *q;
+	unsigned long id = 0;
+
+	lockdep_assert_held(&att->group->lock);
+	scoped_guard(spinlock, &att->fault_lock)
+		att->fault_state = IOASID_ATTACHING;
+	if (to->faults)
+		return;
+	/* To turn page requests off looks like a reset: so that comes first */
+	while ((q = ioasid_next_queue(dev_pasid->idev->ctx, &id))) {
+		ioasid_queue_drop_stale(q, dev_pasid);
+		ioasid_queue_put(q);
+	}
+	WRITE_ONCE(dev_pasid->iopf_off, true);
+}
+
+/**
+ * ioasid_fault_unmove() - undo ioasid_fault_move()
+ * @dev_pasid: the attachment of the only device
+ *
+ * Context: ioasid_group.lock is held.
+ */
+void ioasid_fault_unmove(struct ioasid_dev_pasid *dev_pasid)
+{
+	struct ioasid_attachment *att = dev_pasid->att;
+	LIST_HEAD(parked);
+
+	lockdep_assert_held(&att->group->lock);
+	WRITE_ONCE(dev_pasid->iopf_off, false);
+	scoped_guard(spinlock, &att->fault_lock)
+		ioasid_fault_set_state(att, IOASID_ATTACHED, &parked);
+	ioasid_fault_unpark(&parked, IOASID_FAULT_SUCCESS);
+}
 
 static int ioasid_fault_after_detach(struct iopf_group *group)
 {
 	iopf_group_dequeue(group);
-	ioasid_group_answer(group, IOMMU_PAGE_RESP_INVALID);
+	ioasid_group_answer(group, IOASID_FAULT_INVALID);
 	return 0;
 }
 
@@ -169,87 +377,75 @@ static struct iommu_domain ioasid_no_domain = {
 	.iopf_handler = ioasid_fault_after_detach,
 };
 
-/* Calls @fn for each queue of the context, under its lock */
-static void ioasid_all_queues(struct ioasid_dev_pasid *dev_pasid,
-			      void (*fn)(struct ioasid_queue *q,
-					 struct ioasid_dev_pasid *dev_pasid))
-{
-	struct ioasid_ctx *ctx = dev_pasid->idev->ctx;
-	struct ioasid_queue *q;
-	unsigned long id;
-
-	xa_for_each(&ctx->queues, id, q) {
-		q = ioasid_queue_try(ctx, id);
-		if (!q)
-			continue;
-		mutex_lock(&q->lock);
-		fn(q, dev_pasid);
-		mutex_unlock(&q->lock);
-		ioasid_queue_put(q);
-	}
-}
-
 /**
- * ioasid_fault_prepare_detach() - prepare to detach a device
- * @dev_pasid: the attachment of the device
- *
- * Reaps the stale groups first: from now on the device's page requests can also
- * be off because of the detach, which looks the same as a reset.
- *
- * Context: ioasid_group.lock is held; takes ioasid_queue.lock of all queues.
- */
-void ioasid_fault_prepare_detach(struct ioasid_dev_pasid *dev_pasid)
-{
-	lockdep_assert_held(&dev_pasid->idev->group->lock);
-	if (!dev_pasid->att->space->faults)
-		return;
-	ioasid_all_queues(dev_pasid, ioasid_queue_reap_stale);
-	WRITE_ONCE(dev_pasid->detaching, true);
-}
-
-/**
- * ioasid_fault_flush() - answer all pending page requests after a detach
- * @dev_pasid: the attachment of the device; in no list any more, and detached
- *	in the hardware if it was the last one
+ * ioasid_fault_end() - route no more page requests, and answer what is pending
+ * @dev_pasid: the attachment of the device; still attached in the hardware, or
+ *	by another space, so that what a reset has left can be told from what
+ *	waits
+ * @code: IOASID_FAULT_INVALID, or IOASID_FAULT_SUCCESS to make the device ask
+ *	again
  *
  * Searches all queues of the context: groups stay in the queue that was bound
- * when they arrived.
+ * when they came. Requests that are still to come are answered INVALID at once.
  *
- * Context: ioasid_group.lock is held; can sleep. Waits for ioasid_fault_srcu
- * and takes ioasid_queue.lock of all queues.
+ * Context: ioasid_ctx.lock and ioasid_group.lock are held; can sleep. Takes
+ * ioasid_queue.lock of all queues.
  */
-void ioasid_fault_flush(struct ioasid_dev_pasid *dev_pasid)
+void ioasid_fault_end(struct ioasid_dev_pasid *dev_pasid, u32 code)
 {
 	struct ioasid_attachment *att = dev_pasid->att;
+	struct ioasid_ctx *ctx = dev_pasid->idev->ctx;
+	struct ioasid_queue *q;
+	unsigned long id = 0;
+	LIST_HEAD(parked);
 
+	lockdep_assert_held(&dev_pasid->idev->group->lock);
+	scoped_guard(spinlock, &att->fault_lock) {
+		list_del(&dev_pasid->node);
+		if (list_empty(&att->dev_pasids))
+			ioasid_fault_set_state(att, IOASID_DETACHED, &parked);
+	}
+	ioasid_fault_unpark(&parked, code);
+	if (!att->space->faults)
+		return;
+	while ((q = ioasid_next_queue(ctx, &id))) {
+		ioasid_queue_flush(q, dev_pasid, code);
+		ioasid_queue_put(q);
+	}
+	WRITE_ONCE(dev_pasid->iopf_off, false);
+}
+
+/**
+ * ioasid_fault_report_detached() - report a detach as the last event
+ * @dev_pasid: the attachment of the device, after ioasid_fault_end() and
+ *	detached in the hardware if it was the last one
+ *
+ * Context: ioasid_ctx.lock and ioasid_group.lock are held; can sleep. Takes
+ * ioasid_queue.lock of all queues.
+ */
+void ioasid_fault_report_detached(struct ioasid_dev_pasid *dev_pasid)
+{
+	struct ioasid_attachment *att = dev_pasid->att;
+	struct ioasid_ctx *ctx = dev_pasid->idev->ctx;
+	struct ioasid_queue *q, *bound;
+	unsigned long id = 0;
+
+	lockdep_assert_held(&ctx->lock);
 	lockdep_assert_held(&dev_pasid->idev->group->lock);
 	ioasid_unrecoverable_end(dev_pasid);
 	if (!ioasid_space_may_report(att->space))
 		return;
-	if (list_empty(&att->dev_pasids)) {
-		WRITE_ONCE(att->ended, true);
+	if (list_empty(&att->dev_pasids))
 		WRITE_ONCE(att->handle.domain, &ioasid_no_domain);
+	/* Both change under ioasid_ctx.lock only */
+	bound = att->queue ?: att->space->queue;
+	while ((q = ioasid_next_queue(ctx, &id))) {
+		ioasid_queue_report_detached(q, dev_pasid, q == bound);
+		ioasid_queue_put(q);
 	}
-	/* After this no handler can find the device any more */
-	if (att->space->faults)
-		synchronize_srcu_expedited(&ioasid_fault_srcu);
-	ioasid_all_queues(dev_pasid, ioasid_queue_flush);
-	WRITE_ONCE(dev_pasid->detaching, false);
 }
 
 /* --- binding ------------------------------------------------------------ */
-
-/* New groups go to the new queue; pending ones stay in the old queue */
-static void ioasid_fault_rebind(struct ioasid_ctx *ctx,
-				struct ioasid_queue __rcu **where,
-				struct ioasid_queue *q)
-{
-	struct ioasid_queue *old;
-
-	old = rcu_replace_pointer(*where, q, lockdep_is_held(&ctx->lock));
-	synchronize_srcu_expedited(&ioasid_fault_srcu);
-	ioasid_queue_put(old);
-}
 
 static int ioasid_check_queueable(struct ioasid_space *space,
 				  struct ioasid_extack *extack)
@@ -278,7 +474,9 @@ static int ioasid_check_policy(struct ioasid_space *space, u32 policy,
  * @q: the queue, whose reference is taken over if it succeeds; or NULL
  * @extack: the reason if it fails
  *
- * Context: can sleep; takes ioasid_ctx.lock and waits for ioasid_fault_srcu.
+ * New groups go to the new queue; pending ones stay in the old queue.
+ *
+ * Context: can sleep; takes ioasid_ctx.lock and ioasid_space.fault_lock.
  *
  * Return: 0, -ENOENT if there is no such space, -EINVAL if its kind cannot have
  * a queue or it was allocated without IOASID_ALLOC_FAULTS and @policy needs
@@ -299,8 +497,11 @@ int ioasid_fault_bind_space(struct ioasid_ctx *ctx, u32 ioasid, u32 policy,
 	if (!rc) {
 		if (q)
 			WRITE_ONCE(space->has_queue, true);
-		WRITE_ONCE(space->policy, policy);
-		ioasid_fault_rebind(ctx, &space->queue, q);
+		scoped_guard(spinlock, &space->fault_lock) {
+			space->policy = policy;
+			swap(space->queue, q);
+		}
+		ioasid_queue_put(q);
 	}
 	ioasid_space_put(space);
 	return rc;
@@ -314,7 +515,9 @@ int ioasid_fault_bind_space(struct ioasid_ctx *ctx, u32 ioasid, u32 policy,
  * @q: the queue, whose reference is taken over if it succeeds; or NULL
  * @extack: the reason if it fails
  *
- * Context: can sleep; takes ioasid_ctx.lock and waits for ioasid_fault_srcu.
+ * New groups go to the new queue; pending ones stay in the old queue.
+ *
+ * Context: can sleep; takes ioasid_ctx.lock and ioasid_attachment.fault_lock.
  *
  * Return: 0, -ENOENT if there is no such device or attachment, -EINVAL if the
  * kind of its space cannot have a queue.
@@ -339,6 +542,8 @@ int ioasid_fault_bind_dev_pasid(struct ioasid_ctx *ctx, u32 dev_id, u32 pasid,
 		return rc;
 	if (q)
 		WRITE_ONCE(dev_pasid->att->space->has_queue, true);
-	ioasid_fault_rebind(ctx, &dev_pasid->att->queue, q);
+	scoped_guard(spinlock, &dev_pasid->att->fault_lock)
+		swap(dev_pasid->att->queue, q);
+	ioasid_queue_put(q);
 	return 0;
 }

@@ -20,13 +20,15 @@
  *   mmap_lock                  taken by pinning, before rwsem, and by mm
  *                              accounting
  *   ioasid_space.iova_lock     the tree of areas; never held while pinning. The
- *                              handler of page requests only trylocks it
- *   ioasid_fault_srcu          read: a handler, or an event being reported.
- *                              Waited for under ioasid_ctx.lock and
- *                              ioasid_group.lock, never under the locks below
- *   ioasid_queue.lock          all of a fault queue; never held while accessing
- *                              user memory
- *   (the IOMMU core's lock of the page requests of a device)
+ *                              handler of page requests only tries it
+ *   ioasid_attachment.fault_lock  spinlock: where the page requests of an
+ *                              attachment go
+ *   ioasid_space.fault_lock    spinlock: the same for a space
+ *   ioasid_queue.lock          spinlock: all of a fault queue
+ *
+ * The last three are on the way of page requests, for which all devices of an
+ * IOMMU wait: they are spinlocks, held for a bounded number of instructions, so
+ * that nobody can be preempted with one. The handler only tries iova_lock.
  *
  * Leaves, under which none of the others is taken:
  *
@@ -60,6 +62,7 @@
 struct dentry;
 struct ioasid_domain;
 struct ioasid_dev_pasid;
+struct ioasid_fault_record;
 struct ioasid_queue;
 struct ioasid_space;
 struct mm_struct;
@@ -186,8 +189,9 @@ struct ioasid_object {
  * @mm: address space of a process, of an mm space; mm_count is held
  * @mm_uid: user charged for the PASID of @mm, or INVALID_UID_NR
  * @faults: devices may send page requests
- * @queue: queue of its faults, or NULL; changes under ioasid_ctx.lock
- * @policy: enum ioasid_fault_policy; changes with @queue
+ * @fault_lock: protects @queue and @policy, which change under ioasid_ctx.lock
+ * @queue: queue of its faults, or NULL
+ * @policy: enum ioasid_fault_policy
  * @has_queue: a queue is, or was, bound to it or to one of its attachments
  * @label: the user's label
  * @rwsem: see the top of this file
@@ -217,7 +221,8 @@ struct ioasid_space {
 	struct mm_struct *mm;
 	uid_t mm_uid;
 	bool faults;
-	struct ioasid_queue __rcu *queue;
+	spinlock_t fault_lock;
+	struct ioasid_queue *queue;
 	u32 policy;
 	bool has_queue;
 	char label[sizeof_field(struct ioasid_alloc, label)];
@@ -272,17 +277,32 @@ struct ioasid_group {
 };
 
 /**
+ * enum ioasid_fault_state - what becomes of the page requests of an attachment
+ * @IOASID_ATTACHING: hardware may know it already: they wait for the outcome
+ * @IOASID_ATTACHED: they go to the queue or to the policy
+ * @IOASID_DETACHED: they are answered INVALID; nothing else of it may be used
+ */
+enum ioasid_fault_state {
+	IOASID_ATTACHING,
+	IOASID_ATTACHED,
+	IOASID_DETACHED,
+};
+
+/**
  * struct ioasid_attachment - (group, RID or PASID) -> space
  * @space_link: in ioasid_space.attachments
  * @dev_pasids: struct ioasid_dev_pasid of the devices of the group that share
- *	it
+ *	it; changes under ioasid_group.lock and @fault_lock
  * @group: the group
  * @space: the space; referenced
  * @domain: domain of the space that the group uses, or NULL if not one of ours
  * @orphan: domain without other users, to be freed with the attachment, or NULL
  * @pasid: PASID or IOASID_RID
- * @ended: detached; its page requests are answered INVALID
- * @queue: queue of its faults, instead of that of the space; or NULL
+ * @fault_lock: protects @dev_pasids, @fault_state, @parked and @queue
+ * @fault_state: what becomes of its page requests
+ * @parked: struct iopf_group that came while it was IOASID_ATTACHING
+ * @queue: queue of its faults, instead of that of the space; or NULL; changes
+ *	under ioasid_ctx.lock
  * @deferred_since: when its free was deferred, in jiffies; 0 if it was not
  * @handle: handle in the IOMMU core; each attach needs a new one
  * @nr_reserved: number of @reserved
@@ -296,8 +316,10 @@ struct ioasid_attachment {
 	struct ioasid_domain *domain;
 	struct ioasid_domain *orphan;
 	u32 pasid;
-	bool ended;
-	struct ioasid_queue __rcu *queue;
+	spinlock_t fault_lock;
+	enum ioasid_fault_state fault_state;
+	struct list_head parked;
+	struct ioasid_queue *queue;
 	unsigned long deferred_since;
 	struct iommu_attach_handle handle;
 	u32 nr_reserved;
@@ -384,9 +406,7 @@ struct ioasid_unrecoverable {
  * @sva: bond of the IOMMU core, of an mm space
  * @iopf: it counts in ioasid_device.nr_iopf
  * @vpasid: the user's number: virtual PASID, PASID or IOASID_RID
- * @nr_pending: number of pending groups of page requests
- * @param: fault_param of the latest pending group; only compared
- * @detaching: pending groups are answered, not dropped as after a reset
+ * @iopf_off: the replacing space turns page requests off, which is no reset
  * @unrecoverable: its unrecoverable faults
  */
 struct ioasid_dev_pasid {
@@ -396,9 +416,7 @@ struct ioasid_dev_pasid {
 	struct iommu_sva *sva;
 	bool iopf;
 	u32 vpasid;
-	atomic_t nr_pending;
-	const void *param;
-	bool detaching;
+	bool iopf_off;
 	struct ioasid_unrecoverable unrecoverable;
 };
 
@@ -606,8 +624,17 @@ int ioasid_iopf_get(struct ioasid_device *idev);
 void ioasid_iopf_put(struct ioasid_device *idev);
 void ioasid_fault_prepare(struct ioasid_space *space,
 			  struct iommu_domain *domain);
-void ioasid_fault_prepare_detach(struct ioasid_dev_pasid *dev_pasid);
-void ioasid_fault_flush(struct ioasid_dev_pasid *dev_pasid);
+void ioasid_fault_report_event(struct ioasid_dev_pasid *dev_pasid,
+			       const struct ioasid_fault_record *record,
+			       bool several);
+void ioasid_fault_init(struct ioasid_attachment *att);
+void ioasid_fault_begin(struct ioasid_dev_pasid *dev_pasid);
+void ioasid_fault_fail(struct ioasid_attachment *att);
+void ioasid_fault_move(struct ioasid_dev_pasid *dev_pasid,
+		       struct ioasid_space *to);
+void ioasid_fault_unmove(struct ioasid_dev_pasid *dev_pasid);
+void ioasid_fault_end(struct ioasid_dev_pasid *dev_pasid, u32 code);
+void ioasid_fault_report_detached(struct ioasid_dev_pasid *dev_pasid);
 int ioasid_fault_bind_space(struct ioasid_ctx *ctx, u32 ioasid, u32 policy,
 			    struct ioasid_queue *q,
 			    struct ioasid_extack *extack);

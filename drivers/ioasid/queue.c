@@ -6,14 +6,14 @@
  * invalid index counts as a full ring.
  */
 #include <linux/eventfd.h>
+#include <linux/hash.h>
+#include <linux/log2.h>
 #include <linux/mm.h>
 #include <linux/nospec.h>
 #include <linux/slab.h>
-#include <linux/srcu.h>
 #include <linux/vmalloc.h>
+#include "compat/iopf.h"
 #include "queue.h"
-
-DEFINE_SRCU(ioasid_fault_srcu);
 
 /* How often per second to look for groups from before a reset */
 #define IOASID_REAPS 10
@@ -109,8 +109,18 @@ u64 ioasid_pending_cookie(struct ioasid_queue *q, struct ioasid_pending *p)
 
 /* --- records ------------------------------------------------------------ */
 
-static struct ioasid_fault_record
-ioasid_record(struct ioasid_dev_pasid *dev_pasid, u32 type, u32 nr)
+/**
+ * ioasid_fault_record() - begin a record
+ * @dev_pasid: the attachment that it is about
+ * @type: enum ioasid_fault_type
+ * @nr: groups or faults, by @type
+ *
+ * Context: any; @dev_pasid is attached, or its detach is in progress.
+ *
+ * Return: the record.
+ */
+struct ioasid_fault_record
+ioasid_fault_record(struct ioasid_dev_pasid *dev_pasid, u32 type, u32 nr)
 {
 	return (struct ioasid_fault_record){
 		.type = type,
@@ -154,13 +164,17 @@ bool ioasid_queue_report_lost(struct ioasid_queue *q)
 	return likely(!q->lost && !q->lost_events) || ioasid_queue_put_lost(q);
 }
 
-/*
- * Puts an event, or counts it as lost if fewer than @spare records would stay
- * free for page requests; a LOST record that is due needs room as well.
+/**
+ * ioasid_queue_put_event() - put an event, which takes no response
+ * @q: the queue
+ * @record: the event
+ * @spare: records that stay free for page requests; a LOST record that is due
+ *	needs room as well. Without that room the event is counted as lost
+ *
+ * Context: ioasid_queue.lock is held.
  */
-static void ioasid_queue_put_event(struct ioasid_queue *q,
-				   const struct ioasid_fault_record *record,
-				   u32 spare)
+void ioasid_queue_put_event(struct ioasid_queue *q,
+			    const struct ioasid_fault_record *record, u32 spare)
 {
 	lockdep_assert_held(&q->lock);
 	if (q->dead)
@@ -178,50 +192,11 @@ static void ioasid_queue_report(struct ioasid_queue *q,
 				struct ioasid_dev_pasid *dev_pasid, u32 type,
 				u32 nr, u64 cookie)
 {
-	struct ioasid_fault_record record = ioasid_record(dev_pasid, type, nr);
+	struct ioasid_fault_record record =
+		ioasid_fault_record(dev_pasid, type, nr);
 
 	record.cookie = cookie;
 	ioasid_queue_put_event(q, &record, 0);
-}
-
-static struct ioasid_queue *ioasid_fault_queue(struct ioasid_attachment *att)
-{
-	return srcu_dereference(att->queue, &ioasid_fault_srcu) ?:
-	       srcu_dereference(att->space->queue, &ioasid_fault_srcu);
-}
-
-/**
- * ioasid_queue_report_event() - report an event, which takes no response
- * @dev_pasid: the attachment of the device that caused it
- * @record: type, flags, addr, nr and reason of the event
- * @several: the device has several attachments to the space, any of which may
- *	have caused the event
- *
- * Keeps a quarter of the ring free for page requests, since a device can cause
- * events without limit.
- *
- * Context: can sleep; takes ioasid_queue.lock.
- */
-void ioasid_queue_report_event(struct ioasid_dev_pasid *dev_pasid,
-			       const struct ioasid_fault_record *record,
-			       bool several)
-{
-	struct ioasid_fault_record full =
-		ioasid_record(dev_pasid, record->type, record->nr);
-	int idx = srcu_read_lock(&ioasid_fault_srcu);
-	struct ioasid_queue *q = ioasid_fault_queue(dev_pasid->att);
-
-	full.flags = record->flags;
-	full.addr = record->addr;
-	full.reason = record->reason;
-	if (several)
-		full.pasid = IOASID_PASID_ANY;
-	if (q) {
-		mutex_lock(&q->lock);
-		ioasid_queue_put_event(q, &full, q->depth / 4);
-		mutex_unlock(&q->lock);
-	}
-	srcu_read_unlock(&ioasid_fault_srcu, idx);
 }
 
 /**
@@ -253,8 +228,8 @@ static void ioasid_queue_put_group(struct ioasid_queue *q,
 				   struct ioasid_pending *p)
 {
 	struct ioasid_fault_record record =
-		ioasid_record(p->dev_pasid, IOASID_FAULT_REQUEST,
-			      p->group->fault_count);
+		ioasid_fault_record(p->dev_pasid, IOASID_FAULT_REQUEST,
+				    p->group->fault_count);
 	struct iopf_fault *iopf;
 
 	lockdep_assert_held(&q->lock);
@@ -268,20 +243,76 @@ static void ioasid_queue_put_group(struct ioasid_queue *q,
 	ioasid_queue_publish(q);
 }
 
+/* --- shares ------------------------------------------------------------- */
+
+static struct hlist_head *ioasid_share_head(struct ioasid_queue *q,
+					    const void *owner)
+{
+	return &q->shares[hash_ptr(owner, q->share_bits)];
+}
+
+static struct ioasid_queue_share *ioasid_share_find(struct ioasid_queue *q,
+						    const void *owner)
+{
+	struct ioasid_queue_share *share;
+
+	lockdep_assert_held(&q->lock);
+	hlist_for_each_entry(share, ioasid_share_head(q, owner), node)
+		if (share->owner == owner)
+			return share;
+	return NULL;
+}
+
+static u32 ioasid_share_records(const struct ioasid_queue_share *share)
+{
+	return share ? share->records : 0;
+}
+
+/* There is a free one for each group that can be pending */
+static struct ioasid_queue_share *
+ioasid_share_charge(struct ioasid_queue *q, struct ioasid_queue_share *share,
+		    const void *owner, u32 records)
+{
+	if (!share) {
+		share = hlist_entry(q->free_shares.first,
+				    struct ioasid_queue_share, node);
+		hlist_del(&share->node);
+		hlist_add_head(&share->node, ioasid_share_head(q, owner));
+		share->owner = owner;
+	}
+	share->records += records;
+	return share;
+}
+
+static void ioasid_share_uncharge(struct ioasid_queue *q,
+				  struct ioasid_queue_share *share, u32 records)
+{
+	share->records -= records;
+	if (share->records)
+		return;
+	hlist_del(&share->node);
+	hlist_add_head(&share->node, &q->free_shares);
+}
+
 /* --- responses ---------------------------------------------------------- */
 
 /**
- * ioasid_group_answer() - answer a group of page requests and free it
- * @group: the group, dequeued from the IOMMU core
- * @code: the response
+ * ioasid_group_answer() - answer a group and free it
+ * @group: the group, taken from the IOMMU core by iopf_group_dequeue()
+ * @code: IOASID_FAULT_SUCCESS or IOASID_FAULT_INVALID
  *
- * Context: can sleep; takes the IOMMU core's lock of the page requests of the
- * device.
+ * Context: any but interrupts; does not sleep. Its device is bound.
  */
-void ioasid_group_answer(struct iopf_group *group,
-			 enum iommu_page_response_code code)
+void ioasid_group_answer(struct iopf_group *group, u32 code)
 {
-	iopf_group_response(group, code);
+	static const enum iommu_page_response_code codes[] = {
+		[IOASID_FAULT_SUCCESS] = IOMMU_PAGE_RESP_SUCCESS,
+		[IOASID_FAULT_INVALID] = IOMMU_PAGE_RESP_INVALID,
+		[IOASID_FAULT_FAILURE] = IOMMU_PAGE_RESP_FAILURE,
+	};
+
+	compat_page_response(group,
+			     codes[array_index_nospec(code, ARRAY_SIZE(codes))]);
 	iopf_free_group(group);
 }
 
@@ -292,9 +323,15 @@ static struct iopf_group *ioasid_pending_take(struct ioasid_queue *q,
 	struct iopf_group *group = p->group;
 
 	lockdep_assert_held(&q->lock);
+	if (q->next_stale == p)
+		q->next_stale = list_is_last(&p->node, &q->pending) ?
+				NULL : list_next_entry(p, node);
+	list_del(&p->share_node);
+	ioasid_share_uncharge(q, p->pasid, group->fault_count);
+	ioasid_share_uncharge(q, p->device, group->fault_count);
+	q->nr_pending -= group->fault_count;
 	p->group = NULL;
 	p->generation++;
-	atomic_dec(&p->dev_pasid->nr_pending);
 	list_move(&p->node, &q->free);
 	return group;
 }
@@ -307,57 +344,37 @@ static struct iopf_group *ioasid_pending_take(struct ioasid_queue *q,
  */
 static bool ioasid_pending_is_stale(const struct ioasid_pending *p)
 {
-	const struct iommu_fault_param *param = p->group->fault_param;
-
-	return !READ_ONCE(p->dev_pasid->detaching) &&
-	       rcu_access_pointer(param->dev->iommu->fault_param) != param;
+	return !READ_ONCE(p->dev_pasid->iopf_off) &&
+	       !compat_group_is_current(p->group);
 }
 
-/**
- * ioasid_queue_reap_stale() - drop the groups of a device from before a reset
- * @q: the queue
- * @dev_pasid: the attachment of the device
- *
- * They get no response, since the device no longer waits for one. A RESET
- * record reports them, before the records of later groups.
- *
- * Context: ioasid_queue.lock is held; can sleep.
+/*
+ * Drops a batch of the groups of @dev_pasid from before a reset, and reports
+ * them, before new ones. They are its oldest. Returns false if more are left.
  */
-void ioasid_queue_reap_stale(struct ioasid_queue *q,
-			     struct ioasid_dev_pasid *dev_pasid)
+static bool ioasid_queue_reap_stale(struct ioasid_queue *q,
+				    struct ioasid_dev_pasid *dev_pasid,
+				    struct ioasid_queue_share *share)
 {
 	struct ioasid_pending *p, *next;
+	bool done = true;
 	u32 nr = 0;
 
 	lockdep_assert_held(&q->lock);
-	list_for_each_entry_safe(p, next, &q->pending, node) {
-		if (p->dev_pasid != dev_pasid || !ioasid_pending_is_stale(p))
-			continue;
+	list_for_each_entry_safe(p, next, &share->groups, share_node) {
+		if (!ioasid_pending_is_stale(p))
+			break;
+		if (nr == IOASID_QUEUE_BATCH) {
+			done = false;
+			break;
+		}
+		/* The last one frees the share, and ends the loop */
 		iopf_free_group(ioasid_pending_take(q, p));
 		nr++;
 	}
 	if (nr)
 		ioasid_queue_report(q, dev_pasid, IOASID_FAULT_RESET, nr, 0);
-}
-
-/**
- * ioasid_queue_reap_all_stale() - drop the stale groups of all devices
- * @q: the queue
- *
- * Context: ioasid_queue.lock is held.
- */
-static void ioasid_queue_reap_all_stale(struct ioasid_queue *q)
-{
-	struct ioasid_pending *p;
-
-	lockdep_assert_held(&q->lock);
-again:
-	list_for_each_entry(p, &q->pending, node) {
-		if (!ioasid_pending_is_stale(p))
-			continue;
-		ioasid_queue_reap_stale(q, p->dev_pasid);
-		goto again;
-	}
+	return done;
 }
 
 /**
@@ -368,25 +385,18 @@ again:
  *
  * Context: ioasid_queue.lock is held.
  *
- * Return: true, or false if the device was reset: then all stale groups of the
- * attachment are dropped without a response.
+ * Return: true, or false if the device was reset: then a batch of the groups of
+ * the attachment from before, oldest first, is dropped without a response.
  */
 bool ioasid_pending_answer(struct ioasid_queue *q, struct ioasid_pending *p,
 			   u32 code)
 {
-	static const enum iommu_page_response_code codes[] = {
-		[IOASID_FAULT_SUCCESS] = IOMMU_PAGE_RESP_SUCCESS,
-		[IOASID_FAULT_INVALID] = IOMMU_PAGE_RESP_INVALID,
-		[IOASID_FAULT_FAILURE] = IOMMU_PAGE_RESP_FAILURE,
-	};
-
 	lockdep_assert_held(&q->lock);
 	if (ioasid_pending_is_stale(p)) {
-		ioasid_queue_reap_stale(q, p->dev_pasid);
+		ioasid_queue_reap_stale(q, p->dev_pasid, p->pasid);
 		return false;
 	}
-	ioasid_group_answer(ioasid_pending_take(q, p),
-			    codes[array_index_nospec(code, ARRAY_SIZE(codes))]);
+	ioasid_group_answer(ioasid_pending_take(q, p), code);
 	return true;
 }
 
@@ -408,6 +418,44 @@ static void ioasid_pending_expired(struct ioasid_queue *q, struct ioasid_pending
 				    cookie);
 }
 
+/* Returns false at the end of the list */
+static bool ioasid_queue_scan_some(struct ioasid_queue *q)
+{
+	struct ioasid_pending *p = q->next_stale;
+	u32 n;
+
+	lockdep_assert_held(&q->lock);
+	for (n = 0; p && n < IOASID_QUEUE_SCAN; n++) {
+		if (ioasid_pending_is_stale(p)) {
+			/* Moves on when @p is taken */
+			q->next_stale = p;
+			ioasid_queue_reap_stale(q, p->dev_pasid, p->pasid);
+			return q->next_stale;
+		}
+		p = list_is_last(&p->node, &q->pending) ?
+		    NULL : list_next_entry(p, node);
+	}
+	q->next_stale = p;
+	return p;
+}
+
+/* Looks for the stale groups of all devices */
+static void ioasid_queue_scan(struct ioasid_queue *q)
+{
+	bool more;
+
+	spin_lock(&q->lock);
+	q->next_stale = list_first_entry_or_null(&q->pending,
+						 struct ioasid_pending, node);
+	do {
+		more = ioasid_queue_scan_some(q);
+		spin_unlock(&q->lock);
+		cond_resched();
+		spin_lock(&q->lock);
+	} while (more);
+	spin_unlock(&q->lock);
+}
+
 static void ioasid_queue_work(struct work_struct *work)
 {
 	struct ioasid_queue *q = container_of(to_delayed_work(work),
@@ -415,8 +463,8 @@ static void ioasid_queue_work(struct work_struct *work)
 	struct ioasid_pending *p;
 	u32 n;
 
-	mutex_lock(&q->lock);
-	ioasid_queue_reap_all_stale(q);
+	ioasid_queue_scan(q);
+	spin_lock(&q->lock);
 	/* A batch only, since page requests wait for the lock; then rearm */
 	for (n = 0; n < IOASID_QUEUE_BATCH; n++) {
 		p = list_first_entry_or_null(&q->pending, struct ioasid_pending,
@@ -426,7 +474,7 @@ static void ioasid_queue_work(struct work_struct *work)
 		ioasid_pending_expired(q, p);
 	}
 	ioasid_queue_arm(q);
-	mutex_unlock(&q->lock);
+	spin_unlock(&q->lock);
 }
 
 /* Returns NULL if no pending group has that cookie */
@@ -443,15 +491,14 @@ static struct ioasid_pending *ioasid_pending_find(struct ioasid_queue *q,
 }
 
 /**
- * ioasid_queue_respond() - pass a response of the user on to the device
+ * ioasid_queue_respond() - pass a response on to the device
  * @q: the queue
- * @r: the response; a copy that user space cannot write to
+ * @r: the response; a copy that user space cannot change
  *
- * Context: ioasid_queue.lock is held; can sleep.
+ * Context: ioasid_queue.lock is held.
  *
- * Return: 0; -EINVAL for an unknown code or a reserved field that is not zero;
- * -ENOENT if no group with that cookie is pending (any more), or the device was
- * reset.
+ * Return: 0, -EINVAL for an unknown code, -ENOENT if no group with that cookie
+ * is pending, or its device was reset.
  */
 int ioasid_queue_respond(struct ioasid_queue *q,
 			 const struct ioasid_fault_response *r)
@@ -467,104 +514,181 @@ int ioasid_queue_respond(struct ioasid_queue *q,
 	return ioasid_pending_answer(q, p, r->code) ? 0 : -ENOENT;
 }
 
-/* Returns false if the group was not queued, and the caller must answer it */
-static bool ioasid_fault_enqueue(struct ioasid_queue *q,
-				 struct ioasid_dev_pasid *dev_pasid,
-				 struct iopf_group *group)
+static bool ioasid_queue_has_room(struct ioasid_queue *q,
+				  const struct ioasid_queue_share *device,
+				  const struct ioasid_queue_share *pasid,
+				  u32 records)
 {
+	return q->nr_pending + records <= q->max_pending &&
+	       ioasid_share_records(device) + records <= q->max_per_device &&
+	       ioasid_share_records(pasid) + records <= q->max_per_pasid &&
+	       ioasid_queue_report_lost(q) && ioasid_queue_room(q) >= records;
+}
+
+/**
+ * ioasid_queue_enqueue() - make a group pending, and its records
+ * @q: the queue
+ * @dev_pasid: the attachment of the device that sent it
+ * @group: the group, taken from the IOMMU core
+ *
+ * Context: ioasid_queue.lock is held.
+ *
+ * Return: IOASID_FORWARD_QUEUED, or what the caller must answer: _REFUSED
+ * (INVALID) beyond a limit or after the last close; _RETRY (SUCCESS) while
+ * groups from before a reset are still being dropped.
+ */
+enum ioasid_forward ioasid_queue_enqueue(struct ioasid_queue *q,
+					 struct ioasid_dev_pasid *dev_pasid,
+					 struct iopf_group *group)
+{
+	struct ioasid_queue_share *device, *pasid;
+	u32 records = group->fault_count;
 	struct ioasid_pending *p;
 
 	lockdep_assert_held(&q->lock);
 	if (q->dead)
-		return false;
-	/* A new fault_param: what is pending may be from before a reset */
-	if (dev_pasid->param != group->fault_param &&
-	    atomic_read(&dev_pasid->nr_pending))
-		ioasid_queue_reap_stale(q, dev_pasid);
-	p = list_first_entry_or_null(&q->free, struct ioasid_pending, node);
-	if (!p || atomic_read(&dev_pasid->nr_pending) >= q->max_per_pasid ||
-	    !ioasid_queue_report_lost(q) ||
-	    ioasid_queue_room(q) < group->fault_count) {
+		return IOASID_FORWARD_REFUSED;
+	pasid = ioasid_share_find(q, dev_pasid);
+	if (pasid && !ioasid_queue_reap_stale(q, dev_pasid, pasid))
+		return IOASID_FORWARD_RETRY;
+	/* The last stale group freed the share */
+	if (pasid && !pasid->records)
+		pasid = NULL;
+	device = ioasid_share_find(q, dev_pasid->idev);
+	if (!ioasid_queue_has_room(q, device, pasid, records)) {
 		q->lost++;
-		return false;
+		return IOASID_FORWARD_REFUSED;
 	}
+	p = list_first_entry(&q->free, struct ioasid_pending, node);
 	p->group = group;
 	p->dev_pasid = dev_pasid;
 	p->expires = jiffies + q->deadline;
-	dev_pasid->param = group->fault_param;
-	atomic_inc(&dev_pasid->nr_pending);
+	p->device = ioasid_share_charge(q, device, dev_pasid->idev, records);
+	p->pasid = ioasid_share_charge(q, pasid, dev_pasid, records);
+	list_add_tail(&p->share_node, &p->pasid->groups);
+	q->nr_pending += records;
 	list_move_tail(&p->node, &q->pending);
 	ioasid_queue_put_group(q, p);
 	if (list_is_singular(&q->pending))
 		ioasid_queue_arm(q);
+	return IOASID_FORWARD_QUEUED;
+}
+
+/* --- the end ------------------------------------------------------------ */
+
+/**
+ * ioasid_queue_end() - answer a batch of all groups INVALID, and take no more
+ * @q: the queue
+ *
+ * Context: takes ioasid_queue.lock.
+ *
+ * Return: false if no group is pending and none can be added any more.
+ */
+bool ioasid_queue_end(struct ioasid_queue *q)
+{
+	u32 n;
+
+	guard(spinlock)(&q->lock);
+	q->dead = true;
+	for (n = 0; n < IOASID_QUEUE_BATCH && !list_empty(&q->pending); n++)
+		ioasid_pending_answer(q, list_first_entry(&q->pending,
+							  struct ioasid_pending,
+							  node),
+				      IOASID_FAULT_INVALID);
+	return !list_empty(&q->pending);
+}
+
+/**
+ * ioasid_queue_drop_stale() - drop the groups of an attachment from before a reset
+ * @q: the queue
+ * @dev_pasid: the attachment
+ *
+ * Context: ioasid_ctx.lock is held; can sleep. Takes ioasid_queue.lock.
+ */
+void ioasid_queue_drop_stale(struct ioasid_queue *q,
+			     struct ioasid_dev_pasid *dev_pasid)
+{
+	struct ioasid_queue_share *share;
+	bool done;
+
+	lockdep_assert_held(&dev_pasid->idev->ctx->lock);
+	do {
+		scoped_guard(spinlock, &q->lock) {
+			share = ioasid_share_find(q, dev_pasid);
+			done = !share ||
+			       ioasid_queue_reap_stale(q, dev_pasid, share);
+		}
+		cond_resched();
+	} while (!done);
+}
+
+static bool ioasid_queue_flush_some(struct ioasid_queue *q,
+				    struct ioasid_dev_pasid *dev_pasid,
+				    u32 code)
+{
+	struct ioasid_queue_share *share;
+	u32 n;
+
+	guard(spinlock)(&q->lock);
+	for (n = 0; n < IOASID_QUEUE_BATCH; n++) {
+		share = ioasid_share_find(q, dev_pasid);
+		if (!share)
+			return false;
+		if (ioasid_pending_answer(q, list_first_entry(&share->groups,
+							      struct ioasid_pending,
+							      share_node), code))
+			q->nr_detached++;
+	}
 	return true;
 }
 
 /**
- * ioasid_queue_forward() - put a group of page requests into a queue
+ * ioasid_queue_flush() - answer what an attachment has pending
  * @q: the queue
- * @dev_pasid: the attachment of the device that sent it
- * @group: the group, dequeued from the IOMMU core
+ * @dev_pasid: the attachment, to which no group can be added any more
+ * @code: IOASID_FAULT_SUCCESS or IOASID_FAULT_INVALID
  *
- * Needs no memory. A group for which there is no room is counted for a LOST
- * record.
+ * Groups from before a reset are dropped, and reported.
  *
- * Context: can sleep; ioasid_fault_srcu is read-held. Takes ioasid_queue.lock.
- *
- * Return: true if the queue has taken over the group; false if there is no room
- * or the queue is closed, and then the caller must answer it.
- */
-bool ioasid_queue_forward(struct ioasid_queue *q,
-			  struct ioasid_dev_pasid *dev_pasid,
-			  struct iopf_group *group)
-{
-	guard(mutex)(&q->lock);
-	return ioasid_fault_enqueue(q, dev_pasid, group);
-}
-
-static bool ioasid_dev_pasid_uses_queue(struct ioasid_dev_pasid *dev_pasid,
-					struct ioasid_queue *q)
-{
-	return q == (rcu_access_pointer(dev_pasid->att->queue) ?:
-			     rcu_access_pointer(dev_pasid->att->space->queue));
-}
-
-/**
- * ioasid_queue_flush() - answer all pending groups of a device INVALID
- * @q: the queue
- * @dev_pasid: the attachment of the device, which is being detached
- *
- * Puts a DETACHED record if there were any, or if the attachment is bound to
- * this queue.
- *
- * Context: ioasid_queue.lock and ioasid_group.lock are held; can sleep.
+ * Context: ioasid_ctx.lock is held; can sleep. Takes ioasid_queue.lock.
  */
 void ioasid_queue_flush(struct ioasid_queue *q,
-			struct ioasid_dev_pasid *dev_pasid)
+			struct ioasid_dev_pasid *dev_pasid, u32 code)
 {
-	struct ioasid_pending *p, *next;
-	u32 nr = 0;
-
-	lockdep_assert_held(&q->lock);
-	list_for_each_entry_safe(p, next, &q->pending, node) {
-		if (p->dev_pasid != dev_pasid)
-			continue;
-		ioasid_pending_answer(q, p, IOASID_FAULT_INVALID);
-		nr++;
-	}
-	if (nr || ioasid_dev_pasid_uses_queue(dev_pasid, q))
-		ioasid_queue_report(q, dev_pasid, IOASID_FAULT_DETACHED, nr, 0);
+	lockdep_assert_held(&dev_pasid->idev->ctx->lock);
+	while (ioasid_queue_flush_some(q, dev_pasid, code))
+		cond_resched();
 }
 
 /**
- * ioasid_fault_unbind() - put the queue of a space that is being freed
- * @space: the space, without references
+ * ioasid_queue_report_detached() - report what ioasid_queue_flush() has answered
+ * @q: the queue
+ * @dev_pasid: the attachment
+ * @bound: report it even if that was nothing
+ *
+ * Context: ioasid_ctx.lock is held; takes ioasid_queue.lock.
+ */
+void ioasid_queue_report_detached(struct ioasid_queue *q,
+				  struct ioasid_dev_pasid *dev_pasid,
+				  bool bound)
+{
+	lockdep_assert_held(&dev_pasid->idev->ctx->lock);
+	guard(spinlock)(&q->lock);
+	if (q->nr_detached || bound)
+		ioasid_queue_report(q, dev_pasid, IOASID_FAULT_DETACHED,
+				    q->nr_detached, 0);
+	q->nr_detached = 0;
+}
+
+/**
+ * ioasid_fault_unbind() - drop the queue of a space that is freed
+ * @space: the space, without users
  *
  * Context: can sleep.
  */
 void ioasid_fault_unbind(struct ioasid_space *space)
 {
-	ioasid_queue_put(rcu_access_pointer(space->queue));
+	ioasid_queue_put(space->queue);
 }
 
 /**
@@ -589,14 +713,40 @@ static void ioasid_queue_free(struct ioasid_queue *q)
 		eventfd_ctx_put(q->eventfd);
 	vfree(q->ring);
 	kvfree(q->pool);
+	kvfree(q->share_pool);
+	kvfree(q->shares);
 	kfree_rcu(q, obj.rcu);
+}
+
+/* All that it will ever need, since a page request cannot wait for memory */
+static int ioasid_queue_alloc_pools(struct ioasid_queue *q)
+{
+	const gfp_t gfp = GFP_KERNEL_ACCOUNT | __GFP_NOWARN;
+	u32 i;
+
+	q->share_bits = ilog2(roundup_pow_of_two(q->max_pending));
+	q->ring = __vmalloc(ioasid_ring_bytes(q->depth), gfp | __GFP_ZERO);
+	q->pool = kvcalloc(q->max_pending, sizeof(*q->pool), gfp);
+	q->share_pool = kvcalloc(2 * q->max_pending, sizeof(*q->share_pool), gfp);
+	q->shares = kvcalloc(1U << q->share_bits, sizeof(*q->shares), gfp);
+	if (!q->ring || !q->pool || !q->share_pool || !q->shares)
+		return -ENOMEM;
+	for (i = 0; i < q->max_pending; i++) {
+		list_add_tail(&q->pool[i].node, &q->free);
+		/* 0 is the cookie of no group */
+		q->pool[i].generation = 1;
+	}
+	for (i = 0; i < 2 * q->max_pending; i++) {
+		INIT_LIST_HEAD(&q->share_pool[i].groups);
+		hlist_add_head(&q->share_pool[i].node, &q->free_shares);
+	}
+	return 0;
 }
 
 static struct ioasid_queue *ioasid_queue_alloc(struct ioasid_ctx *ctx,
 					       const struct ioasid_fault_queue *arg)
 {
 	struct ioasid_queue *q = kzalloc(sizeof(*q), GFP_KERNEL_ACCOUNT);
-	u32 i;
 
 	if (!q) {
 		ioasid_uncharge_records(ctx, arg->depth);
@@ -604,7 +754,7 @@ static struct ioasid_queue *ioasid_queue_alloc(struct ioasid_ctx *ctx,
 	}
 	q->ctx = ctx;
 	kref_init(&q->obj.ref);
-	mutex_init(&q->lock);
+	spin_lock_init(&q->lock);
 	mutex_init(&q->read_lock);
 	INIT_LIST_HEAD(&q->free);
 	INIT_LIST_HEAD(&q->pending);
@@ -612,19 +762,14 @@ static struct ioasid_queue *ioasid_queue_alloc(struct ioasid_ctx *ctx,
 	init_waitqueue_head(&q->wait);
 	q->depth = arg->depth;
 	q->max_pending = arg->max_pending ?: arg->depth;
-	q->max_per_pasid = arg->max_per_pasid ?: q->max_pending;
+	q->max_per_device = arg->max_per_device ?: q->max_pending;
+	q->max_per_pasid = arg->max_per_pasid ?: q->max_per_device;
 	q->deadline = msecs_to_jiffies(arg->deadline_ms ?:
 				       IOASID_FAULT_DEADLINE);
-	q->ring = __vmalloc(ioasid_ring_bytes(q->depth),
-			    GFP_KERNEL_ACCOUNT | __GFP_ZERO | __GFP_NOWARN);
-	q->pool = kvcalloc(q->max_pending, sizeof(*q->pool),
-			   GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
-	if (!q->ring || !q->pool) {
+	if (ioasid_queue_alloc_pools(q)) {
 		ioasid_queue_free(q);
 		return NULL;
 	}
-	for (i = 0; i < q->max_pending; i++)
-		list_add_tail(&q->pool[i].node, &q->free);
 	q->records = (void *)q->ring + IOASID_FAULT_RECORDS;
 	q->responses = (void *)(q->records + q->depth);
 	q->ring->depth = q->depth;

@@ -14,17 +14,37 @@
 struct file;
 
 /**
+ * struct ioasid_queue_share - what one device, or one PASID of it, has pending
+ * @node: in ioasid_queue.shares or ioasid_queue.free_shares
+ * @owner: struct ioasid_device or struct ioasid_dev_pasid
+ * @groups: of a struct ioasid_dev_pasid: its groups, oldest first
+ * @records: records of its pending groups; never 0 in ioasid_queue.shares
+ */
+struct ioasid_queue_share {
+	struct hlist_node node;
+	const void *owner;
+	struct list_head groups;
+	u32 records;
+};
+
+/**
  * struct ioasid_pending - a group of page requests without a response yet
  * @node: in ioasid_queue.pending, oldest first, or ioasid_queue.free
+ * @share_node: in ioasid_queue_share.groups of @pasid
  * @group: the group of the IOMMU core, or NULL if this entry is free
  * @dev_pasid: the attachment of the device that sent it
+ * @device: what its device has pending
+ * @pasid: what @dev_pasid has pending
  * @generation: upper half of the cookie; changes with each use of this entry
  * @expires: when it is answered INVALID without a response, in jiffies
  */
 struct ioasid_pending {
 	struct list_head node;
+	struct list_head share_node;
 	struct iopf_group *group;
 	struct ioasid_dev_pasid *dev_pasid;
+	struct ioasid_queue_share *device;
+	struct ioasid_queue_share *pasid;
 	u32 generation;
 	unsigned long expires;
 };
@@ -35,7 +55,9 @@ struct ioasid_pending {
  *	bound to; the first member, since the table of ids points to it
  * @ctx: the context; referenced by the file
  * @id: queue_id
- * @lock: protects all members below but @read_lock
+ * @lock: spinlock; protects all members below but @read_lock. Page requests of
+ *	all devices of an IOMMU wait for it: it is held for IOASID_QUEUE_BATCH
+ *	groups at most
  * @read_lock: serialises readers
  * @dead: the file is closed: page requests are answered INVALID at once
  * @ring: the memory that user space maps
@@ -48,8 +70,16 @@ struct ioasid_pending {
  * @pool: array of @max_pending entries
  * @free: entries of @pool that are not in use
  * @pending: entries of @pool in use, oldest first
- * @max_pending: limit of pending groups
- * @max_per_pasid: limit of pending groups of one device and PASID
+ * @next_stale: where in @pending to go on looking for stale groups, or NULL
+ * @share_pool: array of twice @max_pending entries
+ * @free_shares: entries of @share_pool that are not in use
+ * @shares: the others, by owner
+ * @share_bits: log2 of the size of @shares
+ * @nr_pending: number of records of @pending
+ * @max_pending: limit of @nr_pending
+ * @max_per_device: limit of the pending records of one device
+ * @max_per_pasid: limit of the pending records of one PASID of a device
+ * @nr_detached: groups answered by the detach in progress; ioasid_ctx.lock
  * @lost: groups answered INVALID for lack of room since the last LOST record
  * @lost_events: events dropped for lack of room since the last LOST record
  * @deadline: how long a group may be pending, in jiffies
@@ -61,7 +91,7 @@ struct ioasid_queue {
 	struct ioasid_object obj;
 	struct ioasid_ctx *ctx;
 	u32 id;
-	struct mutex lock;
+	spinlock_t lock;
 	struct mutex read_lock;
 	bool dead;
 	struct ioasid_fault_ring *ring;
@@ -74,8 +104,16 @@ struct ioasid_queue {
 	struct ioasid_pending *pool;
 	struct list_head free;
 	struct list_head pending;
+	struct ioasid_pending *next_stale;
+	struct ioasid_queue_share *share_pool;
+	struct hlist_head free_shares;
+	struct hlist_head *shares;
+	u32 share_bits;
+	u32 nr_pending;
 	u32 max_pending;
+	u32 max_per_device;
 	u32 max_per_pasid;
+	u32 nr_detached;
 	u32 lost;
 	u32 lost_events;
 	unsigned long deadline;
@@ -85,10 +123,17 @@ struct ioasid_queue {
 };
 
 /* Groups answered per lock hold, since new page requests wait for the lock */
-#define IOASID_QUEUE_BATCH	32
+#define IOASID_QUEUE_BATCH	16
 
-/* Read-held by fault handlers; a detach waits for them */
-extern struct srcu_struct ioasid_fault_srcu;
+/* Groups looked at per lock hold in search of stale ones */
+#define IOASID_QUEUE_SCAN	64
+
+/* What becomes of a group */
+enum ioasid_forward {
+	IOASID_FORWARD_QUEUED,
+	IOASID_FORWARD_REFUSED,
+	IOASID_FORWARD_RETRY,
+};
 
 /* queue.c, with ioasid_queue.lock held */
 u32 ioasid_queue_room(struct ioasid_queue *q);
@@ -97,29 +142,34 @@ void ioasid_queue_put_record(struct ioasid_queue *q,
 void ioasid_queue_publish(struct ioasid_queue *q);
 u64 ioasid_pending_cookie(struct ioasid_queue *q, struct ioasid_pending *p);
 bool ioasid_queue_report_lost(struct ioasid_queue *q);
-void ioasid_queue_reap_stale(struct ioasid_queue *q,
-			     struct ioasid_dev_pasid *dev_pasid);
-void ioasid_queue_flush(struct ioasid_queue *q,
-			struct ioasid_dev_pasid *dev_pasid);
 bool ioasid_pending_answer(struct ioasid_queue *q, struct ioasid_pending *p,
 			   u32 code);
 int ioasid_queue_respond(struct ioasid_queue *q,
 			 const struct ioasid_fault_response *r);
+enum ioasid_forward ioasid_queue_enqueue(struct ioasid_queue *q,
+					 struct ioasid_dev_pasid *dev_pasid,
+					 struct iopf_group *group);
+void ioasid_queue_put_event(struct ioasid_queue *q,
+			    const struct ioasid_fault_record *record,
+			    u32 spare);
 
 /* queue.c, without ioasid_queue.lock */
 struct ioasid_queue *ioasid_queue_create(struct ioasid_ctx *ctx,
 					 const struct ioasid_fault_queue *arg,
 					 struct ioasid_extack *extack);
 size_t ioasid_ring_bytes(u32 depth);
-bool ioasid_queue_forward(struct ioasid_queue *q,
-			  struct ioasid_dev_pasid *dev_pasid,
-			  struct iopf_group *group);
-void ioasid_queue_report_event(struct ioasid_dev_pasid *dev_pasid,
-			       const struct ioasid_fault_record *record,
-			       bool several);
+struct ioasid_fault_record
+ioasid_fault_record(struct ioasid_dev_pasid *dev_pasid, u32 type, u32 nr);
+bool ioasid_queue_end(struct ioasid_queue *q);
+void ioasid_queue_flush(struct ioasid_queue *q,
+			struct ioasid_dev_pasid *dev_pasid, u32 code);
+void ioasid_queue_drop_stale(struct ioasid_queue *q,
+			     struct ioasid_dev_pasid *dev_pasid);
+void ioasid_queue_report_detached(struct ioasid_queue *q,
+				  struct ioasid_dev_pasid *dev_pasid,
+				  bool bound);
 u32 ioasid_fault_flags(const struct iommu_fault_page_request *prm);
-void ioasid_group_answer(struct iopf_group *group,
-			 enum iommu_page_response_code code);
+void ioasid_group_answer(struct iopf_group *group, u32 code);
 
 /* queue_file.c */
 struct file *ioasid_queue_open(struct ioasid_queue *q,

@@ -53,28 +53,47 @@ static void ioasid_queue_ring_some(struct ioasid_queue *q, u32 end,
 	smp_store_release(&q->ring->response_tail, q->response_tail);
 }
 
+static int ioasid_queue_get_doorbell(struct ioasid_fault_doorbell *arg,
+				     struct ioasid_fault_doorbell __user *uarg)
+{
+	u32 size;
+	int rc;
+
+	if (get_user(size, &uarg->size))
+		return -EFAULT;
+	if (size < sizeof(*arg))
+		return -EINVAL;
+	if (size > PAGE_SIZE)
+		return -E2BIG;
+	rc = copy_struct_from_user(arg, sizeof(*arg), uarg, size);
+	if (rc)
+		return rc;
+	if (arg->flags || arg->__reserved)
+		return -EOPNOTSUPP;
+	*arg = (struct ioasid_fault_doorbell){ .size = size };
+	/* Fails on unwritable memory before any response is consumed */
+	return copy_to_user(uarg, arg, sizeof(*arg)) ? -EFAULT : 0;
+}
+
 /* Consumes the responses that user space has put into the ring */
 static long ioasid_queue_doorbell(struct ioasid_queue *q,
 				  struct ioasid_fault_doorbell __user *uarg)
 {
-	struct ioasid_fault_doorbell arg = { .size = sizeof(arg) };
-	u32 end, size;
+	struct ioasid_fault_doorbell arg;
 	bool more;
+	u32 end;
+	int rc;
 
-	if (get_user(size, &uarg->size))
-		return -EFAULT;
-	if (size < sizeof(arg))
-		return -EINVAL;
-	/* Fails on unwritable memory before any response is consumed */
-	if (copy_to_user(uarg, &arg, sizeof(arg)))
-		return -EFAULT;
+	rc = ioasid_queue_get_doorbell(&arg, uarg);
+	if (rc)
+		return rc;
 	/* Pairs with user space, which writes responses before the index */
 	end = smp_load_acquire(&q->ring->response_head);
 	do {
-		mutex_lock(&q->lock);
+		spin_lock(&q->lock);
 		/* Another doorbell may have consumed beyond @end meanwhile */
 		if (end - q->response_tail > q->depth) {
-			mutex_unlock(&q->lock);
+			spin_unlock(&q->lock);
 			if (arg.done || arg.failed)
 				break;
 			return -EINVAL;
@@ -82,7 +101,7 @@ static long ioasid_queue_doorbell(struct ioasid_queue *q,
 		ioasid_queue_ring_some(q, end, &arg);
 		more = q->response_tail != end;
 		ioasid_queue_report_lost(q);
-		mutex_unlock(&q->lock);
+		spin_unlock(&q->lock);
 		cond_resched();
 	} while (more);
 	return copy_to_user(uarg, &arg, sizeof(arg)) ? -EFAULT : 0;
@@ -123,9 +142,8 @@ static ssize_t ioasid_queue_take(struct ioasid_queue *q, char __user *buf,
 /* After a read there is room for a LOST record that is due */
 static void ioasid_queue_file_report_lost(struct ioasid_queue *q)
 {
-	mutex_lock(&q->lock);
+	guard(spinlock)(&q->lock);
 	ioasid_queue_report_lost(q);
-	mutex_unlock(&q->lock);
 }
 
 static ssize_t ioasid_queue_read(struct file *file, char __user *buf,
@@ -160,14 +178,13 @@ static u32 ioasid_queue_respond_some(struct ioasid_queue *q,
 {
 	u32 i;
 
-	mutex_lock(&q->lock);
+	guard(spinlock)(&q->lock);
 	for (i = 0; i < nr; i++) {
 		*rc = ioasid_queue_respond(q, &r[i]);
 		if (*rc)
 			break;
 	}
 	ioasid_queue_report_lost(q);
-	mutex_unlock(&q->lock);
 	return i;
 }
 
@@ -243,24 +260,6 @@ static int ioasid_queue_mmap(struct file *file, struct vm_area_struct *vma)
 	return 0;
 }
 
-/* Returns false if no group is pending and none can be added any more */
-static bool ioasid_queue_end_some(struct ioasid_queue *q)
-{
-	struct ioasid_pending *p;
-	bool more;
-	u32 n;
-
-	mutex_lock(&q->lock);
-	q->dead = true;
-	for (n = 0; n < IOASID_QUEUE_BATCH && !list_empty(&q->pending); n++) {
-		p = list_first_entry(&q->pending, struct ioasid_pending, node);
-		ioasid_pending_answer(q, p, IOASID_FAULT_INVALID);
-	}
-	more = !list_empty(&q->pending);
-	mutex_unlock(&q->lock);
-	return more;
-}
-
 /* Answers all pending groups INVALID; later ones are answered at once */
 static int ioasid_queue_release(struct inode *inode, struct file *file)
 {
@@ -268,7 +267,7 @@ static int ioasid_queue_release(struct inode *inode, struct file *file)
 	struct ioasid_ctx *ctx = q->ctx;
 
 	/* Before xa_erase(), since a detach finds groups by the table */
-	while (ioasid_queue_end_some(q))
+	while (ioasid_queue_end(q))
 		cond_resched();
 	xa_erase(&ctx->queues, q->id);
 	cancel_delayed_work_sync(&q->work);

@@ -277,6 +277,7 @@ ioasid_space_new(struct ioasid_ctx *ctx, const struct ioasid_space_ops *ops,
 	if (params->label)
 		strscpy(space->label, params->label, sizeof(space->label));
 	init_rwsem(&space->rwsem);
+	spin_lock_init(&space->fault_lock);
 	INIT_LIST_HEAD(&space->domains);
 	INIT_LIST_HEAD(&space->attachments);
 	if (ioasid_iova_init(space)) {

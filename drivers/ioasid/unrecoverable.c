@@ -138,7 +138,7 @@ static void ioasid_unrecoverable_report(struct ioasid_dev_pasid *dev_pasid)
 							      addr, flags),
 		};
 
-		ioasid_queue_report_event(dev_pasid, &record,
+		ioasid_fault_report_event(dev_pasid, &record,
 					  got.entries[i].several);
 	}
 }

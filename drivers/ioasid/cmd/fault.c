@@ -12,9 +12,6 @@
 static int ioasid_check_queue(const struct ioasid_fault_queue *arg,
 			      struct ioasid_extack *extack)
 {
-	if (arg->__reserved)
-		return ioasid_fail(extack, -EOPNOTSUPP, IOASID_REASON_FLAGS,
-				   "a reserved field is not zero");
 	extack->value = arg->depth;
 	if (!is_power_of_2(arg->depth) || arg->depth < IOASID_FAULT_MIN_DEPTH ||
 	    arg->depth > IOASID_FAULT_MAX_DEPTH)

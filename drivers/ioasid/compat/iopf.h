@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Enables page requests and SVA in a device before an attach that needs them.
- * It must do nothing on newer kernels, which enable them in the attach.
+ * Enables page requests and SVA in a device before an attach that needs them,
+ * and answers page requests. Enabling must do nothing on newer kernels, which
+ * do it in the attach.
  */
 #ifndef __IOASID_COMPAT_IOPF_H
 #define __IOASID_COMPAT_IOPF_H
@@ -76,5 +77,47 @@ static inline void compat_sva_disable(struct device *dev)
 {
 }
 #endif
+
+/**
+ * compat_page_response() - answer a group of page requests
+ * @group: the group, after iopf_group_dequeue(); not freed
+ * @code: the answer
+ *
+ * What iopf_group_response() does, but for the device's mutex, which protects
+ * the list that the group is in no longer: whoever answers may be preempted for
+ * long, and with the mutex all page requests of the IOMMU would wait for him.
+ * The IOMMU core, too, calls the driver without it.
+ *
+ * Context: process context; does not sleep. The device is attached.
+ */
+static inline void compat_page_response(struct iopf_group *group,
+					enum iommu_page_response_code code)
+{
+	struct device *dev = group->fault_param->dev;
+	struct iommu_page_response response = {
+		.pasid = group->last_fault.fault.prm.pasid,
+		.grpid = group->last_fault.fault.prm.grpid,
+		.code = code,
+	};
+
+	dev->iommu->iommu_dev->ops->page_response(dev, &group->last_fault,
+						  &response);
+}
+
+/**
+ * compat_group_is_current() - does the device still wait for a response?
+ * @group: a group of a device that is attached
+ *
+ * Context: any.
+ *
+ * Return: false once the IOMMU core has turned off the device's page requests,
+ * even if they are on again.
+ */
+static inline bool compat_group_is_current(const struct iopf_group *group)
+{
+	const struct iommu_fault_param *param = group->fault_param;
+
+	return rcu_access_pointer(param->dev->iommu->fault_param) == param;
+}
 
 #endif /* __IOASID_COMPAT_IOPF_H */

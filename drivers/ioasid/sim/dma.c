@@ -162,10 +162,10 @@ static int sim_fault(struct sim_op *op, u64 iova, enum ioasid_sim_reason reason)
 	/* A failed page request is an error of the device, not of the IOMMU */
 	if (reason != SIM_FAULT_ANSWER)
 		sim_report_domain(op, iova);
-	down_read(&sdev->ops_sem);
+	read_lock(&sdev->ops_lock);
 	if (sdev->ops && sdev->ops->fault)
 		sdev->ops->fault(sdev->ops_data, &fault);
-	up_read(&sdev->ops_sem);
+	read_unlock(&sdev->ops_lock);
 	return reason == SIM_FAULT_ANSWER ? -EIO : -EFAULT;
 }
 

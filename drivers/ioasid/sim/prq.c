@@ -111,10 +111,10 @@ static void sim_group_report(struct sim_group *group, int result)
 {
 	struct ioasid_sim_dev *sdev = group->sdev;
 
-	down_read(&sdev->ops_sem);
+	read_lock(&sdev->ops_lock);
 	if (sdev->ops && sdev->ops->answered)
 		sdev->ops->answered(sdev->ops_data, group->id, result);
-	up_read(&sdev->ops_sem);
+	read_unlock(&sdev->ops_lock);
 }
 
 static void sim_burst_put(struct sim_burst *burst)

@@ -66,9 +66,10 @@ void sim_endpoint_quiesce(struct ioasid_sim_dev *sdev)
 void ioasid_sim_set_ops(struct ioasid_sim_dev *sdev,
 			const struct ioasid_sim_dev_ops *ops, void *data)
 {
-	guard(rwsem_write)(&sdev->ops_sem);
+	write_lock(&sdev->ops_lock);
 	sdev->ops = ops;
 	sdev->ops_data = data;
+	write_unlock(&sdev->ops_lock);
 }
 SIM_EXPORT(ioasid_sim_set_ops);
 
@@ -124,7 +125,7 @@ static struct ioasid_sim_dev *sim_dev_alloc(struct sim_unit *unit, unsigned int 
 	xa_init_flags(&sdev->groups, XA_FLAGS_ALLOC);
 	spin_lock_init(&sdev->pr_lock);
 	init_waitqueue_head(&sdev->credit_wait);
-	init_rwsem(&sdev->ops_sem);
+	rwlock_init(&sdev->ops_lock);
 	pdev = &sdev->pdev;
 	pdev->name = unit->cfg.name;
 	pdev->id = unit->id * unit->cfg.endpoints + index;

@@ -372,7 +372,8 @@ struct sim_unit {
  * @pr_off: a response was FAILURE: no page requests until the next reset. A flag
  *	that depends on nothing else, so it has no lock
  * @credit_wait: waiters for credits
- * @ops_sem: protects @ops and @ops_data; held for reading while a callback runs
+ * @ops_lock: protects @ops and @ops_data; held for reading while a callback runs,
+ *	which must not sleep: page requests are answered with spinlocks held
  * @ops: callbacks of the endpoint's driver, or NULL
  * @ops_data: argument of @ops
  * @counts: struct ioasid_sim_stats as atomics
@@ -392,7 +393,7 @@ struct ioasid_sim_dev {
 	unsigned int outstanding;
 	bool pr_off;
 	wait_queue_head_t credit_wait;
-	struct rw_semaphore ops_sem;
+	rwlock_t ops_lock;
 	const struct ioasid_sim_dev_ops *ops;
 	void *ops_data;
 	struct {

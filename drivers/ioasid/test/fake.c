@@ -554,7 +554,7 @@ static void itest_page_response(struct device *dev, struct iopf_fault *evt,
 	WARN(xa_to_value(pasid) != msg->pasid, "group %u: another PASID",
 	     msg->grpid);
 	WARN_ON(xa_err(xa_store(&t->answers, msg->grpid, xa_mk_value(msg->code),
-				GFP_KERNEL)));
+				GFP_ATOMIC)));
 	atomic_dec(&t->nr_asked);
 }
 
@@ -588,6 +588,8 @@ void itest_ask(struct kunit *test, struct device *dev, u32 pasid, u32 group,
 	KUNIT_ASSERT_NULL(test, xa_store(&t->asked, group, xa_mk_value(pasid),
 					 GFP_KERNEL));
 	xa_erase(&t->answers, group);
+	/* The answer comes with spinlocks held */
+	KUNIT_ASSERT_EQ(test, xa_reserve(&t->answers, group, GFP_KERNEL), 0);
 	atomic_inc(&t->nr_asked);
 	for (i = 0; i < nr; i++) {
 		evt.fault.prm.addr = addr[i];

@@ -37,7 +37,8 @@ static const struct {
 };
 
 static const struct ioasid_fault_queue queue_args[NR_QUEUES] = {
-	{ .depth = 16, .max_pending = 9, .max_per_pasid = 4, .deadline_ms = 60000 },
+	{ .depth = 16, .max_pending = 12, .max_per_device = 8, .max_per_pasid = 5,
+	  .deadline_ms = 60000 },
 	{ .depth = 32, .max_pending = 20, .deadline_ms = 60000 },
 };
 
@@ -83,13 +84,15 @@ struct expected {
  * @space: spaces
  * @pasid: the real PASID of the second link, while it is attached
  * @attached: attachments that exist
- * @waiting: number of pending groups of an attachment
+ * @waiting: number of records of pending groups of an attachment in a queue
+ * @by_device: the same of a device
  * @by_link: queue that an attachment is bound to
  * @by_space: queue that a space is bound to
  * @tq: queues
  * @record: records in a queue that were not read yet
  * @nr_records: number of @record
  * @pending: number of pending groups of a queue
+ * @nr_pending: number of their records
  * @lost: number of groups without room that no LOST record has reported yet
  * @lost_events: number of events without room that no LOST record has reported yet
  * @group: all groups
@@ -105,13 +108,15 @@ struct model {
 	u32 space[NR_SPACES];
 	u32 pasid;
 	bool attached[NR_LINKS];
-	u32 waiting[NR_LINKS];
+	u32 waiting[NR_QUEUES][NR_LINKS];
+	u32 by_device[NR_QUEUES][NR_DEVICES];
 	int by_link[NR_LINKS];
 	int by_space[NR_SPACES];
 	struct itest_queue tq[NR_QUEUES];
 	struct expected record[NR_QUEUES][32];
 	u32 nr_records[NR_QUEUES];
 	u32 pending[NR_QUEUES];
+	u32 nr_pending[NR_QUEUES];
 	u32 lost[NR_QUEUES];
 	u32 lost_events[NR_QUEUES];
 	struct asked group[NR_GROUPS];
@@ -215,16 +220,22 @@ static void report_detached(struct model *m, int q, u32 l, u32 nr)
 
 static bool fits(struct model *m, int q, u32 l, u32 nr)
 {
-	u32 per_pasid = queue_args[q].max_per_pasid ?: queue_args[q].max_pending;
+	u32 max = queue_args[q].max_pending;
+	u32 per_device = queue_args[q].max_per_device ?: max;
+	u32 per_pasid = queue_args[q].max_per_pasid ?: per_device;
 
-	return m->pending[q] < queue_args[q].max_pending &&
-	       m->waiting[l] < per_pasid && report_lost(m, q) && room(m, q) >= nr;
+	return m->nr_pending[q] + nr <= max &&
+	       m->by_device[q][dev_pasids[l].dev] + nr <= per_device &&
+	       m->waiting[q][l] + nr <= per_pasid && report_lost(m, q) &&
+	       room(m, q) >= nr;
 }
 
 static void answered(struct model *m, struct asked *g, int code)
 {
 	m->pending[g->queue]--;
-	m->waiting[g->link]--;
+	m->nr_pending[g->queue] -= g->nr;
+	m->waiting[g->queue][g->link] -= g->nr;
+	m->by_device[g->queue][dev_pasids[g->link].dev] -= g->nr;
 	g->queue = NOBODY;
 	g->answer = code;
 }
@@ -250,7 +261,9 @@ static void model_ask(struct model *m, u32 n)
 	for (i = 0; i < g->nr; i++)
 		expect(m, q, IOASID_FAULT_REQUEST, g->link, n, i, g->nr);
 	m->pending[q]++;
-	m->waiting[g->link]++;
+	m->nr_pending[q] += g->nr;
+	m->waiting[q][g->link] += g->nr;
+	m->by_device[q][dev_pasids[g->link].dev] += g->nr;
 	g->queue = q;
 	g->answer = ITEST_WAITS;
 }
@@ -505,6 +518,8 @@ static void check_model(struct model *m)
 	for (i = 0; i < NR_QUEUES; i++) {
 		KUNIT_ASSERT_EQ(test, list_count_nodes(&m->tq[i].q->pending),
 				(size_t)m->pending[i]);
+		KUNIT_ASSERT_EQ(test, m->tq[i].q->nr_pending,
+				m->nr_pending[i]);
 		KUNIT_ASSERT_EQ(test, m->tq[i].q->published -
 				m->tq[i].q->ring->tail, m->nr_records[i]);
 		KUNIT_ASSERT_EQ(test, m->tq[i].q->lost, m->lost[i]);

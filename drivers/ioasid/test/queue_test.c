@@ -62,9 +62,9 @@ static u32 room(struct ring *r)
 	struct ioasid_queue *q = r->tq.q;
 	u32 nr;
 
-	mutex_lock(&q->lock);
+	spin_lock(&q->lock);
 	nr = ioasid_queue_room(q);
-	mutex_unlock(&q->lock);
+	spin_unlock(&q->lock);
 	return nr;
 }
 
@@ -77,7 +77,7 @@ static void put_some(struct kunit *test, struct ring *r, struct rnd_state *rnd)
 	bool early;
 
 	KUNIT_ASSERT_EQ(test, room(r), DEPTH - (r->made - r->taken));
-	mutex_lock(&q->lock);
+	spin_lock(&q->lock);
 	while (nr-- && ioasid_queue_room(q)) {
 		record.cookie = r->made++;
 		ioasid_queue_put_record(q, &record);
@@ -88,7 +88,7 @@ static void put_some(struct kunit *test, struct ring *r, struct rnd_state *rnd)
 		ioasid_queue_publish(q);
 		r->shown = r->made;
 	}
-	mutex_unlock(&q->lock);
+	spin_unlock(&q->lock);
 	KUNIT_ASSERT_FALSE(test, early);
 }
 
@@ -233,16 +233,20 @@ static void file_operations(struct kunit *test)
 	struct ioasid_fault_record record = {};
 	struct ioasid_fault_response a[40] = {};
 	u32 small = sizeof(struct ioasid_fault_doorbell) - 4;
+	struct {
+		struct ioasid_fault_doorbell bell;
+		u64 tail;
+	} large = { .bell.size = sizeof(large) };
 
 	KUNIT_EXPECT_EQ(test, itest_queue_read(&r->tq, ITEST_VEC,
 					       sizeof(record) - 1),
 			(ssize_t)-EINVAL);
 	KUNIT_EXPECT_EQ(test, itest_queue_read(&r->tq, ITEST_VEC, 4096),
 			(ssize_t)-EAGAIN);
-	mutex_lock(&r->tq.q->lock);
+	spin_lock(&r->tq.q->lock);
 	ioasid_queue_put_record(r->tq.q, &record);
 	ioasid_queue_publish(r->tq.q);
-	mutex_unlock(&r->tq.q->lock);
+	spin_unlock(&r->tq.q->lock);
 	KUNIT_EXPECT_EQ(test, itest_queue_read(&r->tq, ITEST_HOLE, 4096),
 			(ssize_t)-EFAULT);
 	/* The record is not lost */
@@ -269,6 +273,21 @@ static void file_operations(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, fops->unlocked_ioctl(r->tq.file,
 						   IOASID_FAULT_DOORBELL,
 						   ITEST_ARG), (long)-EINVAL);
+	itest_put_user(test, ITEST_ARG, &large, sizeof(large));
+	KUNIT_EXPECT_EQ(test, fops->unlocked_ioctl(r->tq.file,
+						   IOASID_FAULT_DOORBELL,
+						   ITEST_ARG), 0L);
+	large.tail = 1;
+	itest_put_user(test, ITEST_ARG, &large, sizeof(large));
+	KUNIT_EXPECT_EQ(test, fops->unlocked_ioctl(r->tq.file,
+						   IOASID_FAULT_DOORBELL,
+						   ITEST_ARG), (long)-E2BIG);
+	large.tail = 0;
+	large.bell.flags = 1;
+	itest_put_user(test, ITEST_ARG, &large, sizeof(large));
+	KUNIT_EXPECT_EQ(test, fops->unlocked_ioctl(r->tq.file,
+						   IOASID_FAULT_DOORBELL,
+						   ITEST_ARG), (long)-EOPNOTSUPP);
 }
 
 static u64 map_ring(struct kunit *test, struct ring *r, u64 offset, u64 length,
@@ -329,7 +348,6 @@ static void bad_queues(struct kunit *test)
 		{ { .depth = 131072 }, -EINVAL, IOASID_REASON_VALUE },
 		{ { .depth = 16, .max_pending = 17 }, -EINVAL, IOASID_REASON_VALUE },
 		{ { .depth = 16, .deadline_ms = 60001 }, -EINVAL, IOASID_REASON_VALUE },
-		{ { .depth = 16, .__reserved = 1 }, -EOPNOTSUPP, IOASID_REASON_FLAGS },
 		{ { .depth = 16, .eventfd = 999 }, -EBADF, IOASID_REASON_FD },
 	};
 	struct ioasid_fault_queue arg;

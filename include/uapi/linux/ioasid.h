@@ -903,15 +903,17 @@ struct vfio_device_detach {
  * @extack: 0, or the address of a struct ioasid_extack
  * @depth: number of records, a power of two from IOASID_FAULT_MIN_DEPTH to
  *	IOASID_FAULT_MAX_DEPTH
- * @max_pending: maximum number of pending groups, at most @depth; 0: @depth
- * @max_per_pasid: the same of one device and PASID; 0: @max_pending
+ * @max_pending: maximum number of records of pending groups, at most @depth; 0:
+ *	@depth
+ * @max_per_device: the same of one device; 0: @max_pending
+ * @max_per_pasid: the same of one PASID of a device, or of its RID; 0:
+ *	@max_per_device
  * @deadline_ms: after this time in ms without a response a group is answered
  *	IOASID_FAULT_INVALID, and a record reports it; 0: IOASID_FAULT_DEADLINE
  * @eventfd: -1, or an eventfd that is signalled when there are new records
  * @fd: out: the file. Closing it answers all pending and later groups
  *	IOASID_FAULT_INVALID
  * @queue_id: out: id for IOASID_FAULT_BIND
- * @__reserved: 0
  * @ring_bytes: out: size of the memory to be mapped, in bytes
  *
  * All memory is allocated at once, so that a page request never needs any. Groups
@@ -927,12 +929,12 @@ struct ioasid_fault_queue {
 	__aligned_u64 extack;
 	__u32 depth;
 	__u32 max_pending;
+	__u32 max_per_device;
 	__u32 max_per_pasid;
 	__u32 deadline_ms;
 	__s32 eventfd;
 	__s32 fd;
 	__u32 queue_id;
-	__u32 __reserved;
 	__aligned_u64 ring_bytes;
 };
 
@@ -992,19 +994,23 @@ enum ioasid_fault_policy {
 /**
  * struct ioasid_fault_ring - head of the memory of a queue
  * @head: number of records written, by the kernel
- * @tail: number of records read, by the user
- * @response_head: number of responses written, by the user
  * @response_tail: number of responses read, by the kernel
  * @depth: number of entries for records, and for responses
  * @responses: offset of the responses in bytes
+ * @__reserved_kernel: keeps what the user writes in another cache line
+ * @tail: number of records read, by the user
+ * @response_head: number of responses written, by the user
+ * @__reserved_user: rest of that cache line
  */
 struct ioasid_fault_ring {
 	__u32 head;
-	__u32 tail;
-	__u32 response_head;
 	__u32 response_tail;
 	__u32 depth;
 	__u32 responses;
+	__u32 __reserved_kernel[12];
+	__u32 tail;
+	__u32 response_head;
+	__u32 __reserved_user[14];
 };
 
 /**
@@ -1113,17 +1119,25 @@ struct ioasid_fault_response {
 /**
  * struct ioasid_fault_doorbell - IOASID_FAULT_DOORBELL: handle responses in the ring
  * @size: sizeof(struct ioasid_fault_doorbell)
+ * @flags: 0
  * @done: out: number of responses that were passed on to a device
  * @failed: out: number of other responses
  * @first_error: out: errno of the first one that failed: ENOENT if no group with
  *	that cookie is pending (any more), EINVAL for an invalid response
+ * @__reserved: 0
  * @first_cookie: out: its cookie
+ *
+ * Fails, before any response is taken, with EFAULT for memory that cannot be read
+ * and written, EINVAL for a @size that is too small or a @response_head more than
+ * depth ahead, E2BIG for a tail that is not zero, EOPNOTSUPP for an unknown flag.
  */
 struct ioasid_fault_doorbell {
 	__u32 size;
+	__u32 flags;
 	__u32 done;
 	__u32 failed;
 	__u32 first_error;
+	__u32 __reserved;
 	__aligned_u64 first_cookie;
 };
 

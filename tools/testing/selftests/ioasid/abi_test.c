@@ -113,8 +113,7 @@ COMMAND(dirty_get, IOASID_DIRTY_GET,
 	.reserved = { FIELD(ioasid_dirty_get, __reserved) });
 COMMAND(pasid_alloc, IOASID_PASID_ALLOC,
 	.device_id = FIELD(ioasid_pasid_alloc, dev_id));
-COMMAND(fault_queue, IOASID_FAULT_QUEUE, .writes_back = true,
-	.reserved = { FIELD(ioasid_fault_queue, __reserved) });
+COMMAND(fault_queue, IOASID_FAULT_QUEUE, .writes_back = true);
 COMMAND(fault_bind, IOASID_FAULT_BIND,
 	.reserved = { FIELD(ioasid_fault_bind, __reserved) });
 COMMAND(pasid_free, IOASID_PASID_FREE, .wants_device = true,

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
@@ -32,6 +33,7 @@ FIXTURE(fault) {
 	u32 pasid;		/* by which commands go to the space, or 0 */
 	struct t_queue q;
 	char *mem;
+	bool stop;		/* of the threads of a test */
 };
 
 FIXTURE_VARIANT(fault) {
@@ -273,7 +275,8 @@ TEST_F(fault, replaced_while_waiting)
 	if (ret == -EOPNOTSUPP)
 		SKIP(return, "needs a kernel that replaces the domain of a PASID");
 	ASSERT_EQ(0, ret) TH_LOG("%s", t_explain());
-	ended(self, slot);
+	/* It asks again, and finds it in the new space */
+	EXPECT_EQ(0, ended(self, slot));
 	EXPECT_EQ(-ENOENT, t_queue_answer(&self->q, r.cookie, IOASID_FAULT_SUCCESS));
 	EXPECT_EQ(0, ended(self, begin(self, AT)));
 	/* The new space has no queue yet */
@@ -286,6 +289,39 @@ TEST_F(fault, replaced_while_waiting)
 	EXPECT_EQ(other, r.ioasid);
 	EXPECT_EQ(0, t_queue_answer(&self->q, r.cookie, IOASID_FAULT_INVALID));
 	EXPECT_EQ(-EIO, ended(self, slot));
+}
+
+/* A page that is in both spaces is there at any moment while one replaces the other */
+TEST_F(fault, asked_while_replaced)
+{
+	struct ioasid_sim_command cmd = {
+		.opcode = IOASID_SIM_OP_REQUESTS, .iova = AT, .length = LEN, .pasid = self->pasid,
+		.flags = self->pasid ? IOASID_SIM_CMD_PASID : 0,
+	};
+	struct ioasid_sim_completion c;
+	u32 space[2] = { self->id }, p = self->pasid;
+	int slot, ret, i, n = 0;
+
+	ASSERT_OK(t_alloc_faults(self->fd, &space[1]));
+	for (i = 0; i < 2; i++) {
+		ASSERT_OK(t_map_at(self->fd, space[i], self->mem, LEN, T_RW, AT));
+		ASSERT_OK(t_fault_policy(self->fd, space[i], 0, IOASID_FAULT_KERNEL));
+	}
+	for (i = 0; i < 40; i++) {
+		slot = t_sim_submit(self->sim, &cmd);
+		ASSERT_LE(0, slot);
+		do {
+			ret = t_attach_pasid(self->fd, self->dev_id, space[++n & 1], &p, 0,
+					     IOASID_ATTACH_REPLACE);
+			if (ret == -EOPNOTSUPP && t_old_kernel())
+				SKIP(return, "needs a kernel that replaces the domain of a PASID");
+			ASSERT_EQ(0, ret) TH_LOG("%s", t_explain());
+		} while (!t_sim_ended(self->sim, slot));
+		ASSERT_EQ(0, t_sim_wait(self->sim, slot, &c, 5000));
+		EXPECT_EQ((u32)IOASID_SIM_OK, c.status);
+		EXPECT_EQ(PAGES, c.result);
+	}
+	TH_LOG("replaced %d times", n);
 }
 
 TEST_F(fault, queue_closed_while_waiting)
@@ -374,6 +410,65 @@ TEST_F(fault, reset_and_detach)
 	EXPECT_EQ(late, t_sim_stat(self->sim, IOASID_SIM_STAT_LATE_ANSWERS));
 }
 
+static void *answer_all(void *arg)
+{
+	FIXTURE_DATA(fault) *self = arg;
+	struct ioasid_fault_record r;
+
+	while (!__atomic_load_n(&self->stop, __ATOMIC_RELAXED))
+		if (!t_queue_next(&self->q, &r, 10) && r.type == IOASID_FAULT_REQUEST)
+			t_queue_answer(&self->q, r.cookie, IOASID_FAULT_INVALID);
+	return NULL;
+}
+
+static void *reset_often(void *arg)
+{
+	FIXTURE_DATA(fault) *self = arg;
+
+	while (!__atomic_load_n(&self->stop, __ATOMIC_RELAXED)) {
+		t_vfio_reset(&self->dev.vfio);
+		usleep(300);
+	}
+	return NULL;
+}
+
+/* Resets, answers, attach and detach at once: no answer reaches the device too late */
+TEST_F(fault, reset_any_time)
+{
+	u64 late = t_sim_stat(self->sim, IOASID_SIM_STAT_LATE_ANSWERS);
+	pthread_t thread[2];
+	int slot[8], i, k, detached = 0;
+
+	self->stop = false;
+	ASSERT_EQ(0, pthread_create(&thread[0], NULL, answer_all, self));
+	ASSERT_EQ(0, pthread_create(&thread[1], NULL, reset_often, self));
+	for (i = 0; i < 200; i++) {
+		u32 p = self->pasid;
+
+		for (k = 0; k < 8; k++)
+			slot[k] = begin(self, AT + k * T_PAGE);
+		if (i & 1)
+			usleep(100 * (i % 8));
+		if (!t_detach_pasid(self->fd, self->dev_id, self->pasid))
+			detached++;
+		for (k = 0; k < 8; k++)
+			if (slot[k] >= 0)
+				EXPECT_NE(0, ended(self, slot[k]));
+		/* EBUSY while it is being reset; a PASID of the kernel's choice has gone */
+		do {
+			k = t_attach_pasid(self->fd, self->dev_id, self->id, &p, 0, 0);
+			if (k == -EPERM)
+				p = IOASID_PASID_ANY;
+		} while (k);
+		self->pasid = p;
+	}
+	__atomic_store_n(&self->stop, true, __ATOMIC_RELAXED);
+	for (k = 0; k < 2; k++)
+		pthread_join(thread[k], NULL);
+	EXPECT_LT(0, detached);
+	EXPECT_EQ(late, t_sim_stat(self->sim, IOASID_SIM_STAT_LATE_ANSWERS));
+}
+
 /* Groups of several records stay together */
 TEST_F(fault, groups)
 {
@@ -436,6 +531,74 @@ TEST_F(fault, per_pasid_limit)
 	EXPECT_EQ(0, t_queue_answer(&q, r[1].cookie, IOASID_FAULT_INVALID));
 	EXPECT_EQ(-EIO, ended(self, a));
 	EXPECT_EQ(-EIO, ended(self, b));
+	t_queue_close(&q);
+}
+
+/* What waits in the old queue takes no room in the new one */
+TEST_F(fault, limit_of_each_queue)
+{
+	struct ioasid_fault_queue args = { .max_per_pasid = 2, .eventfd = -1 };
+	struct ioasid_fault_record r[4];
+	struct t_queue q[2];
+	int slot[4], i;
+
+	for (i = 0; i < 2; i++)
+		ASSERT_OK(t_queue_open(&q[i], self->fd, &args));
+	for (i = 0; i < 4; i++) {
+		if (!(i % 2))
+			ASSERT_OK(t_fault_bind(self->fd, self->id, 0, 0, q[i / 2].id));
+		slot[i] = begin(self, AT + i * T_PAGE);
+		ASSERT_EQ(0, t_queue_next(&q[i / 2], &r[i], 5000));
+		EXPECT_EQ(IOASID_FAULT_REQUEST, r[i].type);
+	}
+	EXPECT_EQ(-EIO, ended(self, begin(self, AT)));
+	for (i = 0; i < 4; i++) {
+		EXPECT_EQ(0, t_queue_answer(&q[i / 2], r[i].cookie, IOASID_FAULT_INVALID));
+		EXPECT_EQ(-EIO, ended(self, slot[i]));
+	}
+	for (i = 0; i < 2; i++)
+		t_queue_close(&q[i]);
+}
+
+/* However many PASIDs a device has, it leaves room for another one */
+TEST_F(fault, per_device_limit)
+{
+	struct ioasid_fault_queue args = { .depth = 16, .max_per_device = 4, .eventfd = -1 };
+	struct ioasid_sim_command cmd = {
+		.opcode = IOASID_SIM_OP_READ, .iova = AT, .length = 64,
+		.flags = IOASID_SIM_CMD_REQUEST | IOASID_SIM_CMD_PASID,
+	};
+	struct ioasid_fault_record r[4], lost;
+	struct t_queue q;
+	int slot[4], i;
+
+	NEED(variant->pasid, "is about PASIDs");
+	ASSERT_OK(t_queue_open(&q, self->fd, &args));
+	ASSERT_OK(t_fault_bind(self->fd, self->id, 0, 0, q.id));
+	for (i = 0; i < 5; i++) {
+		u32 p = IOASID_PASID_ANY;
+
+		ASSERT_OK(t_attach_pasid(self->fd, self->dev_id, self->id, &p, 0, 0));
+		cmd.pasid = p;
+		if (i == 4)
+			break;
+		slot[i] = t_sim_submit(self->sim, &cmd);
+		ASSERT_LE(0, slot[i]);
+		ASSERT_EQ(0, t_queue_next(&q, &r[i], 5000));
+		EXPECT_EQ(p, r[i].pasid);
+	}
+	EXPECT_EQ(-EIO, ended(self, t_sim_submit(self->sim, &cmd)));
+	for (i = 0; i < 4; i++) {
+		EXPECT_EQ(0, t_queue_answer(&q, r[i].cookie, IOASID_FAULT_INVALID));
+		EXPECT_EQ(-EIO, ended(self, slot[i]));
+	}
+	slot[0] = t_sim_submit(self->sim, &cmd);
+	ASSERT_EQ(0, t_queue_next(&q, &lost, 5000));
+	EXPECT_EQ(IOASID_FAULT_LOST, lost.type);
+	EXPECT_EQ(1, lost.nr);
+	ASSERT_EQ(0, t_queue_next(&q, &r[0], 5000));
+	EXPECT_EQ(0, t_queue_answer(&q, r[0].cookie, IOASID_FAULT_INVALID));
+	EXPECT_EQ(-EIO, ended(self, slot[0]));
 	t_queue_close(&q);
 }
 
