@@ -416,8 +416,6 @@ static const struct bad bads[] = {
 	BAD(PASID_FREE, pasid_free, EFAULT, POINTER, .arg.pasid_free = {
 	    .nr = 1, .pasids = ITEST_HOLE }),
 	BAD(FAULT_QUEUE, fault_queue, EINVAL, VALUE, .arg.fault_queue.depth = 15),
-	BAD(FAULT_QUEUE, fault_queue, EOPNOTSUPP, FLAGS, .arg.fault_queue = {
-	    .depth = 16, .__reserved = 1 }),
 	BAD(FAULT_QUEUE, fault_queue, EINVAL, VALUE, .arg.fault_queue = {
 	    .depth = 16, .max_pending = 17 }),
 	BAD(FAULT_QUEUE, fault_queue, EINVAL, VALUE, .arg.fault_queue = {
