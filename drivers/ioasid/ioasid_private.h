@@ -576,8 +576,8 @@ int ioasid_pasid_choose(struct ioasid_device *idev, struct ioasid_space *space,
 void ioasid_pasid_get(struct ioasid_ctx *ctx, u32 pasid);
 void ioasid_pasid_put(struct ioasid_ctx *ctx, u32 pasid);
 void ioasid_pasid_free_all(struct ioasid_ctx *ctx);
-int ioasid_pasids_alloc(struct ioasid_ctx *ctx, u32 dev_id, u32 first, u32 last,
-			u32 *pasids, u32 nr, struct ioasid_extack *extack);
+int ioasid_pasids_alloc(struct ioasid_ctx *ctx, u32 dev_id, u32 *pasids, u32 nr,
+			struct ioasid_extack *extack);
 void ioasid_pasids_drop(struct ioasid_ctx *ctx, const u32 *pasids, u32 nr);
 int ioasid_pasids_free(struct ioasid_ctx *ctx, const u32 *pasids, u32 nr,
 		       struct ioasid_extack *extack);

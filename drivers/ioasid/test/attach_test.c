@@ -65,8 +65,8 @@ static struct table *new_table(struct kunit *test)
 		t->space[i] = itest_alloc_space(t->it);
 	KUNIT_ASSERT_EQ(test, itest_map_one(t->it, t->space[0], SZ_1M, ITEST_MEM,
 					    SZ_16K, RW), 0);
-	KUNIT_ASSERT_EQ(test, itest_pasid_alloc(t->it, t->dev_id[0], NR_KEYS - 1,
-						0, 0, &t->key[1]), 0);
+	KUNIT_ASSERT_EQ(test, itest_pasid_alloc(t->it, t->dev_id[0],
+						NR_KEYS - 1, &t->key[1]), 0);
 	return t;
 }
 

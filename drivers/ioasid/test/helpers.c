@@ -306,12 +306,10 @@ int itest_detach(struct itest *it, u32 dev_id, u32 number)
 	return ITEST_CMD(it, IOASID_DEVICE_DETACH, &arg);
 }
 
-int itest_pasid_alloc(struct itest *it, u32 dev_id, u32 nr, u32 first, u32 last,
-		      u32 *pasids)
+int itest_pasid_alloc(struct itest *it, u32 dev_id, u32 nr, u32 *pasids)
 {
 	struct ioasid_pasid_alloc arg = {
-		.dev_id = dev_id, .nr = nr, .first = first, .last = last,
-		.pasids = ITEST_VEC,
+		.dev_id = dev_id, .nr = nr, .pasids = ITEST_VEC,
 	};
 	int rc = ITEST_CMD(it, IOASID_PASID_ALLOC, &arg);
 

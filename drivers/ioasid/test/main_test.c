@@ -405,8 +405,6 @@ static const struct bad bads[] = {
 	    .kind = IOASID_KIND_MM, .flags = IOASID_ALLOC_FAULTS }),
 	BAD(PASID_ALLOC, pasid_alloc, EINVAL, VALUE, .arg.pasid_alloc.dev_id = 9),
 	BAD(PASID_ALLOC, pasid_alloc, E2BIG, LIMIT, .arg.pasid_alloc.nr = 65537),
-	BAD(PASID_ALLOC, pasid_alloc, EINVAL, VALUE, .arg.pasid_alloc = {
-	    .nr = 1, .first = 2, .last = 1 }),
 	BAD(PASID_ALLOC, pasid_alloc, EFAULT, POINTER, .arg.pasid_alloc = {
 	    .nr = 1, .pasids = ITEST_HOLE }),
 	BAD(PASID_ALLOC, pasid_alloc, ENOENT, NO_DEVICE_ID, .arg.pasid_alloc = {

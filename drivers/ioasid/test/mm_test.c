@@ -264,22 +264,22 @@ static void counts_once(struct kunit *test)
 	KUNIT_ASSERT_NOT_NULL(test, cred);
 	cred->uid = KUIDT_INIT(4321);
 	old = override_creds(cred);
-	/* Three contexts full, the fourth but for one; none that is narrow is taken */
+	/* The narrow one first; then three contexts full, the fourth but for one */
+	KUNIT_EXPECT_EQ(test, attach(&m, 0, &p, 0), 0);
 	for (i = 0; i < 4; i++) {
 		it[i] = itest_open(test);
 		id[i] = itest_bind_device(it[i], dev);
-		KUNIT_ASSERT_EQ(test, itest_pasid_alloc(it[i], id[i], 1024 - i / 3,
-							256, 0, got), 0);
+		KUNIT_ASSERT_EQ(test, itest_pasid_alloc(it[i], id[i],
+							1024 - i / 3, got), 0);
 	}
-	KUNIT_EXPECT_EQ(test, attach(&m, 0, &p, 0), 0);
 	KUNIT_EXPECT_EQ(test, itest_detach(m.it, m.id[0], p), 0);
 	KUNIT_EXPECT_EQ(test, attach(&m, 1, &p, 0), 0);
-	ITEST_EXPECT_ERR(it[3], itest_pasid_alloc(it[3], id[3], 1, 256, 0, got),
+	ITEST_EXPECT_ERR(it[3], itest_pasid_alloc(it[3], id[3], 1, got),
 			 -EDQUOT, IOASID_REASON_LIMIT);
 	end_mine(&m);
 	KUNIT_EXPECT_EQ(test, itest_free_space(m.it, m.mm), 0);
 	rcu_barrier();
-	KUNIT_EXPECT_EQ(test, itest_pasid_alloc(it[3], id[3], 1, 256, 0, got),
+	KUNIT_EXPECT_EQ(test, itest_pasid_alloc(it[3], id[3], 1, got),
 			0);
 	/* And now there is none for it */
 	m.id[0] = itest_bind_device(m.it, m.dev[0]);

@@ -74,8 +74,7 @@ u32 itest_alloc_kind(struct itest *it, u32 kind, u32 flags);
 int itest_attach(struct itest *it, u32 dev_id, u32 id, u32 *pasid, u32 vpasid,
 		 u32 flags);
 int itest_detach(struct itest *it, u32 dev_id, u32 number);
-int itest_pasid_alloc(struct itest *it, u32 dev_id, u32 nr, u32 first, u32 last,
-		      u32 *pasids);
+int itest_pasid_alloc(struct itest *it, u32 dev_id, u32 nr, u32 *pasids);
 int itest_pasid_free(struct itest *it, u32 nr, const u32 *pasids);
 
 /**

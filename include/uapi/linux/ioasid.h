@@ -721,12 +721,11 @@ struct ioasid_device_detach {
  * @dev_id: a device that is to use them: its width limits them. Other devices
  *	can use them, too, if they have as many bits
  * @nr: how many, 1 to IOASID_MAX_VECTOR
- * @first: the smallest that will do
- * @last: the largest that will do, or 0 for any
  * @pasids: address of an array of @nr __u32; out: the PASIDs
  *
- * All or none. EINVAL for no PASID or a range that is none, E2BIG for too many,
- * EDQUOT beyond the quota of this context or of the user
+ * All or none. Which numbers they are is the kernel's choice: the numbers that a
+ * guest or a program wants are what vpasid of an attachment is for. EINVAL for no
+ * PASID, E2BIG for too many, EDQUOT beyond the quota of this context or of the user
  * (parameters pasids_per_context and pasids_per_user of the module), ENOSPC
  * where none is left, EOPNOTSUPP for a device without PASIDs.
  */
@@ -736,8 +735,6 @@ struct ioasid_pasid_alloc {
 	__aligned_u64 extack;
 	__u32 dev_id;
 	__u32 nr;
-	__u32 first;
-	__u32 last;
 	__aligned_u64 pasids;
 };
 

@@ -249,7 +249,7 @@ static void build(FIXTURE_DATA(abi) *self, const FIXTURE_VARIANT(abi) *variant)
 		      .pasids = (uintptr_t)&self->pasid);
 		break;
 	case IOASID_PASID_FREE:
-		t_pasid_alloc(self->fd, dev_id, 1, 0, 0, &self->pasid);
+		t_pasid_alloc(self->fd, dev_id, 1, &self->pasid);
 		BUILD(ioasid_pasid_free, .nr = 1, .pasids = (uintptr_t)&self->pasid);
 		break;
 	case VFIO_DEVICE_ATTACH:

@@ -293,7 +293,7 @@ TEST_F(device_fd, pasid_of_the_pool)
 
 	NEED_PASIDS;
 	ASSERT_OK(t_bind_fd(self->fd, self->dev.vfio.device, &dev_id));
-	ASSERT_OK(t_pasid_alloc(self->fd, dev_id, 3, 0, 0, p));
+	ASSERT_OK(t_pasid_alloc(self->fd, dev_id, 3, p));
 	for (i = 0; i < 3; i++)
 		ASSERT_OK(t_attach_fd(self->fd, self->dev.vfio.device, self->id, &p[i], 0, 0,
 				      NULL));

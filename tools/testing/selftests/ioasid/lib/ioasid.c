@@ -409,11 +409,10 @@ bool t_usable(const struct ioasid_iova_range *ranges, int nr, u64 iova, u64 leng
 	return false;
 }
 
-int t_pasid_alloc(int fd, u32 dev_id, u32 nr, u32 first, u32 last, u32 *pasids)
+int t_pasid_alloc(int fd, u32 dev_id, u32 nr, u32 *pasids)
 {
 	struct ioasid_pasid_alloc cmd = {
-		.size = sizeof(cmd), .dev_id = dev_id, .nr = nr, .first = first, .last = last,
-		.pasids = (uintptr_t)pasids,
+		.size = sizeof(cmd), .dev_id = dev_id, .nr = nr, .pasids = (uintptr_t)pasids,
 	};
 
 	return t_cmd(fd, IOASID_PASID_ALLOC, &cmd);
