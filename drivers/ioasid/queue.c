@@ -319,7 +319,7 @@ again:
  * ioasid_pending_answer() - answer a pending group and free its entry
  * @q: the queue
  * @p: the group
- * @code: IOASID_FAULT_SUCCESS, _INVALID or _FAILURE
+ * @code: IOASID_FAULT_SUCCESS or _INVALID
  *
  * Context: ioasid_queue.lock is held.
  *
@@ -332,7 +332,6 @@ bool ioasid_pending_answer(struct ioasid_queue *q, struct ioasid_pending *p,
 	static const enum iommu_page_response_code codes[] = {
 		[IOASID_FAULT_SUCCESS] = IOMMU_PAGE_RESP_SUCCESS,
 		[IOASID_FAULT_INVALID] = IOMMU_PAGE_RESP_INVALID,
-		[IOASID_FAULT_FAILURE] = IOMMU_PAGE_RESP_FAILURE,
 	};
 
 	lockdep_assert_held(&q->lock);
@@ -402,7 +401,7 @@ int ioasid_queue_respond(struct ioasid_queue *q,
 	struct ioasid_pending *p;
 
 	lockdep_assert_held(&q->lock);
-	if (r->code > IOASID_FAULT_FAILURE || r->__reserved)
+	if (r->code > IOASID_FAULT_INVALID || r->__reserved)
 		return -EINVAL;
 	p = ioasid_pending_find(q, r->cookie);
 	if (!p)

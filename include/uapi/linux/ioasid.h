@@ -1078,12 +1078,13 @@ struct ioasid_fault_record {
  * enum ioasid_fault_code - the answer
  * @IOASID_FAULT_SUCCESS: the pages are mapped: the device tries again
  * @IOASID_FAULT_INVALID: they are not: the device fails that one access
- * @IOASID_FAULT_FAILURE: the device shall not ask any more
+ *
+ * There is none that ends page requests: it would end those of the whole function,
+ * for other PASIDs and programs too, and of all virtual functions with it.
  */
 enum ioasid_fault_code {
 	IOASID_FAULT_SUCCESS = 0,
 	IOASID_FAULT_INVALID = 1,
-	IOASID_FAULT_FAILURE = 2,
 };
 
 /**
