@@ -85,7 +85,7 @@ struct ioasid_attach_params {
  * @data_type: type of @data, or 0
  * @data_len: length of @data in bytes
  * @data: user address of data for the IOMMU driver, or 0
- * @label: label for debugfs, or NULL
+ * @label: label for debugfs, printable ASCII, or NULL
  */
 struct ioasid_space_params {
 	u32 kind;

@@ -100,7 +100,7 @@ static void files_say_what_is(struct kunit *test)
 	KUNIT_EXPECT_NOT_NULL(test, strstr(show(it, mnt, "context"),
 			      "account_mode=mm spaces=1 devices=1 pinned_kib=16"));
 	KUNIT_EXPECT_NOT_NULL(test, strstr(show(it, mnt, "spaces"),
-			      "label=labelled domains=1 devices=1 mappings=1 mapped_kib=16 pinned_kib=16"));
+			      "domains=1 devices=1 mappings=1 mapped_kib=16 pinned_kib=16 label=labelled\n"));
 	KUNIT_EXPECT_NOT_NULL(test, strstr(show(it, mnt, "spaces"),
 			      "usable 0x0-0xffffffffffffffff"));
 	snprintf(want, sizeof(want),

@@ -336,7 +336,8 @@ enum ioasid_kind {
  * @data_len: 0
  * @__reserved: 0
  * @data: 0
- * @label: a name for people, shown in debugfs and in messages; NUL-terminated
+ * @label: a name for people, shown in debugfs and in traces; NUL-terminated, of
+ *	printable ASCII characters (EINVAL)
  */
 struct ioasid_alloc {
 	__u32 size;

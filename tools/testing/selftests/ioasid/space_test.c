@@ -61,6 +61,29 @@ TEST_F(space, labels)
 	EXPECT_STREQ("", info.label);
 }
 
+/* What does not print could forge lines of debugfs and of traces */
+TEST_F(space, labels_print)
+{
+	struct ioasid_alloc cmd = { .size = sizeof(cmd), .kind = IOASID_KIND_MAPPED };
+	struct ioasid_info info = { .size = sizeof(info) };
+	int i, refused = 0;
+
+	for (i = 1; i < 256; i++) {
+		snprintf(cmd.label, sizeof(cmd.label), "a%cioasid=7", i);
+		if (i >= ' ' && i < 0x7f) {
+			ASSERT_OK(t_cmd(self->fd, IOASID_ALLOC, &cmd));
+			ASSERT_OK(t_free(self->fd, cmd.ioasid));
+			continue;
+		}
+		EXPECT_FAIL(EINVAL, VALUE, t_cmd(self->fd, IOASID_ALLOC, &cmd));
+		EXPECT_EQ(1, t_extack.value);
+		refused++;
+	}
+	EXPECT_EQ(160, refused);
+	ASSERT_OK(t_info(self->fd, &info));
+	EXPECT_EQ(1, info.nr_spaces);
+}
+
 TEST_F(space, free_takes_everything)
 {
 	u32 id;
