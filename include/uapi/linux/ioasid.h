@@ -42,8 +42,7 @@
 #define IOASID_OPTION		_IO(IOASID_TYPE, 0x0a)
 #define IOASID_DEVICE_ATTACH	_IO(IOASID_TYPE, 0x0b)
 #define IOASID_DEVICE_DETACH	_IO(IOASID_TYPE, 0x0c)
-#define IOASID_DIRTY_SET	_IO(IOASID_TYPE, 0x0d)
-#define IOASID_DIRTY_GET	_IO(IOASID_TYPE, 0x0e)
+/* 0x0d and 0x0e are for dirty tracking */
 #define IOASID_PASID_ALLOC	_IO(IOASID_TYPE, 0x0f)
 #define IOASID_PASID_FREE	_IO(IOASID_TYPE, 0x10)
 #define IOASID_FAULT_QUEUE	_IO(IOASID_TYPE, 0x11)
@@ -105,7 +104,6 @@
  * @IOASID_REASON_NO_PASID: the device or the IOMMU has no PASIDs
  * @IOASID_REASON_OWNER: the device belongs to somebody else
  * @IOASID_REASON_FD: a file descriptor is not what it must be
- * @IOASID_REASON_NO_DIRTY: this kernel or IOMMU cannot read dirty bits
  * @IOASID_REASON_PRIVILEGE: a capability is missing
  * @IOASID_REASON_NO_PASID_ID: no such PASID in this context
  * @IOASID_REASON_NO_SVA: the device or IOMMU cannot share a process' memory
@@ -149,7 +147,7 @@ enum ioasid_reason {
 	IOASID_REASON_NO_PASID = 34,
 	IOASID_REASON_OWNER = 35,
 	IOASID_REASON_FD = 36,
-	IOASID_REASON_NO_DIRTY = 37,
+	/* 37 is for dirty tracking */
 	IOASID_REASON_PRIVILEGE = 38,
 	IOASID_REASON_NO_PASID_ID = 39,
 	IOASID_REASON_NO_SVA = 40,
@@ -188,7 +186,7 @@ struct ioasid_extack {
 #define IOASID_CAP_MAPPED	(1ULL << 0)	/* mapped spaces */
 #define IOASID_CAP_FILE		(1ULL << 1)	/* MAP takes a memfd */
 #define IOASID_CAP_REPLACE	(1ULL << 2)	/* attach replaces in place */
-#define IOASID_CAP_DIRTY	(1ULL << 3)	/* dirty bits can be read */
+/* 1ULL << 3 is for dirty tracking */
 #define IOASID_CAP_PASID	(1ULL << 4)	/* PASIDs can be allocated and attached */
 #define IOASID_CAP_MM		(1ULL << 5)	/* spaces can be that of a process */
 #define IOASID_CAP_FAULT	(1ULL << 6)	/* page requests can be answered */
@@ -247,7 +245,7 @@ struct ioasid_iova_range {
 #define IOASID_DEVICE_COHERENT		(1U << 0) /* DMA is cache coherent */
 #define IOASID_DEVICE_ENFORCE_COHERENT	(1U << 1) /* no-snoop can be overridden */
 #define IOASID_DEVICE_ISOLATED_MSI	(1U << 2) /* interrupts are remapped */
-#define IOASID_DEVICE_DIRTY		(1U << 3) /* dirty bits can be read; not yet */
+/* 1U << 3 is for dirty tracking */
 #define IOASID_DEVICE_PASID		(1U << 4) /* PASID enabled in the device */
 #define IOASID_DEVICE_PRI		(1U << 5) /* page requests enabled */
 #define IOASID_DEVICE_ATS		(1U << 6) /* address translation service enabled */
@@ -758,53 +756,6 @@ struct ioasid_pasid_free {
 	__u32 nr;
 	__u32 __reserved;
 	__aligned_u64 pasids;
-};
-
-/* struct ioasid_dirty_set.flags */
-#define IOASID_DIRTY_ENABLE	(1U << 0)
-
-/**
- * struct ioasid_dirty_set - IOASID_DIRTY_SET: start or stop dirty tracking
- * @size: sizeof(struct ioasid_dirty_set)
- * @flags: IOASID_DIRTY_ENABLE to start, 0 to stop
- * @extack: 0, or the address of a struct ioasid_extack
- * @ioasid: the space
- * @__reserved: 0
- *
- * EOPNOTSUPP without IOASID_CAP_DIRTY.
- */
-struct ioasid_dirty_set {
-	__u32 size;
-	__u32 flags;
-	__aligned_u64 extack;
-	__u32 ioasid;
-	__u32 __reserved;
-};
-
-/**
- * struct ioasid_dirty_get - IOASID_DIRTY_GET: read and clear the dirty bits
- * @size: sizeof(struct ioasid_dirty_get)
- * @flags: 0
- * @extack: 0, or the address of a struct ioasid_extack
- * @ioasid: the space
- * @__reserved: 0
- * @iova: first address
- * @length: bytes
- * @page_size: bytes for each bit
- * @bitmap: address of an array of u64
- *
- * EOPNOTSUPP without IOASID_CAP_DIRTY.
- */
-struct ioasid_dirty_get {
-	__u32 size;
-	__u32 flags;
-	__aligned_u64 extack;
-	__u32 ioasid;
-	__u32 __reserved;
-	__aligned_u64 iova;
-	__aligned_u64 length;
-	__aligned_u64 page_size;
-	__aligned_u64 bitmap;
 };
 
 /* struct vfio_device_attach.flags, besides IOASID_ATTACH_REPLACE */

@@ -392,19 +392,4 @@ TEST_F(space, option_while_mapped)
 		    t_option_set(self->fd, IOASID_OPTION_ACCOUNT_MODE, IOASID_ACCOUNT_USER));
 }
 
-TEST_F(space, dirty_bits)
-{
-	u64 bitmap[4] = { 0 };
-	struct ioasid_dirty_get get = {
-		.size = sizeof(get), .ioasid = self->id, .iova = SPACE_AT, .length = T_PAGE,
-		.page_size = T_PAGE, .bitmap = (uintptr_t)bitmap,
-	};
-	struct ioasid_info info;
-
-	ASSERT_OK(t_info(self->fd, &info));
-	NEED(!(info.caps & IOASID_CAP_DIRTY), "this kernel reads dirty bits: not tested yet");
-	EXPECT_FAIL(EOPNOTSUPP, NO_DIRTY, t_dirty_set(self->fd, self->id, IOASID_DIRTY_ENABLE));
-	EXPECT_FAIL(EOPNOTSUPP, NO_DIRTY, t_cmd(self->fd, IOASID_DIRTY_GET, &get));
-}
-
 TEST_HARNESS_MAIN

@@ -62,7 +62,6 @@ static const char *const reason_names[] = {
 	[IOASID_REASON_NO_PASID] = "NO_PASID",
 	[IOASID_REASON_OWNER] = "OWNER",
 	[IOASID_REASON_FD] = "FD",
-	[IOASID_REASON_NO_DIRTY] = "NO_DIRTY",
 	[IOASID_REASON_PRIVILEGE] = "PRIVILEGE",
 	[IOASID_REASON_NO_PASID_ID] = "NO_PASID_ID",
 	[IOASID_REASON_NO_SVA] = "NO_SVA",
@@ -390,13 +389,6 @@ int t_detach(int fd, u32 dev_id)
 	struct ioasid_device_detach cmd = { .size = sizeof(cmd), .dev_id = dev_id };
 
 	return t_cmd(fd, IOASID_DEVICE_DETACH, &cmd);
-}
-
-int t_dirty_set(int fd, u32 ioasid, u32 flags)
-{
-	struct ioasid_dirty_set cmd = { .size = sizeof(cmd), .flags = flags, .ioasid = ioasid };
-
-	return t_cmd(fd, IOASID_DIRTY_SET, &cmd);
 }
 
 bool t_usable(const struct ioasid_iova_range *ranges, int nr, u64 iova, u64 length)
