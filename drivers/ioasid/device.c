@@ -40,8 +40,8 @@ static int ioasid_device_publish(struct ioasid_ctx *ctx,
 				 struct ioasid_device *idev,
 				 struct ioasid_extack *extack)
 {
-	int rc = xa_alloc(&ctx->devices, &idev->id, idev, XA_LIMIT(1, S32_MAX),
-			  GFP_KERNEL_ACCOUNT);
+	int rc = ioasid_id_alloc(&ctx->devices, &ctx->next_device, &idev->id,
+				 idev);
 
 	lockdep_assert_held(&ctx->lock);
 	if (rc)

@@ -70,7 +70,9 @@ struct seq_file;
  * @nr: number of the context in traces and debugfs
  * @lock: protects devices, attachments and PASIDs; see the top of this file
  * @spaces: ioasid -> struct ioasid_space
+ * @next_space: where the search for a free ioasid begins
  * @devices: dev_id -> struct ioasid_device
+ * @next_device: where the search for a free dev_id begins
  * @device_list: the same devices, for a search that skips empty slots
  * @account_mode: enum ioasid_account_mode
  * @ledger_lock: protects @payers, @payer and @account_mode
@@ -82,6 +84,7 @@ struct seq_file;
  * @pasids: PASID -> struct ioasid_pasid
  * @nr_pasids: number of PASIDs
  * @queues: queue_id -> struct ioasid_queue
+ * @next_queue: where the search for a free queue_id begins
  * @nr_records: number of records that fit into all its queues
  * @opener: thread group id of the process that opened it, for debugfs
  * @debugfs: its directory
@@ -91,7 +94,9 @@ struct ioasid_ctx {
 	u32 nr;
 	struct mutex lock;
 	struct xarray spaces;
+	u32 next_space;
 	struct xarray devices;
+	u32 next_device;
 	struct list_head device_list;
 	u32 account_mode;
 	struct mutex ledger_lock;
@@ -103,6 +108,7 @@ struct ioasid_ctx {
 	struct xarray pasids;
 	u32 nr_pasids;
 	struct xarray queues;
+	u32 next_queue;
 	atomic_t nr_records;
 	pid_t opener;
 	struct dentry *debugfs;
@@ -416,6 +422,7 @@ void ioasid_ctx_close(struct ioasid_ctx *ctx);
 void ioasid_ctx_put(struct ioasid_ctx *ctx);
 
 /* ids.c */
+int ioasid_id_alloc(struct xarray *table, u32 *next, u32 *id, void *entry);
 struct ioasid_space *ioasid_space_get(struct ioasid_ctx *ctx, u32 id,
 				      struct ioasid_extack *extack);
 struct ioasid_device *ioasid_device_by_id(struct ioasid_ctx *ctx, u32 id,

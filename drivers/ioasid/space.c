@@ -342,8 +342,8 @@ ioasid_space_create(struct ioasid_ctx *ctx,
 		return ERR_PTR(rc);
 	space = ioasid_space_new(ctx, ops, params);
 	/* A NULL entry reserves the id without publishing the space */
-	rc = space ? xa_alloc(&ctx->spaces, &space->id, NULL,
-			      XA_LIMIT(1, S32_MAX), GFP_KERNEL_ACCOUNT) :
+	rc = space ? ioasid_id_alloc(&ctx->spaces, &ctx->next_space, &space->id,
+				     NULL) :
 		     -ENOMEM;
 	if (!rc)
 		return space;

@@ -75,8 +75,7 @@ static int ioasid_queue_install(struct ioasid_command *cmd,
 		goto put_fd;
 	}
 	kref_get(&q->ctx->ref);
-	rc = xa_alloc(&q->ctx->queues, &q->id, q, XA_LIMIT(1, S32_MAX),
-		      GFP_KERNEL_ACCOUNT);
+	rc = ioasid_id_alloc(&q->ctx->queues, &q->ctx->next_queue, &q->id, q);
 	if (rc) {
 		ioasid_fail(cmd->extack, rc, IOASID_REASON_NO_MEMORY,
 			    "no memory for a fault queue");

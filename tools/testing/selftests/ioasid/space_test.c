@@ -61,6 +61,24 @@ TEST_F(space, labels)
 	EXPECT_STREQ("", info.label);
 }
 
+/* An id that a program still has in mind does not name what comes next */
+TEST_F(space, ids_are_not_used_again_at_once)
+{
+	u32 id[100], again;
+	int i;
+
+	for (i = 0; i < 100; i++) {
+		ASSERT_OK(t_alloc(self->fd, &id[i]));
+		ASSERT_OK(t_free(self->fd, id[i]));
+		if (i)
+			EXPECT_LT(id[i - 1], id[i]);
+	}
+	ASSERT_OK(t_alloc(self->fd, &again));
+	for (i = 0; i < 100; i++)
+		EXPECT_FAIL(ENOENT, NO_SPACE_ID, t_free(self->fd, id[i]));
+	EXPECT_OK(t_free(self->fd, again));
+}
+
 /* What does not print could forge lines of debugfs and of traces */
 TEST_F(space, labels_print)
 {
