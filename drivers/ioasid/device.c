@@ -415,11 +415,11 @@ void ioasid_unbind_files(struct ioasid_ctx *ctx)
  *
  * Return: as sva_register_device_to_pasid().
  */
-struct ioasid_attachment *
-ioasid_device_register(struct ioasid_ctx *ctx, u32 pasid, struct device *dev,
-		       const struct ioasid_attach_params *params, bool replace,
-		       const struct ioasid_file_ref *file_ref,
-		       struct ioasid_extack *extack)
+int ioasid_device_register(struct ioasid_ctx *ctx, u32 pasid,
+			   struct device *dev,
+			   const struct ioasid_attach_params *params,
+			   bool replace, const struct ioasid_file_ref *file_ref,
+			   struct ioasid_extack *extack)
 {
 	struct ioasid_attach_request req = {
 		.ioasid = params->ioasid,
@@ -427,7 +427,6 @@ ioasid_device_register(struct ioasid_ctx *ctx, u32 pasid, struct device *dev,
 		.vpasid = params->vpasid,
 		.replace = replace,
 	};
-	struct ioasid_attachment *att;
 	struct ioasid_device *idev;
 	bool is_new;
 	int rc;
@@ -436,20 +435,20 @@ ioasid_device_register(struct ioasid_ctx *ctx, u32 pasid, struct device *dev,
 	idev = ioasid_device_find_or_create(ctx, dev, params, !!file_ref,
 					    &is_new, extack);
 	if (IS_ERR(idev))
-		return ERR_CAST(idev);
+		return PTR_ERR(idev);
 	if (is_new && file_ref)
 		idev->file_ref.info = file_ref->info;
 	rc = ioasid_device_attach(idev, &req, extack);
 	if (rc) {
 		if (is_new)
 			ioasid_device_destroy(ctx, idev);
-		return ERR_PTR(rc);
+		return rc;
 	}
 	ioasid_device_commit(idev, is_new, params, file_ref);
-	att = ioasid_dev_pasid_find(idev, req.key)->att;
 	if (params->pasid)
-		*params->pasid = att->pasid;
-	return att;
+		*params->pasid =
+			ioasid_dev_pasid_find(idev, req.key)->att->pasid;
+	return 0;
 }
 
 /* The device can be unbound by it, and freed */

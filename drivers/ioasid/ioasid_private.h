@@ -550,11 +550,11 @@ int ioasid_unbind_by_id(struct ioasid_ctx *ctx, u32 dev_id,
 			struct ioasid_extack *extack);
 void ioasid_device_remove(struct ioasid_ctx *ctx, struct device *dev);
 void ioasid_unbind_files(struct ioasid_ctx *ctx);
-struct ioasid_attachment *
-ioasid_device_register(struct ioasid_ctx *ctx, u32 pasid, struct device *dev,
-		       const struct ioasid_attach_params *params, bool replace,
-		       const struct ioasid_file_ref *file_ref,
-		       struct ioasid_extack *extack);
+int ioasid_device_register(struct ioasid_ctx *ctx, u32 pasid,
+			   struct device *dev,
+			   const struct ioasid_attach_params *params,
+			   bool replace, const struct ioasid_file_ref *file_ref,
+			   struct ioasid_extack *extack);
 int ioasid_device_unregister(struct ioasid_ctx *ctx, u32 pasid,
 			     struct device *dev, struct ioasid_extack *extack);
 int ioasid_attach_by_id(struct ioasid_ctx *ctx, u32 dev_id,

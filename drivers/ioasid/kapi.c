@@ -83,26 +83,27 @@ IOASID_EXPORT(sva_remove_device);
  * @ctx: the context
  * @pasid: IOASID_RID, a PASID of the context, or IOASID_PASID_ANY
  * @dev: the device; bound if it is not yet, see sva_bind_device()
- * @params: the space, owner, cookie, the user's number for the PASID
+ * @params: the space, owner, cookie, the user's number for the PASID; out:
+ *	the PASID, where @params->pasid points to
  * @extack: the reason if it fails
  *
  * On failure a device that was not bound before is unbound again.
  *
  * Context: can sleep. Only a process itself can attach its address space.
  *
- * Return: the attachment, only to be compared, or ERR_PTR of: an error of
- * sva_bind_device(); -ENOENT if there is no such space; -EBUSY if already
- * attached, if a sibling uses another space with that PASID, or during a reset;
- * -EADDRINUSE or -ERANGE if there is a mapping that the device or its IOMMU
- * cannot have; -EOPNOTSUPP if device or IOMMU do not support PASIDs; -ERANGE if
- * the PASID is too large for the device; -EPERM if the PASID is not of the
- * context, or the memory is of another process; -EDQUOT or -ENOSPC if no PASID
- * is left; -EINVAL if PASID and kind of space do not match; -EINTR if killed;
- * -ENOMEM; or an error of the IOMMU driver.
+ * Return: 0, an error of sva_bind_device(); -ENOENT if there is no such space;
+ * -EBUSY if already attached, if a sibling uses another space with that PASID,
+ * or during a reset; -EADDRINUSE or -ERANGE if there is a mapping that the
+ * device or its IOMMU cannot have; -EOPNOTSUPP if device or IOMMU do not support
+ * PASIDs; -ERANGE if the PASID is too large for the device; -EPERM if the PASID
+ * is not of the context, or the memory is of another process; -EDQUOT or -ENOSPC
+ * if no PASID is left; -EINVAL if PASID and kind of space do not match; -EINTR
+ * if killed; -ENOMEM; or an error of the IOMMU driver.
  */
-struct ioasid_attachment *sva_register_device_to_pasid(
-	struct ioasid_ctx *ctx, u32 pasid, struct device *dev,
-	const struct ioasid_attach_params *params, struct ioasid_extack *extack)
+int sva_register_device_to_pasid(struct ioasid_ctx *ctx, u32 pasid,
+				 struct device *dev,
+				 const struct ioasid_attach_params *params,
+				 struct ioasid_extack *extack)
 {
 	return ioasid_device_register(ctx, pasid, dev, params, false, NULL,
 				      extack);
@@ -131,8 +132,8 @@ int sva_replace_device_pasid(struct ioasid_ctx *ctx, u32 pasid,
 			     const struct ioasid_attach_params *params,
 			     struct ioasid_extack *extack)
 {
-	return PTR_ERR_OR_ZERO(ioasid_device_register(ctx, pasid, dev, params,
-						      true, NULL, extack));
+	return ioasid_device_register(ctx, pasid, dev, params, true, NULL,
+				      extack);
 }
 IOASID_EXPORT(sva_replace_device_pasid);
 

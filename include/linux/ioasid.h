@@ -30,7 +30,6 @@ struct file;
 struct ioasid_ctx;
 struct module;
 struct mutex;
-struct ioasid_attachment;
 
 /**
  * ioasid_extack_init() - initialise an extack as empty
@@ -107,11 +106,10 @@ int sva_unbind_device(struct ioasid_ctx *ctx, struct device *dev,
 		      struct ioasid_extack *extack);
 void sva_remove_device(struct ioasid_ctx *ctx, struct device *dev);
 
-struct ioasid_attachment *
-sva_register_device_to_pasid(struct ioasid_ctx *ctx, u32 pasid,
-			     struct device *dev,
-			     const struct ioasid_attach_params *params,
-			     struct ioasid_extack *extack);
+int sva_register_device_to_pasid(struct ioasid_ctx *ctx, u32 pasid,
+				 struct device *dev,
+				 const struct ioasid_attach_params *params,
+				 struct ioasid_extack *extack);
 int sva_replace_device_pasid(struct ioasid_ctx *ctx, u32 pasid,
 			     struct device *dev,
 			     const struct ioasid_attach_params *params,

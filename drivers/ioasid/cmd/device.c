@@ -86,11 +86,9 @@ static int ioasid_attach_file_ref(struct ioasid_command *cmd,
 		return ioasid_device_bind(cmd->ctx, file_ref->info.dev, &params,
 					  file_ref, &arg->dev_id, cmd->extack);
 	}
-	rc = PTR_ERR_OR_ZERO(
-		ioasid_device_register(cmd->ctx, arg->pasid, file_ref->info.dev,
-				       &params,
-				       arg->flags & IOASID_ATTACH_REPLACE,
-				       file_ref, cmd->extack));
+	rc = ioasid_device_register(cmd->ctx, arg->pasid, file_ref->info.dev,
+				    &params, arg->flags & IOASID_ATTACH_REPLACE,
+				    file_ref, cmd->extack);
 	/* The id is noted there even on success */
 	arg->dev_id = cmd->extack->dev_id;
 	return rc;

@@ -224,20 +224,17 @@ static void random_attach(struct kunit *test, struct table *t,
 	int space = itest_below(rnd, NR_SPACES), want, rc;
 	bool replace = itest_below(rnd, 2);
 	struct ioasid_attach_params params = itest_params;
-	struct ioasid_attachment *att;
 	struct ioasid_extack extack;
 
 	params.ioasid = t->id[c][space];
 	want = model_attach(t, c, i, space, replace, rnd, &code);
 	ioasid_extack_init(&extack);
-	if (replace) {
+	if (replace)
 		rc = sva_replace_device_pasid(t->it[c]->ctx, IOASID_RID,
 					      t->dev[i], &params, &extack);
-	} else {
-		att = sva_register_device_to_pasid(t->it[c]->ctx, IOASID_RID,
-						   t->dev[i], &params, &extack);
-		rc = PTR_ERR_OR_ZERO(att);
-	}
+	else
+		rc = sva_register_device_to_pasid(t->it[c]->ctx, IOASID_RID,
+						  t->dev[i], &params, &extack);
 	KUNIT_ASSERT_EQ_MSG(test, rc, want, "%s", extack.msg);
 	if (rc) {
 		KUNIT_ASSERT_EQ_MSG(test, extack.code, code, "%s", extack.msg);
@@ -349,9 +346,8 @@ static int attach(struct itest *it, struct device *dev, u32 id,
 
 	params.ioasid = id;
 	ioasid_extack_init(extack);
-	return PTR_ERR_OR_ZERO(sva_register_device_to_pasid(it->ctx, IOASID_RID,
-							    dev, &params,
-							    extack));
+	return sva_register_device_to_pasid(it->ctx, IOASID_RID, dev, &params,
+					    extack);
 }
 
 /* The glue's promises are its own; what the core can see, it checks */

@@ -183,9 +183,8 @@ static int strange(void *data)
 
 	kthread_use_mm(s->mm);
 	ioasid_extack_init(&extack);
-	s->rc = PTR_ERR_OR_ZERO(
-		sva_register_device_to_pasid(s->m->it->ctx, IOASID_PASID_ANY,
-					     s->m->dev[0], &params, &extack));
+	s->rc = sva_register_device_to_pasid(s->m->it->ctx, IOASID_PASID_ANY,
+					     s->m->dev[0], &params, &extack);
 	s->code = extack.code;
 	kthread_unuse_mm(s->mm);
 	complete(&s->done);
