@@ -377,6 +377,23 @@ free:
 	return rc;
 }
 
+/*
+ * Without an owner the kernel may give the group to a driver at any time. Who it
+ * is cannot be asked, and a driver that uses the kernel's own DMA is one as well:
+ * the glue answers for the rest. A PASID leaves the RID to whoever has it.
+ */
+static int ioasid_check_owned(struct ioasid_device *idev, u32 pasid,
+			      struct ioasid_extack *extack)
+{
+	struct iommu_group *group = idev->group->group;
+
+	if (pasid != IOASID_RID || iommu_group_dma_owner_claimed(group))
+		return 0;
+	return ioasid_fail(extack, -EPERM, IOASID_REASON_OWNER,
+			   "device %s: nobody owns the DMA of its group %d",
+			   dev_name(idev->dev), iommu_group_id(group));
+}
+
 static int ioasid_attach_group(struct ioasid_space *space,
 			       struct ioasid_dev_pasid *dev_pasid, u32 pasid,
 			       struct ioasid_extack *extack)
@@ -388,7 +405,9 @@ static int ioasid_attach_group(struct ioasid_space *space,
 	lockdep_assert_held(&dev_pasid->idev->group->lock);
 	if (att)
 		return ioasid_attachment_join(att, space, dev_pasid, extack);
-	rc = ioasid_attachment_create(space, dev_pasid, pasid, NULL, extack);
+	rc = ioasid_check_owned(dev_pasid->idev, pasid, extack) ?:
+		     ioasid_attachment_create(space, dev_pasid, pasid, NULL,
+					      extack);
 	if (rc)
 		return rc;
 	ioasid_pasid_get(space->ctx, pasid);

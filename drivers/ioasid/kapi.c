@@ -96,7 +96,8 @@ IOASID_EXPORT(sva_remove_device);
  * or during a reset; -EADDRINUSE or -ERANGE if there is a mapping that the
  * device or its IOMMU cannot have; -EOPNOTSUPP if device or IOMMU do not support
  * PASIDs; -ERANGE if the PASID is too large for the device; -EPERM if the PASID
- * is not of the context, or the memory is of another process; -EDQUOT or -ENOSPC
+ * is not of the context, the memory is of another process, or nobody owns the
+ * DMA of the group whose RID is to be attached; -EDQUOT or -ENOSPC
  * if no PASID is left; -EINVAL if PASID and kind of space do not match; -EINTR
  * if killed; -ENOMEM; or an error of the IOMMU driver.
  */

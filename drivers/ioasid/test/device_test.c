@@ -401,6 +401,31 @@ static void who_may_come_in(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, it->ctx->nr_devices, 0U);
 }
 
+/* A RID that nobody owns belongs to the kernel, which may give it to a driver */
+static void rid_has_an_owner(struct kunit *test)
+{
+	static const struct itest_device_conf conf = { .pasid_bits = 8 };
+	struct ioasid_extack extack;
+	struct itest_iommu *fake;
+	struct device *dev;
+	struct itest *it = one_device(test, &conf, &fake, &dev);
+	u32 id = itest_alloc_space(it), pasid = IOASID_PASID_ANY, dev_id;
+
+	itest_disown(dev);
+	KUNIT_EXPECT_EQ(test, attach(it, dev, id, &extack), -EPERM);
+	KUNIT_EXPECT_EQ(test, extack.code, (u32)IOASID_REASON_OWNER);
+	KUNIT_EXPECT_EQ(test, fake->knobs.nr_attach, 0U);
+	KUNIT_EXPECT_EQ(test, it->ctx->nr_devices, 0U);
+	itest_own(test, dev);
+	KUNIT_EXPECT_EQ(test, attach(it, dev, id, &extack), 0);
+	sva_remove_device(it->ctx, dev);
+	/* The RID of its driver stays as it is beside a PASID */
+	itest_disown(dev);
+	dev_id = itest_bind_device(it, dev);
+	KUNIT_EXPECT_EQ(test, itest_attach(it, dev_id, id, &pasid, 0, 0), 0);
+	sva_remove_device(it->ctx, dev);
+}
+
 /* The commands: by the device's id */
 static void commands(struct kunit *test)
 {
@@ -572,6 +597,7 @@ static void closing_keeps_dma(struct kunit *test)
 static struct kunit_case ioasid_device_cases[] = {
 	KUNIT_CASE_SLOW(random_table),
 	KUNIT_CASE(who_may_come_in),
+	KUNIT_CASE(rid_has_an_owner),
 	KUNIT_CASE(commands),
 	KUNIT_CASE(reserved_regions),
 	KUNIT_CASE(aperture),

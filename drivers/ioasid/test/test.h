@@ -250,6 +250,8 @@ struct itest_iommu {
 struct itest_iommu *itest_iommu_new(struct kunit *test);
 struct device *itest_device_new(struct kunit *test, struct itest_iommu *fake,
 				const struct itest_device_conf *conf);
+void itest_own(struct kunit *test, struct device *dev);
+void itest_disown(struct device *dev);
 struct itest_domain *itest_device_domain(struct device *dev);
 struct itest_domain *itest_device_pasid(struct device *dev, u32 pasid);
 struct mm_struct *itest_device_mm(struct device *dev, u32 pasid);

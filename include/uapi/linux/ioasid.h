@@ -653,7 +653,7 @@ struct ioasid_option {
  * ENOENT without such a device or space; EBUSY if it is attached, while it is
  * being reset, or while a sibling (a device of the same group) uses another
  * space with the same PASID; EPERM for a PASID, or the memory of a process, of
- * somebody else; EINVAL where @pasid, @vpasid and the kind of space do not go
+ * somebody else, or the RID of a group whose DMA nobody owns; EINVAL where @pasid, @vpasid and the kind of space do not go
  * together; EOPNOTSUPP for a PASID where device or IOMMU have none, and where
  * the kernel cannot replace; ERANGE for a PASID that is too wide, or a mapping
  * that the IOMMU cannot address; EADDRINUSE for a mapping that the device
