@@ -461,7 +461,7 @@ free:
 
 /* Moves the group to another space, unless a sibling shares the attachment */
 static int ioasid_dev_pasid_move(struct ioasid_dev_pasid *dev_pasid,
-				 struct ioasid_space *space,
+				 struct ioasid_space *space, u64 cookie,
 				 struct ioasid_extack *extack)
 {
 	struct ioasid_attachment *old = dev_pasid->att;
@@ -495,6 +495,7 @@ static int ioasid_dev_pasid_move(struct ioasid_dev_pasid *dev_pasid,
 	list_del_rcu(&dev_pasid->node);
 	/* Before the node is reused, no handler may still walk the old list */
 	ioasid_fault_flush(dev_pasid);
+	dev_pasid->cookie = cookie ?: dev_pasid->cookie;
 	ioasid_dev_pasid_publish(dev_pasid,
 				 xa_load(&dev_pasid->idev->group->table,
 					 old->pasid));
@@ -567,7 +568,8 @@ static int ioasid_attach_locked(struct ioasid_space *space,
 				   dev_name(idev->dev), req->key,
 				   dev_pasid->att->pasid, req->pasid);
 	if (dev_pasid && req->replace)
-		return ioasid_dev_pasid_move(dev_pasid, space, extack);
+		return ioasid_dev_pasid_move(dev_pasid, space, req->cookie,
+					     extack);
 	if (dev_pasid)
 		return ioasid_fail(extack, -EBUSY, IOASID_REASON_ATTACHED,
 				   "device %s is already attached to space %u",
@@ -578,6 +580,7 @@ static int ioasid_attach_locked(struct ioasid_space *space,
 		return ioasid_fail(extack, -ENOMEM, IOASID_REASON_NO_MEMORY,
 				   "no memory for an attachment");
 	dev_pasid->idev = idev;
+	dev_pasid->cookie = req->cookie ?: idev->cookie;
 	ioasid_unrecoverable_init(dev_pasid);
 	rc = ioasid_attach_new(space, dev_pasid, req, extack);
 	if (rc) {

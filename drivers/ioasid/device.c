@@ -191,8 +191,9 @@ static void ioasid_device_commit(struct ioasid_device *idev, bool is_new,
 				 const struct ioasid_file_ref *file_ref)
 {
 	lockdep_assert_held(&idev->ctx->lock);
-	idev->cookie = params->cookie;
 	if (!file_ref) {
+		if (idev->file_ref.file)
+			idev->cookie = params->cookie;
 		ioasid_file_ref_put(&idev->file_ref);
 		idev->owner = params->owner;
 	} else if (is_new) {
@@ -239,6 +240,7 @@ int ioasid_device_bind(struct ioasid_ctx *ctx, struct device *dev,
 	if (IS_ERR(idev))
 		return PTR_ERR(idev);
 	ioasid_device_commit(idev, is_new, params, file_ref);
+	idev->cookie = params->cookie;
 	if (dev_id)
 		*dev_id = idev->id;
 	return 0;
@@ -426,6 +428,7 @@ int ioasid_device_register(struct ioasid_ctx *ctx, u32 pasid,
 		.pasid = pasid,
 		.vpasid = params->vpasid,
 		.replace = replace,
+		.cookie = params->cookie,
 	};
 	struct ioasid_device *idev;
 	bool is_new;
@@ -596,9 +599,9 @@ static void ioasid_dev_pasids_show(struct seq_file *m,
 
 	lockdep_assert_held(&idev->ctx->lock);
 	xa_for_each_start(&idev->dev_pasids, vpasid, dev_pasid, 1)
-		seq_printf(m, "dev_id=%u pasid=%u vpasid=%lu ioasid=%u\n",
+		seq_printf(m, "dev_id=%u pasid=%u vpasid=%lu ioasid=%u cookie=%#llx\n",
 			   idev->id, dev_pasid->att->pasid, vpasid,
-			   dev_pasid->att->space->id);
+			   dev_pasid->att->space->id, dev_pasid->cookie);
 }
 
 void ioasid_device_show(struct seq_file *m, struct ioasid_ctx *ctx)

@@ -331,7 +331,7 @@ struct ioasid_file_ref {
  * @nr_iopf: number of attachments that need page requests
  * @nr_sva: number of attachments to the address space of a process
  * @owner: name of the framework
- * @cookie: the user's number for the device
+ * @cookie: the user's number for the device, from the command that bound it
  */
 struct ioasid_device {
 	struct list_head node;
@@ -379,6 +379,7 @@ struct ioasid_unrecoverable {
  * @sva: bond of the IOMMU core, of an mm space
  * @iopf: it counts in ioasid_device.nr_iopf
  * @vpasid: the user's number: virtual PASID, PASID or IOASID_RID
+ * @cookie: the user's number of the attachment, for its records
  * @nr_pending: number of pending groups of page requests
  * @param: fault_param of the latest pending group; only compared
  * @detaching: pending groups are answered, not dropped as after a reset
@@ -391,6 +392,7 @@ struct ioasid_dev_pasid {
 	struct iommu_sva *sva;
 	bool iopf;
 	u32 vpasid;
+	u64 cookie;
 	atomic_t nr_pending;
 	const void *param;
 	bool detaching;
@@ -403,6 +405,8 @@ struct ioasid_dev_pasid {
  * @pasid: IOASID_RID, a PASID of the context, or IOASID_PASID_ANY
  * @vpasid: the user's number for the PASID, or 0 to use the PASID itself
  * @replace: replace the present space
+ * @cookie: the user's number for records, or 0 for that of the device, or of
+ *	what is replaced
  * @key: out: the user's number: @vpasid, or the PASID
  */
 struct ioasid_attach_request {
@@ -410,6 +414,7 @@ struct ioasid_attach_request {
 	u32 pasid;
 	u32 vpasid;
 	bool replace;
+	u64 cookie;
 	u32 key;
 };
 

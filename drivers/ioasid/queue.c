@@ -98,7 +98,7 @@ ioasid_record(struct ioasid_dev_pasid *dev_pasid, u32 type, u32 nr)
 		.dev_id = dev_pasid->idev->id,
 		.pasid = dev_pasid->vpasid,
 		.ioasid = dev_pasid->att->space->id,
-		.device_cookie = dev_pasid->idev->cookie,
+		.device_cookie = dev_pasid->cookie,
 	};
 }
 
@@ -194,8 +194,10 @@ void ioasid_queue_report_event(struct ioasid_dev_pasid *dev_pasid,
 	full.flags = record->flags;
 	full.addr = record->addr;
 	full.reason = record->reason;
-	if (several)
+	if (several) {
 		full.pasid = IOASID_PASID_ANY;
+		full.device_cookie = dev_pasid->idev->cookie;
+	}
 	if (q) {
 		mutex_lock(&q->lock);
 		ioasid_queue_put_event(q, &full, q->depth / 4);

@@ -61,7 +61,8 @@ int __printf(4, 5) ioasid_fail(struct ioasid_extack *extack, int err,
  * @ioasid: id of the space in the context
  * @owner: name of the framework that owns the device, at most 15 characters;
  *	must stay valid while the device is bound
- * @cookie: the user's number for the device
+ * @cookie: the user's number for records of the attachment, or 0 for that of the
+ *	device; to bind a device: that of the device
  * @vpasid: the user's number for the PASID, or 0 to use the PASID itself
  * @pasid: out: the PASID; or NULL
  * @unsafe_interrupts: the administrator accepts a group whose interrupts are

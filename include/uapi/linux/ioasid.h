@@ -262,7 +262,7 @@ struct ioasid_iova_range {
  * @extack: 0, or the address of a struct ioasid_extack
  * @dev_id: in: the device
  * @caps: out: IOASID_DEVICE_*
- * @cookie: out: the user's cookie from the attach
+ * @cookie: out: the user's cookie from the command that has bound it
  * @group_id: out: number of the IOMMU group
  * @pasid_bits: out: width of a PASID; 0 without IOASID_DEVICE_PASID
  * @ioasid: out: the space its RID is attached to, or 0
@@ -628,7 +628,9 @@ struct ioasid_option {
  *	use (one of a device node must be bound to an iommufd), else 0
  * @devices: with @nr_devices: address of an array of __u32, the devices in the
  *	place of @dev_id, which is 0 then
- * @cookie: with IOASID_ATTACH_FD, any number; DEVICE_INFO gives it back
+ * @cookie: any number: records of this attachment carry it. 0: that of the device,
+ *	or with IOASID_ATTACH_REPLACE what the attachment had. The command that
+ *	binds a device gives it its cookie
  *
  * Several devices, behind whatever IOMMUs, are attached with the same PASID, all
  * or none; the extack says which one could not be. They cannot be replaced
@@ -770,7 +772,7 @@ struct ioasid_pasid_free {
  * @device_fd: an open device of this container
  * @ioasid: the space
  * @pasid: as in struct ioasid_device_attach
- * @cookie: any number; DEVICE_INFO gives it back
+ * @cookie: as in struct ioasid_device_attach
  * @dev_id: out: the device's id in the context
  * @vpasid: as in struct ioasid_device_attach
  *
@@ -996,7 +998,7 @@ enum ioasid_fault_reason {
  * @flags: IOASID_FAULT_READ...
  * @cookie: REQUEST: names the group in the answer; TIMEOUT: the group
  * @addr: REQUEST, UNRECOVERABLE: address in the space
- * @device_cookie: the user's number of the device
+ * @device_cookie: the user's cookie of the attachment
  * @dev_id: the device
  * @pasid: the PASID as the user knows it, or IOASID_RID; UNRECOVERABLE:
  *	IOASID_PASID_ANY if the device uses the space by several, since IOMMU

@@ -490,7 +490,6 @@ TEST_F(device_fd, wrong_arguments)
 	EXPECT_FAIL(EINVAL, SIZE, ATTACH(.size = old_size, .flags = fd, .ioasid = self->id));
 	EXPECT_FAIL(EINVAL, SIZE, DETACH(.size = 24, .flags = IOASID_DETACH_FD));
 	EXPECT_FAIL(EOPNOTSUPP, FLAGS, ATTACH(.dev_id = 1, .device_fd = device));
-	EXPECT_FAIL(EOPNOTSUPP, FLAGS, ATTACH(.dev_id = 1, .cookie = 1));
 	EXPECT_FAIL(EOPNOTSUPP, FLAGS, ATTACH(.flags = fd, .device_fd = device, .devices = 8));
 	EXPECT_FAIL(EINVAL, VALUE, ATTACH(.flags = fd, .device_fd = device, .nr_devices = 1,
 					  .devices = (uintptr_t)&old_size));
