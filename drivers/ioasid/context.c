@@ -9,12 +9,32 @@
 
 static atomic_t ioasid_last_ctx;
 
+/**
+ * ioasid_ctx_create() - make a context for the current user
+ *
+ * Context: a user process; can sleep.
+ *
+ * Return: the context with a reference, ERR_PTR(-EDQUOT) above the limit of the
+ * user, or ERR_PTR(-ENOMEM).
+ */
 struct ioasid_ctx *ioasid_ctx_create(void)
 {
 	struct ioasid_ctx *ctx = kzalloc(sizeof(*ctx), GFP_KERNEL_ACCOUNT);
+	struct ioasid_extack extack;
 
 	if (!ctx)
 		return ERR_PTR(-ENOMEM);
+	ctx->user = ioasid_user_get();
+	if (!ctx->user) {
+		kfree(ctx);
+		return ERR_PTR(-ENOMEM);
+	}
+	ioasid_extack_init(&extack);
+	if (ioasid_charge_user(ctx->user, IOASID_QUOTA_CONTEXTS, 1, &extack)) {
+		ioasid_user_put(ctx->user);
+		kfree(ctx);
+		return ERR_PTR(-EDQUOT);
+	}
 	kref_init(&ctx->ref);
 	mutex_init(&ctx->lock);
 	mutex_init(&ctx->ledger_lock);
@@ -69,6 +89,8 @@ static void ioasid_ctx_free(struct kref *ref)
 	xa_destroy(&ctx->devices);
 	xa_destroy(&ctx->pasids);
 	xa_destroy(&ctx->queues);
+	ioasid_uncharge_user(ctx->user, IOASID_QUOTA_CONTEXTS, 1);
+	ioasid_user_put(ctx->user);
 	kfree(ctx);
 }
 

@@ -30,7 +30,7 @@
  * Leaves, under which none of the others is taken:
  *
  *   ioasid_ctx.ledger_lock     payers, accounting mode
- *   ioasid_pasid_lock          number of PASIDs of each user (account.c)
+ *   ioasid_users_lock          spinlock: the table of users (account.c)
  *   ioasid_groups_lock         the list of groups (group.c)
  *   ioasid_resolvers_lock      the list of resolvers; held in their calls
  *   ioasid_domain.reporters_lock  spinlock, taken in interrupts: reporters of
@@ -79,10 +79,11 @@ struct seq_file;
  * @payers: struct ioasid_payer with pages pinned through this context
  * @payer: the latest payer; referenced
  * @pinned: number of pages pinned
+ * @user: who has opened it, and is charged for what it has
+ * @used: how much of each enum ioasid_quota it has
  * @nr_spaces: number of spaces
  * @nr_devices: number of devices
  * @pasids: PASID -> struct ioasid_pasid
- * @nr_pasids: number of PASIDs
  * @queues: queue_id -> struct ioasid_queue
  * @next_queue: where the search for a free queue_id begins
  * @nr_records: number of records that fit into all its queues
@@ -103,10 +104,11 @@ struct ioasid_ctx {
 	struct list_head payers;
 	struct ioasid_payer *payer;
 	atomic64_t pinned;
+	struct ioasid_user *user;
+	atomic64_t used[IOASID_NR_QUOTAS];
 	atomic_t nr_spaces;
 	u32 nr_devices;
 	struct xarray pasids;
-	u32 nr_pasids;
 	struct xarray queues;
 	u32 next_queue;
 	atomic_t nr_records;
@@ -189,7 +191,7 @@ struct ioasid_object {
  * @kind: enum ioasid_kind
  * @ops: operations of its kind
  * @mm: address space of a process, of an mm space; mm_count is held
- * @mm_uid: user charged for the PASID of @mm, or INVALID_UID_NR
+ * @mm_charged: the user is charged for the PASID of @mm
  * @faults: devices may send page requests
  * @queue: queue of its faults, or NULL; changes under ioasid_ctx.lock
  * @policy: enum ioasid_fault_policy; changes with @queue
@@ -220,7 +222,7 @@ struct ioasid_space {
 	u32 kind;
 	const struct ioasid_space_ops *ops;
 	struct mm_struct *mm;
-	uid_t mm_uid;
+	bool mm_charged;
 	bool faults;
 	struct ioasid_queue __rcu *queue;
 	u32 policy;

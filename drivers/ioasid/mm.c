@@ -5,7 +5,6 @@
  * the process. Nothing here may pin memory, or let a process expose the memory
  * of another one.
  */
-#include <linux/cred.h>
 #include <linux/iommu.h>
 #include <linux/sched/mm.h>
 #include "compat/iopf.h"
@@ -15,14 +14,13 @@
 static void ioasid_mm_init(struct ioasid_space *space)
 {
 	space->mm = current->mm;
-	space->mm_uid = INVALID_UID_NR;
 	mmgrab(space->mm);
 }
 
 static void ioasid_mm_destroy(struct ioasid_space *space)
 {
-	if (space->mm_uid != INVALID_UID_NR)
-		ioasid_uncharge_user_pasid(space->mm_uid);
+	if (space->mm_charged)
+		ioasid_uncharge_user(space->ctx->user, IOASID_QUOTA_PASIDS, 1);
 	mmdrop(space->mm);
 }
 
@@ -34,15 +32,14 @@ static void ioasid_mm_destroy(struct ioasid_space *space)
 static int ioasid_mm_charge(struct ioasid_space *space,
 			    struct ioasid_extack *extack)
 {
-	uid_t uid = from_kuid(&init_user_ns, current_uid());
 	int rc;
 
 	lockdep_assert_held(&space->ctx->lock);
-	if (space->mm_uid != INVALID_UID_NR)
+	if (space->mm_charged)
 		return 0;
-	rc = ioasid_charge_user_pasid(uid, extack);
-	if (!rc)
-		space->mm_uid = uid;
+	rc = ioasid_charge_user(space->ctx->user, IOASID_QUOTA_PASIDS, 1,
+				extack);
+	space->mm_charged = !rc;
 	return rc;
 }
 

@@ -4,7 +4,6 @@
  * driver or process uses the same one, and charged to the context and the user.
  * A PASID must never be freed while anything is attached to it.
  */
-#include <linux/cred.h>
 #include <linux/iommu.h>
 #include <linux/pci.h>
 #include <linux/slab.h>
@@ -15,13 +14,11 @@
  * @pasid: the PASID
  * @users: number of attachments, and of commands in progress
  * @automatic: allocated by an attach; freed with its last user
- * @uid: the user that is charged
  */
 struct ioasid_pasid {
 	u32 pasid;
 	u32 users;
 	bool automatic;
-	uid_t uid;
 };
 
 #ifdef CONFIG_PCI_PASID
@@ -68,7 +65,7 @@ static void ioasid_pasid_free(struct ioasid_ctx *ctx, struct ioasid_pasid *p)
 {
 	xa_erase(&ctx->pasids, p->pasid);
 	iommu_free_global_pasid(p->pasid);
-	ioasid_uncharge_pasid(ctx, p->uid);
+	ioasid_uncharge(ctx, IOASID_QUOTA_PASIDS, 1);
 	kfree(p);
 }
 
@@ -110,8 +107,7 @@ static struct ioasid_pasid *ioasid_pasid_new(struct ioasid_ctx *ctx,
 			    "no memory for a PASID");
 		return ERR_PTR(rc);
 	}
-	p->uid = from_kuid(&init_user_ns, current_uid());
-	rc = ioasid_charge_pasid(ctx, p->uid, extack);
+	rc = ioasid_charge(ctx, IOASID_QUOTA_PASIDS, 1, extack);
 	if (rc)
 		goto free;
 	rc = ioasid_pasid_from_pool(ctx, dev, p, extack);
@@ -119,7 +115,7 @@ static struct ioasid_pasid *ioasid_pasid_new(struct ioasid_ctx *ctx,
 		goto uncharge;
 	return p;
 uncharge:
-	ioasid_uncharge_pasid(ctx, p->uid);
+	ioasid_uncharge(ctx, IOASID_QUOTA_PASIDS, 1);
 free:
 	kfree(p);
 	return ERR_PTR(rc);

@@ -34,7 +34,7 @@ int ioasid_cmd_get_info(struct ioasid_command *cmd)
 	mutex_lock(&ctx->lock);
 	info->account_mode = ctx->account_mode;
 	info->nr_devices = ctx->nr_devices;
-	info->nr_pasids = ctx->nr_pasids;
+	info->nr_pasids = atomic64_read(&ctx->used[IOASID_QUOTA_PASIDS]);
 	info->nr_spaces = atomic_read(&ctx->nr_spaces);
 	mutex_unlock(&ctx->lock);
 	xa_for_each(&ctx->spaces, id, space) {

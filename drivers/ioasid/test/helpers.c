@@ -441,6 +441,22 @@ const struct cred *itest_drop_cap(struct kunit *test, int cap)
 	return override_creds(cred);
 }
 
+/**
+ * itest_become_user() - go on as another user, with all capabilities
+ * @test: the test
+ * @uid: the user
+ *
+ * Return: what to give to itest_restore_cred().
+ */
+const struct cred *itest_become_user(struct kunit *test, u32 uid)
+{
+	struct cred *cred = prepare_creds();
+
+	KUNIT_ASSERT_NOT_NULL(test, cred);
+	cred->uid = KUIDT_INIT(uid);
+	return override_creds(cred);
+}
+
 void itest_restore_cred(const struct cred *old)
 {
 	put_cred(revert_creds(old));

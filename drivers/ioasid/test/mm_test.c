@@ -252,17 +252,13 @@ static void counts_once(struct kunit *test)
 	struct itest *it[4];
 	struct device *dev;
 	const struct cred *old;
-	struct cred *cred;
 	struct mine m;
 	u32 id[4];
 
 	KUNIT_ASSERT_NOT_NULL(test, got);
+	old = itest_become_user(test, 4321);
 	new_mine(test, &m);
 	dev = itest_device_new(test, m.fake, &wide);
-	cred = prepare_creds();
-	KUNIT_ASSERT_NOT_NULL(test, cred);
-	cred->uid = KUIDT_INIT(4321);
-	old = override_creds(cred);
 	/* The narrow one first; then three contexts full, the fourth but for one */
 	KUNIT_EXPECT_EQ(test, attach(&m, 0, &p, 0), 0);
 	for (i = 0; i < 4; i++) {

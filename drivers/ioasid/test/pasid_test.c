@@ -6,6 +6,7 @@
  * in the pool and nobody owes anything.
  */
 #include <linux/cred.h>
+#include <linux/user_namespace.h>
 #include "test.h"
 
 #define NR_CTX	2
@@ -249,36 +250,31 @@ static void random_pasids(struct kunit *test)
 	sva_remove_device(p->it[0]->ctx, p->dev[0]);
 }
 
-/* As another user */
-static const struct cred *become_user(struct kunit *test, u32 uid)
-{
-	struct cred *cred = prepare_creds();
-
-	KUNIT_ASSERT_NOT_NULL(test, cred);
-	cred->uid = KUIDT_INIT(uid);
-	return override_creds(cred);
-}
-
 #define PER_CONTEXT	1024
 #define PER_USER	4096
 
-/* As many as the parameters say, for a context and for a user, and not one more */
+/*
+ * As many as the parameters say, for a context and for a user, and not one more.
+ * The user is who has opened the context, whoever uses it.
+ */
 static void quotas(struct kunit *test)
 {
 	u32 nr_ctx = PER_USER / PER_CONTEXT + 1, dev_id[5], one, i;
 	u32 *got = kunit_kcalloc(test, PER_CONTEXT, sizeof(*got), GFP_KERNEL);
+	struct itest *it[5], *other;
 	const struct cred *old;
 	struct device *dev;
-	struct itest *it[5];
 
 	KUNIT_ASSERT_NOT_NULL(test, got);
 	itest_memory(test);
 	dev = itest_device_new(test, itest_iommu_new(test), &wide);
+	other = itest_open(test);
+	old = itest_become_user(test, 1234);
 	for (i = 0; i < nr_ctx; i++) {
 		it[i] = itest_open(test);
 		dev_id[i] = itest_bind_device(it[i], dev);
 	}
-	old = become_user(test, 1234);
+	itest_restore_cred(old);
 	for (i = 0; i + 1 < nr_ctx; i++) {
 		/* One too many gives none at all */
 		ITEST_EXPECT_ERR(it[i],
@@ -292,12 +288,15 @@ static void quotas(struct kunit *test)
 	}
 	ITEST_EXPECT_ERR(it[i], itest_pasid_alloc(it[i], dev_id[i], 1, &one),
 			 -EDQUOT, IOASID_REASON_LIMIT);
+	KUNIT_EXPECT_EQ(test, it[i]->ext.value, (u64)PER_USER);
+	/* What somebody else has opened is not concerned, not even in his hands */
+	old = itest_become_user(test, 1234);
+	KUNIT_EXPECT_EQ(test, itest_pasid_alloc(other,
+						itest_bind_device(other, dev),
+						1, &one), 0);
+	sva_remove_device(other->ctx, dev);
 	itest_restore_cred(old);
-	/* Somebody else is not concerned */
-	KUNIT_EXPECT_EQ(test, itest_pasid_alloc(it[i], dev_id[i], 1, &one), 0);
-	/* Whoever gives it back: it counts for the one who has taken it */
 	KUNIT_EXPECT_EQ(test, itest_pasid_free(it[i - 1], 1, got), 0);
-	old = become_user(test, 1234);
 	KUNIT_EXPECT_EQ(test, itest_pasid_alloc(it[i], dev_id[i], 1, &one), 0);
 	ITEST_EXPECT_ERR(it[i], itest_pasid_alloc(it[i], dev_id[i], 1, &one),
 			 -EDQUOT, IOASID_REASON_LIMIT);
@@ -306,12 +305,47 @@ static void quotas(struct kunit *test)
 		itest_close(it[i]);
 	}
 	/* All of it was given back */
+	old = itest_become_user(test, 1234);
 	it[0] = itest_open(test);
+	itest_restore_cred(old);
+	KUNIT_EXPECT_EQ(test, atomic64_read(&it[0]->ctx->user->used[IOASID_QUOTA_PASIDS]),
+			0LL);
+	KUNIT_EXPECT_EQ(test, atomic64_read(&it[0]->ctx->user->used[IOASID_QUOTA_CONTEXTS]),
+			1LL);
 	dev_id[0] = itest_bind_device(it[0], dev);
 	KUNIT_EXPECT_EQ(test, itest_pasid_alloc(it[0], dev_id[0],
 						PER_CONTEXT, got), 0);
-	itest_restore_cred(old);
 	sva_remove_device(it[0]->ctx, dev);
+}
+
+/* Whoever has a user namespace has as many uids as he likes, and is one user */
+static void a_namespace_is_one_user(struct kunit *test)
+{
+	/* Of uid 1000; in it, one of a uid of it; of root, uids from 100000 */
+	struct user_namespace *ns = kunit_kcalloc(test, 3, sizeof(*ns),
+						  GFP_KERNEL);
+	kuid_t far = KUIDT_INIT(100007);
+
+	KUNIT_ASSERT_NOT_NULL(test, ns);
+	ns[0].parent = &init_user_ns;
+	ns[0].owner = KUIDT_INIT(1000);
+	ns[1].parent = &ns[0];
+	ns[1].owner = far;
+	ns[2].parent = &init_user_ns;
+	ns[2].owner = GLOBAL_ROOT_UID;
+	KUNIT_EXPECT_EQ(test, 100007,
+			__kuid_val(ioasid_owner_of(&init_user_ns, far)));
+	KUNIT_EXPECT_EQ(test, 1000, __kuid_val(ioasid_owner_of(&ns[0], far)));
+	KUNIT_EXPECT_EQ(test, 1000, __kuid_val(ioasid_owner_of(&ns[1], far)));
+	/* Without a root user in it, whoever has made it */
+	KUNIT_EXPECT_EQ(test, 0, __kuid_val(ioasid_owner_of(&ns[2], far)));
+	ns[2].uid_map.nr_extents = 1;
+	ns[2].uid_map.extent[0] = (struct uid_gid_extent){
+		.first = 0, .lower_first = 100000, .count = 65536,
+	};
+	KUNIT_EXPECT_EQ(test, 100000, __kuid_val(ioasid_owner_of(&ns[2], far)));
+	ns[1].parent = &ns[2];
+	KUNIT_EXPECT_EQ(test, 100000, __kuid_val(ioasid_owner_of(&ns[1], far)));
 }
 
 /* A user's numbers are his, and need not be the IOMMU's */
@@ -417,6 +451,7 @@ static void bad_attaches(struct kunit *test)
 static struct kunit_case ioasid_pasid_cases[] = {
 	KUNIT_CASE_SLOW(random_pasids),
 	KUNIT_CASE(quotas),
+	KUNIT_CASE(a_namespace_is_one_user),
 	KUNIT_CASE(virtual_numbers),
 	KUNIT_CASE(bad_attaches),
 	{}

@@ -101,6 +101,7 @@ int itest_bind(struct itest *it, u32 id, u32 dev_id, u32 number, u32 queue_id);
 void itest_set_killed(bool killed);
 void itest_set_memlock(u64 bytes);
 const struct cred *itest_drop_cap(struct kunit *test, int cap);
+const struct cred *itest_become_user(struct kunit *test, u32 uid);
 void itest_restore_cred(const struct cred *old);
 
 struct page **itest_pages(struct kunit *test, u32 nr, u32 order);

@@ -726,8 +726,8 @@ struct ioasid_device_detach {
  *
  * All or none. Which numbers they are is the kernel's choice: the numbers that a
  * guest or a program wants are what vpasid of an attachment is for. EINVAL for no
- * PASID, E2BIG for too many, EDQUOT beyond the quota of this context or of the user
- * (parameters pasids_per_context and pasids_per_user of the module), ENOSPC
+ * PASID, E2BIG for too many, EDQUOT beyond the quota of this context or of the
+ * user who has opened it (parameters pasids_per_context and pasids_per_user of the module), ENOSPC
  * where none is left, EOPNOTSUPP for a device without PASIDs.
  */
 struct ioasid_pasid_alloc {

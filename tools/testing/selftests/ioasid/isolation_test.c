@@ -749,12 +749,15 @@ static int alloc_as_other(void *arg)
 	FIXTURE_DATA(contexts) *self = arg;
 	u32 p;
 
-	T_CHECK(!t_pasid_alloc(self->fd[0], vfio(&self->e[0])->dev_id, 1, &p));
-	T_CHECK(!t_pasid_free(self->fd[0], 1, &p));
+	T_CHECK(t_pasid_alloc(self->fd[0], vfio(&self->e[0])->dev_id, 1, &p) == -EDQUOT);
+	T_CHECK(t_extack.code == IOASID_REASON_LIMIT);
 	return 0;
 }
 
-/* All contexts of a user have one quota, and the PASID of a process counts, too */
+/*
+ * All contexts that a user has opened have one quota, whoever uses them, and the
+ * PASID of a process counts, too
+ */
 TEST_F(contexts, quota_of_a_user)
 {
 	u32 id[] = { vfio(&self->e[0])->dev_id, vfio(&self->e[1])->dev_id };
