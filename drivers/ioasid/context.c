@@ -43,6 +43,7 @@ struct ioasid_ctx *ioasid_ctx_create(void)
 	xa_init_flags(&ctx->devices, XA_FLAGS_ALLOC1 | XA_FLAGS_ACCOUNT);
 	INIT_LIST_HEAD(&ctx->device_list);
 	xa_init_flags(&ctx->pasids, XA_FLAGS_ACCOUNT);
+	INIT_LIST_HEAD(&ctx->mm_pasids);
 	xa_init_flags(&ctx->queues, XA_FLAGS_ALLOC1 | XA_FLAGS_ACCOUNT);
 	ctx->nr = atomic_inc_return(&ioasid_last_ctx);
 	ctx->opener = task_tgid_nr(current);
@@ -80,11 +81,13 @@ static void ioasid_ctx_free(struct kref *ref)
 	ioasid_debugfs_remove(ctx);
 	ioasid_ctx_free_spaces(ctx);
 	ioasid_pasid_free_all(ctx);
+	ioasid_mm_pasids_end_ctx(ctx);
 	if (ctx->payer)
 		ioasid_payer_put(ctx, ctx->payer);
 	WARN_ON(!xa_empty(&ctx->spaces) || !xa_empty(&ctx->devices) ||
 		!xa_empty(&ctx->queues));
-	WARN_ON(!list_empty(&ctx->payers) || atomic64_read(&ctx->pinned));
+	WARN_ON(!list_empty(&ctx->payers) || atomic64_read(&ctx->pinned) ||
+		atomic64_read(&ctx->used[IOASID_QUOTA_PASIDS]));
 	xa_destroy(&ctx->spaces);
 	xa_destroy(&ctx->devices);
 	xa_destroy(&ctx->pasids);

@@ -30,6 +30,7 @@
  * Leaves, under which none of the others is taken:
  *
  *   ioasid_ctx.ledger_lock     payers, accounting mode
+ *   ioasid_mm_pasid_lock       spinlock: PASIDs of processes (mm_pasid.c)
  *   ioasid_users_lock          spinlock: the table of users (account.c)
  *   ioasid_groups_lock         the list of groups (group.c)
  *   ioasid_resolvers_lock      the list of resolvers; held in their calls
@@ -59,6 +60,7 @@
 struct dentry;
 struct ioasid_domain;
 struct ioasid_dev_pasid;
+struct ioasid_mm_pasid;
 struct ioasid_queue;
 struct ioasid_space;
 struct mm_struct;
@@ -84,6 +86,7 @@ struct seq_file;
  * @nr_spaces: number of spaces
  * @nr_devices: number of devices
  * @pasids: PASID -> struct ioasid_pasid
+ * @mm_pasids: struct ioasid_mm_pasid, PASIDs of processes that it is charged for
  * @queues: queue_id -> struct ioasid_queue
  * @next_queue: where the search for a free queue_id begins
  * @nr_records: number of records that fit into all its queues
@@ -109,6 +112,7 @@ struct ioasid_ctx {
 	atomic_t nr_spaces;
 	u32 nr_devices;
 	struct xarray pasids;
+	struct list_head mm_pasids;
 	struct xarray queues;
 	u32 next_queue;
 	atomic_t nr_records;
@@ -191,7 +195,7 @@ struct ioasid_object {
  * @kind: enum ioasid_kind
  * @ops: operations of its kind
  * @mm: address space of a process, of an mm space; mm_count is held
- * @mm_charged: the user is charged for the PASID of @mm
+ * @mm_pasid: the charge for the PASID of @mm; NULL before the first attach
  * @faults: devices may send page requests
  * @queue: queue of its faults, or NULL; changes under ioasid_ctx.lock
  * @policy: enum ioasid_fault_policy; changes with @queue
@@ -222,7 +226,7 @@ struct ioasid_space {
 	u32 kind;
 	const struct ioasid_space_ops *ops;
 	struct mm_struct *mm;
-	bool mm_charged;
+	struct ioasid_mm_pasid *mm_pasid;
 	bool faults;
 	struct ioasid_queue __rcu *queue;
 	u32 policy;
@@ -487,6 +491,16 @@ int ioasid_translate(struct ioasid_ctx *ctx, struct ioasid_translate *arg,
 
 /* mm.c */
 extern const struct ioasid_space_ops ioasid_mm_ops;
+
+/* mm_pasid.c */
+struct ioasid_mm_pasid *ioasid_mm_pasid_get(struct ioasid_ctx *ctx,
+					    struct mm_struct *mm,
+					    struct ioasid_extack *extack);
+void ioasid_mm_pasid_put(struct ioasid_mm_pasid *p);
+bool ioasid_mm_pasid_reap_one(void);
+int ioasid_charge_pasid(struct ioasid_ctx *ctx, struct ioasid_extack *extack);
+void ioasid_mm_pasids_end_ctx(struct ioasid_ctx *ctx);
+void ioasid_mm_pasids_teardown(void);
 
 /* iova.c */
 int ioasid_iova_init(struct ioasid_space *space);

@@ -290,6 +290,7 @@ static void __exit ioasid_module_exit(void)
 	misc_deregister(&ioasid_miscdev);
 	ioasid_debugfs_teardown();
 	ioasid_deferred_free_teardown();
+	ioasid_mm_pasids_teardown();
 	ioasid_pages_teardown();
 }
 

@@ -83,6 +83,8 @@ static int ioasid_pasid_from_pool(struct ioasid_ctx *ctx, struct device *dev,
 				  struct ioasid_extack *extack)
 {
 	p->pasid = iommu_alloc_global_pasid(dev);
+	while (p->pasid == IOMMU_PASID_INVALID && ioasid_mm_pasid_reap_one())
+		p->pasid = iommu_alloc_global_pasid(dev);
 	if (p->pasid == IOMMU_PASID_INVALID)
 		return ioasid_fail(extack, -ENOSPC, IOASID_REASON_LIMIT,
 				   "device %s: all its %u PASIDs are in use",
@@ -107,7 +109,7 @@ static struct ioasid_pasid *ioasid_pasid_new(struct ioasid_ctx *ctx,
 			    "no memory for a PASID");
 		return ERR_PTR(rc);
 	}
-	rc = ioasid_charge(ctx, IOASID_QUOTA_PASIDS, 1, extack);
+	rc = ioasid_charge_pasid(ctx, extack);
 	if (rc)
 		goto free;
 	rc = ioasid_pasid_from_pool(ctx, dev, p, extack);

@@ -210,7 +210,8 @@ enum ioasid_account_mode {
  * @page_size: out: bytes; every address and length is a multiple of it
  * @nr_spaces: out: spaces of this context
  * @nr_devices: out: devices bound to this context
- * @nr_pasids: out: PASIDs that this context has
+ * @nr_pasids: out: PASIDs that this context pays for, those of processes too, as
+ *	long as they exist
  * @nr_mappings: out: mappings in all spaces
  * @pinned: out: bytes pinned, each counted once
  * @mapped: out: bytes mapped, each space counted

@@ -780,6 +780,9 @@ TEST_F(contexts, quota_of_a_user)
 		EXPECT_FAIL(EDQUOT, LIMIT, t_pasid_alloc(self->fd[1], id[1], 1, p + 2));
 		EXPECT_OK(t_detach_pasid(self->fd[0], id[0], q));
 		EXPECT_OK(t_free(self->fd[0], mm));
+		/* This process has its PASID for good */
+		EXPECT_FAIL(EDQUOT, LIMIT, t_pasid_alloc(self->fd[1], id[1], 1, p + 2));
+		EXPECT_EQ(0, t_write_file(PER_USER, "4"));
 		EXPECT_OK(t_pasid_alloc(self->fd[1], id[1], 1, p + 2));
 	}
 	/* What a context that ends had is free */

@@ -153,4 +153,198 @@ TEST_F(contexts, of_a_namespace)
 	EXPECT_EQ(0, ret);
 }
 
+/* --- the PASIDs of processes ------------------------------------------------------ */
+
+FIXTURE(processes) {
+	int fd;
+	struct t_dma sim;
+	struct t_testdev testdev;
+	struct t_vfio *vfio;
+	u32 space;		/* for memory that outlives who has mapped it */
+	struct param limit;
+};
+
+static int dev_open(FIXTURE_DATA(processes) *self)
+{
+	if (t_testdev_find(0) && !t_on_sim()) {
+		self->vfio = &self->testdev.vfio;
+		return t_testdev_open(&self->testdev, 0, VFIO_IOASID_IOMMU);
+	}
+	self->vfio = &self->sim.vfio;
+	return t_on_sim() ? t_dma_open(&self->sim, T_EDU, 0, VFIO_IOASID_IOMMU) : -ENOENT;
+}
+
+static int has_pasids(void *arg)
+{
+	FIXTURE_DATA(processes) *self = arg;
+	u32 id, pasid = IOASID_PASID_ANY;
+	int ret;
+
+	T_CHECK(!t_alloc_mm(self->fd, &id));
+	ret = t_attach_pasid(self->fd, self->vfio->dev_id, id, &pasid, 0, 0);
+	if (t_mm_refused(ret))
+		return 77;
+	T_CHECK(!ret);
+	T_CHECK(!t_detach_pasid(self->fd, self->vfio->dev_id, pasid));
+	T_CHECK(!t_free(self->fd, id));
+	return 0;
+}
+
+static u32 nr_pasids(int fd)
+{
+	struct ioasid_info info = { .size = sizeof(info) };
+
+	return t_info(fd, &info) ? ~0U : info.nr_pasids;
+}
+
+/* What it has come down to, when no processor has the memory of a dead child any more */
+static u32 settled(int fd, u32 want)
+{
+	u64 end = t_end_of_patience(10000);
+
+	while (nr_pasids(fd) != want && t_now_ns() < end)
+		t_sleep_ms(10);
+	return nr_pasids(fd);
+}
+
+FIXTURE_SETUP(processes)
+{
+	int ret = dev_open(self);
+
+	NEED(ret != -ENOENT, "needs ioasid-testdev or ioasid_sim");
+	ASSERT_EQ(0, ret) TH_LOG("%s failed", t_vfio_step);
+	self->fd = t_open();
+	ASSERT_FD(self->fd);
+	ASSERT_OK(t_alloc(self->fd, &self->space));
+	ASSERT_OK(t_vfio_attach(self->vfio, self->fd, self->space, 0));
+	ret = t_child(has_pasids, self);
+	NEED(ret != 77, "needs a kernel that shares a process' memory");
+	ASSERT_EQ(0, ret);
+	ASSERT_EQ(0, settled(self->fd, 0));
+}
+
+FIXTURE_TEARDOWN(processes)
+{
+	unset_param(&self->limit);
+	if (self->vfio == &self->testdev.vfio)
+		t_testdev_close(&self->testdev);
+	else
+		t_dma_close(&self->sim);
+	close(self->fd);
+}
+
+/* Shares its memory with the device, stops that, and leaves one page mapped */
+static int leaves_a_page(void *arg)
+{
+	FIXTURE_DATA(processes) *self = arg;
+	char *mem = t_memory(T_ANON, T_PAGE);
+	u64 iova;
+
+	T_CHECK(!has_pasids(self));
+	T_CHECK(mem && !t_map(self->fd, self->space, mem, T_PAGE, T_RW, &iova));
+	return 0;
+}
+
+static int gets_none(void *arg)
+{
+	FIXTURE_DATA(processes) *self = arg;
+	u32 id, pasid = IOASID_PASID_ANY;
+
+	T_CHECK(!t_alloc_mm(self->fd, &id));
+	T_CHECK(t_attach_pasid(self->fd, self->vfio->dev_id, id, &pasid, 0, 0) == -EDQUOT);
+	T_CHECK(t_extack.code == IOASID_REASON_LIMIT);
+	T_CHECK(!t_free(self->fd, id));
+	return 0;
+}
+
+/* The dead child has its PASID as long as anybody holds something of it */
+TEST_F(processes, dead_children)
+{
+	int i;
+
+	ASSERT_EQ(0, set_param(&self->limit, PARAM("pasids_per_context"), 3));
+	for (i = 0; i < 3; i++) {
+		EXPECT_EQ(0, t_child(leaves_a_page, self));
+		EXPECT_EQ(i + 1, nr_pasids(self->fd));
+	}
+	t_sleep_ms(100);
+	EXPECT_EQ(3, nr_pasids(self->fd));
+	EXPECT_EQ(0, t_child(gets_none, self));
+	EXPECT_EQ(3 * T_PAGE, t_unmap_all(self->fd, self->space));
+	EXPECT_EQ(0, settled(self->fd, 0));
+	EXPECT_EQ(0, t_child(has_pasids, self));
+}
+
+/* A context whose user has nothing else; without any capability less */
+static int open_as(uid_t uid)
+{
+	int fd;
+
+	if (setresuid(uid, 0, 0))
+		return -errno;
+	fd = t_open();
+	if (setresuid(0, 0, 0))
+		return -errno;
+	return fd;
+}
+
+static int move(FIXTURE_DATA(processes) *self, int fd, u32 *space)
+{
+	int ret = t_detach(self->fd, self->vfio->dev_id);
+
+	self->fd = fd;
+	return ret ?: t_alloc(fd, space) ?: t_vfio_attach(self->vfio, fd, *space, 0);
+}
+
+/* What is owed outlives the context, since the PASID does */
+TEST_F(processes, of_an_ended_context)
+{
+	int first = open_as(T_NOBODY), second = open_as(T_NOBODY), before = self->fd;
+
+	ASSERT_FD(first);
+	ASSERT_FD(second);
+	ASSERT_EQ(0, set_param(&self->limit, PARAM("pasids_per_user"), 1));
+	ASSERT_OK(move(self, first, &self->space));
+	EXPECT_EQ(0, has_pasids(self));
+	EXPECT_EQ(1, nr_pasids(first));
+	ASSERT_OK(move(self, second, &self->space));
+	close(first);
+	EXPECT_EQ(0, nr_pasids(second));
+	EXPECT_EQ(0, t_child(gets_none, self));
+	/* This process has one, so it needs none more */
+	EXPECT_EQ(0, has_pasids(self));
+	EXPECT_EQ(0, nr_pasids(second));
+	close(before);
+}
+
+/* By two spaces: one PASID, paid once */
+TEST_F(processes, paid_once)
+{
+	u32 id, pasid[2] = { IOASID_PASID_ANY, IOASID_PASID_ANY }, second;
+
+	ASSERT_EQ(0, set_param(&self->limit, PARAM("pasids_per_context"), 1));
+	ASSERT_OK(t_alloc_mm(self->fd, &id));
+	ASSERT_OK(t_alloc_mm(self->fd, &second));
+	ASSERT_OK(t_attach_pasid(self->fd, self->vfio->dev_id, id, &pasid[0], 5, 0));
+	ASSERT_OK(t_attach_pasid(self->fd, self->vfio->dev_id, second, &pasid[1], 6, 0));
+	EXPECT_EQ(pasid[0], pasid[1]);
+	EXPECT_EQ(1, nr_pasids(self->fd));
+	EXPECT_OK(t_detach_pasid(self->fd, self->vfio->dev_id, 5));
+	EXPECT_OK(t_detach_pasid(self->fd, self->vfio->dev_id, 6));
+	EXPECT_OK(t_free(self->fd, id));
+	EXPECT_OK(t_free(self->fd, second));
+	EXPECT_EQ(1, nr_pasids(self->fd));
+}
+
+/* Processes that come and go do not fail because of those before them */
+TEST_F_TIMEOUT(processes, come_and_go, 300)
+{
+	int i;
+
+	ASSERT_EQ(0, set_param(&self->limit, PARAM("pasids_per_context"), 4));
+	for (i = 0; i < 50; i++)
+		ASSERT_EQ(0, t_child(has_pasids, self));
+	EXPECT_EQ(0, settled(self->fd, 0));
+}
+
 TEST_HARNESS_MAIN

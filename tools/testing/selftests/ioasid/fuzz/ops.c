@@ -223,6 +223,11 @@ static u64 digest(struct ops *o)
 		struct ioasid_info info = { .size = sizeof(info) }, sum = { 0 };
 
 		t_ioctl(o->ctx[c], IOASID_GET_INFO, &info);
+		/*
+		 * A failed attach can have given the process its PASID, and one of
+		 * a process that has gone is given back later
+		 */
+		info.nr_pasids = 0;
 		mix(&d, &info, sizeof(info));
 		for (i = 0; i < OPS_IDS; i++)
 			if (o->ids[c][i] && first_of(o, c, i))
