@@ -255,6 +255,7 @@ struct ioasid_iova_range {
 #define IOASID_DEVICE_UNRECOVERABLE	(1U << 9) /* unrecoverable faults of its RID */
 #define IOASID_DEVICE_UNRECOVERABLE_PASID	(1U << 10) /* and that of its PASIDs */
 #define IOASID_DEVICE_RESETS		(1U << 11) /* what a reset has dropped is reported */
+#define IOASID_DEVICE_MM_NO_USERFAULT	(1U << 12) /* with IOASID_KIND_MM no userfaultfd is asked */
 
 /**
  * struct ioasid_device_info - IOASID_DEVICE_INFO: one device
@@ -308,7 +309,10 @@ struct ioasid_device_info {
  * @IOASID_KIND_MAPPED: the kernel, and the user maps and unmaps memory
  * @IOASID_KIND_MM: the process that made the space: devices use its own address
  *	space, by PASID. Nothing is pinned. Only that process can attach devices.
- *	After exec or exit their DMA fails.
+ *	After exec or exit their DMA fails. With IOASID_DEVICE_MM_NO_USERFAULT
+ *	the kernel answers IOASID_FAULT_INVALID for memory that a handler of
+ *	userfaultfd is to bring, and does not ask it: IOASID_KIND_MAPPED with
+ *	IOASID_ALLOC_FAULTS and a fault queue can do that
  */
 enum ioasid_kind {
 	IOASID_KIND_MAPPED = 1,
