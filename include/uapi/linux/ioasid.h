@@ -660,9 +660,10 @@ struct ioasid_option {
  * ENOENT without such a device or space; EBUSY if it is attached, while it is
  * being reset, or while a sibling (a device of the same group) uses another
  * space with the same PASID; EPERM for a PASID, or the memory of a process, of
- * somebody else, or the RID of a group whose DMA nobody owns; EINVAL where @pasid, @vpasid and the kind of space do not go
- * together; EOPNOTSUPP for a PASID where device or IOMMU have none, and where
- * the kernel cannot replace; ERANGE for a PASID that is too wide, or a mapping
+ * somebody else, or the RID of a group whose DMA nobody owns; EINVAL where
+ * @pasid, @vpasid and the kind of space do not go together; EOPNOTSUPP for a
+ * PASID where device or IOMMU have none, and where the kernel cannot replace;
+ * ERANGE for a PASID that is too wide, or a mapping
  * that the IOMMU cannot address; EADDRINUSE for a mapping that the device
  * reserves; EDQUOT and ENOSPC without a PASID; ENODEV without page requests or
  * SVA where they are needed; E2BIG for too many devices; EFAULT for an array
@@ -732,8 +733,8 @@ struct ioasid_device_detach {
  * All or none. Which numbers they are is the kernel's choice: the numbers that a
  * guest or a program wants are what vpasid of an attachment is for. EINVAL for no
  * PASID, E2BIG for too many, EDQUOT beyond the quota of this context or of the
- * user who has opened it (parameters pasids_per_context and pasids_per_user of the module), ENOSPC
- * where none is left, EOPNOTSUPP for a device without PASIDs.
+ * user who has opened it (parameters pasids_per_context and pasids_per_user of
+ * the module), ENOSPC where none is left, EOPNOTSUPP for a device without PASIDs.
  */
 struct ioasid_pasid_alloc {
 	__u32 size;
