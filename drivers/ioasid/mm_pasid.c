@@ -175,9 +175,9 @@ static void ioasid_mm_pasid_arm(void)
 		return;
 	if (soon && ioasid_armed_later)
 		cancel_delayed_work(&ioasid_mm_pasid_work);
-	if (queue_delayed_work(system_unbound_wq, &ioasid_mm_pasid_work,
-			       soon ? IOASID_MM_PASID_SOON :
-				      IOASID_MM_PASID_LATER))
+	if (schedule_delayed_work(&ioasid_mm_pasid_work,
+				  soon ? IOASID_MM_PASID_SOON :
+					 IOASID_MM_PASID_LATER))
 		ioasid_armed_later = !soon;
 }
 
