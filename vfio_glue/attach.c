@@ -205,9 +205,8 @@ static int ioasid_vfio_attach_to(struct ioasid_vfio_command *cmd,
 	if (arg->flags & IOASID_ATTACH_REPLACE)
 		return sva_replace_device_pasid(ctx, arg->pasid, dev, params,
 						&cmd->extack);
-	return PTR_ERR_OR_ZERO(sva_register_device_to_pasid(ctx, arg->pasid,
-							    dev, params,
-							    &cmd->extack));
+	return sva_register_device_to_pasid(ctx, arg->pasid, dev, params,
+					    &cmd->extack);
 }
 
 /*

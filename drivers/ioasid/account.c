@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Accounting: the ledger of pinned memory, and the quotas of PASIDs and of
- * fault records. Nothing may ever be taken before it is charged, or uncharged
- * before it is released.
+ * Accounting: the ledger of pinned memory, and the quotas of contexts, PASIDs
+ * and fault records. Nothing may ever be taken before it is charged, or
+ * uncharged before it is released.
  */
 #include <linux/cred.h>
+#include <linux/hashtable.h>
 #include <linux/mm.h>
 #include <linux/moduleparam.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/sched/user.h>
 #include <linux/slab.h>
+#include <linux/user_namespace.h>
 #include "ioasid_private.h"
 
 static void ioasid_payer_free(struct ioasid_payer *payer)
@@ -94,7 +96,8 @@ void ioasid_payer_put(struct ioasid_ctx *ctx, struct ioasid_payer *payer)
 	ioasid_payer_free(payer);
 }
 
-static int ioasid_charge_user(struct ioasid_payer *payer, unsigned long pages)
+static int ioasid_charge_locked_vm(struct ioasid_payer *payer,
+				   unsigned long pages)
 {
 	unsigned long limit = rlimit(RLIMIT_MEMLOCK) >> PAGE_SHIFT;
 	long old = atomic_long_read(&payer->user->locked_vm);
@@ -141,7 +144,7 @@ int ioasid_charge_pages(struct ioasid_ctx *ctx, struct ioasid_payer *payer,
 	int rc;
 
 	if (payer->mode == IOASID_ACCOUNT_USER)
-		rc = ioasid_charge_user(payer, pages);
+		rc = ioasid_charge_locked_vm(payer, pages);
 	else
 		rc = ioasid_charge_mm(payer, pages);
 	if (rc == -EINTR)
@@ -212,109 +215,213 @@ int ioasid_set_account_mode(struct ioasid_ctx *ctx, u64 mode,
 	return 0;
 }
 
-static unsigned int ioasid_pasids_per_context = 1024;
-module_param_named(pasids_per_context, ioasid_pasids_per_context, uint, 0644);
-MODULE_PARM_DESC(pasids_per_context, "Maximum number of PASIDs of one context");
-
-static unsigned int ioasid_pasids_per_user = 4096;
-module_param_named(pasids_per_user, ioasid_pasids_per_user, uint, 0644);
-MODULE_PARM_DESC(pasids_per_user, "Maximum number of PASIDs of all contexts of one user");
-
-/* uid -> number of its PASIDs, as a value; never 0 */
-static DEFINE_XARRAY_FLAGS(ioasid_pasid_users, XA_FLAGS_ACCOUNT);
-
-static DEFINE_MUTEX(ioasid_pasid_lock);
+/* --- quotas of a context and of its user -------------------------------- */
 
 /**
- * ioasid_charge_user_pasid() - charge a PASID to a user
- * @uid: the user
- * @extack: the reason if it fails
- *
- * Context: can sleep; takes ioasid_pasid_lock.
- *
- * Return: 0, -EDQUOT above the limit of the user, -ENOMEM.
+ * struct ioasid_limit - a limit of each context and of each user
+ * @what: what is limited, in messages
+ * @per_context: maximum of one context
+ * @per_user: maximum of all contexts of one user
  */
-int ioasid_charge_user_pasid(uid_t uid, struct ioasid_extack *extack)
-{
-	u32 limit = READ_ONCE(ioasid_pasids_per_user);
-	unsigned long has;
-	int rc = 0;
+struct ioasid_limit {
+	const char *what;
+	uint per_context;
+	uint per_user;
+};
 
-	mutex_lock(&ioasid_pasid_lock);
-	has = xa_to_value(xa_load(&ioasid_pasid_users, uid) ?: xa_mk_value(0));
-	if (has >= limit)
-		rc = ioasid_fail(extack, -EDQUOT, IOASID_REASON_LIMIT,
-				 "user %u has reached the limit with %lu PASIDs",
-				 uid, has);
-	else if (xa_err(xa_store(&ioasid_pasid_users, uid, xa_mk_value(has + 1),
-				 GFP_KERNEL_ACCOUNT)))
-		rc = ioasid_fail(extack, -ENOMEM, IOASID_REASON_NO_MEMORY,
-				 "no memory for a PASID");
-	mutex_unlock(&ioasid_pasid_lock);
-	return rc;
+static struct ioasid_limit ioasid_limits[IOASID_NR_QUOTAS] = {
+	[IOASID_QUOTA_CONTEXTS] = { "contexts", 1, 4096 },
+	[IOASID_QUOTA_PASIDS] = { "PASIDs", 1024, 4096 },
+};
+
+#define IOASID_LIMIT_PER_CONTEXT(_name, _quota, _what)			\
+	module_param_named(_name##_per_context,				\
+			   ioasid_limits[_quota].per_context, uint, 0644); \
+	MODULE_PARM_DESC(_name##_per_context,				\
+			 "Maximum number of " _what " of one context")
+
+#define IOASID_LIMIT_PER_USER(_name, _quota, _what)			\
+	module_param_named(_name##_per_user,				\
+			   ioasid_limits[_quota].per_user, uint, 0644);	\
+	MODULE_PARM_DESC(_name##_per_user, "Maximum number of " _what	\
+			 " of all contexts of one user")
+
+IOASID_LIMIT_PER_USER(contexts, IOASID_QUOTA_CONTEXTS, "contexts");
+IOASID_LIMIT_PER_CONTEXT(pasids, IOASID_QUOTA_PASIDS, "PASIDs");
+IOASID_LIMIT_PER_USER(pasids, IOASID_QUOTA_PASIDS, "PASIDs");
+
+static DEFINE_SPINLOCK(ioasid_users_lock);
+static DEFINE_HASHTABLE(ioasid_users, 6);
+
+/**
+ * ioasid_owner_of() - find out who pays for what a user does
+ * @ns: his user namespace
+ * @uid: his uid
+ *
+ * Whoever has a user namespace has many uids, and would have as many quotas. So
+ * a namespace of the machine's, with all in it, counts as one user: the one who
+ * has made it, or the root user in it if root has made it for somebody else.
+ *
+ * Context: any; @ns stays valid.
+ *
+ * Return: the uid that pays.
+ */
+kuid_t ioasid_owner_of(struct user_namespace *ns, kuid_t uid)
+{
+	if (!ns->parent)
+		return uid;
+	while (ns->parent->parent)
+		ns = ns->parent;
+	uid = uid_eq(ns->owner, GLOBAL_ROOT_UID) ? make_kuid(ns, 0) : ns->owner;
+	return uid_valid(uid) ? uid : ns->owner;
+}
+
+static struct ioasid_user *ioasid_user_find(kuid_t uid)
+{
+	struct ioasid_user *user;
+
+	lockdep_assert_held(&ioasid_users_lock);
+	hash_for_each_possible(ioasid_users, user, node, __kuid_val(uid))
+		if (uid_eq(user->uid, uid))
+			return user;
+	return NULL;
 }
 
 /**
- * ioasid_uncharge_user_pasid() - undo ioasid_charge_user_pasid()
- * @uid: the user
+ * ioasid_user_get() - get the counts of the current user
  *
- * Context: can sleep; takes ioasid_pasid_lock.
+ * Context: a user process; can sleep. Takes ioasid_users_lock.
+ *
+ * Return: the counts with a reference, or NULL without memory.
  */
-void ioasid_uncharge_user_pasid(uid_t uid)
+struct ioasid_user *ioasid_user_get(void)
 {
-	unsigned long has;
+	kuid_t uid = ioasid_owner_of(current_user_ns(), current_uid());
+	struct ioasid_user *user, *new;
 
-	mutex_lock(&ioasid_pasid_lock);
-	has = xa_to_value(xa_load(&ioasid_pasid_users, uid));
-	/* Cannot fail, since the entry exists */
-	if (has > 1)
-		xa_store(&ioasid_pasid_users, uid, xa_mk_value(has - 1),
-			 GFP_KERNEL);
+	/* Before the lock, since allocating can take long */
+	new = kzalloc(sizeof(*new), GFP_KERNEL_ACCOUNT);
+	if (!new)
+		return NULL;
+	refcount_set(&new->ref, 1);
+	new->uid = uid;
+	spin_lock(&ioasid_users_lock);
+	user = ioasid_user_find(uid);
+	if (user)
+		refcount_inc(&user->ref);
 	else
-		xa_erase(&ioasid_pasid_users, uid);
-	mutex_unlock(&ioasid_pasid_lock);
+		hash_add(ioasid_users, &new->node, __kuid_val(uid));
+	spin_unlock(&ioasid_users_lock);
+	if (!user)
+		return new;
+	kfree(new);
+	return user;
 }
 
 /**
- * ioasid_charge_pasid() - charge a PASID to a context and a user
- * @ctx: the context
- * @uid: the user
+ * ioasid_user_put() - put a reference on the counts of a user
+ * @user: the counts
+ *
+ * Context: any but interrupts; takes ioasid_users_lock.
+ */
+void ioasid_user_put(struct ioasid_user *user)
+{
+	if (!refcount_dec_and_lock(&user->ref, &ioasid_users_lock))
+		return;
+	hash_del(&user->node);
+	spin_unlock(&ioasid_users_lock);
+	kfree(user);
+}
+
+/* Never more than the limit, not even for a moment: others would see it */
+static int ioasid_charge_count(atomic64_t *used, enum ioasid_quota quota,
+			       u32 nr, u32 limit, const char *whose,
+			       struct ioasid_extack *extack)
+{
+	s64 old = atomic64_read(used);
+
+	do {
+		if (old + nr <= limit)
+			continue;
+		extack->value = limit;
+		return ioasid_fail(extack, -EDQUOT, IOASID_REASON_LIMIT,
+				   "%u more would exceed the limit of %u %s of this %s",
+				   nr, limit, ioasid_limits[quota].what, whose);
+	} while (!atomic64_try_cmpxchg(used, &old, old + nr));
+	return 0;
+}
+
+/**
+ * ioasid_charge_user() - charge only the user, before something is made
+ * @user: the counts of the user
+ * @quota: what it is
+ * @nr: how many
  * @extack: the reason if it fails
  *
- * Context: ioasid_ctx.lock is held; can sleep. Takes ioasid_pasid_lock.
+ * Context: any.
  *
- * Return: 0, -EDQUOT above the limit of the context or the user, -ENOMEM.
+ * Return: 0, or -EDQUOT above the limit of the user.
  */
-int ioasid_charge_pasid(struct ioasid_ctx *ctx, uid_t uid,
-			struct ioasid_extack *extack)
+int ioasid_charge_user(struct ioasid_user *user, enum ioasid_quota quota,
+		       u32 nr, struct ioasid_extack *extack)
 {
-	int rc;
+	return ioasid_charge_count(&user->used[quota], quota, nr,
+				   READ_ONCE(ioasid_limits[quota].per_user),
+				   "user", extack);
+}
 
-	lockdep_assert_held(&ctx->lock);
-	if (ctx->nr_pasids >= READ_ONCE(ioasid_pasids_per_context)) {
-		extack->value = ctx->nr_pasids;
-		return ioasid_fail(extack, -EDQUOT, IOASID_REASON_LIMIT,
-				   "this context has reached the limit with %u PASIDs",
-				   ctx->nr_pasids);
-	}
-	rc = ioasid_charge_user_pasid(uid, extack);
-	if (!rc)
-		ctx->nr_pasids++;
+/**
+ * ioasid_uncharge_user() - undo ioasid_charge_user()
+ * @user: the counts of the user
+ * @quota: what it is
+ * @nr: how many
+ *
+ * Context: any.
+ */
+void ioasid_uncharge_user(struct ioasid_user *user, enum ioasid_quota quota,
+			  u32 nr)
+{
+	atomic64_sub(nr, &user->used[quota]);
+}
+
+/**
+ * ioasid_charge() - charge a context, and its user, before something is made
+ * @ctx: the context
+ * @quota: what it is
+ * @nr: how many
+ * @extack: the reason if it fails
+ *
+ * Context: any.
+ *
+ * Return: 0, or -EDQUOT above the limit of the context or of the user.
+ */
+int ioasid_charge(struct ioasid_ctx *ctx, enum ioasid_quota quota, u32 nr,
+		  struct ioasid_extack *extack)
+{
+	int rc = ioasid_charge_count(&ctx->used[quota], quota, nr,
+				     READ_ONCE(ioasid_limits[quota].per_context),
+				     "context", extack);
+
+	if (rc)
+		return rc;
+	rc = ioasid_charge_user(ctx->user, quota, nr, extack);
+	if (rc)
+		atomic64_sub(nr, &ctx->used[quota]);
 	return rc;
 }
 
 /**
- * ioasid_uncharge_pasid() - undo ioasid_charge_pasid()
+ * ioasid_uncharge() - undo ioasid_charge()
  * @ctx: the context
- * @uid: the user
+ * @quota: what it is
+ * @nr: how many
  *
- * Context: ioasid_ctx.lock is held, or @ctx has no other user; can sleep. Takes
- * ioasid_pasid_lock.
+ * Context: any.
  */
-void ioasid_uncharge_pasid(struct ioasid_ctx *ctx, uid_t uid)
+void ioasid_uncharge(struct ioasid_ctx *ctx, enum ioasid_quota quota, u32 nr)
 {
-	ctx->nr_pasids--;
-	ioasid_uncharge_user_pasid(uid);
+	atomic64_sub(nr, &ctx->used[quota]);
+	ioasid_uncharge_user(ctx->user, quota, nr);
 }
 
 static uint ioasid_records_per_context = 4 * IOASID_FAULT_MAX_DEPTH;

@@ -1,20 +1,21 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Accounting, implemented by account.c. Pinned pages, PASIDs and fault records
- * must never be taken before they are charged here.
+ * Accounting, implemented by account.c. Pinned pages, contexts, PASIDs and fault
+ * records must never be taken before they are charged here.
  */
 #ifndef __IOASID_ACCOUNT_H
 #define __IOASID_ACCOUNT_H
 
+#include <linux/atomic.h>
 #include <linux/ioasid.h>
 #include <linux/list.h>
 #include <linux/refcount.h>
 #include <linux/types.h>
+#include <linux/uidgid.h>
 
 struct mm_struct;
+struct user_namespace;
 struct user_struct;
-
-#define INVALID_UID_NR	((uid_t)-1)
 
 /**
  * struct ioasid_payer - the process and user charged for pinned pages
@@ -33,6 +34,44 @@ struct ioasid_payer {
 	struct user_struct *user;
 };
 
+/**
+ * enum ioasid_quota - what is limited for each context and for each user
+ * @IOASID_QUOTA_CONTEXTS: contexts, until the last reference is put; only for
+ *	users
+ * @IOASID_QUOTA_PASIDS: PASIDs, also those of processes
+ * @IOASID_NR_QUOTAS: number of them
+ */
+enum ioasid_quota {
+	IOASID_QUOTA_CONTEXTS,
+	IOASID_QUOTA_PASIDS,
+	IOASID_NR_QUOTAS,
+};
+
+/**
+ * struct ioasid_user - what all contexts of a user have
+ * @node: in the table of users
+ * @ref: held by each context, and by what outlives its context
+ * @uid: the user
+ * @used: how much of each enum ioasid_quota
+ */
+struct ioasid_user {
+	struct hlist_node node;
+	refcount_t ref;
+	kuid_t uid;
+	atomic64_t used[IOASID_NR_QUOTAS];
+};
+
+kuid_t ioasid_owner_of(struct user_namespace *ns, kuid_t uid);
+struct ioasid_user *ioasid_user_get(void);
+void ioasid_user_put(struct ioasid_user *user);
+int ioasid_charge_user(struct ioasid_user *user, enum ioasid_quota quota,
+		       u32 nr, struct ioasid_extack *extack);
+void ioasid_uncharge_user(struct ioasid_user *user, enum ioasid_quota quota,
+			  u32 nr);
+int ioasid_charge(struct ioasid_ctx *ctx, enum ioasid_quota quota, u32 nr,
+		  struct ioasid_extack *extack);
+void ioasid_uncharge(struct ioasid_ctx *ctx, enum ioasid_quota quota, u32 nr);
+
 struct ioasid_payer *ioasid_payer_get(struct ioasid_ctx *ctx);
 void ioasid_payer_put(struct ioasid_ctx *ctx, struct ioasid_payer *payer);
 int ioasid_set_account_mode(struct ioasid_ctx *ctx, u64 mode,
@@ -41,11 +80,6 @@ int ioasid_charge_pages(struct ioasid_ctx *ctx, struct ioasid_payer *payer,
 			unsigned long pages, struct ioasid_extack *extack);
 void ioasid_uncharge_pages(struct ioasid_ctx *ctx, struct ioasid_payer *payer,
 			   unsigned long pages);
-int ioasid_charge_user_pasid(uid_t uid, struct ioasid_extack *extack);
-void ioasid_uncharge_user_pasid(uid_t uid);
-int ioasid_charge_pasid(struct ioasid_ctx *ctx, uid_t uid,
-			struct ioasid_extack *extack);
-void ioasid_uncharge_pasid(struct ioasid_ctx *ctx, uid_t uid);
 int ioasid_charge_records(struct ioasid_ctx *ctx, u32 depth,
 			  struct ioasid_extack *extack);
 void ioasid_uncharge_records(struct ioasid_ctx *ctx, u32 depth);

@@ -377,6 +377,23 @@ free:
 	return rc;
 }
 
+/*
+ * Without an owner the kernel may give the group to a driver at any time. Who it
+ * is cannot be asked, and a driver that uses the kernel's own DMA is one as well:
+ * the glue answers for the rest. A PASID leaves the RID to whoever has it.
+ */
+static int ioasid_check_owned(struct ioasid_device *idev, u32 pasid,
+			      struct ioasid_extack *extack)
+{
+	struct iommu_group *group = idev->group->group;
+
+	if (pasid != IOASID_RID || iommu_group_dma_owner_claimed(group))
+		return 0;
+	return ioasid_fail(extack, -EPERM, IOASID_REASON_OWNER,
+			   "device %s: nobody owns the DMA of its group %d",
+			   dev_name(idev->dev), iommu_group_id(group));
+}
+
 static int ioasid_attach_group(struct ioasid_space *space,
 			       struct ioasid_dev_pasid *dev_pasid, u32 pasid,
 			       struct ioasid_extack *extack)
@@ -388,7 +405,9 @@ static int ioasid_attach_group(struct ioasid_space *space,
 	lockdep_assert_held(&dev_pasid->idev->group->lock);
 	if (att)
 		return ioasid_attachment_join(att, space, dev_pasid, extack);
-	rc = ioasid_attachment_create(space, dev_pasid, pasid, NULL, extack);
+	rc = ioasid_check_owned(dev_pasid->idev, pasid, extack) ?:
+		     ioasid_attachment_create(space, dev_pasid, pasid, NULL,
+					      extack);
 	if (rc)
 		return rc;
 	ioasid_pasid_get(space->ctx, pasid);
@@ -442,7 +461,7 @@ free:
 
 /* Moves the group to another space, unless a sibling shares the attachment */
 static int ioasid_dev_pasid_move(struct ioasid_dev_pasid *dev_pasid,
-				 struct ioasid_space *space,
+				 struct ioasid_space *space, u64 cookie,
 				 struct ioasid_extack *extack)
 {
 	struct ioasid_attachment *old = dev_pasid->att;
@@ -476,6 +495,7 @@ static int ioasid_dev_pasid_move(struct ioasid_dev_pasid *dev_pasid,
 	ioasid_fault_end(dev_pasid, space->faults ? IOASID_FAULT_SUCCESS :
 						    IOASID_FAULT_INVALID);
 	ioasid_fault_report_detached(dev_pasid);
+	dev_pasid->cookie = cookie ?: dev_pasid->cookie;
 	ioasid_dev_pasid_publish(dev_pasid,
 				 xa_load(&dev_pasid->idev->group->table,
 					 old->pasid));
@@ -548,7 +568,8 @@ static int ioasid_attach_locked(struct ioasid_space *space,
 				   dev_name(idev->dev), req->key,
 				   dev_pasid->att->pasid, req->pasid);
 	if (dev_pasid && req->replace)
-		return ioasid_dev_pasid_move(dev_pasid, space, extack);
+		return ioasid_dev_pasid_move(dev_pasid, space, req->cookie,
+					     extack);
 	if (dev_pasid)
 		return ioasid_fail(extack, -EBUSY, IOASID_REASON_ATTACHED,
 				   "device %s is already attached to space %u",
@@ -559,6 +580,7 @@ static int ioasid_attach_locked(struct ioasid_space *space,
 		return ioasid_fail(extack, -ENOMEM, IOASID_REASON_NO_MEMORY,
 				   "no memory for an attachment");
 	dev_pasid->idev = idev;
+	dev_pasid->cookie = req->cookie ?: idev->cookie;
 	ioasid_unrecoverable_init(dev_pasid);
 	rc = ioasid_attach_new(space, dev_pasid, req, extack);
 	if (rc) {

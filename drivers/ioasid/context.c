@@ -14,14 +14,27 @@ static atomic_t ioasid_last_ctx;
  *
  * Context: a user process; can sleep.
  *
- * Return: the context, to be closed by ioasid_ctx_close(), or ERR_PTR(-ENOMEM).
+ * Return: the context, to be closed by ioasid_ctx_close(), ERR_PTR(-EDQUOT)
+ * above the limit of the user, or ERR_PTR(-ENOMEM).
  */
 struct ioasid_ctx *ioasid_ctx_create(void)
 {
 	struct ioasid_ctx *ctx = kzalloc(sizeof(*ctx), GFP_KERNEL_ACCOUNT);
+	struct ioasid_extack extack;
 
 	if (!ctx)
 		return ERR_PTR(-ENOMEM);
+	ctx->user = ioasid_user_get();
+	if (!ctx->user) {
+		kfree(ctx);
+		return ERR_PTR(-ENOMEM);
+	}
+	ioasid_extack_init(&extack);
+	if (ioasid_charge_user(ctx->user, IOASID_QUOTA_CONTEXTS, 1, &extack)) {
+		ioasid_user_put(ctx->user);
+		kfree(ctx);
+		return ERR_PTR(-EDQUOT);
+	}
 	kref_init(&ctx->ref);
 	mutex_init(&ctx->lock);
 	mutex_init(&ctx->ledger_lock);
@@ -30,6 +43,7 @@ struct ioasid_ctx *ioasid_ctx_create(void)
 	xa_init_flags(&ctx->devices, XA_FLAGS_ALLOC1 | XA_FLAGS_ACCOUNT);
 	INIT_LIST_HEAD(&ctx->device_list);
 	xa_init_flags(&ctx->pasids, XA_FLAGS_ACCOUNT);
+	INIT_LIST_HEAD(&ctx->mm_pasids);
 	xa_init_flags(&ctx->queues, XA_FLAGS_ALLOC1 | XA_FLAGS_ACCOUNT);
 	ctx->nr = atomic_inc_return(&ioasid_last_ctx);
 	ctx->opener = task_tgid_nr(current);
@@ -67,15 +81,19 @@ static void ioasid_ctx_free(struct kref *ref)
 	ioasid_debugfs_remove(ctx);
 	ioasid_ctx_free_spaces(ctx);
 	ioasid_pasid_free_all(ctx);
+	ioasid_mm_pasids_end_ctx(ctx);
 	if (ctx->payer)
 		ioasid_payer_put(ctx, ctx->payer);
 	WARN_ON(!xa_empty(&ctx->spaces) || !xa_empty(&ctx->devices) ||
 		!xa_empty(&ctx->queues));
-	WARN_ON(!list_empty(&ctx->payers) || atomic64_read(&ctx->pinned));
+	WARN_ON(!list_empty(&ctx->payers) || atomic64_read(&ctx->pinned) ||
+		atomic64_read(&ctx->used[IOASID_QUOTA_PASIDS]));
 	xa_destroy(&ctx->spaces);
 	xa_destroy(&ctx->devices);
 	xa_destroy(&ctx->pasids);
 	xa_destroy(&ctx->queues);
+	ioasid_uncharge_user(ctx->user, IOASID_QUOTA_CONTEXTS, 1);
+	ioasid_user_put(ctx->user);
 	kfree(ctx);
 }
 

@@ -26,12 +26,13 @@ static void space_show(struct seq_file *m, struct ioasid_space *space)
 	u32 i;
 
 	down_read(&space->rwsem);
-	seq_printf(m, "ioasid=%u kind=%s label=%s domains=%u devices=%u mappings=%lld mapped_kib=%llu pinned_kib=%llu\n",
-		   space->id,
-		   space->ops->name, space->label, space->nr_domains,
+	/* The label last, so that it cannot forge a field */
+	seq_printf(m, "ioasid=%u kind=%s domains=%u devices=%u mappings=%lld mapped_kib=%llu pinned_kib=%llu label=%s\n",
+		   space->id, space->ops->name, space->nr_domains,
 		   space->nr_devices, atomic64_read(&space->nr_mappings),
 		   (u64)atomic64_read(&space->mapped) << (PAGE_SHIFT - 10),
-		   (u64)atomic64_read(&space->pinned) << (PAGE_SHIFT - 10));
+		   (u64)atomic64_read(&space->pinned) << (PAGE_SHIFT - 10),
+		   space->label);
 	for (i = 0; i < space->nr_usable; i++)
 		seq_printf(m, "  usable %#llx-%#llx\n", space->usable[i].first,
 			   space->usable[i].last);

@@ -40,8 +40,8 @@ static int ioasid_device_publish(struct ioasid_ctx *ctx,
 				 struct ioasid_device *idev,
 				 struct ioasid_extack *extack)
 {
-	int rc = xa_alloc(&ctx->devices, &idev->id, idev, XA_LIMIT(1, S32_MAX),
-			  GFP_KERNEL_ACCOUNT);
+	int rc = ioasid_id_alloc(&ctx->devices, &ctx->next_device, &idev->id,
+				 idev);
 
 	lockdep_assert_held(&ctx->lock);
 	if (rc)
@@ -188,10 +188,11 @@ static void ioasid_device_commit(struct ioasid_device *idev, bool is_new,
 				 const struct ioasid_file_ref *file_ref)
 {
 	lockdep_assert_held(&idev->ctx->lock);
-	idev->cookie = params->cookie;
 	if (!file_ref) {
 		scoped_guard(mutex, &idev->group->lock)
 			idev->exclusive = false;
+		if (idev->file_ref.file)
+			WRITE_ONCE(idev->cookie, params->cookie);
 		ioasid_file_ref_put(&idev->file_ref);
 		idev->owner = params->owner;
 	} else if (is_new) {
@@ -238,6 +239,7 @@ int ioasid_device_bind(struct ioasid_ctx *ctx, struct device *dev,
 	if (IS_ERR(idev))
 		return PTR_ERR(idev);
 	ioasid_device_commit(idev, is_new, params, file_ref);
+	idev->cookie = params->cookie;
 	if (dev_id)
 		*dev_id = idev->id;
 	return 0;
@@ -411,19 +413,19 @@ void ioasid_unbind_files(struct ioasid_ctx *ctx)
  *
  * Return: as sva_register_device_to_pasid().
  */
-struct ioasid_attachment *
-ioasid_device_register(struct ioasid_ctx *ctx, u32 pasid, struct device *dev,
-		       const struct ioasid_attach_params *params, bool replace,
-		       const struct ioasid_file_ref *file_ref,
-		       struct ioasid_extack *extack)
+int ioasid_device_register(struct ioasid_ctx *ctx, u32 pasid,
+			   struct device *dev,
+			   const struct ioasid_attach_params *params,
+			   bool replace, const struct ioasid_file_ref *file_ref,
+			   struct ioasid_extack *extack)
 {
 	struct ioasid_attach_request req = {
 		.ioasid = params->ioasid,
 		.pasid = pasid,
 		.vpasid = params->vpasid,
 		.replace = replace,
+		.cookie = params->cookie,
 	};
-	struct ioasid_attachment *att;
 	struct ioasid_device *idev;
 	bool is_new;
 	int rc;
@@ -432,22 +434,22 @@ ioasid_device_register(struct ioasid_ctx *ctx, u32 pasid, struct device *dev,
 	idev = ioasid_device_find_or_create(ctx, dev, params, !!file_ref,
 					    &is_new, extack);
 	if (IS_ERR(idev))
-		return ERR_CAST(idev);
+		return PTR_ERR(idev);
 	if (is_new && file_ref)
 		idev->file_ref.info = file_ref->info;
 	rc = ioasid_device_attach(idev, &req, extack);
 	if (rc) {
 		if (is_new)
 			ioasid_device_destroy(ctx, idev);
-		return ERR_PTR(rc);
+		return rc;
 	}
 	ioasid_device_commit(idev, is_new, params, file_ref);
-	att = ioasid_dev_pasid_find(idev, req.key)->att;
 	if (params->pasid)
-		*params->pasid = att->pasid;
+		*params->pasid =
+			ioasid_dev_pasid_find(idev, req.key)->att->pasid;
 	if (params->dev_id)
 		*params->dev_id = idev->id;
-	return att;
+	return 0;
 }
 
 /* Can unbind the device and free it */
@@ -589,9 +591,9 @@ static void ioasid_dev_pasids_show(struct seq_file *m,
 
 	lockdep_assert_held(&idev->ctx->lock);
 	xa_for_each_start(&idev->dev_pasids, vpasid, dev_pasid, 1)
-		seq_printf(m, "dev_id=%u pasid=%u vpasid=%lu ioasid=%u\n",
+		seq_printf(m, "dev_id=%u pasid=%u vpasid=%lu ioasid=%u cookie=%#llx\n",
 			   idev->id, dev_pasid->att->pasid, vpasid,
-			   dev_pasid->att->space->id);
+			   dev_pasid->att->space->id, dev_pasid->cookie);
 }
 
 /**

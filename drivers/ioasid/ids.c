@@ -19,6 +19,29 @@ static void *ioasid_no_id(u32 id, enum ioasid_reason reason, const char *what,
 				   "this context has no %s %u", what, id));
 }
 
+/**
+ * ioasid_id_alloc() - put an object into a table of the context
+ * @table: the table
+ * @next: where to look for a free id first; of that table
+ * @id: out: its id
+ * @entry: the object, or NULL to reserve the id without publishing it
+ *
+ * The ids go round, so that one that a program still has in mind does not name
+ * another object soon after it has been freed.
+ *
+ * Context: can sleep.
+ *
+ * Return: 0, -ENOMEM, or -EBUSY if there is no id left.
+ */
+int ioasid_id_alloc(struct xarray *table, u32 *next, u32 *id, void *entry)
+{
+	int rc = xa_alloc_cyclic(table, id, entry, XA_LIMIT(1, S32_MAX), next,
+				 GFP_KERNEL_ACCOUNT);
+
+	/* 1: it has begun again */
+	return min(rc, 0);
+}
+
 /* The object with a reference; NULL if there is none, or it is being freed */
 static struct ioasid_object *ioasid_object_get(struct xarray *table, u32 id)
 {

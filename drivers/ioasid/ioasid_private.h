@@ -33,7 +33,8 @@
  * Leaves, under which none of the others is taken:
  *
  *   ioasid_ctx.ledger_lock     payers, accounting mode
- *   ioasid_pasid_lock          number of PASIDs of each user (account.c)
+ *   ioasid_mm_pasid_lock       spinlock: PASIDs of processes (mm_pasid.c)
+ *   ioasid_users_lock          spinlock: the table of users (account.c)
  *   ioasid_groups_lock         the list of groups (group.c)
  *   ioasid_resolvers_lock      the list of resolvers; held in their calls
  *   ioasid_domain.reporters_lock  spinlock, taken in interrupts: reporters of
@@ -63,6 +64,7 @@ struct dentry;
 struct ioasid_domain;
 struct ioasid_dev_pasid;
 struct ioasid_fault_record;
+struct ioasid_mm_pasid;
 struct ioasid_queue;
 struct ioasid_space;
 struct mm_struct;
@@ -74,18 +76,23 @@ struct seq_file;
  * @nr: number of the context in traces and debugfs
  * @lock: protects devices, attachments and PASIDs; see the top of this file
  * @spaces: ioasid -> struct ioasid_space
+ * @next_space: where the search for a free ioasid begins
  * @devices: dev_id -> struct ioasid_device
+ * @next_device: where the search for a free dev_id begins
  * @device_list: the same devices, to search them faster
  * @account_mode: enum ioasid_account_mode
  * @ledger_lock: protects @payers, @payer and @account_mode
  * @payers: struct ioasid_payer with pages pinned through this context
  * @payer: the latest payer; referenced
  * @pinned: number of pages pinned
+ * @user: who has opened it, and is charged for what it has
+ * @used: how much of each enum ioasid_quota it has
  * @nr_spaces: number of spaces
  * @nr_devices: number of devices
  * @pasids: PASID -> struct ioasid_pasid
- * @nr_pasids: number of PASIDs
+ * @mm_pasids: struct ioasid_mm_pasid, PASIDs of processes that it is charged for
  * @queues: queue_id -> struct ioasid_queue
+ * @next_queue: where the search for a free queue_id begins
  * @nr_records: number of records that fit into all its queues
  * @opener: thread group id of the process that opened it, for debugfs
  * @debugfs: its directory
@@ -95,18 +102,23 @@ struct ioasid_ctx {
 	u32 nr;
 	struct mutex lock;
 	struct xarray spaces;
+	u32 next_space;
 	struct xarray devices;
+	u32 next_device;
 	struct list_head device_list;
 	u32 account_mode;
 	struct mutex ledger_lock;
 	struct list_head payers;
 	struct ioasid_payer *payer;
 	atomic64_t pinned;
+	struct ioasid_user *user;
+	atomic64_t used[IOASID_NR_QUOTAS];
 	atomic_t nr_spaces;
 	u32 nr_devices;
 	struct xarray pasids;
-	u32 nr_pasids;
+	struct list_head mm_pasids;
 	struct xarray queues;
+	u32 next_queue;
 	atomic_t nr_records;
 	pid_t opener;
 	struct dentry *debugfs;
@@ -187,7 +199,7 @@ struct ioasid_object {
  * @kind: enum ioasid_kind
  * @ops: operations of its kind
  * @mm: address space of a process, of an mm space; mm_count is held
- * @mm_uid: user charged for the PASID of @mm, or INVALID_UID_NR
+ * @mm_pasid: the charge for the PASID of @mm; NULL before the first attach
  * @faults: devices may send page requests
  * @fault_lock: protects @queue and @policy, which change under ioasid_ctx.lock
  * @queue: queue of its faults, or NULL
@@ -219,7 +231,7 @@ struct ioasid_space {
 	u32 kind;
 	const struct ioasid_space_ops *ops;
 	struct mm_struct *mm;
-	uid_t mm_uid;
+	struct ioasid_mm_pasid *mm_pasid;
 	bool faults;
 	spinlock_t fault_lock;
 	struct ioasid_queue *queue;
@@ -357,7 +369,7 @@ struct ioasid_file_ref {
  * @nr_iopf: number of attachments that need page requests
  * @nr_sva: number of attachments to the address space of a process
  * @owner: name of the framework
- * @cookie: the user's number for the device
+ * @cookie: the user's number for the device, from the command that bound it
  */
 struct ioasid_device {
 	struct list_head node;
@@ -406,6 +418,7 @@ struct ioasid_unrecoverable {
  * @sva: bond of the IOMMU core, of an mm space
  * @iopf: it counts in ioasid_device.nr_iopf
  * @vpasid: the user's number: virtual PASID, PASID or IOASID_RID
+ * @cookie: the user's number of the attachment, for its records
  * @iopf_off: the replacing space turns page requests off, which is no reset
  * @unrecoverable: its unrecoverable faults
  */
@@ -416,6 +429,7 @@ struct ioasid_dev_pasid {
 	struct iommu_sva *sva;
 	bool iopf;
 	u32 vpasid;
+	u64 cookie;
 	bool iopf_off;
 	struct ioasid_unrecoverable unrecoverable;
 };
@@ -426,6 +440,8 @@ struct ioasid_dev_pasid {
  * @pasid: IOASID_RID, a PASID of the context, or IOASID_PASID_ANY
  * @vpasid: the user's number for the PASID, or 0 to use the PASID itself
  * @replace: replace the present space
+ * @cookie: the user's number for records, or 0 for that of the device, or of
+ *	what is replaced
  * @key: out: the user's number: @vpasid, or the PASID
  */
 struct ioasid_attach_request {
@@ -433,6 +449,7 @@ struct ioasid_attach_request {
 	u32 pasid;
 	u32 vpasid;
 	bool replace;
+	u64 cookie;
 	u32 key;
 };
 
@@ -445,6 +462,7 @@ void ioasid_ctx_close(struct ioasid_ctx *ctx);
 void ioasid_ctx_put(struct ioasid_ctx *ctx);
 
 /* ids.c */
+int ioasid_id_alloc(struct xarray *table, u32 *next, u32 *id, void *entry);
 struct ioasid_space *ioasid_space_get(struct ioasid_ctx *ctx, u32 id,
 				      struct ioasid_extack *extack);
 struct ioasid_device *ioasid_device_by_id(struct ioasid_ctx *ctx, u32 id,
@@ -506,6 +524,16 @@ int ioasid_translate(struct ioasid_ctx *ctx, struct ioasid_translate *arg,
 
 /* mm.c */
 extern const struct ioasid_space_ops ioasid_mm_ops;
+
+/* mm_pasid.c */
+struct ioasid_mm_pasid *ioasid_mm_pasid_get(struct ioasid_ctx *ctx,
+					    struct mm_struct *mm,
+					    struct ioasid_extack *extack);
+void ioasid_mm_pasid_put(struct ioasid_mm_pasid *p);
+bool ioasid_mm_pasid_reap_one(void);
+int ioasid_charge_pasid(struct ioasid_ctx *ctx, struct ioasid_extack *extack);
+void ioasid_mm_pasids_end_ctx(struct ioasid_ctx *ctx);
+void ioasid_mm_pasids_teardown(void);
 
 /* iova.c */
 int ioasid_iova_init(struct ioasid_space *space);
@@ -579,11 +607,11 @@ int ioasid_unbind_by_id(struct ioasid_ctx *ctx, u32 dev_id,
 			struct ioasid_extack *extack);
 void ioasid_device_remove(struct ioasid_ctx *ctx, struct device *dev);
 void ioasid_unbind_files(struct ioasid_ctx *ctx);
-struct ioasid_attachment *
-ioasid_device_register(struct ioasid_ctx *ctx, u32 pasid, struct device *dev,
-		       const struct ioasid_attach_params *params, bool replace,
-		       const struct ioasid_file_ref *file_ref,
-		       struct ioasid_extack *extack);
+int ioasid_device_register(struct ioasid_ctx *ctx, u32 pasid,
+			   struct device *dev,
+			   const struct ioasid_attach_params *params,
+			   bool replace, const struct ioasid_file_ref *file_ref,
+			   struct ioasid_extack *extack);
 int ioasid_device_unregister(struct ioasid_ctx *ctx, u32 pasid,
 			     struct device *dev, struct ioasid_extack *extack);
 int ioasid_attach_by_id(struct ioasid_ctx *ctx, u32 dev_id,
@@ -613,8 +641,8 @@ int ioasid_pasid_choose(struct ioasid_device *idev, struct ioasid_space *space,
 void ioasid_pasid_get(struct ioasid_ctx *ctx, u32 pasid);
 void ioasid_pasid_put(struct ioasid_ctx *ctx, u32 pasid);
 void ioasid_pasid_free_all(struct ioasid_ctx *ctx);
-int ioasid_pasids_alloc(struct ioasid_ctx *ctx, u32 dev_id, u32 first, u32 last,
-			u32 *pasids, u32 nr, struct ioasid_extack *extack);
+int ioasid_pasids_alloc(struct ioasid_ctx *ctx, u32 dev_id, u32 *pasids, u32 nr,
+			struct ioasid_extack *extack);
 void ioasid_pasids_drop(struct ioasid_ctx *ctx, const u32 *pasids, u32 nr);
 int ioasid_pasids_free(struct ioasid_ctx *ctx, const u32 *pasids, u32 nr,
 		       struct ioasid_extack *extack);

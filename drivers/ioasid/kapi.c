@@ -91,19 +91,20 @@ IOASID_EXPORT(sva_remove_device);
  *
  * Context: can sleep. Only a process itself can attach its address space.
  *
- * Return: the attachment, only to be compared, or ERR_PTR of: an error of
- * sva_bind_device(); -ENOENT if there is no such space; -EBUSY if already
- * attached, if a sibling uses another space with that PASID, or during a reset;
- * -EADDRINUSE or -ERANGE if there is a mapping that the device or its IOMMU
- * cannot have; -EOPNOTSUPP if device or IOMMU do not support PASIDs; -ERANGE if
- * the PASID is too large for the device; -EPERM if the PASID does not belong to
- * the context, or the memory to the process; -EDQUOT or -ENOSPC if no PASID is
- * left; -EINVAL if PASID and kind of space do not match; -EINTR if killed;
- * -ENOMEM; or an error of the IOMMU driver.
+ * Return: 0; an error of sva_bind_device(); -ENOENT if there is no such space;
+ * -EBUSY if already attached, if a sibling uses another space with that PASID,
+ * or during a reset; -EADDRINUSE or -ERANGE if there is a mapping that the
+ * device or its IOMMU cannot have; -EOPNOTSUPP if device or IOMMU do not support
+ * PASIDs; -ERANGE if the PASID is too large for the device; -EPERM if the PASID
+ * does not belong to the context, the memory belongs to another process, or
+ * nobody owns the DMA of the group whose RID is to be attached; -EDQUOT or
+ * -ENOSPC if no PASID is left; -EINVAL if PASID and kind of space do not match;
+ * -EINTR if killed; -ENOMEM; or an error of the IOMMU driver.
  */
-struct ioasid_attachment *sva_register_device_to_pasid(
-	struct ioasid_ctx *ctx, u32 pasid, struct device *dev,
-	const struct ioasid_attach_params *params, struct ioasid_extack *extack)
+int sva_register_device_to_pasid(struct ioasid_ctx *ctx, u32 pasid,
+				 struct device *dev,
+				 const struct ioasid_attach_params *params,
+				 struct ioasid_extack *extack)
 {
 	return ioasid_device_register(ctx, pasid, dev, params, false, NULL,
 				      extack);
@@ -133,8 +134,8 @@ int sva_replace_device_pasid(struct ioasid_ctx *ctx, u32 pasid,
 			     const struct ioasid_attach_params *params,
 			     struct ioasid_extack *extack)
 {
-	return PTR_ERR_OR_ZERO(ioasid_device_register(ctx, pasid, dev, params,
-						      true, NULL, extack));
+	return ioasid_device_register(ctx, pasid, dev, params, true, NULL,
+				      extack);
 }
 IOASID_EXPORT(sva_replace_device_pasid);
 
@@ -170,7 +171,8 @@ IOASID_EXPORT(sva_unregister_device_from_pasid);
  * Context: can sleep. For IOASID_KIND_MM the caller is the process.
  *
  * Return: 0, -EOPNOTSUPP if the kernel does not support the kind, a flag or the
- * data, -EINVAL if the kind does not support a flag, -ENOMEM.
+ * data, -EINVAL if the kind does not support a flag or the label is not
+ * printable ASCII, -ENOMEM.
  */
 int ioasid_space_alloc(struct ioasid_ctx *ctx,
 		       const struct ioasid_space_params *params, u32 *ioasid,

@@ -33,8 +33,6 @@ union ioasid_args {
 	struct ioasid_option option;
 	struct ioasid_device_attach attach;
 	struct ioasid_device_detach detach;
-	struct ioasid_dirty_set dirty_set;
-	struct ioasid_dirty_get dirty_get;
 	struct ioasid_pasid_alloc pasid_alloc;
 	struct ioasid_pasid_free pasid_free;
 	struct ioasid_fault_queue fault_queue;
@@ -98,10 +96,6 @@ static const struct ioasid_op ioasid_ops[] = {
 	OP(IOASID_DEVICE_DETACH, ioasid_cmd_device_detach,
 	   struct ioasid_device_detach, pasid,
 	   IOASID_DETACH_FD | IOASID_DETACH_UNBIND, false),
-	OP(IOASID_DIRTY_SET, ioasid_cmd_dirty_set, struct ioasid_dirty_set,
-	   __reserved, IOASID_DIRTY_ENABLE, false),
-	OP(IOASID_DIRTY_GET, ioasid_cmd_dirty_get, struct ioasid_dirty_get,
-	   bitmap, 0, false),
 	OP(IOASID_PASID_ALLOC, ioasid_cmd_pasid_alloc,
 	   struct ioasid_pasid_alloc, pasids, 0, false),
 	OP(IOASID_PASID_FREE, ioasid_cmd_pasid_free, struct ioasid_pasid_free,
@@ -296,6 +290,7 @@ static void __exit ioasid_module_exit(void)
 	misc_deregister(&ioasid_miscdev);
 	ioasid_debugfs_teardown();
 	ioasid_deferred_free_teardown();
+	ioasid_mm_pasids_teardown();
 	ioasid_pages_teardown();
 }
 

@@ -5,7 +5,6 @@
  * the process. Nothing here may pin memory, or let a process expose the memory
  * of another one.
  */
-#include <linux/cred.h>
 #include <linux/iommu.h>
 #include <linux/sched/mm.h>
 #include "compat/iopf.h"
@@ -15,35 +14,40 @@
 static void ioasid_mm_init(struct ioasid_space *space)
 {
 	space->mm = current->mm;
-	space->mm_uid = INVALID_UID_NR;
 	mmgrab(space->mm);
 }
 
 static void ioasid_mm_destroy(struct ioasid_space *space)
 {
-	if (space->mm_uid != INVALID_UID_NR)
-		ioasid_uncharge_user_pasid(space->mm_uid);
 	mmdrop(space->mm);
+	if (space->mm_pasid)
+		ioasid_mm_pasid_put(space->mm_pasid);
 }
 
-/*
- * Charged once for the lifetime of the space: the first bind gives the
- * mm_struct a PASID, which lives as long as the mm_struct, and the space has a
- * reference on it.
- */
+/* Before the first bind, which gives the process a PASID if it has none yet */
 static int ioasid_mm_charge(struct ioasid_space *space,
 			    struct ioasid_extack *extack)
 {
-	uid_t uid = from_kuid(&init_user_ns, current_uid());
-	int rc;
+	struct ioasid_mm_pasid *p;
 
 	lockdep_assert_held(&space->ctx->lock);
-	if (space->mm_uid != INVALID_UID_NR)
+	if (space->mm_pasid)
 		return 0;
-	rc = ioasid_charge_user_pasid(uid, extack);
-	if (!rc)
-		space->mm_uid = uid;
-	return rc;
+	p = ioasid_mm_pasid_get(space->ctx, space->mm, extack);
+	if (IS_ERR(p))
+		return PTR_ERR(p);
+	space->mm_pasid = p;
+	return 0;
+}
+
+/* After a bind that has failed before it made a PASID */
+static void ioasid_mm_uncharge(struct ioasid_space *space)
+{
+	lockdep_assert_held(&space->ctx->lock);
+	if (mm_valid_pasid(space->mm))
+		return;
+	ioasid_mm_pasid_put(space->mm_pasid);
+	space->mm_pasid = NULL;
 }
 
 static int ioasid_mm_bind_failed(struct device *dev, int rc,
@@ -115,8 +119,12 @@ static int ioasid_mm_bind(struct ioasid_space *space,
 	if (rc)
 		return rc;
 	sva = iommu_sva_bind_device(dev, space->mm);
-	if (IS_ERR(sva))
+	while (PTR_ERR_OR_ZERO(sva) == -ENOSPC && ioasid_mm_pasid_reap_one())
+		sva = iommu_sva_bind_device(dev, space->mm);
+	if (IS_ERR(sva)) {
+		ioasid_mm_uncharge(space);
 		return ioasid_mm_bind_failed(dev, PTR_ERR(sva), extack);
+	}
 	dev_pasid->sva = sva;
 	*pasid = iommu_sva_get_pasid(sva);
 	return 0;

@@ -4,7 +4,6 @@
  * driver or process uses the same one, and charged to the context and the user.
  * A PASID must never be freed while anything is attached to it.
  */
-#include <linux/cred.h>
 #include <linux/iommu.h>
 #include <linux/pci.h>
 #include <linux/slab.h>
@@ -15,13 +14,11 @@
  * @pasid: the PASID
  * @users: number of attachments, and of commands in progress
  * @automatic: allocated by an attach; freed with its last user
- * @uid: the user that is charged
  */
 struct ioasid_pasid {
 	u32 pasid;
 	u32 users;
 	bool automatic;
-	uid_t uid;
 };
 
 #ifdef CONFIG_PCI_PASID
@@ -83,20 +80,12 @@ static int ioasid_check_width(struct device *dev, u32 pasid,
 			   pasid, dev->iommu->max_pasids);
 }
 
-/* Does not free the PASID in the pool */
-static void ioasid_pasid_remove(struct ioasid_ctx *ctx, struct ioasid_pasid *p)
-{
-	xa_erase(&ctx->pasids, p->pasid);
-	ioasid_uncharge_pasid(ctx, p->uid);
-	kfree(p);
-}
-
 static void ioasid_pasid_free(struct ioasid_ctx *ctx, struct ioasid_pasid *p)
 {
-	u32 pasid = p->pasid;
-
-	ioasid_pasid_remove(ctx, p);
-	iommu_free_global_pasid(pasid);
+	xa_erase(&ctx->pasids, p->pasid);
+	iommu_free_global_pasid(p->pasid);
+	ioasid_uncharge(ctx, IOASID_QUOTA_PASIDS, 1);
+	kfree(p);
 }
 
 static void ioasid_pasid_drop(struct ioasid_ctx *ctx, u32 pasid)
@@ -113,6 +102,8 @@ static int ioasid_pasid_from_pool(struct ioasid_ctx *ctx, struct device *dev,
 				  struct ioasid_extack *extack)
 {
 	p->pasid = iommu_alloc_global_pasid(dev);
+	while (p->pasid == IOMMU_PASID_INVALID && ioasid_mm_pasid_reap_one())
+		p->pasid = iommu_alloc_global_pasid(dev);
 	if (p->pasid == IOMMU_PASID_INVALID)
 		return ioasid_fail(extack, -ENOSPC, IOASID_REASON_LIMIT,
 				   "device %s: all its %u PASIDs are in use",
@@ -137,8 +128,7 @@ static struct ioasid_pasid *ioasid_pasid_new(struct ioasid_ctx *ctx,
 			    "no memory for a PASID");
 		return ERR_PTR(rc);
 	}
-	p->uid = from_kuid(&init_user_ns, current_uid());
-	rc = ioasid_charge_pasid(ctx, p->uid, extack);
+	rc = ioasid_charge_pasid(ctx, extack);
 	if (rc)
 		goto free;
 	rc = ioasid_pasid_from_pool(ctx, dev, p, extack);
@@ -146,7 +136,7 @@ static struct ioasid_pasid *ioasid_pasid_new(struct ioasid_ctx *ctx,
 		goto uncharge;
 	return p;
 uncharge:
-	ioasid_uncharge_pasid(ctx, p->uid);
+	ioasid_uncharge(ctx, IOASID_QUOTA_PASIDS, 1);
 free:
 	kfree(p);
 	return ERR_PTR(rc);
@@ -298,102 +288,20 @@ void ioasid_pasid_free_all(struct ioasid_ctx *ctx)
 		ioasid_pasid_free(ctx, p);
 }
 
-/* Limit of the free PASIDs below a requested range */
-#define IOASID_MAX_SKIPPED_PASIDS	4096
-
-/**
- * struct ioasid_pasid_range - range of PASIDs to allocate from
- * @dev: a device that is to use them
- * @first: smallest
- * @last: largest
- * @skipped: PASIDs below @first, allocated to reach @first and freed at the end
- * @nr_skipped: number of @skipped
- */
-struct ioasid_pasid_range {
-	struct device *dev;
-	u32 first;
-	u32 last;
-	struct xarray skipped;
-	u32 nr_skipped;
-};
-
-/* Keeps a PASID below @first allocated, since the pool returns the smallest */
-static int ioasid_pasid_skip(struct ioasid_pasid_range *range, u32 pasid,
-			     struct ioasid_extack *extack)
-{
-	int rc = -ENOSPC;
-
-	extack->value = pasid;
-	if (range->nr_skipped == IOASID_MAX_SKIPPED_PASIDS)
-		ioasid_fail(extack, rc, IOASID_REASON_LIMIT,
-			    "more than %u PASIDs below %u are free",
-			    IOASID_MAX_SKIPPED_PASIDS, range->first);
-	else
-		rc = xa_err(xa_store(&range->skipped, pasid, xa_mk_value(1),
-				     GFP_KERNEL_ACCOUNT));
-	if (!rc) {
-		range->nr_skipped++;
-		return 0;
-	}
-	iommu_free_global_pasid(pasid);
-	return ioasid_fail(extack, rc, IOASID_REASON_NO_MEMORY,
-			   "no memory for a PASID");
-}
-
-static void ioasid_pasid_unskip(struct ioasid_pasid_range *range)
-{
-	unsigned long pasid;
-	void *entry;
-
-	xa_for_each(&range->skipped, pasid, entry)
-		iommu_free_global_pasid(pasid);
-	xa_destroy(&range->skipped);
-}
-
-static struct ioasid_pasid *
-ioasid_pasid_in_range(struct ioasid_ctx *ctx, struct ioasid_pasid_range *range,
-		      struct ioasid_extack *extack)
-{
-	struct ioasid_pasid *p;
-	u32 pasid;
-	int rc;
-
-	for (;;) {
-		p = ioasid_pasid_new(ctx, range->dev, extack);
-		if (IS_ERR(p))
-			return p;
-		if (p->pasid >= range->first && p->pasid <= range->last)
-			return p;
-		pasid = p->pasid;
-		ioasid_pasid_remove(ctx, p);
-		if (pasid > range->last) {
-			iommu_free_global_pasid(pasid);
-			rc = ioasid_fail(extack, -ENOSPC, IOASID_REASON_LIMIT,
-					 "no PASID from %u to %u is free",
-					 range->first, range->last);
-			return ERR_PTR(rc);
-		}
-		rc = ioasid_pasid_skip(range, pasid, extack);
-		if (rc)
-			return ERR_PTR(rc);
-		cond_resched();
-	}
-}
-
-static int ioasid_pasid_fill(struct ioasid_ctx *ctx,
-			     struct ioasid_pasid_range *range, u32 *pasids,
-			     u32 nr, struct ioasid_extack *extack)
+static int ioasid_pasid_fill(struct ioasid_ctx *ctx, struct device *dev,
+			     u32 *pasids, u32 nr, struct ioasid_extack *extack)
 {
 	struct ioasid_pasid *p;
 	u32 i;
 
 	for (i = 0; i < nr; i++) {
-		p = ioasid_pasid_in_range(ctx, range, extack);
+		p = ioasid_pasid_new(ctx, dev, extack);
 		if (IS_ERR(p)) {
 			extack->index = i;
 			goto undo;
 		}
 		pasids[i] = p->pasid;
+		cond_resched();
 	}
 	return 0;
 undo:
@@ -406,8 +314,6 @@ undo:
  * ioasid_pasids_alloc() - allocate PASIDs from the pool, all of them or none
  * @ctx: the context
  * @dev_id: a device that is to use them
- * @first: smallest PASID allowed
- * @last: largest PASID allowed
  * @pasids: out: the PASIDs
  * @nr: number of PASIDs
  * @extack: the reason if it fails
@@ -416,10 +322,9 @@ undo:
  *
  * Return: 0, or an error of IOASID_PASID_ALLOC.
  */
-int ioasid_pasids_alloc(struct ioasid_ctx *ctx, u32 dev_id, u32 first, u32 last,
-			u32 *pasids, u32 nr, struct ioasid_extack *extack)
+int ioasid_pasids_alloc(struct ioasid_ctx *ctx, u32 dev_id, u32 *pasids, u32 nr,
+			struct ioasid_extack *extack)
 {
-	struct ioasid_pasid_range range = { .first = first, .last = last };
 	struct ioasid_device *idev;
 	int rc;
 
@@ -428,13 +333,7 @@ int ioasid_pasids_alloc(struct ioasid_ctx *ctx, u32 dev_id, u32 first, u32 last,
 	if (IS_ERR(idev))
 		return PTR_ERR(idev);
 	rc = ioasid_check_pasids(idev->dev, extack);
-	if (rc)
-		return rc;
-	range.dev = idev->dev;
-	xa_init_flags(&range.skipped, XA_FLAGS_ACCOUNT);
-	rc = ioasid_pasid_fill(ctx, &range, pasids, nr, extack);
-	ioasid_pasid_unskip(&range);
-	return rc;
+	return rc ?: ioasid_pasid_fill(ctx, idev->dev, pasids, nr, extack);
 }
 
 /**

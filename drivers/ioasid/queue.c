@@ -128,7 +128,7 @@ ioasid_fault_record(struct ioasid_dev_pasid *dev_pasid, u32 type, u32 nr)
 		.dev_id = dev_pasid->idev->id,
 		.pasid = dev_pasid->vpasid,
 		.ioasid = dev_pasid->att->space->id,
-		.device_cookie = dev_pasid->idev->cookie,
+		.device_cookie = dev_pasid->cookie,
 	};
 }
 
@@ -308,7 +308,6 @@ void ioasid_group_answer(struct iopf_group *group, u32 code)
 	static const enum iommu_page_response_code codes[] = {
 		[IOASID_FAULT_SUCCESS] = IOMMU_PAGE_RESP_SUCCESS,
 		[IOASID_FAULT_INVALID] = IOMMU_PAGE_RESP_INVALID,
-		[IOASID_FAULT_FAILURE] = IOMMU_PAGE_RESP_FAILURE,
 	};
 
 	compat_page_response(group,
@@ -381,7 +380,7 @@ static bool ioasid_queue_reap_stale(struct ioasid_queue *q,
  * ioasid_pending_answer() - answer a pending group and free its entry
  * @q: the queue
  * @p: the group
- * @code: IOASID_FAULT_SUCCESS, _INVALID or _FAILURE
+ * @code: IOASID_FAULT_SUCCESS or _INVALID
  *
  * Context: ioasid_queue.lock is held.
  *
@@ -506,7 +505,7 @@ int ioasid_queue_respond(struct ioasid_queue *q,
 	struct ioasid_pending *p;
 
 	lockdep_assert_held(&q->lock);
-	if (r->code > IOASID_FAULT_FAILURE || r->__reserved)
+	if (r->code > IOASID_FAULT_INVALID || r->__reserved)
 		return -EINVAL;
 	p = ioasid_pending_find(q, r->cookie);
 	if (!p)

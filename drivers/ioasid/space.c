@@ -4,6 +4,7 @@
  * depends on the kind belongs in its struct ioasid_space_ops; only the table of
  * kinds below may name them.
  */
+#include <linux/ctype.h>
 #include <linux/nospec.h>
 #include <linux/slab.h>
 #include "ioasid_private.h"
@@ -42,6 +43,22 @@ int ioasid_check_no_data(const struct ioasid_space_params *params,
 		return 0;
 	return ioasid_fail(extack, -EOPNOTSUPP, IOASID_REASON_FLAGS,
 			   "a space of this kind has no parent and no data");
+}
+
+/* debugfs and the tracepoints print it, where a newline would forge a line */
+static int ioasid_check_label(const char *label, struct ioasid_extack *extack)
+{
+	u32 i;
+
+	for (i = 0; label && label[i]; i++) {
+		if (isascii(label[i]) && isprint(label[i]))
+			continue;
+		extack->value = i;
+		return ioasid_fail(extack, -EINVAL, IOASID_REASON_VALUE,
+				   "byte %u of the label, %#04x, is not a printable ASCII character",
+				   i, (u8)label[i]);
+	}
+	return 0;
 }
 
 static void ioasid_space_free_last(struct kref *ref)
@@ -335,8 +352,8 @@ static int ioasid_check_alloc_flags(u32 flags, struct ioasid_extack *extack)
  * the current process.
  *
  * Return: the space, or ERR_PTR of -EOPNOTSUPP if the kernel does not support
- * the kind, a flag or the data, -EINVAL if the kind does not support a flag,
- * -ENOMEM.
+ * the kind, a flag or the data, -EINVAL if the kind does not support a flag or
+ * the label is not printable ASCII, -ENOMEM.
  */
 struct ioasid_space *
 ioasid_space_create(struct ioasid_ctx *ctx,
@@ -351,13 +368,14 @@ ioasid_space_create(struct ioasid_ctx *ctx,
 	if (!ops)
 		return ERR_PTR(-EOPNOTSUPP);
 	rc = ioasid_check_alloc_flags(params->flags, extack) ?:
+	     ioasid_check_label(params->label, extack) ?:
 		     ops->check(params, extack);
 	if (rc)
 		return ERR_PTR(rc);
 	space = ioasid_space_new(ctx, ops, params);
 	/* A NULL entry reserves the id without publishing the space */
-	rc = space ? xa_alloc(&ctx->spaces, &space->id, NULL,
-			      XA_LIMIT(1, S32_MAX), GFP_KERNEL_ACCOUNT) :
+	rc = space ? ioasid_id_alloc(&ctx->spaces, &ctx->next_space, &space->id,
+				     NULL) :
 		     -ENOMEM;
 	if (!rc)
 		return space;

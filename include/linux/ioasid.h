@@ -30,7 +30,6 @@ struct file;
 struct ioasid_ctx;
 struct module;
 struct mutex;
-struct ioasid_attachment;
 
 /**
  * ioasid_extack_init() - initialise an extack as empty
@@ -62,7 +61,8 @@ int __printf(4, 5) ioasid_fail(struct ioasid_extack *extack, int err,
  * @ioasid: id of the space in the context
  * @owner: name of the framework that owns the device, at most 15 characters;
  *	must stay valid while the device is bound
- * @cookie: the user's number for the device
+ * @cookie: the user's number for records of the attachment, or 0 for that of the
+ *	device; to bind a device: that of the device
  * @vpasid: the user's number for the PASID, or 0 to use the PASID itself
  * @pasid: out: the PASID; or NULL
  * @dev_id: out: the id of the device in the context, from
@@ -88,7 +88,7 @@ struct ioasid_attach_params {
  * @data_type: type of @data, or 0
  * @data_len: length of @data in bytes
  * @data: user address of data for the IOMMU driver, or 0
- * @label: label for debugfs, or NULL
+ * @label: label for debugfs, printable ASCII, or NULL
  */
 struct ioasid_space_params {
 	u32 kind;
@@ -110,11 +110,10 @@ int sva_unbind_device(struct ioasid_ctx *ctx, struct device *dev,
 		      struct ioasid_extack *extack);
 void sva_remove_device(struct ioasid_ctx *ctx, struct device *dev);
 
-struct ioasid_attachment *
-sva_register_device_to_pasid(struct ioasid_ctx *ctx, u32 pasid,
-			     struct device *dev,
-			     const struct ioasid_attach_params *params,
-			     struct ioasid_extack *extack);
+int sva_register_device_to_pasid(struct ioasid_ctx *ctx, u32 pasid,
+				 struct device *dev,
+				 const struct ioasid_attach_params *params,
+				 struct ioasid_extack *extack);
 int sva_replace_device_pasid(struct ioasid_ctx *ctx, u32 pasid,
 			     struct device *dev,
 			     const struct ioasid_attach_params *params,

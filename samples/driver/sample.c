@@ -151,7 +151,6 @@ static int sample_register(struct sample_file *f,
 		.pasid = &use->pasid,
 		.unsafe_interrupts = true,	/* set up by its driver, not by users */
 	};
-	struct ioasid_attachment *att;
 	int rc;
 
 	rc = sva_bind_device(f->ctx, f->dev, &params, &arg->dev_id, extack);
@@ -160,9 +159,8 @@ static int sample_register(struct sample_file *f,
 	if (arg->flags & IOASID_ATTACH_REPLACE)
 		return sva_replace_device_pasid(f->ctx, arg->pasid, f->dev,
 						&params, extack);
-	att = sva_register_device_to_pasid(f->ctx, arg->pasid, f->dev, &params,
-					   extack);
-	return PTR_ERR_OR_ZERO(att);
+	return sva_register_device_to_pasid(f->ctx, arg->pasid, f->dev, &params,
+					    extack);
 }
 
 static int sample_attach_use(struct sample_file *f,

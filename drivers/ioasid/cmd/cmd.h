@@ -44,8 +44,6 @@ int ioasid_cmd_map(struct ioasid_command *cmd);
 int ioasid_cmd_unmap(struct ioasid_command *cmd);
 int ioasid_cmd_copy(struct ioasid_command *cmd);
 int ioasid_cmd_translate(struct ioasid_command *cmd);
-int ioasid_cmd_dirty_set(struct ioasid_command *cmd);
-int ioasid_cmd_dirty_get(struct ioasid_command *cmd);
 
 /* device.c */
 int ioasid_cmd_device_attach(struct ioasid_command *cmd);

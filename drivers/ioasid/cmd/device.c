@@ -12,7 +12,7 @@ static int ioasid_check_attach(const struct ioasid_device_attach *arg,
 	bool by_file = arg->flags & IOASID_ATTACH_FD;
 
 	if ((arg->devices && !arg->nr_devices) ||
-	    (!by_file && (arg->device_fd || arg->cookie)))
+	    (!by_file && arg->device_fd))
 		return ioasid_fail(extack, -EOPNOTSUPP, IOASID_REASON_FLAGS,
 				   "an unused field is not zero");
 	if (!by_file && arg->flags & IOASID_ATTACH_BIND_ONLY)
@@ -86,11 +86,10 @@ static int ioasid_attach_file_ref(struct ioasid_command *cmd,
 		return ioasid_device_bind(cmd->ctx, file_ref->info.dev, &params,
 					  file_ref, &arg->dev_id, cmd->extack);
 	}
-	return PTR_ERR_OR_ZERO(
-		ioasid_device_register(cmd->ctx, arg->pasid, file_ref->info.dev,
-				       &params,
-				       arg->flags & IOASID_ATTACH_REPLACE,
-				       file_ref, cmd->extack));
+	return ioasid_device_register(cmd->ctx, arg->pasid,
+				      file_ref->info.dev, &params,
+				      arg->flags & IOASID_ATTACH_REPLACE,
+				      file_ref, cmd->extack);
 }
 
 static int ioasid_attach_by_fd(struct ioasid_command *cmd)
@@ -141,6 +140,7 @@ int ioasid_cmd_device_attach(struct ioasid_command *cmd)
 		.pasid = arg->pasid,
 		.vpasid = arg->vpasid,
 		.replace = arg->flags & IOASID_ATTACH_REPLACE,
+		.cookie = arg->cookie,
 	};
 	int rc = ioasid_check_attach(arg, cmd->extack);
 

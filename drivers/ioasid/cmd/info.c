@@ -8,6 +8,7 @@
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 #include "../compat/iommu_quirk.h"
+#include "../compat/iopf.h"
 #include "cmd.h"
 
 /**
@@ -42,7 +43,7 @@ int ioasid_cmd_get_info(struct ioasid_command *cmd)
 	mutex_lock(&ctx->lock);
 	info->account_mode = ctx->account_mode;
 	info->nr_devices = ctx->nr_devices;
-	info->nr_pasids = ctx->nr_pasids;
+	info->nr_pasids = atomic64_read(&ctx->used[IOASID_QUOTA_PASIDS]);
 	info->nr_spaces = atomic_read(&ctx->nr_spaces);
 	mutex_unlock(&ctx->lock);
 	xa_for_each(&ctx->spaces, id, space) {
@@ -150,6 +151,8 @@ static u32 ioasid_device_caps(struct ioasid_device *idev)
 	if (ioasid_dev_pasid_find(idev, IOASID_RID))
 		caps |= IOASID_DEVICE_ATTACHED;
 	caps |= ioasid_iommu_caps(dev);
+	if (caps & IOASID_DEVICE_PASID && !compat_sva_asks_userfaultfd())
+		caps |= IOASID_DEVICE_MM_NO_USERFAULT;
 	iommu_group_for_each_dev(group, &devices, ioasid_count_device);
 	if (devices == 1)
 		caps |= IOASID_DEVICE_SINGLETON;

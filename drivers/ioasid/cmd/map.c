@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The commands MAP, UNMAP, COPY, TRANSLATE and DIRTY_*. They only copy from and
+ * The commands MAP, UNMAP, COPY and TRANSLATE. They only copy from and
  * to user space, and must leave all work to mapped.c.
  */
 #include <linux/capability.h>
@@ -174,56 +174,4 @@ int ioasid_cmd_translate(struct ioasid_command *cmd)
 				   "IOASID_TRANSLATE_PHYS needs CAP_SYS_ADMIN");
 	return ioasid_translate(cmd->ctx, arg, cmd->extack) ?:
 		       ioasid_respond(cmd, sizeof(*arg));
-}
-
-static int ioasid_no_dirty(struct ioasid_command *cmd, u32 ioasid)
-{
-	struct ioasid_space *space =
-		ioasid_space_get(cmd->ctx, ioasid, cmd->extack);
-
-	if (IS_ERR(space))
-		return PTR_ERR(space);
-	ioasid_space_put(space);
-	return ioasid_fail(cmd->extack, -EOPNOTSUPP, IOASID_REASON_NO_DIRTY,
-			   compat_can_read_dirty() ?
-				   "this version does not support dirty tracking" :
-				   "this kernel is built without CONFIG_IOMMUFD_DRIVER: its IOMMU drivers cannot report dirty bits");
-}
-
-/**
- * ioasid_cmd_dirty_set() - IOASID_DIRTY_SET: not supported yet
- * @cmd: the command, with a struct ioasid_dirty_set
- *
- * Context: a user process, no locks held; can sleep.
- *
- * Return: 0, or an error of IOASID_DIRTY_SET.
- */
-int ioasid_cmd_dirty_set(struct ioasid_command *cmd)
-{
-	struct ioasid_dirty_set *arg = cmd->arg;
-
-	if (arg->__reserved)
-		return ioasid_fail(cmd->extack, -EOPNOTSUPP,
-				   IOASID_REASON_FLAGS,
-				   "a reserved field is not zero");
-	return ioasid_no_dirty(cmd, arg->ioasid);
-}
-
-/**
- * ioasid_cmd_dirty_get() - IOASID_DIRTY_GET: not supported yet
- * @cmd: the command, with a struct ioasid_dirty_get
- *
- * Context: a user process, no locks held; can sleep.
- *
- * Return: 0, or an error of IOASID_DIRTY_GET.
- */
-int ioasid_cmd_dirty_get(struct ioasid_command *cmd)
-{
-	struct ioasid_dirty_get *arg = cmd->arg;
-
-	if (arg->__reserved)
-		return ioasid_fail(cmd->extack, -EOPNOTSUPP,
-				   IOASID_REASON_FLAGS,
-				   "a reserved field is not zero");
-	return ioasid_no_dirty(cmd, arg->ioasid);
 }

@@ -18,11 +18,6 @@ static int ioasid_check_pasid_alloc(const struct ioasid_pasid_alloc *arg,
 		return ioasid_fail(extack, -E2BIG, IOASID_REASON_LIMIT,
 				   "%u PASIDs, but at most %u are allowed", arg->nr,
 				   IOASID_MAX_VECTOR);
-	extack->value = arg->last;
-	if (arg->last > IOASID_MAX_PASID || (arg->last && arg->last < arg->first))
-		return ioasid_fail(extack, -EINVAL, IOASID_REASON_VALUE,
-				   "%u to %u is not a range of PASIDs", arg->first,
-				   arg->last);
 	extack->value = 0;
 	return 0;
 }
@@ -48,8 +43,7 @@ int ioasid_cmd_pasid_alloc(struct ioasid_command *cmd)
 				  "PASIDs", cmd->extack);
 	if (IS_ERR(pasids))
 		return PTR_ERR(pasids);
-	rc = ioasid_pasids_alloc(cmd->ctx, arg->dev_id, arg->first,
-				 arg->last ?: IOASID_MAX_PASID, pasids, arg->nr,
+	rc = ioasid_pasids_alloc(cmd->ctx, arg->dev_id, pasids, arg->nr,
 				 cmd->extack);
 	if (!rc && copy_to_user(u64_to_user_ptr(arg->pasids), pasids,
 				arg->nr * sizeof(*pasids))) {

@@ -107,7 +107,7 @@ static inline void *compat_hw_info(struct device *dev, u32 *length, u32 *type)
  *
  * Context: any.
  *
- * Return: false if IOASID_DIRTY_* cannot work on any IOMMU.
+ * Return: false if no IOMMU driver can.
  */
 static inline bool compat_can_read_dirty(void)
 {

@@ -79,6 +79,21 @@ static inline void compat_sva_disable(struct device *dev)
 #endif
 
 /**
+ * compat_sva_asks_userfaultfd() - do page requests of a process wait for userfaultfd?
+ *
+ * iommu_sva_handle_mm() lets handle_mm_fault() not wait (no
+ * FAULT_FLAG_ALLOW_RETRY), up to Linux 7.3 at least: the answer is INVALID.
+ *
+ * Context: any.
+ *
+ * Return: false.
+ */
+static inline bool compat_sva_asks_userfaultfd(void)
+{
+	return false;
+}
+
+/**
  * compat_page_response() - answer a group of page requests
  * @group: the group, after iopf_group_dequeue(); not freed
  * @code: the answer

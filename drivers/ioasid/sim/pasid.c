@@ -132,8 +132,8 @@ static struct sim_entry *sim_entry_alloc(struct ioasid_sim_dev *sdev, u32 pasid,
  * @domain: the domain; NULL or a blocking domain makes the entry absent, which
  *	cannot fail
  *
- * Page requests for the old domain that were not reported to the IOMMU core yet
- * are answered.
+ * Page requests that were not reported to the IOMMU core yet are answered, unless
+ * the new domain takes them.
  *
  * Context: can sleep; takes sim_unit.prq_mutex, sim_domain.lock and
  * sim_unit.lock.
@@ -155,7 +155,8 @@ int sim_attach(struct ioasid_sim_dev *sdev, u32 pasid, struct sim_domain *domain
 	old = sim_entry_switch(sdev, pasid, new);
 	if (!old)
 		return 0;
-	drain = old->requests;
+	/* As with hardware, the queue does not know of the replacement */
+	drain = old->requests && !(new && new->requests);
 	sim_entry_unlink(old);
 	if (drain)
 		sim_prq_drain(sdev, pasid);

@@ -557,13 +557,19 @@ int sim_prq_cancel(struct ioasid_sim_dev *sdev, bool again)
 	spin_lock(&sdev->pr_lock);
 	WRITE_ONCE(sdev->pr_off, false);
 	spin_unlock(&sdev->pr_lock);
+	/*
+	 * As with PCI, the IOMMU core knows of a reset before the device: a
+	 * response that is on its way arrives in time, and later ones are not
+	 * sent.
+	 */
+	sim_prq_disable(sdev);
+	synchronize_rcu_expedited();
 	sim_ring_remove(sdev, NULL, -ECANCELED);
 	xa_for_each(&sdev->groups, id, group) {
 		group = sim_group_take(sdev, id);
 		if (group)
 			sim_group_finish(group, -ECANCELED);
 	}
-	sim_prq_disable(sdev);
 	if (again && sim_has_pri(sdev))
 		rc = sim_prq_add(sdev);
 	mutex_unlock(&sdev->unit->prq_mutex);

@@ -65,8 +65,8 @@ static struct table *new_table(struct kunit *test)
 		t->space[i] = itest_alloc_space(t->it);
 	KUNIT_ASSERT_EQ(test, itest_map_one(t->it, t->space[0], SZ_1M, ITEST_MEM,
 					    SZ_16K, RW), 0);
-	KUNIT_ASSERT_EQ(test, itest_pasid_alloc(t->it, t->dev_id[0], NR_KEYS - 1,
-						0, 0, &t->key[1]), 0);
+	KUNIT_ASSERT_EQ(test, itest_pasid_alloc(t->it, t->dev_id[0],
+						NR_KEYS - 1, &t->key[1]), 0);
 	return t;
 }
 
@@ -287,22 +287,19 @@ static void siblings_share(struct kunit *test)
 	other = itest_open(test);
 	params.ioasid = itest_alloc_space(other);
 	ioasid_extack_init(&extack);
-	KUNIT_EXPECT_EQ(test,
-			PTR_ERR(sva_register_device_to_pasid(other->ctx,
-							     IOASID_RID,
-							     t->dev[1], &params,
-							     &extack)),
-			(long)-EBUSY);
+	KUNIT_EXPECT_EQ(test, sva_register_device_to_pasid(other->ctx,
+							   IOASID_RID,
+							   t->dev[1], &params,
+							   &extack), -EBUSY);
 	KUNIT_EXPECT_EQ(test, extack.code, (u32)IOASID_REASON_OWNER);
 	/* Its PASIDs do not, since they are allocated from one pool */
 	ioasid_extack_init(&extack);
 	params.pasid = &foreign;
-	KUNIT_EXPECT_FALSE(test,
-			   IS_ERR(sva_register_device_to_pasid(other->ctx,
-							       IOASID_PASID_ANY,
-							       t->dev[1],
-							       &params,
-							       &extack)));
+	KUNIT_EXPECT_EQ(test, sva_register_device_to_pasid(other->ctx,
+							   IOASID_PASID_ANY,
+							   t->dev[1], &params,
+							   &extack), 0);
+	KUNIT_EXPECT_NE(test, foreign, IOASID_PASID_ANY);
 	KUNIT_EXPECT_PTR_NE(test, itest_device_pasid(t->dev[1], foreign),
 			    itest_device_domain(t->dev[0]));
 	sva_remove_device(other->ctx, t->dev[1]);

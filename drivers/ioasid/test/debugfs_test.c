@@ -92,15 +92,13 @@ static void files_say_what_is(struct kunit *test)
 					    SZ_16K, IOASID_MAP_READ), 0);
 	params.ioasid = arg.ioasid;
 	ioasid_extack_init(&extack);
-	KUNIT_ASSERT_FALSE(test,
-			   IS_ERR(sva_register_device_to_pasid(it->ctx,
-							       IOASID_RID, dev,
-							       &params,
-							       &extack)));
+	KUNIT_ASSERT_EQ(test, sva_register_device_to_pasid(it->ctx, IOASID_RID,
+							   dev, &params,
+							   &extack), 0);
 	KUNIT_EXPECT_NOT_NULL(test, strstr(show(it, mnt, "context"),
 			      "account_mode=mm spaces=1 devices=1 pinned_kib=16"));
 	KUNIT_EXPECT_NOT_NULL(test, strstr(show(it, mnt, "spaces"),
-			      "label=labelled domains=1 devices=1 mappings=1 mapped_kib=16 pinned_kib=16"));
+			      "domains=1 devices=1 mappings=1 mapped_kib=16 pinned_kib=16 label=labelled\n"));
 	KUNIT_EXPECT_NOT_NULL(test, strstr(show(it, mnt, "spaces"),
 			      "usable 0x0-0xffffffffffffffff"));
 	snprintf(want, sizeof(want),
@@ -129,11 +127,9 @@ static void everything_is_traced(struct kunit *test)
 	it = itest_open(test);
 	params.ioasid = itest_alloc_space(it);
 	ioasid_extack_init(&extack);
-	KUNIT_EXPECT_FALSE(test,
-			   IS_ERR(sva_register_device_to_pasid(it->ctx,
-							       IOASID_RID, dev,
-							       &params,
-							       &extack)));
+	KUNIT_EXPECT_EQ(test, sva_register_device_to_pasid(it->ctx, IOASID_RID,
+							   dev, &params,
+							   &extack), 0);
 	KUNIT_EXPECT_EQ(test, itest_map_one(it, params.ioasid, 0, ITEST_MEM,
 					    SZ_16K, IOASID_MAP_READ), 0);
 	KUNIT_EXPECT_EQ(test, itest_unmap(it, params.ioasid, NULL, 0, NULL), 0);

@@ -228,20 +228,17 @@ static void random_attach(struct kunit *test, struct table *t,
 	int space = itest_below(rnd, NR_SPACES), want, rc;
 	bool replace = itest_below(rnd, 2);
 	struct ioasid_attach_params params = itest_params;
-	struct ioasid_attachment *att;
 	struct ioasid_extack extack;
 
 	params.ioasid = t->id[c][space];
 	want = model_attach(t, c, i, space, replace, rnd, &code);
 	ioasid_extack_init(&extack);
-	if (replace) {
+	if (replace)
 		rc = sva_replace_device_pasid(t->it[c]->ctx, IOASID_RID,
 					      t->dev[i], &params, &extack);
-	} else {
-		att = sva_register_device_to_pasid(t->it[c]->ctx, IOASID_RID,
-						   t->dev[i], &params, &extack);
-		rc = PTR_ERR_OR_ZERO(att);
-	}
+	else
+		rc = sva_register_device_to_pasid(t->it[c]->ctx, IOASID_RID,
+						  t->dev[i], &params, &extack);
 	KUNIT_ASSERT_EQ_MSG(test, rc, want, "%s", extack.msg);
 	if (rc) {
 		KUNIT_ASSERT_EQ_MSG(test, extack.code, code, "%s", extack.msg);
@@ -356,9 +353,8 @@ static int attach(struct itest *it, struct device *dev, u32 id,
 	params.ioasid = id;
 	params.dev_id = &dev_id;
 	ioasid_extack_init(extack);
-	rc = PTR_ERR_OR_ZERO(sva_register_device_to_pasid(it->ctx, IOASID_RID,
-							  dev, &params,
-							  extack));
+	rc = sva_register_device_to_pasid(it->ctx, IOASID_RID, dev, &params,
+					  extack);
 	KUNIT_EXPECT_EQ(it->test, !rc, !!dev_id);
 	return rc;
 }
@@ -459,6 +455,31 @@ static void one_context_by_file(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, it[0]->ctx->nr_devices, 0U);
 	KUNIT_EXPECT_EQ(test, it[1]->ctx->nr_devices, 0U);
 	fput(file_ref.file);
+}
+
+/* A RID that nobody owns belongs to the kernel, which may give it to a driver */
+static void rid_has_an_owner(struct kunit *test)
+{
+	static const struct itest_device_conf conf = { .pasid_bits = 8 };
+	struct ioasid_extack extack;
+	struct itest_iommu *fake;
+	struct device *dev;
+	struct itest *it = one_device(test, &conf, &fake, &dev);
+	u32 id = itest_alloc_space(it), pasid = IOASID_PASID_ANY, dev_id;
+
+	itest_disown(dev);
+	KUNIT_EXPECT_EQ(test, attach(it, dev, id, &extack), -EPERM);
+	KUNIT_EXPECT_EQ(test, extack.code, (u32)IOASID_REASON_OWNER);
+	KUNIT_EXPECT_EQ(test, fake->knobs.nr_attach, 0U);
+	KUNIT_EXPECT_EQ(test, it->ctx->nr_devices, 0U);
+	itest_own(test, dev);
+	KUNIT_EXPECT_EQ(test, attach(it, dev, id, &extack), 0);
+	sva_remove_device(it->ctx, dev);
+	/* The RID of its driver stays as it is beside a PASID */
+	itest_disown(dev);
+	dev_id = itest_bind_device(it, dev);
+	KUNIT_EXPECT_EQ(test, itest_attach(it, dev_id, id, &pasid, 0, 0), 0);
+	sva_remove_device(it->ctx, dev);
 }
 
 /* Commands by the id of the device */
@@ -633,6 +654,7 @@ static struct kunit_case ioasid_device_cases[] = {
 	KUNIT_CASE_SLOW(random_table),
 	KUNIT_CASE(who_may_come_in),
 	KUNIT_CASE(one_context_by_file),
+	KUNIT_CASE(rid_has_an_owner),
 	KUNIT_CASE(commands),
 	KUNIT_CASE(reserved_regions),
 	KUNIT_CASE(aperture),

@@ -302,6 +302,7 @@ void itest_space_del_domain(struct ioasid_space *space, struct itest_domain *d)
  * @asked: id of a group of page requests without a response -> its PASID
  * @answers: id of a group -> code of its response
  * @nr_asked: number of groups in @asked
+ * @owned: the test owns its DMA
  */
 struct itest_device {
 	struct itest_iommu *fake;
@@ -311,6 +312,7 @@ struct itest_device {
 	struct xarray asked;
 	struct xarray answers;
 	atomic_t nr_asked;
+	bool owned;
 };
 
 /**
@@ -730,6 +732,21 @@ struct itest_iommu *itest_iommu_new(struct kunit *test)
 	return fake;
 }
 
+/* What a glue's framework does before it lets a program have the device */
+void itest_own(struct kunit *test, struct device *dev)
+{
+	struct itest_device *t = itest_device_of(dev);
+
+	KUNIT_ASSERT_EQ(test, iommu_device_claim_dma_owner(dev, t->fake), 0);
+	t->owned = true;
+}
+
+void itest_disown(struct device *dev)
+{
+	itest_device_of(dev)->owned = false;
+	iommu_device_release_dma_owner(dev);
+}
+
 static void itest_device_free(void *data)
 {
 	struct platform_device *pdev = data;
@@ -737,6 +754,8 @@ static void itest_device_free(void *data)
 
 	if (t->conf.pri)
 		iopf_queue_remove_device(t->fake->iopf, &pdev->dev);
+	if (t->owned)
+		itest_disown(&pdev->dev);
 	WARN(!xa_empty(&t->pasids), "a PASID is attached when the device goes");
 	WARN(!xa_empty(&t->asked), "the device goes and waits for an answer");
 	platform_device_unregister(pdev);
@@ -766,7 +785,7 @@ static int itest_add_properties(struct platform_device *pdev, u32 pasid_bits)
  *
  * Context: can sleep.
  *
- * Return: the device.
+ * Return: the device; the test owns its DMA.
  */
 struct device *itest_device_new(struct kunit *test, struct itest_iommu *fake,
 				const struct itest_device_conf *conf)
@@ -803,6 +822,7 @@ struct device *itest_device_new(struct kunit *test, struct itest_iommu *fake,
 							pdev), 0);
 	KUNIT_ASSERT_NOT_NULL(test, pdev->dev.iommu_group);
 	fake->pdev[fake->nr++] = pdev;
+	itest_own(test, &pdev->dev);
 	if (conf->pri)
 		KUNIT_ASSERT_EQ(test, iopf_queue_add_device(fake->iopf,
 							    &pdev->dev), 0);

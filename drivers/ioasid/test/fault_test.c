@@ -371,7 +371,7 @@ static void random_write(struct model *m, struct rnd_state *rnd)
 		return;
 	if (g->queue >= 0 && itest_below(rnd, 8))
 		q = g->queue;
-	if (code > IOASID_FAULT_FAILURE)
+	if (code > IOASID_FAULT_INVALID)
 		want = -EINVAL;
 	else if (g->queue == q)
 		want = 0;

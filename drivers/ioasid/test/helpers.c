@@ -330,12 +330,10 @@ int itest_detach(struct itest *it, u32 dev_id, u32 number)
 	return ITEST_CMD(it, IOASID_DEVICE_DETACH, &arg);
 }
 
-int itest_pasid_alloc(struct itest *it, u32 dev_id, u32 nr, u32 first, u32 last,
-		      u32 *pasids)
+int itest_pasid_alloc(struct itest *it, u32 dev_id, u32 nr, u32 *pasids)
 {
 	struct ioasid_pasid_alloc arg = {
-		.dev_id = dev_id, .nr = nr, .first = first, .last = last,
-		.pasids = ITEST_VEC,
+		.dev_id = dev_id, .nr = nr, .pasids = ITEST_VEC,
 	};
 	int rc = ITEST_CMD(it, IOASID_PASID_ALLOC, &arg);
 
@@ -470,6 +468,22 @@ const struct cred *itest_drop_cap(struct kunit *test, int cap)
 
 	KUNIT_ASSERT_NOT_NULL(test, cred);
 	cap_lower(cred->cap_effective, cap);
+	return override_creds(cred);
+}
+
+/**
+ * itest_become_user() - go on as another user, with all capabilities
+ * @test: the test
+ * @uid: the user
+ *
+ * Return: what to give to itest_restore_cred().
+ */
+const struct cred *itest_become_user(struct kunit *test, u32 uid)
+{
+	struct cred *cred = prepare_creds();
+
+	KUNIT_ASSERT_NOT_NULL(test, cred);
+	cred->uid = KUIDT_INIT(uid);
 	return override_creds(cred);
 }
 

@@ -89,12 +89,10 @@ static void all_is_told(struct kunit *test)
 		params.ioasid = itest_alloc_space(it);
 		params.unsafe_interrupts = true;
 		ioasid_extack_init(&extack);
-		KUNIT_ASSERT_FALSE(test,
-				   IS_ERR(sva_register_device_to_pasid(it->ctx,
-								       IOASID_RID,
-								       dev,
-								       &params,
-								       &extack)));
+		KUNIT_ASSERT_EQ(test, sva_register_device_to_pasid(it->ctx,
+								   IOASID_RID,
+								   dev, &params,
+								   &extack), 0);
 	}
 	/* The query leaves nothing behind */
 	KUNIT_EXPECT_EQ(test, atomic_read(&fake->knobs.nr_domains), 1);

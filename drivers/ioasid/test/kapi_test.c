@@ -30,6 +30,30 @@ static u32 kapi_alloc(struct kunit *test, struct itest *it,
 	return id;
 }
 
+/* A glue's label is checked like that of a command */
+static void label_prints(struct kunit *test)
+{
+	static const char *const bad[] = { "a\nb", "\x1b[2J", "caf\xc3\xa9", "\t" };
+	struct ioasid_space_params params = { .kind = IOASID_KIND_MAPPED };
+	struct ioasid_extack extack;
+	struct itest *it = kapi_open(test, &extack);
+	u32 i, id = 0;
+
+	for (i = 0; i < ARRAY_SIZE(bad); i++) {
+		ioasid_extack_init(&extack);
+		params.label = bad[i];
+		KUNIT_EXPECT_EQ(test, -EINVAL,
+				ioasid_space_alloc(it->ctx, &params, &id,
+						   &extack));
+		KUNIT_EXPECT_EQ(test, IOASID_REASON_VALUE, (int)extack.code);
+	}
+	KUNIT_EXPECT_EQ(test, id, 0U);
+	ioasid_extack_init(&extack);
+	params.label = NULL;
+	KUNIT_EXPECT_EQ(test, 0, ioasid_space_alloc(it->ctx, &params, &id,
+						    &extack));
+}
+
 static void maps_for_the_commands(struct kunit *test)
 {
 	struct ioasid_extack extack;
@@ -186,6 +210,7 @@ static void without_a_process(struct kunit *test)
 }
 
 static struct kunit_case ioasid_kapi_cases[] = {
+	KUNIT_CASE(label_prints),
 	KUNIT_CASE(maps_for_the_commands),
 	KUNIT_CASE(unmaps_what_a_command_mapped),
 	KUNIT_CASE(ranges_are_those_of_the_space),

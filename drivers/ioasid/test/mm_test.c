@@ -5,6 +5,7 @@
  * devices can access the memory.
  */
 #include <linux/cred.h>
+#include <linux/delay.h>
 #include <linux/kthread.h>
 #include <linux/sched/mm.h>
 #include "test.h"
@@ -73,8 +74,8 @@ static void one_pasid_everywhere(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, p, q);
 	KUNIT_EXPECT_PTR_EQ(test, itest_device_mm(m.dev[0], p), current->mm);
 	KUNIT_EXPECT_PTR_EQ(test, itest_device_mm(m.dev[1], p), current->mm);
-	/* It belongs to the process, not to the context */
-	KUNIT_EXPECT_EQ(test, itest_info(m.it).nr_pasids, 0U);
+	/* It is the process', and the context that made it have one pays */
+	KUNIT_EXPECT_EQ(test, itest_info(m.it).nr_pasids, 1U);
 	info.ioasid = m.mm;
 	KUNIT_ASSERT_EQ(test, ITEST_CMD(m.it, IOASID_SPACE_INFO, &info), 0);
 	KUNIT_EXPECT_EQ(test, info.kind, (u32)IOASID_KIND_MM);
@@ -153,7 +154,7 @@ static void refusals(struct kunit *test)
 					    IOASID_ATTACH_REPLACE), -EOPNOTSUPP,
 			 IOASID_REASON_KIND);
 	KUNIT_EXPECT_PTR_EQ(test, itest_device_mm(m.dev[0], p), current->mm);
-	KUNIT_EXPECT_EQ(test, itest_info(m.it).nr_pasids, 0U);
+	KUNIT_EXPECT_EQ(test, itest_info(m.it).nr_pasids, 1U);
 	end_mine(&m);
 }
 
@@ -183,9 +184,8 @@ static int strange(void *data)
 
 	kthread_use_mm(s->mm);
 	ioasid_extack_init(&extack);
-	s->rc = PTR_ERR_OR_ZERO(
-		sva_register_device_to_pasid(s->m->it->ctx, IOASID_PASID_ANY,
-					     s->m->dev[0], &params, &extack));
+	s->rc = sva_register_device_to_pasid(s->m->it->ctx, IOASID_PASID_ANY,
+					     s->m->dev[0], &params, &extack);
 	s->code = extack.code;
 	kthread_unuse_mm(s->mm);
 	complete(&s->done);
@@ -240,56 +240,151 @@ static void holds_no_memory(struct kunit *test)
 	end_mine(&m);
 	KUNIT_EXPECT_EQ(test, itest_free_space(m.it, m.mm), 0);
 	rcu_barrier();
-	KUNIT_EXPECT_EQ(test, atomic_read(&current->mm->mm_count), count - 1);
+	/* One for the space less, one for the charge more */
+	KUNIT_EXPECT_EQ(test, atomic_read(&current->mm->mm_count), count);
+	KUNIT_EXPECT_EQ(test, atomic_read(&current->mm->mm_users), users);
 }
 
-/* Its PASID is charged once, to the user of the first bind, until the space is freed */
+static s64 pasids_of(struct itest *it)
+{
+	return atomic64_read(&it->ctx->user->used[IOASID_QUOTA_PASIDS]);
+}
+
+/* One process pays once, by however many spaces and contexts, while it has it */
 static void counts_once(struct kunit *test)
+{
+	struct itest *other, *again;
+	const struct cred *old;
+	u32 p, id, space;
+	struct mine m;
+
+	old = itest_become_user(test, 4321);
+	new_mine(test, &m);
+	itest_restore_cred(old);
+	other = itest_open(test);
+	KUNIT_EXPECT_EQ(test, pasids_of(m.it), 0LL);
+	KUNIT_ASSERT_EQ(test, attach(&m, 0, &p, 0), 0);
+	KUNIT_EXPECT_EQ(test, itest_detach(m.it, m.id[0], p), 0);
+	KUNIT_ASSERT_EQ(test, attach(&m, 1, &p, 0), 0);
+	space = itest_alloc_kind(m.it, IOASID_KIND_MM, 0);
+	p = IOASID_PASID_ANY;
+	KUNIT_ASSERT_EQ(test, itest_attach(m.it, m.id[0], space, &p, 0, 0), 0);
+	KUNIT_EXPECT_EQ(test, pasids_of(m.it), 1LL);
+	KUNIT_EXPECT_EQ(test, itest_info(m.it).nr_pasids, 1U);
+	/* By another context of somebody else: it is still the first that pays */
+	sva_remove_device(m.it->ctx, m.dev[0]);
+	id = itest_bind_device(other, m.dev[0]);
+	space = itest_alloc_kind(other, IOASID_KIND_MM, 0);
+	p = IOASID_PASID_ANY;
+	KUNIT_ASSERT_EQ(test, itest_attach(other, id, space, &p, 0, 0), 0);
+	KUNIT_EXPECT_EQ(test, itest_info(other).nr_pasids, 0U);
+	KUNIT_EXPECT_EQ(test, itest_info(m.it).nr_pasids, 1U);
+	sva_remove_device(other->ctx, m.dev[0]);
+	/* The spaces go, the PASID stays, and so does what is owed */
+	end_mine(&m);
+	KUNIT_EXPECT_EQ(test, itest_free_space(m.it, m.mm), 0);
+	KUNIT_EXPECT_EQ(test, itest_free_space(other, space), 0);
+	rcu_barrier();
+	KUNIT_EXPECT_TRUE(test, mm_valid_pasid(current->mm));
+	KUNIT_EXPECT_EQ(test, itest_info(m.it).nr_pasids, 1U);
+	itest_close(m.it);
+	old = itest_become_user(test, 4321);
+	again = itest_open(test);
+	itest_restore_cred(old);
+	KUNIT_EXPECT_EQ(test, itest_info(again).nr_pasids, 0U);
+	KUNIT_EXPECT_EQ(test, pasids_of(again), 1LL);
+}
+
+/* As many as the user may have: then there is none for a process */
+static void quota(struct kunit *test)
 {
 	u32 *got = kunit_kcalloc(test, 1024, sizeof(*got), GFP_KERNEL), i, p;
 	static const struct itest_device_conf wide = {
 		.group = 3, .pasid_bits = 16,
 	};
+	const struct cred *old;
 	struct itest *it[4];
 	struct device *dev;
-	const struct cred *old;
-	struct cred *cred;
 	struct mine m;
 	u32 id[4];
 
 	KUNIT_ASSERT_NOT_NULL(test, got);
+	old = itest_become_user(test, 4322);
 	new_mine(test, &m);
 	dev = itest_device_new(test, m.fake, &wide);
-	cred = prepare_creds();
-	KUNIT_ASSERT_NOT_NULL(test, cred);
-	cred->uid = KUIDT_INIT(4321);
-	old = override_creds(cred);
-	/* Three contexts at the limit and the fourth one below it, without narrow PASIDs */
 	for (i = 0; i < 4; i++) {
 		it[i] = itest_open(test);
 		id[i] = itest_bind_device(it[i], dev);
-		KUNIT_ASSERT_EQ(test, itest_pasid_alloc(it[i], id[i], 1024 - i / 3,
-							256, 0, got), 0);
+		KUNIT_ASSERT_EQ(test, itest_pasid_alloc(it[i], id[i], 1024,
+							got), 0);
 	}
-	KUNIT_EXPECT_EQ(test, attach(&m, 0, &p, 0), 0);
-	KUNIT_EXPECT_EQ(test, itest_detach(m.it, m.id[0], p), 0);
-	KUNIT_EXPECT_EQ(test, attach(&m, 1, &p, 0), 0);
-	ITEST_EXPECT_ERR(it[3], itest_pasid_alloc(it[3], id[3], 1, 256, 0, got),
-			 -EDQUOT, IOASID_REASON_LIMIT);
-	end_mine(&m);
-	KUNIT_EXPECT_EQ(test, itest_free_space(m.it, m.mm), 0);
-	rcu_barrier();
-	KUNIT_EXPECT_EQ(test, itest_pasid_alloc(it[3], id[3], 1, 256, 0, got),
-			0);
-	/* Now no PASID is left for it */
-	m.id[0] = itest_bind_device(m.it, m.dev[0]);
-	m.mm = itest_alloc_kind(m.it, IOASID_KIND_MM, 0);
+	itest_restore_cred(old);
 	ITEST_EXPECT_ERR(m.it, attach(&m, 0, &p, 0), -EDQUOT,
 			 IOASID_REASON_LIMIT);
-	itest_restore_cred(old);
-	sva_remove_device(m.it->ctx, m.dev[0]);
+	KUNIT_EXPECT_FALSE(test, mm_valid_pasid(current->mm));
+	KUNIT_EXPECT_EQ(test, itest_info(m.it).nr_pasids, 0U);
 	for (i = 0; i < 4; i++)
 		sva_remove_device(it[i]->ctx, dev);
+	end_mine(&m);
+}
+
+static int attach_as_process(void *data)
+{
+	struct stranger *s = data;
+	struct ioasid_space_params kind = { .kind = IOASID_KIND_MM };
+	struct ioasid_attach_params params = {
+		.owner = "test", .unsafe_interrupts = true,
+	};
+	struct ioasid_ctx *ctx = s->m->it->ctx;
+	struct ioasid_extack extack;
+
+	kthread_use_mm(s->mm);
+	ioasid_extack_init(&extack);
+	s->rc = ioasid_space_alloc(ctx, &kind, &params.ioasid, &extack) ?:
+			sva_register_device_to_pasid(ctx, IOASID_PASID_ANY,
+						     s->m->dev[0], &params,
+						     &extack);
+	if (!s->rc)
+		sva_remove_device(ctx, s->m->dev[0]);
+	s->rc = s->rc ?: ioasid_space_free(ctx, params.ioasid, &extack);
+	kthread_unuse_mm(s->mm);
+	complete(&s->done);
+	return 0;
+}
+
+/* The process is dead, and something of it is still held: it has its PASID */
+static void until_nothing_is_left_of_it(struct kunit *test)
+{
+	unsigned long end;
+	struct task_struct *t;
+	struct stranger s = {};
+	struct mine m;
+	u32 i;
+
+	new_mine(test, &m);
+	s.m = &m;
+	s.mm = mm_alloc();
+	KUNIT_ASSERT_NOT_NULL(test, s.mm);
+	mmgrab(s.mm);
+	for (i = 0; i < 2; i++) {
+		init_completion(&s.done);
+		t = kthread_run(attach_as_process, &s, "ioasid-test");
+		KUNIT_ASSERT_FALSE(test, IS_ERR(t));
+		wait_for_completion(&s.done);
+		KUNIT_EXPECT_EQ(test, s.rc, 0);
+		KUNIT_EXPECT_EQ(test, itest_info(m.it).nr_pasids, 1U);
+	}
+	mmput(s.mm);
+	msleep(100);
+	KUNIT_EXPECT_FALSE(test, ioasid_mm_pasid_reap_one());
+	KUNIT_EXPECT_EQ(test, itest_info(m.it).nr_pasids, 1U);
+	mmdrop(s.mm);
+	/* A processor that is idle may still have it, for a moment */
+	for (end = jiffies + 30 * HZ; time_before(jiffies, end); msleep(20))
+		if (!itest_info(m.it).nr_pasids)
+			break;
+	KUNIT_EXPECT_EQ(test, itest_info(m.it).nr_pasids, 0U);
+	end_mine(&m);
 }
 
 static struct kunit_case ioasid_mm_cases[] = {
@@ -298,6 +393,8 @@ static struct kunit_case ioasid_mm_cases[] = {
 	KUNIT_CASE(only_the_process_itself),
 	KUNIT_CASE(holds_no_memory),
 	KUNIT_CASE(counts_once),
+	KUNIT_CASE(quota),
+	KUNIT_CASE(until_nothing_is_left_of_it),
 	{}
 };
 

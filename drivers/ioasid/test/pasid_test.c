@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * PASIDs: allocated one by one and by ranges, freed and attached by two contexts in
- * any order, against a table of owners. No PASID is allocated twice or freed while
- * it is attached, and at the end all are in the pool and nothing is charged.
+ * PASIDs: allocated one by one and several at once, freed and attached by two
+ * contexts in any order, against a table of owners. No PASID is allocated twice or
+ * freed while it is attached, and at the end all are in the pool and nothing is
+ * charged.
  */
 #include <linux/cred.h>
+#include <linux/user_namespace.h>
 #include "test.h"
 
 #define NR_CTX	2
@@ -63,7 +65,7 @@ static void find_others(struct kunit *test, struct pool *p)
 
 	for (i = 0; i < NR; i++)
 		p->owner[i] = OTHERS;
-	while (!itest_pasid_alloc(p->it[0], p->dev_id[0], 1, 0, 0, &got[nr])) {
+	while (!itest_pasid_alloc(p->it[0], p->dev_id[0], 1, &got[nr])) {
 		KUNIT_ASSERT_LT(test, got[nr], (u32)NR);
 		KUNIT_ASSERT_EQ(test, p->owner[got[nr]], OTHERS);
 		p->owner[got[nr++]] = FREE;
@@ -74,11 +76,11 @@ static void find_others(struct kunit *test, struct pool *p)
 	KUNIT_ASSERT_EQ(test, itest_pasid_free(p->it[0], nr, got), 0);
 }
 
-static u32 how_many(struct pool *p, int owner, u32 first, u32 last)
+static u32 how_many(struct pool *p, int owner)
 {
 	u32 i, nr = 0;
 
-	for (i = first; i <= last && i < NR; i++)
+	for (i = 0; i < NR; i++)
 		nr += p->owner[i] == owner;
 	return nr;
 }
@@ -93,15 +95,13 @@ static void got_one(struct kunit *test, struct pool *p, u32 c, u32 pasid)
 	p->attached[pasid] = false;
 }
 
-/* Allocates all of them from the range, or none */
+/* Allocates all of them, or none */
 static void random_alloc(struct kunit *test, struct pool *p,
 			 struct rnd_state *rnd)
 {
 	u32 c = itest_below(rnd, NR_CTX), nr = 1 + itest_below(rnd, 6);
-	u32 first = itest_below(rnd, 2) ? itest_below(rnd, NR) : 0;
-	u32 last = itest_below(rnd, 2) ? first + itest_below(rnd, 12) : 0;
-	u32 room = how_many(p, FREE, first, last ?: NR - 1), got[6], i;
-	int rc = itest_pasid_alloc(p->it[c], p->dev_id[c], nr, first, last, got);
+	u32 room = how_many(p, FREE), got[6], i;
+	int rc = itest_pasid_alloc(p->it[c], p->dev_id[c], nr, got);
 
 	if (room < nr) {
 		KUNIT_ASSERT_EQ(test, rc, -ENOSPC);
@@ -111,12 +111,8 @@ static void random_alloc(struct kunit *test, struct pool *p,
 		return;
 	}
 	KUNIT_ASSERT_EQ_MSG(test, rc, 0, "%s", p->it[c]->ext.msg);
-	for (i = 0; i < nr; i++) {
+	for (i = 0; i < nr; i++)
 		got_one(test, p, c, got[i]);
-		KUNIT_ASSERT_GE(test, got[i], first);
-		if (last)
-			KUNIT_ASSERT_LE(test, got[i], last);
-	}
 }
 
 static void random_free(struct kunit *test, struct pool *p,
@@ -164,7 +160,7 @@ static void random_attach(struct kunit *test, struct pool *p,
 	bool any = pasid == IOASID_PASID_ANY;
 	int rc = itest_attach(p->it[c], p->dev_id[c], p->space[c], &pasid, 0, 0);
 
-	if (any && !how_many(p, FREE, 0, NR - 1)) {
+	if (any && !how_many(p, FREE)) {
 		KUNIT_ASSERT_EQ(test, rc, -ENOSPC);
 	} else if (any) {
 		KUNIT_ASSERT_EQ_MSG(test, rc, 0, "%s", p->it[c]->ext.msg);
@@ -205,7 +201,7 @@ static void check_pool(struct kunit *test, struct pool *p)
 
 	for (c = 0; c < NR_CTX; c++)
 		KUNIT_ASSERT_EQ(test, itest_info(p->it[c]).nr_pasids,
-				how_many(p, c, 0, NR - 1));
+				how_many(p, c));
 	for (n = 1; n < NR; n++)
 		for (c = 0; c < NR_CTX; c++)
 			KUNIT_ASSERT_EQ(test, !!itest_device_pasid(p->dev[c], n),
@@ -219,7 +215,7 @@ static void random_pasids(struct kunit *test)
 	u32 i, others;
 
 	find_others(test, p);
-	others = how_many(p, OTHERS, 0, NR - 1);
+	others = how_many(p, OTHERS);
 	itest_seed(test, &rnd);
 	for (i = 0; i < itest_rounds(3000); i++) {
 		switch (itest_below(&rnd, 8)) {
@@ -243,88 +239,116 @@ static void random_pasids(struct kunit *test)
 		if (!p->owner[i])
 			p->owner[i] = p->automatic[i] ? FREE : 0;
 	KUNIT_EXPECT_EQ(test, itest_info(p->it[0]).nr_pasids,
-			how_many(p, 0, 0, NR - 1));
+			how_many(p, 0));
 	sva_remove_device(p->it[1]->ctx, p->dev[1]);
 	itest_close(p->it[0]);
 	itest_close(p->it[1]);
 	p->it[0] = itest_open(test);
 	p->dev_id[0] = itest_bind_device(p->it[0], p->dev[0]);
 	find_others(test, p);
-	KUNIT_EXPECT_EQ(test, how_many(p, OTHERS, 0, NR - 1), others);
+	KUNIT_EXPECT_EQ(test, how_many(p, OTHERS), others);
 	sva_remove_device(p->it[0]->ctx, p->dev[0]);
-}
-
-/* As another user */
-static const struct cred *become_user(struct kunit *test, u32 uid)
-{
-	struct cred *cred = prepare_creds();
-
-	KUNIT_ASSERT_NOT_NULL(test, cred);
-	cred->uid = KUIDT_INIT(uid);
-	return override_creds(cred);
 }
 
 #define PER_CONTEXT	1024
 #define PER_USER	4096
 
-/* Exactly as many as the parameters allow, for a context and for a user */
+/*
+ * Exactly as many as the parameters allow, for a context and for a user, who is the
+ * one who has opened the context, whoever uses it.
+ */
 static void quotas(struct kunit *test)
 {
 	u32 nr_ctx = PER_USER / PER_CONTEXT + 1, dev_id[5], one, i;
 	u32 *got = kunit_kcalloc(test, PER_CONTEXT, sizeof(*got), GFP_KERNEL);
+	struct itest *it[5], *other;
 	const struct cred *old;
 	struct device *dev;
-	struct itest *it[5];
 
 	KUNIT_ASSERT_NOT_NULL(test, got);
 	itest_memory(test);
 	dev = itest_device_new(test, itest_iommu_new(test), &wide);
+	other = itest_open(test);
+	old = itest_become_user(test, 1234);
 	for (i = 0; i < nr_ctx; i++) {
 		it[i] = itest_open(test);
 		dev_id[i] = itest_bind_device(it[i], dev);
 	}
-	old = become_user(test, 1234);
+	itest_restore_cred(old);
 	for (i = 0; i + 1 < nr_ctx; i++) {
-		/* One too many allocates none */
-		ITEST_EXPECT_ERR(it[i], itest_pasid_alloc(it[i], dev_id[i],
-							  PER_CONTEXT + 1, 0, 0,
-							  got), -EDQUOT,
-				 IOASID_REASON_LIMIT);
+		/* One too many gives none at all */
+		ITEST_EXPECT_ERR(it[i],
+				 itest_pasid_alloc(it[i], dev_id[i],
+						   PER_CONTEXT + 1, got),
+				 -EDQUOT, IOASID_REASON_LIMIT);
 		KUNIT_EXPECT_EQ(test, it[i]->ext.index, (u32)PER_CONTEXT);
 		KUNIT_EXPECT_EQ(test, itest_info(it[i]).nr_pasids, 0U);
 		KUNIT_ASSERT_EQ(test, itest_pasid_alloc(it[i], dev_id[i],
-							PER_CONTEXT, 0, 0, got),
-				0);
+							PER_CONTEXT, got), 0);
 	}
-	ITEST_EXPECT_ERR(it[i], itest_pasid_alloc(it[i], dev_id[i], 1, 0, 0,
-						  &one), -EDQUOT,
-			 IOASID_REASON_LIMIT);
+	ITEST_EXPECT_ERR(it[i], itest_pasid_alloc(it[i], dev_id[i], 1, &one),
+			 -EDQUOT, IOASID_REASON_LIMIT);
+	KUNIT_EXPECT_EQ(test, it[i]->ext.value, (u64)PER_USER);
+	/* What somebody else has opened is not concerned, not even in his hands */
+	old = itest_become_user(test, 1234);
+	KUNIT_EXPECT_EQ(test, itest_pasid_alloc(other,
+						itest_bind_device(other, dev),
+						1, &one), 0);
+	sva_remove_device(other->ctx, dev);
 	itest_restore_cred(old);
-	/* Another user is not affected */
-	KUNIT_EXPECT_EQ(test, itest_pasid_alloc(it[i], dev_id[i], 1, 0, 0, &one),
-			0);
-	/* Whoever frees it, the user who allocated it is uncharged */
 	KUNIT_EXPECT_EQ(test, itest_pasid_free(it[i - 1], 1, got), 0);
-	old = become_user(test, 1234);
-	KUNIT_EXPECT_EQ(test, itest_pasid_alloc(it[i], dev_id[i], 1, 0, 0, &one),
-			0);
-	ITEST_EXPECT_ERR(it[i], itest_pasid_alloc(it[i], dev_id[i], 1, 0, 0,
-						  &one), -EDQUOT,
-			 IOASID_REASON_LIMIT);
+	KUNIT_EXPECT_EQ(test, itest_pasid_alloc(it[i], dev_id[i], 1, &one), 0);
+	ITEST_EXPECT_ERR(it[i], itest_pasid_alloc(it[i], dev_id[i], 1, &one),
+			 -EDQUOT, IOASID_REASON_LIMIT);
 	for (i = 0; i < nr_ctx; i++) {
 		sva_remove_device(it[i]->ctx, dev);
 		itest_close(it[i]);
 	}
-	/* Everything is uncharged */
+	/* All of it was given back */
+	old = itest_become_user(test, 1234);
 	it[0] = itest_open(test);
-	dev_id[0] = itest_bind_device(it[0], dev);
-	KUNIT_EXPECT_EQ(test, itest_pasid_alloc(it[0], dev_id[0], PER_CONTEXT, 0,
-						0, got), 0);
 	itest_restore_cred(old);
+	KUNIT_EXPECT_EQ(test, atomic64_read(&it[0]->ctx->user->used[IOASID_QUOTA_PASIDS]),
+			0LL);
+	KUNIT_EXPECT_EQ(test, atomic64_read(&it[0]->ctx->user->used[IOASID_QUOTA_CONTEXTS]),
+			1LL);
+	dev_id[0] = itest_bind_device(it[0], dev);
+	KUNIT_EXPECT_EQ(test, itest_pasid_alloc(it[0], dev_id[0],
+						PER_CONTEXT, got), 0);
 	sva_remove_device(it[0]->ctx, dev);
 }
 
-/* A vpasid need not be a PASID that the IOMMU supports */
+/* Whoever has a user namespace has as many uids as he likes, and is one user */
+static void a_namespace_is_one_user(struct kunit *test)
+{
+	/* Of uid 1000; in it, one of a uid of it; of root, uids from 100000 */
+	struct user_namespace *ns = kunit_kcalloc(test, 3, sizeof(*ns),
+						  GFP_KERNEL);
+	kuid_t far = KUIDT_INIT(100007);
+
+	KUNIT_ASSERT_NOT_NULL(test, ns);
+	ns[0].parent = &init_user_ns;
+	ns[0].owner = KUIDT_INIT(1000);
+	ns[1].parent = &ns[0];
+	ns[1].owner = far;
+	ns[2].parent = &init_user_ns;
+	ns[2].owner = GLOBAL_ROOT_UID;
+	KUNIT_EXPECT_EQ(test, 100007,
+			__kuid_val(ioasid_owner_of(&init_user_ns, far)));
+	KUNIT_EXPECT_EQ(test, 1000, __kuid_val(ioasid_owner_of(&ns[0], far)));
+	KUNIT_EXPECT_EQ(test, 1000, __kuid_val(ioasid_owner_of(&ns[1], far)));
+	/* Without a root user in it, whoever has made it */
+	KUNIT_EXPECT_EQ(test, 0, __kuid_val(ioasid_owner_of(&ns[2], far)));
+	ns[2].uid_map.nr_extents = 1;
+	ns[2].uid_map.extent[0] = (struct uid_gid_extent){
+		.first = 0, .lower_first = 100000, .count = 65536,
+	};
+	KUNIT_EXPECT_EQ(test, 100000, __kuid_val(ioasid_owner_of(&ns[2], far)));
+	ns[1].parent = &ns[2];
+	KUNIT_EXPECT_EQ(test, 100000, __kuid_val(ioasid_owner_of(&ns[1], far)));
+}
+
+/* A user's numbers are his, and need not be the IOMMU's */
 static void virtual_numbers(struct kunit *test)
 {
 	u32 space, other, dev_id, a = IOASID_PASID_ANY, b = IOASID_PASID_ANY, n;
@@ -371,6 +395,7 @@ static void bad_attaches(struct kunit *test)
 {
 	static const struct itest_device_conf none = { .group = 2 };
 	u32 any = IOASID_PASID_ANY, rid = IOASID_RID, space, mm, id, big, bare, n;
+	u32 many[NR];
 	struct device *dev, *no_pasid, *wider;
 	struct itest_iommu *fake;
 	struct itest *it;
@@ -388,7 +413,7 @@ static void bad_attaches(struct kunit *test)
 	mm = itest_alloc_kind(it, IOASID_KIND_MM, 0);
 	ITEST_EXPECT_ERR(it, itest_attach(it, bare, space, &any, 0, 0),
 			 -EOPNOTSUPP, IOASID_REASON_NO_PASID);
-	ITEST_EXPECT_ERR(it, itest_pasid_alloc(it, bare, 1, 0, 0, &n),
+	ITEST_EXPECT_ERR(it, itest_pasid_alloc(it, bare, 1, &n),
 			 -EOPNOTSUPP, IOASID_REASON_NO_PASID);
 	ITEST_EXPECT_ERR(it, itest_attach(it, id, mm, &rid, 0, 0), -EINVAL,
 			 IOASID_REASON_KIND);
@@ -403,8 +428,10 @@ static void bad_attaches(struct kunit *test)
 	ITEST_EXPECT_ERR(it, itest_attach(it, id, space, &any, 0,
 					  IOASID_ATTACH_REPLACE), -EINVAL,
 			 IOASID_REASON_VALUE);
+	KUNIT_ASSERT_EQ(test, itest_attach(it, id, space, &any, 9, 0), 0);
 	/* A PASID of the context, too wide for this device */
-	KUNIT_ASSERT_EQ(test, itest_pasid_alloc(it, big, 1, NR, 0, &n), 0);
+	KUNIT_ASSERT_EQ(test, itest_pasid_alloc(it, big, NR, many), 0);
+	n = many[NR - 1];
 	ITEST_EXPECT_ERR(it, itest_attach(it, id, space, &n, 0, 0), -ERANGE,
 			 IOASID_REASON_NO_PASID);
 	KUNIT_EXPECT_EQ(test, itest_attach(it, big, space, &n, 0, 0), 0);
@@ -413,18 +440,19 @@ static void bad_attaches(struct kunit *test)
 	ITEST_EXPECT_ERR(it, itest_attach(it, id, space, &n, 9,
 					  IOASID_ATTACH_REPLACE), -ERANGE,
 			 IOASID_REASON_NO_PASID);
-	ITEST_EXPECT_ERR(it, itest_pasid_alloc(it, id, 1, 0x7000, 0x7001, &n),
-			 -ENOSPC, IOASID_REASON_LIMIT);
-	KUNIT_EXPECT_EQ(test, itest_info(it).nr_pasids, 2U);
+	ITEST_EXPECT_ERR(it, itest_pasid_alloc(it, id, 1, many), -ENOSPC,
+			 IOASID_REASON_LIMIT);
+	KUNIT_EXPECT_EQ(test, itest_info(it).nr_pasids, NR + 1U);
 	sva_remove_device(it->ctx, dev);
 	sva_remove_device(it->ctx, no_pasid);
 	sva_remove_device(it->ctx, wider);
-	KUNIT_EXPECT_EQ(test, itest_info(it).nr_pasids, 1U);
+	KUNIT_EXPECT_EQ(test, itest_info(it).nr_pasids, (u32)NR);
 }
 
 static struct kunit_case ioasid_pasid_cases[] = {
 	KUNIT_CASE_SLOW(random_pasids),
 	KUNIT_CASE(quotas),
+	KUNIT_CASE(a_namespace_is_one_user),
 	KUNIT_CASE(virtual_numbers),
 	KUNIT_CASE(bad_attaches),
 	{}

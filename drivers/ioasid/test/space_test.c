@@ -52,6 +52,42 @@ static void random_ids(struct kunit *test)
 	}
 }
 
+/* Round and round, past those in use; never again at once */
+static void ids_go_round(struct kunit *test)
+{
+	const struct ioasid_fault_queue like = { .depth = 16 };
+	static const struct itest_device_conf conf = {};
+	u32 kept, id, last, i;
+	struct itest_queue tq;
+	struct device *dev;
+	struct itest *it;
+
+	itest_memory(test);
+	dev = itest_device_new(test, itest_iommu_new(test), &conf);
+	it = itest_open(test);
+	kept = itest_alloc_space(it);
+	for (i = 0, last = kept; i < 200; i++, last = id) {
+		id = itest_alloc_space(it);
+		KUNIT_ASSERT_EQ(test, id, last + 1);
+		KUNIT_ASSERT_EQ(test, itest_free_space(it, id), 0);
+		KUNIT_ASSERT_EQ(test, itest_free_space(it, last == kept ?
+						       id : last), -ENOENT);
+	}
+	it->ctx->next_space = S32_MAX;
+	KUNIT_EXPECT_EQ(test, itest_alloc_space(it), (u32)S32_MAX);
+	KUNIT_EXPECT_EQ(test, itest_alloc_space(it), kept + 1);
+	for (i = 0, last = 0; i < 5; i++, last = tq.id) {
+		itest_queue_open(it, &tq, &like);
+		KUNIT_EXPECT_EQ(test, tq.id, last + 1);
+		itest_queue_close(it, &tq);
+	}
+	for (i = 0, last = 0; i < 5; i++, last = id) {
+		id = itest_bind_device(it, dev);
+		KUNIT_EXPECT_EQ(test, id, last + 1);
+		sva_remove_device(it->ctx, dev);
+	}
+}
+
 static void label_and_kind_are_told(struct kunit *test)
 {
 	struct ioasid_alloc arg = {
@@ -357,6 +393,7 @@ static void reserve_replaces(struct kunit *test)
 
 static struct kunit_case ioasid_space_cases[] = {
 	KUNIT_CASE(random_ids),
+	KUNIT_CASE(ids_go_round),
 	KUNIT_CASE(label_and_kind_are_told),
 	KUNIT_CASE(info_is_of_this_space),
 	KUNIT_CASE(free_does_not_wait),

@@ -74,8 +74,7 @@ struct ioasid_space *itest_space_get(struct itest *it, u32 id);
 int itest_attach(struct itest *it, u32 dev_id, u32 id, u32 *pasid, u32 vpasid,
 		 u32 flags);
 int itest_detach(struct itest *it, u32 dev_id, u32 number);
-int itest_pasid_alloc(struct itest *it, u32 dev_id, u32 nr, u32 first, u32 last,
-		      u32 *pasids);
+int itest_pasid_alloc(struct itest *it, u32 dev_id, u32 nr, u32 *pasids);
 int itest_pasid_free(struct itest *it, u32 nr, const u32 *pasids);
 
 /**
@@ -102,6 +101,7 @@ int itest_bind(struct itest *it, u32 id, u32 dev_id, u32 number, u32 queue_id);
 void itest_set_killed(bool killed);
 void itest_set_memlock(u64 bytes);
 const struct cred *itest_drop_cap(struct kunit *test, int cap);
+const struct cred *itest_become_user(struct kunit *test, u32 uid);
 void itest_restore_cred(const struct cred *old);
 
 struct page **itest_pages(struct kunit *test, u32 nr, u32 order);
@@ -251,6 +251,8 @@ struct itest_iommu {
 struct itest_iommu *itest_iommu_new(struct kunit *test);
 struct device *itest_device_new(struct kunit *test, struct itest_iommu *fake,
 				const struct itest_device_conf *conf);
+void itest_own(struct kunit *test, struct device *dev);
+void itest_disown(struct device *dev);
 struct itest_domain *itest_device_domain(struct device *dev);
 struct itest_domain *itest_device_pasid(struct device *dev, u32 pasid);
 struct mm_struct *itest_device_mm(struct device *dev, u32 pasid);

@@ -43,8 +43,7 @@
 #define IOASID_OPTION		_IO(IOASID_TYPE, 0x0a)
 #define IOASID_DEVICE_ATTACH	_IO(IOASID_TYPE, 0x0b)
 #define IOASID_DEVICE_DETACH	_IO(IOASID_TYPE, 0x0c)
-#define IOASID_DIRTY_SET	_IO(IOASID_TYPE, 0x0d)
-#define IOASID_DIRTY_GET	_IO(IOASID_TYPE, 0x0e)
+/* 0x0d and 0x0e are for dirty tracking */
 #define IOASID_PASID_ALLOC	_IO(IOASID_TYPE, 0x0f)
 #define IOASID_PASID_FREE	_IO(IOASID_TYPE, 0x10)
 #define IOASID_FAULT_QUEUE	_IO(IOASID_TYPE, 0x11)
@@ -105,9 +104,9 @@
  * @IOASID_REASON_RESET: the device is being reset: try again
  * @IOASID_REASON_NO_PASID: the device or its IOMMU does not support PASIDs, or
  *	not this one
- * @IOASID_REASON_OWNER: the device, PASID or memory has another owner
+ * @IOASID_REASON_OWNER: the device, PASID or memory has another owner, or the DMA
+ *	of a group has none
  * @IOASID_REASON_FD: a file descriptor is not open, or of the wrong type
- * @IOASID_REASON_NO_DIRTY: this kernel or IOMMU cannot read dirty bits
  * @IOASID_REASON_PRIVILEGE: a capability is missing
  * @IOASID_REASON_NO_PASID_ID: no such PASID in this context
  * @IOASID_REASON_NO_SVA: the device or its IOMMU does not support SVA
@@ -152,7 +151,7 @@ enum ioasid_reason {
 	IOASID_REASON_NO_PASID = 34,
 	IOASID_REASON_OWNER = 35,
 	IOASID_REASON_FD = 36,
-	IOASID_REASON_NO_DIRTY = 37,
+	/* 37 is for dirty tracking */
 	IOASID_REASON_PRIVILEGE = 38,
 	IOASID_REASON_NO_PASID_ID = 39,
 	IOASID_REASON_NO_SVA = 40,
@@ -191,7 +190,7 @@ struct ioasid_extack {
 #define IOASID_CAP_MAPPED	(1ULL << 0)	/* mapped spaces */
 #define IOASID_CAP_FILE		(1ULL << 1)	/* MAP takes a memfd */
 #define IOASID_CAP_REPLACE	(1ULL << 2)	/* attach replaces in place */
-#define IOASID_CAP_DIRTY	(1ULL << 3)	/* dirty bits can be read */
+/* 1ULL << 3 is for dirty tracking */
 #define IOASID_CAP_PASID	(1ULL << 4)	/* PASIDs can be allocated and attached */
 #define IOASID_CAP_MM		(1ULL << 5)	/* spaces can be the address space of a process */
 #define IOASID_CAP_FAULT	(1ULL << 6)	/* page requests can be answered */
@@ -215,7 +214,8 @@ enum ioasid_account_mode {
  * @page_size: out: in bytes; every address and length is a multiple of it
  * @nr_spaces: out: number of spaces of this context
  * @nr_devices: out: number of devices bound to this context
- * @nr_pasids: out: number of PASIDs of this context
+ * @nr_pasids: out: number of PASIDs that this context is charged for, also those
+ *	of processes, as long as they exist
  * @nr_mappings: out: number of mappings in all spaces
  * @pinned: out: bytes pinned; memory in several spaces counts once
  * @mapped: out: bytes mapped; memory in several spaces counts in each of them
@@ -250,7 +250,7 @@ struct ioasid_iova_range {
 #define IOASID_DEVICE_COHERENT		(1U << 0) /* DMA is cache coherent */
 #define IOASID_DEVICE_ENFORCE_COHERENT	(1U << 1) /* the IOMMU can override no-snoop */
 #define IOASID_DEVICE_ISOLATED_MSI	(1U << 2) /* interrupts are remapped */
-#define IOASID_DEVICE_DIRTY		(1U << 3) /* dirty bits can be read; not yet */
+/* 1U << 3 is for dirty tracking */
 #define IOASID_DEVICE_PASID		(1U << 4) /* PASID enabled in the device */
 #define IOASID_DEVICE_PRI		(1U << 5) /* page requests enabled */
 #define IOASID_DEVICE_ATS		(1U << 6) /* address translation service enabled */
@@ -259,6 +259,7 @@ struct ioasid_iova_range {
 #define IOASID_DEVICE_UNRECOVERABLE	(1U << 9) /* faults of its RID are reported */
 #define IOASID_DEVICE_UNRECOVERABLE_PASID	(1U << 10) /* and of its PASIDs */
 #define IOASID_DEVICE_RESETS		(1U << 11) /* resets are reported */
+#define IOASID_DEVICE_MM_NO_USERFAULT	(1U << 12) /* IOASID_KIND_MM ignores userfaultfd */
 
 /**
  * struct ioasid_device_info - IOASID_DEVICE_INFO: describe a device
@@ -267,7 +268,7 @@ struct ioasid_iova_range {
  * @extack: 0, or the address of a struct ioasid_extack
  * @dev_id: in: the device
  * @caps: out: IOASID_DEVICE_*
- * @cookie: out: the user's number for the device, from the attach
+ * @cookie: out: the user's number for the device, from the command that bound it
  * @group_id: out: number of the IOMMU group
  * @pasid_bits: out: width of a PASID in bits; 0 without IOASID_DEVICE_PASID
  * @ioasid: out: the space that its RID is attached to, or 0
@@ -313,7 +314,10 @@ struct ioasid_device_info {
  *	page table
  * @IOASID_KIND_MM: the address space of the process that allocates the space,
  *	for devices with PASIDs. Nothing is pinned. Only that process can attach
- *	devices. After it calls exec or exits, their DMA fails.
+ *	devices. After it calls exec or exits, their DMA fails. With
+ *	IOASID_DEVICE_MM_NO_USERFAULT the kernel answers IOASID_FAULT_INVALID for
+ *	memory that a handler of userfaultfd would have to bring: use
+ *	IOASID_KIND_MAPPED with IOASID_ALLOC_FAULTS and a fault queue for that
  */
 enum ioasid_kind {
 	IOASID_KIND_MAPPED = 1,
@@ -340,7 +344,8 @@ enum ioasid_kind {
  * @data_len: 0
  * @__reserved: 0
  * @data: 0
- * @label: a name for debugfs and tracepoints, NUL-terminated
+ * @label: a name for debugfs and tracepoints, NUL-terminated, of printable ASCII
+ *	characters
  */
 struct ioasid_alloc {
 	__u32 size;
@@ -636,8 +641,9 @@ struct ioasid_option {
  *	use (a device node must be bound to an iommufd), otherwise 0
  * @devices: with @nr_devices, the address of an array of __u32: the devices,
  *	instead of @dev_id, which must be 0
- * @cookie: with IOASID_ATTACH_FD, any number; reported by DEVICE_INFO and in the
- *	records of fault queues
+ * @cookie: any number, for the records of this attachment. 0: that of the device,
+ *	or with IOASID_ATTACH_REPLACE that of what is replaced. The command that
+ *	binds a device gives it its number
  *
  * Several devices, even behind different IOMMUs, are attached with the same
  * PASID, all or none; the extack names the device that failed. They cannot be
@@ -660,15 +666,15 @@ struct ioasid_option {
  *
  * ENOENT if there is no such device or space; EBUSY if it is attached, is being
  * reset, or a sibling (a device of the same group) uses another space with the
- * same PASID; EPERM for a PASID of another context, or the memory of another
- * process; EINVAL if @pasid, @vpasid and the kind of space do not match;
- * EOPNOTSUPP for a PASID if the device or its IOMMU does not support PASIDs, or
- * the kernel cannot replace; ERANGE for a PASID that is too large, or a mapping
- * that the IOMMU cannot address; EADDRINUSE for a mapping in a range that the
- * device reserves; EDQUOT or ENOSPC if no PASID is left; ENODEV if page requests
- * or SVA are needed and not supported; E2BIG for too many devices; EFAULT for an
- * array that cannot be read; ENOMEM; EINTR if killed; or an error of the IOMMU
- * driver.
+ * same PASID; EPERM for a PASID of another context, the memory of another process,
+ * or the RID of a group whose DMA nobody owns; EINVAL if @pasid, @vpasid and the
+ * kind of space do not match; EOPNOTSUPP for a PASID if the device or its IOMMU
+ * does not support PASIDs, or the kernel cannot replace; ERANGE for a PASID that
+ * is too large, or a mapping that the IOMMU cannot address; EADDRINUSE for a
+ * mapping in a range that the device reserves; EDQUOT or ENOSPC if no PASID is
+ * left; ENODEV if page requests or SVA are needed and not supported; E2BIG for too
+ * many devices; EFAULT for an array that cannot be read; ENOMEM; EINTR if killed;
+ * or an error of the IOMMU driver.
  *
  * With IOASID_ATTACH_FD also EBADF if @device_fd is not open; EINVAL if it is not
  * a device, or a flag does not match; EPERM for a device node that is not bound
@@ -729,14 +735,13 @@ struct ioasid_device_detach {
  * @dev_id: a device that is to use them, which limits their width. Other devices
  *	of at least that width can use them, too
  * @nr: number of PASIDs, 1 to IOASID_MAX_VECTOR
- * @first: smallest PASID allowed
- * @last: largest PASID allowed, or 0 for any
  * @pasids: address of an array of @nr __u32; out: the PASIDs
  *
- * All or none. EINVAL if @nr is 0 or @first to @last is not a range of PASIDs,
- * E2BIG if @nr is too large, EDQUOT above the limit of the context or of the user
- * (module parameters pasids_per_context and pasids_per_user), ENOSPC if none is
- * left, EOPNOTSUPP for a device without PASIDs.
+ * All or none. The kernel chooses the numbers; the vpasid of an attachment is for
+ * those that a guest or a program wants. EINVAL if @nr is 0, E2BIG if @nr is too
+ * large, EDQUOT above the limit of the context or of the user who opened it (module
+ * parameters pasids_per_context and pasids_per_user), ENOSPC if none is left,
+ * EOPNOTSUPP for a device without PASIDs.
  */
 struct ioasid_pasid_alloc {
 	__u32 size;
@@ -744,8 +749,6 @@ struct ioasid_pasid_alloc {
 	__aligned_u64 extack;
 	__u32 dev_id;
 	__u32 nr;
-	__u32 first;
-	__u32 last;
 	__aligned_u64 pasids;
 };
 
@@ -770,53 +773,6 @@ struct ioasid_pasid_free {
 	__aligned_u64 pasids;
 };
 
-/* struct ioasid_dirty_set.flags */
-#define IOASID_DIRTY_ENABLE	(1U << 0)
-
-/**
- * struct ioasid_dirty_set - IOASID_DIRTY_SET: start or stop dirty tracking
- * @size: sizeof(struct ioasid_dirty_set)
- * @flags: IOASID_DIRTY_ENABLE to start, 0 to stop
- * @extack: 0, or the address of a struct ioasid_extack
- * @ioasid: the space
- * @__reserved: 0
- *
- * EOPNOTSUPP without IOASID_CAP_DIRTY.
- */
-struct ioasid_dirty_set {
-	__u32 size;
-	__u32 flags;
-	__aligned_u64 extack;
-	__u32 ioasid;
-	__u32 __reserved;
-};
-
-/**
- * struct ioasid_dirty_get - IOASID_DIRTY_GET: read and clear the dirty bits
- * @size: sizeof(struct ioasid_dirty_get)
- * @flags: 0
- * @extack: 0, or the address of a struct ioasid_extack
- * @ioasid: the space
- * @__reserved: 0
- * @iova: first IOVA
- * @length: in bytes
- * @page_size: bytes for each bit
- * @bitmap: address of an array of __u64
- *
- * EOPNOTSUPP without IOASID_CAP_DIRTY.
- */
-struct ioasid_dirty_get {
-	__u32 size;
-	__u32 flags;
-	__aligned_u64 extack;
-	__u32 ioasid;
-	__u32 __reserved;
-	__aligned_u64 iova;
-	__aligned_u64 length;
-	__aligned_u64 page_size;
-	__aligned_u64 bitmap;
-};
-
 /* struct vfio_device_attach.flags, besides IOASID_ATTACH_REPLACE */
 #define VFIO_DEVICE_ATTACH_BIND_ONLY	IOASID_ATTACH_BIND_ONLY
 
@@ -829,7 +785,7 @@ struct ioasid_dirty_get {
  * @device_fd: an open device of this container
  * @ioasid: the space
  * @pasid: as in struct ioasid_device_attach
- * @cookie: any number; reported by DEVICE_INFO and in the records of fault queues
+ * @cookie: as in struct ioasid_device_attach
  * @dev_id: out: id of the device in the context
  * @vpasid: as in struct ioasid_device_attach
  *
@@ -1062,7 +1018,7 @@ enum ioasid_fault_reason {
  * @flags: IOASID_FAULT_READ...
  * @cookie: REQUEST: names the group in its response; TIMEOUT: the group
  * @addr: REQUEST, UNRECOVERABLE: IOVA in the space
- * @device_cookie: the user's number for the device
+ * @device_cookie: the user's number for the attachment
  * @dev_id: the device
  * @pasid: the user's number for the PASID, or IOASID_RID; UNRECOVERABLE:
  *	IOASID_PASID_ANY if the device is attached to the space with several, since
@@ -1096,12 +1052,13 @@ struct ioasid_fault_record {
  * enum ioasid_fault_code - the response to a group
  * @IOASID_FAULT_SUCCESS: the pages are mapped: the device retries the access
  * @IOASID_FAULT_INVALID: the pages cannot be accessed: the device fails the access
- * @IOASID_FAULT_FAILURE: the device must not send page requests any more
+ *
+ * None of them turns page requests off: that would be for the whole function, also
+ * for PASIDs of other programs, and for all of its virtual functions.
  */
 enum ioasid_fault_code {
 	IOASID_FAULT_SUCCESS = 0,
 	IOASID_FAULT_INVALID = 1,
-	IOASID_FAULT_FAILURE = 2,
 };
 
 /**

@@ -289,7 +289,7 @@ TEST_F(device_fd, pasid_of_the_pool)
 
 	NEED_PASIDS;
 	ASSERT_OK(t_bind_fd(self->fd, self->dev.vfio.device, &dev_id));
-	ASSERT_OK(t_pasid_alloc(self->fd, dev_id, 3, 0, 0, p));
+	ASSERT_OK(t_pasid_alloc(self->fd, dev_id, 3, p));
 	for (i = 0; i < 3; i++)
 		ASSERT_OK(t_attach_fd(self->fd, self->dev.vfio.device, self->id, &p[i], 0, 0,
 				      NULL));
@@ -486,7 +486,6 @@ TEST_F(device_fd, wrong_arguments)
 	EXPECT_FAIL(EINVAL, SIZE, ATTACH(.size = old_size, .flags = fd, .ioasid = self->id));
 	EXPECT_FAIL(EINVAL, SIZE, DETACH(.size = 24, .flags = IOASID_DETACH_FD));
 	EXPECT_FAIL(EOPNOTSUPP, FLAGS, ATTACH(.dev_id = 1, .device_fd = device));
-	EXPECT_FAIL(EOPNOTSUPP, FLAGS, ATTACH(.dev_id = 1, .cookie = 1));
 	EXPECT_FAIL(EOPNOTSUPP, FLAGS, ATTACH(.flags = fd, .device_fd = device, .devices = 8));
 	EXPECT_FAIL(EINVAL, VALUE, ATTACH(.flags = fd, .device_fd = device, .nr_devices = 1,
 					  .devices = (uintptr_t)&old_size));

@@ -553,9 +553,9 @@ static int pasid_detach(fault_t *t, u32 number)
 	return t_detach_pasid(t->ctx, t->dev[0].vfio.dev_id, number);
 }
 
-static int pasid_alloc(fault_t *t, u32 nr, u32 first, u32 *p)
+static int pasid_alloc(fault_t *t, u32 nr, u32 *p)
 {
-	return t_pasid_alloc(t->ctx, t->dev[0].vfio.dev_id, nr, first, 0, p);
+	return t_pasid_alloc(t->ctx, t->dev[0].vfio.dev_id, nr, p);
 }
 
 /* --- by its own file ------------------------------------------------------------ */
@@ -705,7 +705,7 @@ static void seq_many_pasids(fault_t *t)
 	CALL(known_devices, t);
 	STEP(t, attach_all(t, 0, &any, 77));
 	expect_all(t, 0);
-	NEEDED(t, pasid_alloc(t, 1, 0, &own));
+	NEEDED(t, pasid_alloc(t, 1, &own));
 	STEP(t, attach_all(t, 1, &own, 0));
 	expect_all(t, 1);
 	for (i = 0; i < DEVS; i++)
@@ -741,9 +741,8 @@ static void seq_pasid(fault_t *t)
 	CALL(mapped_space, t);
 	FOREIGN(t, dev_open(t, 0));
 	STEP(t, t_vfio_bind(&t->dev[0].vfio, t->ctx));
-	STEP(t, pasid_alloc(t, 3, 0, p));
-	/* Those below step aside, and come back */
-	STEP(t, pasid_alloc(t, 1, 9, p + 3));
+	STEP(t, pasid_alloc(t, 3, p));
+	STEP(t, pasid_alloc(t, 1, p + 3));
 	STEP(t, pasid_attach(t, 0, &p[0], 0, 0));
 	STEP(t, pasid_attach(t, 0, &p[3], 0, 0));
 	STEP(t, pasid_attach(t, 0, &any, 77, 0));
@@ -763,7 +762,7 @@ static void seq_pasid_by_file(fault_t *t)
 	CALL(mapped_space, t);
 	NEEDED(t, dev_open(t, 0));
 	STEP(t, file_attach(t, 0, &any, 77, 0));
-	NEEDED(t, pasid_alloc(t, 1, 0, &p));
+	NEEDED(t, pasid_alloc(t, 1, &p));
 	STEP(t, file_attach(t, 1, &p, 0, 0));
 	STEP(t, file_attach(t, 1, &same, 77, IOASID_ATTACH_REPLACE));
 	UNDO(t, file_detach(t, 77));
@@ -781,7 +780,7 @@ static void seq_close_pasid(fault_t *t)
 	CALL(mapped_space, t);
 	FOREIGN(t, dev_open(t, 0));
 	STEP(t, attach(t, 0, t->id[0], 0));
-	STEP(t, pasid_alloc(t, 2, 0, p));
+	STEP(t, pasid_alloc(t, 2, p));
 	STEP(t, pasid_attach(t, 1, &p[0], 5, 0));
 	STEP(t, pasid_attach(t, 0, &any, 0, 0));
 	CLOSE(t, close_ctx(t));

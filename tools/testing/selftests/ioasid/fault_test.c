@@ -134,6 +134,67 @@ TEST_F(fault, answered)
 	NOTHING();
 }
 
+/* Of each attachment its own, whoever attaches the device once more, and how */
+TEST_F(fault, cookies)
+{
+	struct ioasid_device_attach at = {
+		.size = sizeof(at), .dev_id = self->dev_id, .ioasid = self->id,
+		.pasid = IOASID_PASID_ANY, .vpasid = 77, .cookie = 0x1234,
+	};
+	struct ioasid_device_info info = { .size = sizeof(info) };
+	u32 first = self->pasid, other;
+	struct ioasid_fault_record r;
+	int slot;
+
+	ASSERT_OK(t_device_info(self->fd, self->dev_id, &info));
+	EXPECT_NE(0x1234, info.cookie);
+	ASSERT_OK(t_cmd(self->fd, IOASID_DEVICE_ATTACH, &at));
+	self->pasid = at.pasid;
+	slot = begin(self, AT);
+	NEXT(&r);
+	EXPECT_EQ(77, r.pasid);
+	EXPECT_EQ(0x1234, r.device_cookie);
+	ASSERT_EQ(0, t_queue_answer(&self->q, r.cookie, IOASID_FAULT_INVALID));
+	EXPECT_EQ(-EIO, ended(self, slot));
+	self->pasid = first;
+	slot = begin(self, AT);
+	NEXT(&r);
+	EXPECT_EQ(first, r.pasid);
+	EXPECT_EQ(info.cookie, r.device_cookie);
+	ASSERT_EQ(0, t_queue_answer(&self->q, r.cookie, IOASID_FAULT_INVALID));
+	EXPECT_EQ(-EIO, ended(self, slot));
+	/* 0 leaves what it had, another number takes its place */
+	ASSERT_OK(t_alloc_faults(self->fd, &other));
+	ASSERT_OK(t_fault_bind(self->fd, other, 0, 0, self->q.id));
+	at.flags = IOASID_ATTACH_REPLACE;
+	at.cookie = 0;
+	at.ioasid = other;
+	ASSERT_OK(t_cmd(self->fd, IOASID_DEVICE_ATTACH, &at));
+	do {
+		NEXT(&r);
+	} while (r.type != IOASID_FAULT_DETACHED);
+	EXPECT_EQ(0x1234, r.device_cookie);
+	self->pasid = at.pasid;
+	slot = begin(self, AT);
+	NEXT(&r);
+	EXPECT_EQ(0x1234, r.device_cookie);
+	ASSERT_EQ(0, t_queue_answer(&self->q, r.cookie, IOASID_FAULT_INVALID));
+	EXPECT_EQ(-EIO, ended(self, slot));
+	at.cookie = 5;
+	at.ioasid = self->id;
+	ASSERT_OK(t_cmd(self->fd, IOASID_DEVICE_ATTACH, &at));
+	NEXT(&r);
+	EXPECT_EQ(0x1234, r.device_cookie);
+	slot = begin(self, AT);
+	NEXT(&r);
+	EXPECT_EQ(5, r.device_cookie);
+	ASSERT_EQ(0, t_queue_answer(&self->q, r.cookie, IOASID_FAULT_INVALID));
+	EXPECT_EQ(-EIO, ended(self, slot));
+	at.cookie = info.cookie;
+	ASSERT_OK(t_device_info(self->fd, self->dev_id, &info));
+	EXPECT_EQ(at.cookie, info.cookie);
+}
+
 TEST_F(fault, answered_no)
 {
 	struct ioasid_fault_record r;
@@ -142,10 +203,24 @@ TEST_F(fault, answered_no)
 	NEXT(&r);
 	ASSERT_EQ(0, t_queue_answer(&self->q, r.cookie, IOASID_FAULT_INVALID));
 	EXPECT_EQ(-EIO, ended(self, slot));
+}
+
+/* FAILURE, which is 2 in the IOMMU core, would end the page requests of others too */
+TEST_F(fault, no_answer_ends_page_requests)
+{
+	struct ioasid_fault_record r;
+	int slot = begin(self, AT);
+
+	NEXT(&r);
+	EXPECT_EQ(-EINVAL, t_queue_answer(&self->q, r.cookie, 2));
+	EXPECT_TRUE(waits(self, slot));
+	ASSERT_EQ(0, t_queue_answer(&self->q, r.cookie, IOASID_FAULT_INVALID));
+	EXPECT_EQ(-EIO, ended(self, slot));
 	slot = begin(self, AT);
 	NEXT(&r);
-	ASSERT_EQ(0, t_queue_answer(&self->q, r.cookie, IOASID_FAULT_FAILURE));
-	EXPECT_EQ(-EIO, ended(self, slot));
+	ASSERT_OK(t_map_at(self->fd, self->id, self->mem, LEN, T_RW, AT));
+	ASSERT_EQ(0, t_queue_answer(&self->q, r.cookie, IOASID_FAULT_SUCCESS));
+	EXPECT_EQ(0, ended(self, slot));
 }
 
 TEST_F(fault, bad_answers)

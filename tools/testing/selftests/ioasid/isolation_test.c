@@ -749,12 +749,15 @@ static int alloc_as_other(void *arg)
 	FIXTURE_DATA(contexts) *self = arg;
 	u32 p;
 
-	T_CHECK(!t_pasid_alloc(self->fd[0], vfio(&self->e[0])->dev_id, 1, 0, 0, &p));
-	T_CHECK(!t_pasid_free(self->fd[0], 1, &p));
+	T_CHECK(t_pasid_alloc(self->fd[0], vfio(&self->e[0])->dev_id, 1, &p) == -EDQUOT);
+	T_CHECK(t_extack.code == IOASID_REASON_LIMIT);
 	return 0;
 }
 
-/* All contexts of a user have one quota, and the PASID of a process counts, too */
+/*
+ * All contexts that a user has opened have one quota, whoever uses them, and the
+ * PASID of a process counts, too
+ */
 TEST_F(contexts, quota_of_a_user)
 {
 	u32 id[] = { vfio(&self->e[0])->dev_id, vfio(&self->e[1])->dev_id };
@@ -763,10 +766,10 @@ TEST_F(contexts, quota_of_a_user)
 
 	ASSERT_LT(0, t_read_file(PER_USER, before, sizeof(before)));
 	ASSERT_EQ(0, t_write_file(PER_USER, "3"));
-	EXPECT_OK(t_pasid_alloc(self->fd[0], id[0], 2, 0, 0, p));
-	EXPECT_FAIL(EDQUOT, LIMIT, t_pasid_alloc(self->fd[1], id[1], 2, 0, 0, p + 2));
-	EXPECT_OK(t_pasid_alloc(self->fd[1], id[1], 1, 0, 0, p + 2));
-	EXPECT_FAIL(EDQUOT, LIMIT, t_pasid_alloc(self->fd[0], id[0], 1, 0, 0, p + 3));
+	EXPECT_OK(t_pasid_alloc(self->fd[0], id[0], 2, p));
+	EXPECT_FAIL(EDQUOT, LIMIT, t_pasid_alloc(self->fd[1], id[1], 2, p + 2));
+	EXPECT_OK(t_pasid_alloc(self->fd[1], id[1], 1, p + 2));
+	EXPECT_FAIL(EDQUOT, LIMIT, t_pasid_alloc(self->fd[0], id[0], 1, p + 3));
 	EXPECT_FAIL(EDQUOT, LIMIT, t_attach_pasid(self->fd[0], id[0], self->space[0], &q, 0, 0));
 	EXPECT_EQ(0, t_child_as(T_NOBODY, alloc_as_other, self));
 	if (!t_old_kernel()) {
@@ -774,15 +777,18 @@ TEST_F(contexts, quota_of_a_user)
 		EXPECT_FAIL(EDQUOT, LIMIT, t_attach_pasid(self->fd[0], id[0], mm, &q, 0, 0));
 		EXPECT_OK(t_pasid_free(self->fd[1], 1, p + 2));
 		EXPECT_OK(t_attach_pasid(self->fd[0], id[0], mm, &q, 0, 0));
-		EXPECT_FAIL(EDQUOT, LIMIT, t_pasid_alloc(self->fd[1], id[1], 1, 0, 0, p + 2));
+		EXPECT_FAIL(EDQUOT, LIMIT, t_pasid_alloc(self->fd[1], id[1], 1, p + 2));
 		EXPECT_OK(t_detach_pasid(self->fd[0], id[0], q));
 		EXPECT_OK(t_free(self->fd[0], mm));
-		EXPECT_OK(t_pasid_alloc(self->fd[1], id[1], 1, 0, 0, p + 2));
+		/* This process has its PASID for good */
+		EXPECT_FAIL(EDQUOT, LIMIT, t_pasid_alloc(self->fd[1], id[1], 1, p + 2));
+		EXPECT_EQ(0, t_write_file(PER_USER, "4"));
+		EXPECT_OK(t_pasid_alloc(self->fd[1], id[1], 1, p + 2));
 	}
 	/* What a context that ends had is free */
 	close(self->fd[1]);
 	end_close(&self->e[1]);
-	EXPECT_OK(t_pasid_alloc(self->fd[0], id[0], 1, 0, 0, p + 3));
+	EXPECT_OK(t_pasid_alloc(self->fd[0], id[0], 1, p + 3));
 	EXPECT_EQ(0, t_write_file(PER_USER, before));
 	ASSERT_EQ(0, end_vfio(&self->e[1], 1));
 	self->fd[1] = t_open();
@@ -816,7 +822,7 @@ FIXTURE_SETUP(siblings)
 		t_fill(self->mem[i], LEN, 1 + i);
 		ASSERT_OK(t_map_at(self->fd, self->space[i], self->mem[i], LEN, T_RW, AT));
 	}
-	ASSERT_OK(t_pasid_alloc(self->fd, self->id[0], 1, 0, 0, &self->p));
+	ASSERT_OK(t_pasid_alloc(self->fd, self->id[0], 1, &self->p));
 }
 
 FIXTURE_TEARDOWN(siblings)

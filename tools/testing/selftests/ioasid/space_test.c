@@ -61,6 +61,47 @@ TEST_F(space, labels)
 	EXPECT_STREQ("", info.label);
 }
 
+/* An id that a program still has in mind does not name what comes next */
+TEST_F(space, ids_are_not_used_again_at_once)
+{
+	u32 id[100], again;
+	int i;
+
+	for (i = 0; i < 100; i++) {
+		ASSERT_OK(t_alloc(self->fd, &id[i]));
+		ASSERT_OK(t_free(self->fd, id[i]));
+		if (i)
+			EXPECT_LT(id[i - 1], id[i]);
+	}
+	ASSERT_OK(t_alloc(self->fd, &again));
+	for (i = 0; i < 100; i++)
+		EXPECT_FAIL(ENOENT, NO_SPACE_ID, t_free(self->fd, id[i]));
+	EXPECT_OK(t_free(self->fd, again));
+}
+
+/* What does not print could forge lines of debugfs and of traces */
+TEST_F(space, labels_print)
+{
+	struct ioasid_alloc cmd = { .size = sizeof(cmd), .kind = IOASID_KIND_MAPPED };
+	struct ioasid_info info = { .size = sizeof(info) };
+	int i, refused = 0;
+
+	for (i = 1; i < 256; i++) {
+		snprintf(cmd.label, sizeof(cmd.label), "a%cioasid=7", i);
+		if (i >= ' ' && i < 0x7f) {
+			ASSERT_OK(t_cmd(self->fd, IOASID_ALLOC, &cmd));
+			ASSERT_OK(t_free(self->fd, cmd.ioasid));
+			continue;
+		}
+		EXPECT_FAIL(EINVAL, VALUE, t_cmd(self->fd, IOASID_ALLOC, &cmd));
+		EXPECT_EQ(1, t_extack.value);
+		refused++;
+	}
+	EXPECT_EQ(160, refused);
+	ASSERT_OK(t_info(self->fd, &info));
+	EXPECT_EQ(1, info.nr_spaces);
+}
+
 TEST_F(space, free_takes_everything)
 {
 	u32 id;
@@ -367,21 +408,6 @@ TEST_F(space, option_while_mapped)
 	EXPECT_OK(t_map_at(self->fd, self->id, self->mem, T_PAGE, T_RW, SPACE_AT));
 	EXPECT_FAIL(EBUSY, IN_USE,
 		    t_option_set(self->fd, IOASID_OPTION_ACCOUNT_MODE, IOASID_ACCOUNT_USER));
-}
-
-TEST_F(space, dirty_bits)
-{
-	u64 bitmap[4] = { 0 };
-	struct ioasid_dirty_get get = {
-		.size = sizeof(get), .ioasid = self->id, .iova = SPACE_AT, .length = T_PAGE,
-		.page_size = T_PAGE, .bitmap = (uintptr_t)bitmap,
-	};
-	struct ioasid_info info;
-
-	ASSERT_OK(t_info(self->fd, &info));
-	NEED(!(info.caps & IOASID_CAP_DIRTY), "this kernel reads dirty bits: not tested yet");
-	EXPECT_FAIL(EOPNOTSUPP, NO_DIRTY, t_dirty_set(self->fd, self->id, IOASID_DIRTY_ENABLE));
-	EXPECT_FAIL(EOPNOTSUPP, NO_DIRTY, t_cmd(self->fd, IOASID_DIRTY_GET, &get));
 }
 
 TEST_HARNESS_MAIN

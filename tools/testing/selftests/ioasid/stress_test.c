@@ -587,7 +587,7 @@ static void ask_pool(struct asker *a)
 	u32 p[4], nr = 1 + next(&a->rng) % 4, i;
 
 	if (next(&a->rng) & 1)
-		t_pasid_alloc(a->ctx, a->dev_id, nr, next(&a->rng) % 8, 0, p);
+		t_pasid_alloc(a->ctx, a->dev_id, nr, p);
 	for (i = 0; i < 3; i++)
 		p[i] = 1 + next(&a->rng) % 12;
 	t_pasid_free(a->ctx, 1 + next(&a->rng) % 3, p);

@@ -11,9 +11,13 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/falloc.h>
+#include <linux/userfaultfd.h>
+#include <poll.h>
 #include <pthread.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/swap.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -908,6 +912,50 @@ TEST_F(sva, killed)
 TEST_F(sva, exec)
 {
 	cut_off(_metadata, self, EXEC);
+}
+
+static int handler_of(char *mem, u64 mode)
+{
+	struct uffdio_api api = { .api = UFFD_API };
+	struct uffdio_register range = {
+		.range = { .start = (uintptr_t)mem, .len = LEN }, .mode = mode,
+	};
+	int fd = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
+
+	if (fd < 0)
+		return -errno;
+	if (!ioctl(fd, UFFDIO_API, &api) && !ioctl(fd, UFFDIO_REGISTER, &range))
+		return fd;
+	close(fd);
+	return -EINVAL;
+}
+
+/* What the kernel does not do is said, and it does not do it */
+TEST_F(sva, userfaultfd)
+{
+	struct ioasid_device_info info = { .size = sizeof(info) };
+	char *mem = anonymous(LEN), *from = anonymous(T_PAGE);
+	struct uffdio_copy copy = {
+		.dst = (uintptr_t)mem, .src = (uintptr_t)from, .len = T_PAGE,
+	};
+	struct pollfd event = { .events = POLLIN };
+
+	ASSERT_OK(t_device_info(self->fd, self->dev_id, &info));
+	EXPECT_TRUE(info.caps & IOASID_DEVICE_MM_NO_USERFAULT);
+	event.fd = handler_of(mem, UFFDIO_REGISTER_MODE_MISSING);
+	NEED(event.fd != -ENOSYS, "needs a kernel with userfaultfd");
+	ASSERT_LE(0, event.fd);
+	EXPECT_EQ(DENIED, dev_reads(mem, 1));
+	EXPECT_EQ(DENIED, dev_writes(mem, 1));
+	EXPECT_EQ(0, poll(&event, 1, 0));
+	/* It is there: nobody has to be asked */
+	t_fill(from, T_PAGE, 5);
+	ASSERT_EQ(0, ioctl(event.fd, UFFDIO_COPY, &copy));
+	EXPECT_EQ(0, dev_reads(mem, 5));
+	EXPECT_EQ(0, dev_writes(mem, 6));
+	EXPECT_EQ(-1, t_differs(mem, T_PAGE, 6));
+	close(event.fd);
+	EXPECT_EQ(0, dev_writes(mem + T_PAGE, 7));
 }
 
 TEST_F(sva, pins_nothing)

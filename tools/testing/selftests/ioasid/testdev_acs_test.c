@@ -61,8 +61,8 @@ TEST_F(acs, not_enabled)
 	info.nr_ranges = 0;
 	ASSERT_OK(t_device_info(self->fd, good, &info));
 	ASSERT_TRUE(info.caps & IOASID_DEVICE_PASID);
-	EXPECT_FAIL(EOPNOTSUPP, NO_PASID, t_pasid_alloc(self->fd, bad, 1, 0, 0, &p));
-	ASSERT_OK(t_pasid_alloc(self->fd, good, 1, 0, 0, &p));
+	EXPECT_FAIL(EOPNOTSUPP, NO_PASID, t_pasid_alloc(self->fd, bad, 1, &p));
+	ASSERT_OK(t_pasid_alloc(self->fd, good, 1, &p));
 	q = p;
 	EXPECT_FAIL(EOPNOTSUPP, NO_PASID, t_attach_pasid(self->fd, bad, self->space, &q, 0, 0));
 	EXPECT_EQ(bad, t_extack.dev_id);

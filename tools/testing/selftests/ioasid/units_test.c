@@ -173,16 +173,16 @@ TEST_F(units, narrow)
 		ASSERT_OK(t_detach_pasid(self->fd, ids[i], p));
 	/* Not if all of these are taken, though two of them could have others */
 	for (i = 0; i < 14; i++)
-		if (t_pasid_alloc(self->fd, ids[1], 1, 0, 0, &low[i]))
+		if (t_pasid_alloc(self->fd, ids[1], 1, &low[i]))
 			break;
 	p = IOASID_PASID_ANY;
-	while (!t_pasid_alloc(self->fd, ids[1], 1, 0, 0, &q))
+	while (!t_pasid_alloc(self->fd, ids[1], 1, &q))
 		;
 	EXPECT_FAIL(ENOSPC, LIMIT, t_attach_many(self->fd, ids, 3, self->space, &p, 0));
 	EXPECT_EQ(1, t_extack.index);
 	EXPECT_NOTHING(self->space);
 	/* One that is too wide for it */
-	ASSERT_OK(t_pasid_alloc(self->fd, ids[0], 1, 100, 0, &p));
+	ASSERT_OK(t_pasid_alloc(self->fd, ids[0], 1, &p));
 	q = p;
 	EXPECT_FAIL(ERANGE, NO_PASID, t_attach_many(self->fd, ids, 3, self->space, &q, 0));
 	EXPECT_EQ(1, t_extack.index);
@@ -203,12 +203,12 @@ TEST_F(units, no_pasid_in_the_middle)
 	EXPECT_EQ(ids[1], t_extack.dev_id);
 	EXPECT_EQ(0, nr_pasids(self->fd));
 	EXPECT_NOTHING(self->space);
-	EXPECT_FAIL(EOPNOTSUPP, NO_PASID, t_pasid_alloc(self->fd, ids[1], 1, 0, 0, &q));
+	EXPECT_FAIL(EOPNOTSUPP, NO_PASID, t_pasid_alloc(self->fd, ids[1], 1, &q));
 	/* And alone */
 	p = IOASID_PASID_ANY;
 	EXPECT_FAIL(EOPNOTSUPP, NO_PASID,
 		    t_attach_pasid(self->fd, ids[1], self->space, &p, 0, 0));
-	ASSERT_OK(t_pasid_alloc(self->fd, ids[0], 1, 0, 0, &p));
+	ASSERT_OK(t_pasid_alloc(self->fd, ids[0], 1, &p));
 	EXPECT_FAIL(EOPNOTSUPP, NO_PASID,
 		    t_attach_pasid(self->fd, ids[1], self->space, &p, 0, 0));
 	EXPECT_OK(t_pasid_free(self->fd, 1, &p));
@@ -222,7 +222,7 @@ TEST_F(units, no_page_requests_in_the_middle)
 
 	ASSERT_OK(t_alloc_faults(self->fd, &space));
 	ASSERT_OK(t_map_at(self->fd, space, self->mem, LEN, T_RW, AT));
-	ASSERT_OK(t_pasid_alloc(self->fd, ids[0], 1, 0, 0, &p));
+	ASSERT_OK(t_pasid_alloc(self->fd, ids[0], 1, &p));
 	q = p;
 	EXPECT_FAIL(ENODEV, NO_PRI, t_attach_many(self->fd, ids, 3, space, &q, 0));
 	EXPECT_EQ(1, t_extack.index);
@@ -250,7 +250,7 @@ TEST_F(units, attached_before)
 	u32 other, p, q;
 
 	ASSERT_OK(t_alloc(self->fd, &other));
-	ASSERT_OK(t_pasid_alloc(self->fd, ids[0], 1, 0, 0, &p));
+	ASSERT_OK(t_pasid_alloc(self->fd, ids[0], 1, &p));
 	q = p;
 	ASSERT_OK(t_attach_pasid(self->fd, ids[1], self->space, &q, 0, 0));
 	q = p;

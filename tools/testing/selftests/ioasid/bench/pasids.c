@@ -62,7 +62,7 @@ static void pool_rows(struct bed *bed)
 	u64 t0, t1, t2;
 
 	t0 = t_now_ns();
-	MUST(t_pasid_alloc(bed->ctx, bed->vfio.dev_id, NR_PASIDS, 1, 0, pasids));
+	MUST(t_pasid_alloc(bed->ctx, bed->vfio.dev_id, NR_PASIDS, pasids));
 	t1 = t_now_ns();
 	MUST(t_pasid_free(bed->ctx, NR_PASIDS, pasids));
 	t2 = t_now_ns();

@@ -223,6 +223,11 @@ static u64 digest(struct ops *o)
 		struct ioasid_info info = { .size = sizeof(info) }, sum = { 0 };
 
 		t_ioctl(o->ctx[c], IOASID_GET_INFO, &info);
+		/*
+		 * A failed attach can have given the process its PASID, and one of
+		 * a process that has gone is given back later
+		 */
+		info.nr_pasids = 0;
 		mix(&d, &info, sizeof(info));
 		for (i = 0; i < OPS_IDS; i++)
 			if (o->ids[c][i] && first_of(o, c, i))
@@ -592,26 +597,24 @@ static void op_translate(struct ops *o)
 	CALL(o, o->ctx[c], IOASID_TRANSLATE, &cmd);
 }
 
+/* Once commands: what they read is read, so that the corpus keeps its meaning */
 static void op_dirty(struct ops *o)
 {
-	struct ioasid_dirty_set set = { .size = sizeof(set) };
-	struct ioasid_dirty_get get = { .size = sizeof(get) };
-	u64 bitmap[8] = { 0 };
+	u64 set[3] = { sizeof(set) }, get[7] = { sizeof(get) }, bitmap[8] = { 0 };
 	int c = ctx_of(o);
 	u64 m = u8_of(o);
 
 	if (m & 1) {
-		set.ioasid = id_of(o, c);
-		set.flags = m >> 1 & 1;
-		CALL(o, o->ctx[c], IOASID_DIRTY_SET, &set);
+		set[2] = id_of(o, c);
+		call(o, o->ctx[c], _IO(IOASID_TYPE, 0x0d), set, sizeof(set));
 		return;
 	}
-	get.ioasid = id_of(o, c);
-	get.iova = iova_of(o);
-	get.length = length_of(o);
-	get.page_size = m & 2 ? T_PAGE : number(o);
-	get.bitmap = array(o, bitmap, sizeof(bitmap));
-	CALL(o, o->ctx[c], IOASID_DIRTY_GET, &get);
+	get[2] = id_of(o, c);
+	get[3] = iova_of(o);
+	get[4] = length_of(o);
+	get[5] = m & 2 ? T_PAGE : number(o);
+	get[6] = array(o, bitmap, sizeof(bitmap));
+	call(o, o->ctx[c], _IO(IOASID_TYPE, 0x0e), get, sizeof(get));
 }
 
 /* --- devices ---------------------------------------------------------------- */
@@ -1042,9 +1045,13 @@ static void op_pasid_alloc(struct ops *o)
 
 	cmd.dev_id = dev_id_of(o);
 	cmd.nr = m < 250 ? m % (VECTOR + 1) : 250 + number(o) % 1024;
+	/* Once a range: read, so that the corpus keeps its meaning */
 	if (m & 64) {
-		cmd.first = u8_of(o);
-		cmd.last = m & 128 ? number(o) : cmd.first + u8_of(o) % 8;
+		u8_of(o);
+		if (m & 128)
+			number(o);
+		else
+			u8_of(o);
 	}
 	cmd.pasids = array(o, pasids, sizeof(pasids));
 	if (CALL(o, o->ctx[c], IOASID_PASID_ALLOC, &cmd))

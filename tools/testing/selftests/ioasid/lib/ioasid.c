@@ -61,7 +61,6 @@ static const char *const reason_names[] = {
 	[IOASID_REASON_NO_PASID] = "NO_PASID",
 	[IOASID_REASON_OWNER] = "OWNER",
 	[IOASID_REASON_FD] = "FD",
-	[IOASID_REASON_NO_DIRTY] = "NO_DIRTY",
 	[IOASID_REASON_PRIVILEGE] = "PRIVILEGE",
 	[IOASID_REASON_NO_PASID_ID] = "NO_PASID_ID",
 	[IOASID_REASON_NO_SVA] = "NO_SVA",
@@ -364,13 +363,6 @@ int t_device_ranges(int fd, u32 dev_id, struct ioasid_iova_range *ranges, u32 ma
 	return device_info(fd, dev_id, &info, ranges, max) ?: (int)info.nr_ranges;
 }
 
-int t_dirty_set(int fd, u32 ioasid, u32 flags)
-{
-	struct ioasid_dirty_set cmd = { .size = sizeof(cmd), .flags = flags, .ioasid = ioasid };
-
-	return t_cmd(fd, IOASID_DIRTY_SET, &cmd);
-}
-
 bool t_usable(const struct ioasid_iova_range *ranges, int nr, u64 iova, u64 length)
 {
 	int i;
@@ -381,11 +373,10 @@ bool t_usable(const struct ioasid_iova_range *ranges, int nr, u64 iova, u64 leng
 	return false;
 }
 
-int t_pasid_alloc(int fd, u32 dev_id, u32 nr, u32 first, u32 last, u32 *pasids)
+int t_pasid_alloc(int fd, u32 dev_id, u32 nr, u32 *pasids)
 {
 	struct ioasid_pasid_alloc cmd = {
-		.size = sizeof(cmd), .dev_id = dev_id, .nr = nr, .first = first, .last = last,
-		.pasids = (uintptr_t)pasids,
+		.size = sizeof(cmd), .dev_id = dev_id, .nr = nr, .pasids = (uintptr_t)pasids,
 	};
 
 	return t_cmd(fd, IOASID_PASID_ALLOC, &cmd);

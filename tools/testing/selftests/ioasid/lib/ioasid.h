@@ -68,8 +68,7 @@ int t_device_info(int fd, u32 dev_id, struct ioasid_device_info *info);
 int t_device_ranges(int fd, u32 dev_id, struct ioasid_iova_range *ranges, u32 max);
 int t_attach(int fd, u32 dev_id, u32 ioasid, u32 flags);
 int t_detach(int fd, u32 dev_id);
-int t_dirty_set(int fd, u32 ioasid, u32 flags);
-int t_pasid_alloc(int fd, u32 dev_id, u32 nr, u32 first, u32 last, u32 *pasids);
+int t_pasid_alloc(int fd, u32 dev_id, u32 nr, u32 *pasids);
 int t_pasid_free(int fd, u32 nr, const u32 *pasids);
 /* *@pasid is what is asked for, and then what it is; vpasid 0: the same number */
 int t_attach_pasid(int fd, u32 dev_id, u32 ioasid, u32 *pasid, u32 vpasid, u32 flags);
