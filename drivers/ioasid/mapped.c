@@ -256,68 +256,168 @@ static int ioasid_place_range(struct ioasid_space *space,
 	return rc;
 }
 
+static void ioasid_unplace_areas(struct ioasid_space *space,
+				 struct ioasid_area **area, u32 nr)
+{
+	ioasid_unmap_areas(space, area, nr);
+	ioasid_erase_areas(space, area, nr);
+}
+
 static int ioasid_place_ranges(struct ioasid_space *space,
-			       struct ioasid_map_range *r,
-			       struct ioasid_area **area, u32 nr,
+			       struct ioasid_map_job *job,
 			       struct ioasid_extack *extack)
 {
 	u32 i;
 	int rc;
 
 	lockdep_assert_held(&space->rwsem);
-	for (i = 0; i < nr; i++) {
-		rc = ioasid_place_range(space, &r[i], area[i], extack);
+	for (i = 0; i < job->nr; i++) {
+		rc = ioasid_place_range(space, &job->r[i], job->area[i], extack);
 		if (rc) {
 			extack->index = i;
-			goto undo;
+			ioasid_unplace_areas(space, job->area, i);
+			return rc;
 		}
 	}
-	ioasid_publish_areas(space, area, nr);
 	return 0;
-undo:
-	ioasid_unmap_areas(space, area, i);
-	ioasid_erase_areas(space, area, i);
+}
+
+static int ioasid_pin_ranges(struct ioasid_map_job *job,
+			     struct ioasid_extack *extack)
+{
+	u32 i;
+	int rc;
+
+	for (i = 0; i < job->nr; i++) {
+		rc = ioasid_pin_range(job->ctx, &job->r[i], &job->area[i],
+				      extack);
+		if (rc) {
+			extack->index = i;
+			job->nr = i;
+			return rc;
+		}
+	}
+	return 0;
+}
+
+/**
+ * ioasid_map_begin() - pin memory of the current process, to be mapped
+ * @job: to be initialised
+ * @ctx: the context
+ * @r: the ranges; must stay valid until the end of the job
+ * @nr: number of ranges, 1 to IOASID_MAX_VECTOR
+ * @extack: the reason if it fails
+ *
+ * To be followed by ioasid_map_place() or ioasid_map_abort().
+ *
+ * Context: a user process, no locks held, since pinning can block for any
+ * length of time. Takes mmap_lock.
+ *
+ * Return: 0, or an error of IOASID_MAP.
+ */
+int ioasid_map_begin(struct ioasid_map_job *job, struct ioasid_ctx *ctx,
+		     struct ioasid_map_range *r, u32 nr,
+		     struct ioasid_extack *extack)
+{
+	int rc;
+
+	job->ctx = ctx;
+	job->space = NULL;
+	job->r = r;
+	job->nr = nr;
+	/* Avoids an allocation for a single range */
+	job->area = nr == 1 ? &job->one :
+			      kvmalloc_array(nr, sizeof(*job->area),
+					     GFP_KERNEL_ACCOUNT);
+	if (!job->area)
+		return ioasid_fail(extack, -ENOMEM, IOASID_REASON_NO_MEMORY,
+				   "no memory for %u ranges", nr);
+	rc = ioasid_pin_ranges(job, extack);
+	if (rc)
+		ioasid_map_abort(job);
 	return rc;
 }
 
-static int ioasid_map_pinned(struct ioasid_ctx *ctx, u32 ioasid,
-			     struct ioasid_map_range *r,
-			     struct ioasid_area **area, u32 nr,
-			     struct ioasid_extack *extack)
+/**
+ * ioasid_map_place() - give pinned ranges their IOVA, and map them
+ * @job: a job of ioasid_map_begin(); out: @iova of the ranges without
+ *	IOASID_MAP_FIXED
+ * @ioasid: a mapped space
+ * @extack: the reason if it fails
+ *
+ * The areas stay PENDING: no other command sees them, and
+ * ioasid_map_unplace() can undo everything. On success followed by that or by
+ * ioasid_map_commit(), on failure by ioasid_map_abort().
+ *
+ * Context: can sleep. On success ioasid_space.rwsem is held for reading, so
+ * user memory can only be accessed with page faults disabled.
+ *
+ * Return: 0, or an error of IOASID_MAP.
+ */
+int ioasid_map_place(struct ioasid_map_job *job, u32 ioasid,
+		     struct ioasid_extack *extack)
 {
 	struct ioasid_space *space;
 	int rc;
 
-	space = ioasid_space_get_read_mapped(ctx, ioasid, extack);
+	space = ioasid_space_get_read_mapped(job->ctx, ioasid, extack);
 	if (IS_ERR(space))
 		return PTR_ERR(space);
-	rc = ioasid_place_ranges(space, r, area, nr, extack);
-	ioasid_space_put_read(space);
+	rc = ioasid_place_ranges(space, job, extack);
+	if (rc)
+		ioasid_space_put_read(space);
+	else
+		job->space = space;
 	return rc;
 }
 
-static int ioasid_map_areas(struct ioasid_ctx *ctx, u32 ioasid,
-			    struct ioasid_map_range *r,
-			    struct ioasid_area **area, u32 nr,
-			    struct ioasid_extack *extack)
+static void ioasid_map_free(struct ioasid_map_job *job)
 {
-	u32 i, pinned;
-	int rc;
+	if (job->area != &job->one)
+		kvfree(job->area);
+}
 
-	for (pinned = 0; pinned < nr; pinned++) {
-		rc = ioasid_pin_range(ctx, &r[pinned], &area[pinned], extack);
-		if (rc) {
-			extack->index = pinned;
-			goto unpin;
-		}
-	}
-	rc = ioasid_map_pinned(ctx, ioasid, r, area, nr, extack);
-	if (!rc)
-		return 0;
-unpin:
-	for (i = 0; i < pinned; i++)
-		ioasid_area_free(ctx, area[i]);
-	return rc;
+/**
+ * ioasid_map_commit() - let the other commands see what was mapped
+ * @job: a job that is placed; ends here
+ *
+ * Context: can sleep; releases ioasid_space.rwsem.
+ */
+void ioasid_map_commit(struct ioasid_map_job *job)
+{
+	ioasid_publish_areas(job->space, job->area, job->nr);
+	ioasid_space_put_read(job->space);
+	ioasid_map_free(job);
+}
+
+/**
+ * ioasid_map_unplace() - undo ioasid_map_place() or ioasid_copy_place()
+ * @job: a job that is placed; stays pinned
+ *
+ * Followed by another attempt, or by ioasid_map_abort().
+ *
+ * Context: can sleep; releases ioasid_space.rwsem.
+ */
+void ioasid_map_unplace(struct ioasid_map_job *job)
+{
+	ioasid_unplace_areas(job->space, job->area, job->nr);
+	ioasid_space_put_read(job->space);
+	job->space = NULL;
+}
+
+/**
+ * ioasid_map_abort() - undo ioasid_map_begin() or ioasid_copy_begin()
+ * @job: a job that is not placed; ends here
+ *
+ * Context: can sleep.
+ */
+void ioasid_map_abort(struct ioasid_map_job *job)
+{
+	u32 i;
+
+	for (i = 0; i < job->nr; i++)
+		ioasid_area_free(job->ctx, job->area[i]);
+	ioasid_map_free(job);
 }
 
 /**
@@ -328,6 +428,8 @@ unpin:
  * @nr: number of ranges, 1 to IOASID_MAX_VECTOR
  * @extack: the reason if it fails
  *
+ * For callers that have nothing to do before the mappings are seen.
+ *
  * Context: a user process; can sleep. Takes mmap_lock, and ioasid_space.rwsem
  * for reading.
  *
@@ -337,18 +439,16 @@ int ioasid_map_ranges(struct ioasid_ctx *ctx, u32 ioasid,
 		      struct ioasid_map_range *r, u32 nr,
 		      struct ioasid_extack *extack)
 {
-	struct ioasid_area **area, *one;
-	int rc;
+	struct ioasid_map_job job __uninitialized;
+	int rc = ioasid_map_begin(&job, ctx, r, nr, extack);
 
-	/* Avoids an allocation for a single range */
-	if (nr == 1)
-		return ioasid_map_areas(ctx, ioasid, r, &one, 1, extack);
-	area = kvmalloc_array(nr, sizeof(*area), GFP_KERNEL_ACCOUNT);
-	if (!area)
-		return ioasid_fail(extack, -ENOMEM, IOASID_REASON_NO_MEMORY,
-				   "no memory for %u ranges", nr);
-	rc = ioasid_map_areas(ctx, ioasid, r, area, nr, extack);
-	kvfree(area);
+	if (rc)
+		return rc;
+	rc = ioasid_map_place(&job, ioasid, extack);
+	if (rc)
+		ioasid_map_abort(&job);
+	else
+		ioasid_map_commit(&job);
 	return rc;
 }
 
@@ -649,43 +749,6 @@ int ioasid_unmap_all(struct ioasid_ctx *ctx, u32 ioasid, u64 *unmapped,
 	return 0;
 }
 
-/**
- * struct ioasid_copy_batch - areas for the destination of a copy
- * @area: the areas; @first of each is 0 until it has an IOVA
- * @nr: number of areas
- * @max: room in @area
- */
-struct ioasid_copy_batch {
-	struct ioasid_area **area;
-	u32 nr;
-	u32 max;
-};
-
-static int ioasid_copy_batch_add(struct ioasid_copy_batch *c,
-				 struct ioasid_area *src, u64 offset,
-				 u64 length, u32 prot)
-{
-	struct ioasid_area *area, **bigger;
-	u32 max = c->max ? c->max * 2 : 16;
-
-	if (c->nr == c->max) {
-		bigger = kvrealloc(c->area, max * sizeof(*bigger),
-				   GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
-		if (!bigger)
-			return -ENOMEM;
-		c->area = bigger;
-		c->max = max;
-	}
-	area = ioasid_area_alloc(src->pages);
-	if (!area)
-		return -ENOMEM;
-	area->page = src->page + (offset >> PAGE_SHIFT);
-	area->prot = prot;
-	area->last = length - 1;
-	c->area[c->nr++] = area;
-	return 0;
-}
-
 static int ioasid_copy_check_area(struct ioasid_area *area, u64 at, u32 prot,
 				  struct ioasid_extack *extack)
 {
@@ -706,67 +769,136 @@ static int ioasid_copy_check_area(struct ioasid_area *area, u64 at, u32 prot,
 	return 0;
 }
 
-/* Makes areas for the destination, with references on the pages */
-static int ioasid_copy_collect(struct ioasid_space *space,
-			       const struct ioasid_copy *arg,
-			       struct ioasid_copy_batch *c,
-			       struct ioasid_extack *extack)
+/* Counts the areas of the source, after it has checked each */
+static int ioasid_copy_count(struct ioasid_space *space,
+			     const struct ioasid_copy *arg, u32 *nr,
+			     struct ioasid_extack *extack)
 {
-	u32 prot = arg->flags & (IOASID_MAP_READ | IOASID_MAP_WRITE);
-	u64 at = arg->src_iova, last = at + arg->length - 1, end;
+	u64 at = arg->src_iova, last = at + arg->length - 1;
 	struct ioasid_area *area = ioasid_iova_first(space, at, last);
 	int rc;
 
 	lockdep_assert_held(&space->iova_lock);
-	for (;;) {
-		rc = ioasid_copy_check_area(area, at, prot, extack);
+	for (*nr = 1;; ++*nr) {
+		rc = ioasid_copy_check_area(area, at, arg->flags, extack);
 		if (rc)
 			return rc;
-		end = min(area->last, last);
-		if (ioasid_copy_batch_add(c, area, at - area->first,
-					  end - at + 1, prot))
-			return ioasid_fail(extack, -ENOMEM,
-					   IOASID_REASON_NO_MEMORY,
-					   "no memory for the copy");
-		if (end == last)
+		if (area->last >= last)
 			return 0;
 		if (fatal_signal_pending(current))
 			return ioasid_fail(extack, -EINTR, IOASID_REASON_KILLED,
 					   "killed while copying");
-		at = end + 1;
+		at = area->last + 1;
 		area = ioasid_iova_next(area);
 		cond_resched();
 	}
 }
 
-static int ioasid_copy_from(struct ioasid_ctx *ctx,
+/* Makes areas for the destination, with references on the pages */
+static int ioasid_copy_collect(struct ioasid_space *space,
+			       const struct ioasid_copy *arg,
+			       struct ioasid_map_job *job, u32 nr,
+			       struct ioasid_extack *extack)
+{
+	u64 at = arg->src_iova, last = at + arg->length - 1;
+	struct ioasid_area *src = ioasid_iova_first(space, at, last), *area;
+
+	lockdep_assert_held(&space->iova_lock);
+	for (; job->nr < nr; src = ioasid_iova_next(src)) {
+		area = ioasid_area_alloc(src->pages);
+		if (!area)
+			return ioasid_fail(extack, -ENOMEM,
+					   IOASID_REASON_NO_MEMORY,
+					   "no memory for the copy");
+		area->page = src->page + ((at - src->first) >> PAGE_SHIFT);
+		area->prot = arg->flags & (IOASID_MAP_READ | IOASID_MAP_WRITE);
+		area->first = at;
+		area->last = min(src->last, last);
+		at = area->last + 1;
+		job->area[job->nr++] = area;
+		if (fatal_signal_pending(current))
+			return ioasid_fail(extack, -EINTR, IOASID_REASON_KILLED,
+					   "killed while copying");
+		cond_resched();
+	}
+	return 0;
+}
+
+static int ioasid_copy_from(struct ioasid_space *space,
 			    const struct ioasid_copy *arg,
-			    struct ioasid_copy_batch *c,
+			    struct ioasid_map_job *job,
 			    struct ioasid_extack *extack)
 {
+	u32 nr;
+	int rc = ioasid_copy_count(space, arg, &nr, extack);
+
+	lockdep_assert_held(&space->iova_lock);
+	if (rc)
+		return rc;
+	if (nr > 1)
+		job->area = kvmalloc_array(nr, sizeof(*job->area),
+					   GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
+	if (!job->area)
+		return ioasid_fail(extack, -ENOMEM, IOASID_REASON_NO_MEMORY,
+				   "no memory for a copy of %u mappings", nr);
+	return ioasid_copy_collect(space, arg, job, nr, extack);
+}
+
+/**
+ * ioasid_copy_begin() - make mappings of what another space has mapped
+ * @job: to be initialised
+ * @ctx: the context
+ * @arg: source and destination
+ * @extack: the reason if it fails
+ *
+ * To be followed by ioasid_copy_place() or ioasid_map_abort().
+ *
+ * Context: can sleep; takes ioasid_space.rwsem for reading.
+ *
+ * Return: 0, or an error of IOASID_COPY.
+ */
+int ioasid_copy_begin(struct ioasid_map_job *job, struct ioasid_ctx *ctx,
+		      const struct ioasid_copy *arg,
+		      struct ioasid_extack *extack)
+{
+	bool fixed = arg->flags & IOASID_MAP_FIXED;
 	struct ioasid_space *space;
 	int rc;
 
+	if (!(arg->flags & (IOASID_MAP_READ | IOASID_MAP_WRITE)))
+		return ioasid_fail(extack, -EINVAL, IOASID_REASON_VALUE,
+				   "neither IOASID_MAP_READ nor IOASID_MAP_WRITE");
+	rc = ioasid_check_range(fixed ? arg->dst_iova : 0, arg->src_iova,
+				arg->length, extack);
+	if (rc)
+		return rc;
+	job->ctx = ctx;
+	job->space = NULL;
+	job->area = &job->one;
+	job->nr = 0;
 	space = ioasid_space_get_read_mapped(ctx, arg->src_ioasid, extack);
 	if (IS_ERR(space))
 		return PTR_ERR(space);
 	mutex_lock(&space->iova_lock);
-	rc = ioasid_copy_collect(space, arg, c, extack);
+	rc = ioasid_copy_from(space, arg, job, extack);
 	mutex_unlock(&space->iova_lock);
 	ioasid_space_put_read(space);
+	if (rc)
+		ioasid_map_abort(job);
 	return rc;
 }
 
 /* Gives the areas their IOVA and inserts them */
 static int ioasid_copy_insert(struct ioasid_space *space,
 			      struct ioasid_copy *arg,
-			      struct ioasid_copy_batch *c,
+			      struct ioasid_map_job *job,
 			      struct ioasid_extack *extack)
 {
-	struct ioasid_area *area = c->area[0];
+	struct ioasid_area *area = job->area[0];
 	bool fixed = arg->flags & IOASID_MAP_FIXED;
 	u64 iova = fixed ? arg->dst_iova :
 			   area->pages->addr + ((u64)area->page << PAGE_SHIFT);
+	u64 length;
 	u32 i;
 	int rc;
 
@@ -775,11 +907,12 @@ static int ioasid_copy_insert(struct ioasid_space *space,
 	if (rc)
 		return rc;
 	arg->dst_iova = iova;
-	for (i = 0; i < c->nr; i++) {
-		area = c->area[i];
+	for (i = 0; i < job->nr; i++) {
+		area = job->area[i];
+		length = ioasid_area_length(area);
 		area->first = iova;
-		area->last += iova;
-		iova = area->last + 1;
+		area->last = iova + length - 1;
+		iova += length;
 		/* Cannot fail: the range is free under the lock */
 		WARN_ON(ioasid_iova_insert(space, area, extack));
 		cond_resched();
@@ -787,70 +920,58 @@ static int ioasid_copy_insert(struct ioasid_space *space,
 	return 0;
 }
 
-static int ioasid_copy_to(struct ioasid_ctx *ctx, struct ioasid_copy *arg,
-			  struct ioasid_copy_batch *c,
+static int ioasid_copy_to(struct ioasid_space *space, struct ioasid_copy *arg,
+			  struct ioasid_map_job *job,
 			  struct ioasid_extack *extack)
 {
-	struct ioasid_space *space;
 	u32 i;
 	int rc;
 
-	space = ioasid_space_get_read_mapped(ctx, arg->dst_ioasid, extack);
-	if (IS_ERR(space))
-		return PTR_ERR(space);
+	lockdep_assert_held(&space->rwsem);
 	mutex_lock(&space->iova_lock);
-	rc = ioasid_copy_insert(space, arg, c, extack);
+	rc = ioasid_copy_insert(space, arg, job, extack);
 	mutex_unlock(&space->iova_lock);
 	if (rc)
-		goto put;
-	for (i = 0; i < c->nr; i++) {
-		rc = ioasid_map_area(space, c->area[i], extack);
+		return rc;
+	for (i = 0; i < job->nr; i++) {
+		rc = ioasid_map_area(space, job->area[i], extack);
 		if (rc)
 			goto undo;
 	}
-	ioasid_publish_areas(space, c->area, c->nr);
-	goto put;
+	return 0;
 undo:
-	ioasid_unmap_areas(space, c->area, i);
-	ioasid_erase_areas(space, c->area, c->nr);
-put:
-	ioasid_space_put_read(space);
+	ioasid_unmap_areas(space, job->area, i);
+	ioasid_erase_areas(space, job->area, job->nr);
 	return rc;
 }
 
 /**
- * ioasid_copy_range() - map memory of a space in another one, all of it or none
- * @ctx: the context
- * @arg: source and destination; out: @dst_iova without IOASID_MAP_FIXED
+ * ioasid_copy_place() - give copied mappings their IOVA, and map them
+ * @job: a job of ioasid_copy_begin()
+ * @arg: the destination; out: @dst_iova without IOASID_MAP_FIXED
  * @extack: the reason if it fails
  *
- * Context: can sleep; takes ioasid_space.rwsem of both for reading, one after
- * the other.
+ * As ioasid_map_place(), which see.
+ *
+ * Context: can sleep. On success ioasid_space.rwsem of the destination is held
+ * for reading.
  *
  * Return: 0, or an error of IOASID_COPY.
  */
-int ioasid_copy_range(struct ioasid_ctx *ctx, struct ioasid_copy *arg,
+int ioasid_copy_place(struct ioasid_map_job *job, struct ioasid_copy *arg,
 		      struct ioasid_extack *extack)
 {
-	struct ioasid_copy_batch c = {};
-	u32 i;
+	struct ioasid_space *space;
 	int rc;
 
-	if (!(arg->flags & (IOASID_MAP_READ | IOASID_MAP_WRITE)))
-		return ioasid_fail(extack, -EINVAL, IOASID_REASON_VALUE,
-				   "neither IOASID_MAP_READ nor IOASID_MAP_WRITE");
-	rc = ioasid_check_range(arg->flags & IOASID_MAP_FIXED ? arg->dst_iova :
-								0,
-				arg->src_iova, arg->length, extack);
+	space = ioasid_space_get_read_mapped(job->ctx, arg->dst_ioasid, extack);
+	if (IS_ERR(space))
+		return PTR_ERR(space);
+	rc = ioasid_copy_to(space, arg, job, extack);
 	if (rc)
-		return rc;
-	rc = ioasid_copy_from(ctx, arg, &c, extack);
-	if (!rc)
-		rc = ioasid_copy_to(ctx, arg, &c, extack);
-	/* On success the areas belong to the destination */
-	for (i = 0; rc && i < c.nr; i++)
-		ioasid_area_free(ctx, c.area[i]);
-	kvfree(c.area);
+		ioasid_space_put_read(space);
+	else
+		job->space = space;
 	return rc;
 }
 

@@ -27,6 +27,7 @@ struct ioasid_command {
 
 /* user.c */
 int ioasid_respond(struct ioasid_command *cmd, size_t size);
+bool ioasid_try_respond(struct ioasid_command *cmd, size_t size);
 void *ioasid_get_array(u64 uptr, u32 nr, size_t size, const char *what,
 		       struct ioasid_extack *extack);
 int ioasid_put_ranges(u64 uptr, u32 room,

@@ -8,39 +8,65 @@
 #include <linux/uaccess.h>
 #include "cmd.h"
 
-/*
- * Writes the IOVA that the kernel has chosen. Also called before the command
- * takes effect, so that it only fails afterwards if user space unmaps the array
- * meanwhile.
- */
-static int ioasid_put_iovas(const struct ioasid_map_range *r, u32 nr, u64 uptr,
-			    struct ioasid_extack *extack)
+/* Writes the IOVAs that the kernel has chosen; returns how many ranges it did */
+static u32 ioasid_put_iovas(const struct ioasid_map_range *r, u32 nr, u64 uptr)
 {
 	struct ioasid_map_range __user *ur = u64_to_user_ptr(uptr);
 	u32 i;
 
 	for (i = 0; i < nr; i++)
 		if (!(r[i].flags & IOASID_MAP_FIXED) &&
-		    put_user(r[i].iova, &ur[i].iova)) {
-			extack->index = i;
-			return ioasid_fail(extack, -EFAULT,
-					   IOASID_REASON_POINTER,
-					   "cannot write the IOVA of range %u",
-					   i);
-		}
-	return 0;
+		    put_user(r[i].iova, &ur[i].iova))
+			break;
+	return i;
+}
+
+/*
+ * Brings the pages of the array in, with values that do not matter yet, or
+ * finds out that it cannot be written.
+ */
+static int ioasid_check_iovas(struct ioasid_command *cmd,
+			      const struct ioasid_map_range *r)
+{
+	struct ioasid_map *arg = cmd->arg;
+	u32 done = ioasid_put_iovas(r, arg->nr, arg->ranges);
+
+	if (done == arg->nr)
+		return 0;
+	cmd->extack->index = done;
+	return ioasid_fail(cmd->extack, -EFAULT, IOASID_REASON_POINTER,
+			   "cannot write the IOVA of range %u", done);
 }
 
 static int ioasid_map_user_ranges(struct ioasid_command *cmd,
 				  struct ioasid_map_range *r)
 {
+	struct ioasid_map_job job __uninitialized;
 	struct ioasid_map *arg = cmd->arg;
-	int rc = ioasid_put_iovas(r, arg->nr, arg->ranges, cmd->extack);
+	int rc = ioasid_check_iovas(cmd, r);
+	u32 done;
 
 	if (!rc)
-		rc = ioasid_map_ranges(cmd->ctx, arg->ioasid, r, arg->nr,
-				       cmd->extack);
-	return rc ?: ioasid_put_iovas(r, arg->nr, arg->ranges, cmd->extack);
+		rc = ioasid_map_begin(&job, cmd->ctx, r, arg->nr, cmd->extack);
+	if (rc)
+		return rc;
+	do {
+		rc = ioasid_map_place(&job, arg->ioasid, cmd->extack);
+		if (rc)
+			break;
+		/* The space is locked, and the ranges can still be unmapped */
+		pagefault_disable();
+		done = ioasid_put_iovas(r, arg->nr, arg->ranges);
+		pagefault_enable();
+		if (done == arg->nr) {
+			ioasid_map_commit(&job);
+			return 0;
+		}
+		ioasid_map_unplace(&job);
+		rc = ioasid_check_iovas(cmd, r);
+	} while (!rc);
+	ioasid_map_abort(&job);
+	return rc;
 }
 
 static int ioasid_map_vector(struct ioasid_command *cmd)
@@ -128,9 +154,25 @@ int ioasid_cmd_unmap(struct ioasid_command *cmd)
 int ioasid_cmd_copy(struct ioasid_command *cmd)
 {
 	struct ioasid_copy *arg = cmd->arg;
+	struct ioasid_map_job job __uninitialized;
+	int rc = ioasid_copy_begin(&job, cmd->ctx, arg, cmd->extack);
 
-	return ioasid_copy_range(cmd->ctx, arg, cmd->extack) ?:
-		       ioasid_respond(cmd, sizeof(*arg));
+	if (rc)
+		return rc;
+	do {
+		rc = ioasid_copy_place(&job, arg, cmd->extack);
+		if (rc)
+			break;
+		if (ioasid_try_respond(cmd, sizeof(*arg))) {
+			ioasid_map_commit(&job);
+			return 0;
+		}
+		ioasid_map_unplace(&job);
+		/* Brings the struct in, or finds out that it cannot be written */
+		rc = ioasid_respond(cmd, sizeof(*arg));
+	} while (!rc);
+	ioasid_map_abort(&job);
+	return rc;
 }
 
 int ioasid_cmd_translate(struct ioasid_command *cmd)

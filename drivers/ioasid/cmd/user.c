@@ -2,7 +2,7 @@
 /*
  * Copies between commands and user space: the command's struct, and arrays. It
  * must never be called with a lock held, since accessing user memory can block
- * for any length of time.
+ * for any length of time; except what disables page faults.
  */
 #include <linux/slab.h>
 #include <linux/uaccess.h>
@@ -24,6 +24,30 @@ int ioasid_respond(struct ioasid_command *cmd, size_t size)
 		return ioasid_fail(cmd->extack, -EFAULT, IOASID_REASON_POINTER,
 				   "cannot write the command's struct back");
 	return 0;
+}
+
+/**
+ * ioasid_try_respond() - write a command's struct back, if it is in memory
+ * @cmd: the command
+ * @size: size of the struct in bytes
+ *
+ * For an answer that must be written before the command takes effect, and is
+ * only known under a lock. If it fails, the caller undoes the command, releases
+ * the lock, and calls ioasid_respond() to bring the struct in or to fail.
+ *
+ * Context: a user process; does not sleep, so locks may be held.
+ *
+ * Return: false if user space cannot be written now.
+ */
+bool ioasid_try_respond(struct ioasid_command *cmd, size_t size)
+{
+	bool done;
+
+	pagefault_disable();
+	done = !copy_to_user(cmd->uptr, cmd->arg,
+			     min_t(size_t, size, cmd->usize));
+	pagefault_enable();
+	return done;
 }
 
 /**

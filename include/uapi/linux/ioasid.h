@@ -18,7 +18,11 @@
  *    is done: EFAULT, or EINVAL if its @size has no room for a code. Three
  *    failures come too early to be explained: ENOTTY, a struct whose first 16
  *    bytes cannot be read, and @size below 16.
- *  - A command succeeds wholly or leaves everything as it was.
+ *  - A command succeeds wholly or leaves everything as it was. If its answer
+ *    cannot be written, because user memory became unwritable while it was at
+ *    work, it is undone: EFAULT. What cannot be undone stays done all the same:
+ *    IOASID_UNMAP, IOASID_DEVICE_ATTACH with IOASID_ATTACH_REPLACE or
+ *    IOASID_ATTACH_BIND_ONLY, VFIO_DEVICE_ATTACH, IOASID_FAULT_DOORBELL.
  */
 #ifndef _UAPI_LINUX_IOASID_H
 #define _UAPI_LINUX_IOASID_H
@@ -488,7 +492,8 @@ struct ioasid_unmap_range {
  * When it returns no device can reach the memory any more, and it is unpinned.
  * All or nothing; extack.index is that of the range at fault. EBUSY while
  * another thread maps or unmaps in a range; IOASID_UNMAP_ALL passes over what
- * another thread is at work on.
+ * another thread is at work on. EFAULT, with all of it unmapped, if @unmapped has
+ * become unwritable meanwhile.
  */
 struct ioasid_unmap {
 	__u32 size;
@@ -649,7 +654,8 @@ struct ioasid_option {
  *
  * Replacing is not free of interruption on every IOMMU: DMA in flight may be
  * blocked for a moment. What is replaced is named by @vpasid, or @pasid if that
- * is 0.
+ * is 0. EFAULT, with the space replaced or the device bound, if the struct has
+ * become unwritable meanwhile; any other attach is undone then.
  *
  * ENOENT without such a device or space; EBUSY if it is attached, while it is
  * being reset, or while a sibling (a device of the same group) uses another
@@ -828,7 +834,8 @@ struct ioasid_dirty_get {
  * The device stays bound to the context until it is closed, and can be named by
  * @dev_id in IOASID_DEVICE_ATTACH and the others. A device is bound to one
  * context at a time. Closing @ioasid_fd leaves its DMA as it is until the
- * device is closed.
+ * device is closed. EFAULT, with the device attached, if the struct has become
+ * unwritable meanwhile.
  */
 struct vfio_device_attach {
 	__u32 argsz;
