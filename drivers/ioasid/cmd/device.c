@@ -134,8 +134,13 @@ static int ioasid_attach_vector(struct ioasid_command *cmd,
 				struct ioasid_attach_request *req)
 {
 	struct ioasid_device_attach *arg = cmd->arg;
-	u32 *ids = ioasid_get_array(arg->devices, arg->nr_devices, sizeof(*ids),
-				    "devices", cmd->extack);
+	const struct ioasid_array array = {
+		.uptr = arg->devices,
+		.stride = sizeof(u32),
+		.nr = arg->nr_devices,
+		.what = "devices",
+	};
+	u32 *ids = ioasid_get_array(&array, sizeof(*ids), cmd->extack);
 	int rc;
 
 	if (IS_ERR(ids))

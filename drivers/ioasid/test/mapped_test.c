@@ -502,6 +502,7 @@ static void chosen_places(struct kunit *test)
 		static const struct ioasid_iova_range all = { 0, U64_MAX };
 		struct ioasid_reserve arg = {
 			.ioasid = id, .nr = 1, .ranges = ITEST_VEC,
+			.range_size = sizeof(all),
 		};
 
 		itest_put_user(test, ITEST_VEC, &all, sizeof(all));

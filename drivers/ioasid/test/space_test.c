@@ -279,6 +279,7 @@ static void check_told(struct itest *it, u32 id,
 {
 	struct ioasid_space_info info = {
 		.ioasid = id, .nr_ranges = nr, .ranges = ITEST_VEC,
+		.range_size = sizeof(*want),
 	};
 	struct ioasid_iova_range got[8];
 
@@ -305,6 +306,7 @@ static int do_reserve(struct itest *it, u32 id,
 {
 	struct ioasid_reserve arg = {
 		.ioasid = id, .nr = nr, .ranges = ITEST_VEC,
+		.range_size = sizeof(*r),
 	};
 
 	if (nr)
@@ -351,6 +353,7 @@ static void reserve_replaces(struct kunit *test)
 	{
 		struct ioasid_space_info info = {
 			.ioasid = id, .ranges = ITEST_HOLE,
+			.range_size = sizeof(*all),
 		};
 
 		KUNIT_EXPECT_EQ(test, ITEST_CMD(it, IOASID_SPACE_INFO, &info),

@@ -13,6 +13,11 @@
  *    a smaller one than the first published size is refused (EINVAL).
  *  - Unknown bits in @flags and non-zero reserved fields: EOPNOTSUPP.
  *  - A command that the kernel does not know: ENOTTY.
+ *  - The elements of an array of structs grow like the structs of commands: a
+ *    field @range_size has the size of one as the caller compiled it. The kernel
+ *    takes a larger element if the tail that it does not know is zero (else E2BIG
+ *    and its index), and clears that tail in what it writes. A size below the
+ *    first published one: EINVAL.
  *  - @extack is 0 or the address of a struct ioasid_extack, which is filled in
  *    when (and only when) the command fails. A bad one is found before anything
  *    is done: EFAULT, or EINVAL if its @size has no room for a code. Three
@@ -282,7 +287,7 @@ struct ioasid_iova_range {
  * @name: out: the device's name, NUL-terminated
  * @owner: out: the framework that owns it, NUL-terminated
  * @nr_pasids: out: PASIDs that it is attached with
- * @__reserved: 0
+ * @range_size: with @ranges: sizeof(struct ioasid_iova_range)
  *
  * EMSGSIZE if @ranges or @hw_info is given and too small: the counts are
  * written all the same.
@@ -305,7 +310,7 @@ struct ioasid_device_info {
 	char name[48];
 	char owner[16];
 	__u32 nr_pasids;
-	__u32 __reserved;
+	__u32 range_size;
 };
 
 /**
@@ -385,7 +390,9 @@ struct ioasid_free {
  * @nr_domains: out: IOMMU domains behind it
  * @nr_attachments: out: attachments; a device can have one by its RID and one by
  *	each of its PASIDs
+ * @nr_reserved: out: ranges that IOASID_RESERVE has reserved
  * @nr_ranges: in: room at @ranges; out: how many usable ranges there are
+ * @range_size: with @ranges: sizeof(struct ioasid_iova_range)
  * @ranges: 0, or the address of an array of struct ioasid_iova_range
  * @page_sizes: out: bitmap of page sizes that all its domains have
  * @nr_mappings: out: mappings
@@ -405,7 +412,9 @@ struct ioasid_space_info {
 	__u32 parent;
 	__u32 nr_domains;
 	__u32 nr_attachments;
+	__u32 nr_reserved;
 	__u32 nr_ranges;
+	__u32 range_size;
 	__aligned_u64 ranges;
 	__aligned_u64 page_sizes;
 	__aligned_u64 nr_mappings;
@@ -447,6 +456,8 @@ struct ioasid_map_range {
  * @ioasid: the space
  * @nr: number of ranges, 1 to IOASID_MAX_VECTOR
  * @ranges: address of an array of struct ioasid_map_range
+ * @range_size: sizeof(struct ioasid_map_range)
+ * @__reserved: 0
  *
  * All or nothing: on failure none of the ranges is mapped and extack.index
  * is that of the one that could not be. The memory is pinned until it is unmapped, and
@@ -459,6 +470,8 @@ struct ioasid_map {
 	__u32 ioasid;
 	__u32 nr;
 	__aligned_u64 ranges;
+	__u32 range_size;
+	__u32 __reserved;
 };
 
 /**
@@ -487,6 +500,9 @@ struct ioasid_unmap_range {
  * @nr: number of ranges, 1 to IOASID_MAX_VECTOR; 0 with IOASID_UNMAP_ALL
  * @ranges: address of an array of struct ioasid_unmap_range; they must not
  *	overlap
+ * @range_size: sizeof(struct ioasid_unmap_range); not looked at with
+ *	IOASID_UNMAP_ALL
+ * @__reserved: 0
  * @unmapped: out: bytes unmapped
  *
  * When it returns no device can reach the memory any more, and it is unpinned.
@@ -502,6 +518,8 @@ struct ioasid_unmap {
 	__u32 ioasid;
 	__u32 nr;
 	__aligned_u64 ranges;
+	__u32 range_size;
+	__u32 __reserved;
 	__aligned_u64 unmapped;
 };
 
@@ -539,6 +557,8 @@ struct ioasid_copy {
  * @nr: number of ranges, 0 to IOASID_MAX_VECTOR
  * @ranges: address of an array of struct ioasid_iova_range, in ascending
  *	order, not overlapping: nothing may be mapped there from now on
+ * @range_size: with @nr: sizeof(struct ioasid_iova_range)
+ * @__reserved: 0
  *
  * Replaces the list of an earlier call. EADDRINUSE if something is mapped in
  * one of the ranges.
@@ -550,6 +570,8 @@ struct ioasid_reserve {
 	__u32 ioasid;
 	__u32 nr;
 	__aligned_u64 ranges;
+	__u32 range_size;
+	__u32 __reserved;
 };
 
 /* struct ioasid_translate.flags */

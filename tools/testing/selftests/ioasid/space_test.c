@@ -127,6 +127,7 @@ TEST_F(space, info_ranges_too_small)
 	struct ioasid_iova_range ranges[SPACE_RANGES], hole = { T_HUGE, 2 * T_HUGE - 1 };
 	struct ioasid_space_info info = {
 		.size = sizeof(info), .ioasid = self->id, .ranges = (uintptr_t)ranges,
+		.range_size = sizeof(*ranges),
 	};
 	u32 nr;
 

@@ -181,6 +181,7 @@ int t_space_ranges(int fd, u32 ioasid, struct ioasid_iova_range *ranges, u32 max
 		.ioasid = ioasid,
 		.nr_ranges = max,
 		.ranges = (uintptr_t)ranges,
+		.range_size = sizeof(*ranges),
 	};
 	int ret = t_cmd(fd, IOASID_SPACE_INFO, &info);
 
@@ -194,6 +195,7 @@ int t_mapv(int fd, u32 ioasid, struct ioasid_map_range *ranges, u32 nr)
 		.ioasid = ioasid,
 		.nr = nr,
 		.ranges = (uintptr_t)ranges,
+		.range_size = sizeof(*ranges),
 	};
 
 	return t_cmd(fd, IOASID_MAP, &cmd);
@@ -249,6 +251,7 @@ long long t_unmapv(int fd, u32 ioasid, struct ioasid_unmap_range *ranges, u32 nr
 		.ioasid = ioasid,
 		.nr = nr,
 		.ranges = (uintptr_t)ranges,
+		.range_size = sizeof(*ranges),
 	};
 
 	return unmap(fd, &cmd);
@@ -262,6 +265,7 @@ long long t_unmapv_empty_ok(int fd, u32 ioasid, struct ioasid_unmap_range *range
 		.ioasid = ioasid,
 		.nr = nr,
 		.ranges = (uintptr_t)ranges,
+		.range_size = sizeof(*ranges),
 	};
 
 	return unmap(fd, &cmd);
@@ -315,6 +319,7 @@ int t_reserve(int fd, u32 ioasid, struct ioasid_iova_range *ranges, u32 nr)
 		.ioasid = ioasid,
 		.nr = nr,
 		.ranges = (uintptr_t)ranges,
+		.range_size = sizeof(*ranges),
 	};
 
 	return t_cmd(fd, IOASID_RESERVE, &cmd);
@@ -367,6 +372,7 @@ int t_device_ranges(int fd, u32 dev_id, struct ioasid_iova_range *ranges, u32 ma
 		.dev_id = dev_id,
 		.nr_ranges = max,
 		.ranges = (uintptr_t)ranges,
+		.range_size = sizeof(*ranges),
 	};
 	int ret = t_cmd(fd, IOASID_DEVICE_INFO, &info);
 
