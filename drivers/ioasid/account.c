@@ -1,16 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Accounting: the ledger of pinned memory, and the quotas of PASIDs and of
- * fault records. Nothing may ever be taken before it is charged, or uncharged
- * before it is released.
+ * Accounting: the ledger of pinned memory, and the quotas of mappings, reserved
+ * ranges, spaces, PASIDs and fault records. Nothing may ever be taken before it
+ * is charged, or uncharged before it is released.
  */
 #include <linux/cred.h>
+#include <linux/hashtable.h>
 #include <linux/mm.h>
 #include <linux/moduleparam.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/sched/user.h>
+#include <linux/sizes.h>
 #include <linux/slab.h>
+#include <linux/user_namespace.h>
 #include "ioasid_private.h"
 
 static void ioasid_payer_free(struct ioasid_payer *payer)
@@ -351,4 +354,236 @@ int ioasid_charge_records(struct ioasid_ctx *ctx, u32 depth,
 void ioasid_uncharge_records(struct ioasid_ctx *ctx, u32 depth)
 {
 	atomic_sub(depth, &ctx->nr_records);
+}
+
+/* --- quotas of a context and of its user -------------------------------- */
+
+/**
+ * struct ioasid_limit - a limit of each context and of each user
+ * @what: what is limited, in messages
+ * @per_context: maximum of one context
+ * @per_user: maximum of all contexts of one user
+ */
+struct ioasid_limit {
+	const char *what;
+	uint per_context;
+	uint per_user;
+};
+
+static struct ioasid_limit ioasid_limits[IOASID_NR_QUOTAS] = {
+	[IOASID_QUOTA_MAPPINGS] = { "mappings", SZ_1M, 2 * SZ_1M },
+	[IOASID_QUOTA_RESERVED] = { "reserved ranges", SZ_64K, 4 * SZ_64K },
+	[IOASID_QUOTA_SPACES] = { "spaces", SZ_64K, 4 * SZ_64K },
+};
+
+#define IOASID_LIMIT_PER_CONTEXT(_name, _quota, _what)			\
+	module_param_named(_name##_per_context,				\
+			   ioasid_limits[_quota].per_context, uint, 0644); \
+	MODULE_PARM_DESC(_name##_per_context,				\
+			 "Maximum number of " _what " of one context")
+
+#define IOASID_LIMIT_PER_USER(_name, _quota, _what)			\
+	module_param_named(_name##_per_user,				\
+			   ioasid_limits[_quota].per_user, uint, 0644);	\
+	MODULE_PARM_DESC(_name##_per_user, "Maximum number of " _what	\
+			 " of all contexts of one user")
+
+IOASID_LIMIT_PER_CONTEXT(mappings, IOASID_QUOTA_MAPPINGS, "mappings");
+IOASID_LIMIT_PER_USER(mappings, IOASID_QUOTA_MAPPINGS, "mappings");
+IOASID_LIMIT_PER_CONTEXT(reserved, IOASID_QUOTA_RESERVED, "reserved ranges");
+IOASID_LIMIT_PER_USER(reserved, IOASID_QUOTA_RESERVED, "reserved ranges");
+IOASID_LIMIT_PER_CONTEXT(spaces, IOASID_QUOTA_SPACES, "spaces");
+IOASID_LIMIT_PER_USER(spaces, IOASID_QUOTA_SPACES, "spaces");
+
+static DEFINE_SPINLOCK(ioasid_users_lock);
+static DEFINE_HASHTABLE(ioasid_users, 6);
+
+/**
+ * ioasid_owner_of() - find out who pays for what a user does
+ * @ns: his user namespace
+ * @uid: his uid
+ *
+ * Whoever has a user namespace has many uids, and would have as many quotas. So
+ * a namespace of the machine's, with all in it, counts as one user: the one who
+ * has made it, or the root user in it if root has made it for somebody else.
+ *
+ * Context: any; @ns stays valid.
+ *
+ * Return: the uid that pays.
+ */
+kuid_t ioasid_owner_of(struct user_namespace *ns, kuid_t uid)
+{
+	if (!ns->parent)
+		return uid;
+	while (ns->parent->parent)
+		ns = ns->parent;
+	uid = uid_eq(ns->owner, GLOBAL_ROOT_UID) ? make_kuid(ns, 0) : ns->owner;
+	return uid_valid(uid) ? uid : ns->owner;
+}
+
+static struct ioasid_user *ioasid_user_find(kuid_t uid)
+{
+	struct ioasid_user *user;
+
+	lockdep_assert_held(&ioasid_users_lock);
+	hash_for_each_possible(ioasid_users, user, node, __kuid_val(uid))
+		if (uid_eq(user->uid, uid))
+			return user;
+	return NULL;
+}
+
+/**
+ * ioasid_user_get() - get the counts of the current user
+ *
+ * Context: a user process; can sleep. Takes ioasid_users_lock.
+ *
+ * Return: the counts with a reference, or NULL without memory.
+ */
+struct ioasid_user *ioasid_user_get(void)
+{
+	kuid_t uid = ioasid_owner_of(current_user_ns(), current_uid());
+	struct ioasid_user *user, *new;
+
+	/* Before the lock, since allocating can take long */
+	new = kzalloc(sizeof(*new), GFP_KERNEL_ACCOUNT);
+	if (!new)
+		return NULL;
+	refcount_set(&new->ref, 1);
+	new->uid = uid;
+	spin_lock(&ioasid_users_lock);
+	user = ioasid_user_find(uid);
+	if (user)
+		refcount_inc(&user->ref);
+	else
+		hash_add(ioasid_users, &new->node, __kuid_val(uid));
+	spin_unlock(&ioasid_users_lock);
+	if (!user)
+		return new;
+	kfree(new);
+	return user;
+}
+
+/**
+ * ioasid_user_put() - put a reference on the counts of a user
+ * @user: the counts
+ *
+ * Context: any but interrupts; takes ioasid_users_lock.
+ */
+void ioasid_user_put(struct ioasid_user *user)
+{
+	if (!refcount_dec_and_lock(&user->ref, &ioasid_users_lock))
+		return;
+	hash_del(&user->node);
+	spin_unlock(&ioasid_users_lock);
+	kfree(user);
+}
+
+/* Never more than the limit, not even for a moment: others would see it */
+static int ioasid_charge_count(atomic64_t *used, enum ioasid_quota quota,
+			       u32 nr, u32 limit, const char *whose,
+			       struct ioasid_extack *extack)
+{
+	s64 old = atomic64_read(used);
+
+	do {
+		if (old + nr <= limit)
+			continue;
+		extack->value = limit;
+		return ioasid_fail(extack, -EDQUOT, IOASID_REASON_LIMIT,
+				   "%u more would exceed the limit of %u %s of this %s",
+				   nr, limit, ioasid_limits[quota].what, whose);
+	} while (!atomic64_try_cmpxchg(used, &old, old + nr));
+	return 0;
+}
+
+/**
+ * ioasid_charge_user() - charge only the user, before something is made
+ * @user: the counts of the user
+ * @quota: what it is
+ * @nr: how many
+ * @extack: the reason if it fails
+ *
+ * Context: any.
+ *
+ * Return: 0, or -EDQUOT above the limit of the user.
+ */
+int ioasid_charge_user(struct ioasid_user *user, enum ioasid_quota quota,
+		       u32 nr, struct ioasid_extack *extack)
+{
+	return ioasid_charge_count(&user->used[quota], quota, nr,
+				   READ_ONCE(ioasid_limits[quota].per_user),
+				   "user", extack);
+}
+
+/**
+ * ioasid_uncharge_user() - undo ioasid_charge_user()
+ * @user: the counts of the user
+ * @quota: what it is
+ * @nr: how many
+ *
+ * Context: any.
+ */
+void ioasid_uncharge_user(struct ioasid_user *user, enum ioasid_quota quota,
+			  u32 nr)
+{
+	atomic64_sub(nr, &user->used[quota]);
+}
+
+/**
+ * ioasid_charge() - charge a context, and its user, before something is made
+ * @ctx: the context
+ * @quota: what it is
+ * @nr: how many
+ * @extack: the reason if it fails
+ *
+ * Context: any.
+ *
+ * Return: 0, or -EDQUOT above the limit of the context or of the user.
+ */
+int ioasid_charge(struct ioasid_ctx *ctx, enum ioasid_quota quota, u32 nr,
+		  struct ioasid_extack *extack)
+{
+	int rc = ioasid_charge_count(&ctx->used[quota], quota, nr,
+				     READ_ONCE(ioasid_limits[quota].per_context),
+				     "context", extack);
+
+	if (rc)
+		return rc;
+	rc = ioasid_charge_user(ctx->user, quota, nr, extack);
+	if (rc)
+		atomic64_sub(nr, &ctx->used[quota]);
+	return rc;
+}
+
+/**
+ * ioasid_uncharge() - undo ioasid_charge()
+ * @ctx: the context
+ * @quota: what it is
+ * @nr: how many
+ *
+ * Context: any.
+ */
+void ioasid_uncharge(struct ioasid_ctx *ctx, enum ioasid_quota quota, u32 nr)
+{
+	atomic64_sub(nr, &ctx->used[quota]);
+	ioasid_uncharge_user(ctx->user, quota, nr);
+}
+
+/**
+ * ioasid_quota_max() - get how many a context could have
+ * @ctx: the context
+ * @quota: of what
+ *
+ * Context: any.
+ *
+ * Return: the limit of the context, or what the user's other contexts leave of
+ * that of the user, if this is less.
+ */
+u64 ioasid_quota_max(struct ioasid_ctx *ctx, enum ioasid_quota quota)
+{
+	s64 others = atomic64_read(&ctx->user->used[quota]) -
+		     atomic64_read(&ctx->used[quota]);
+	s64 left = (s64)READ_ONCE(ioasid_limits[quota].per_user) - others;
+
+	return clamp_t(s64, left, 0, READ_ONCE(ioasid_limits[quota].per_context));
 }

@@ -6,12 +6,15 @@
 #ifndef __IOASID_ACCOUNT_H
 #define __IOASID_ACCOUNT_H
 
+#include <linux/atomic.h>
 #include <linux/ioasid.h>
 #include <linux/list.h>
 #include <linux/refcount.h>
 #include <linux/types.h>
+#include <linux/uidgid.h>
 
 struct mm_struct;
+struct user_namespace;
 struct user_struct;
 
 #define INVALID_UID_NR	((uid_t)-1)
@@ -32,6 +35,46 @@ struct ioasid_payer {
 	struct mm_struct *mm;
 	struct user_struct *user;
 };
+
+/**
+ * enum ioasid_quota - what is limited for each context and for each user
+ * @IOASID_QUOTA_MAPPINGS: areas, from before they are made until they are freed
+ * @IOASID_QUOTA_RESERVED: ranges that the user reserves
+ * @IOASID_QUOTA_SPACES: spaces, until the last reference is put
+ * @IOASID_NR_QUOTAS: number of them
+ */
+enum ioasid_quota {
+	IOASID_QUOTA_MAPPINGS,
+	IOASID_QUOTA_RESERVED,
+	IOASID_QUOTA_SPACES,
+	IOASID_NR_QUOTAS,
+};
+
+/**
+ * struct ioasid_user - what all contexts of a user have
+ * @node: in the table of users
+ * @ref: held by each context
+ * @uid: the user
+ * @used: how much of each enum ioasid_quota
+ */
+struct ioasid_user {
+	struct hlist_node node;
+	refcount_t ref;
+	kuid_t uid;
+	atomic64_t used[IOASID_NR_QUOTAS];
+};
+
+kuid_t ioasid_owner_of(struct user_namespace *ns, kuid_t uid);
+struct ioasid_user *ioasid_user_get(void);
+void ioasid_user_put(struct ioasid_user *user);
+int ioasid_charge_user(struct ioasid_user *user, enum ioasid_quota quota,
+		       u32 nr, struct ioasid_extack *extack);
+void ioasid_uncharge_user(struct ioasid_user *user, enum ioasid_quota quota,
+			  u32 nr);
+int ioasid_charge(struct ioasid_ctx *ctx, enum ioasid_quota quota, u32 nr,
+		  struct ioasid_extack *extack);
+void ioasid_uncharge(struct ioasid_ctx *ctx, enum ioasid_quota quota, u32 nr);
+u64 ioasid_quota_max(struct ioasid_ctx *ctx, enum ioasid_quota quota);
 
 struct ioasid_payer *ioasid_payer_get(struct ioasid_ctx *ctx);
 void ioasid_payer_put(struct ioasid_ctx *ctx, struct ioasid_payer *payer);

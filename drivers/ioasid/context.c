@@ -15,6 +15,11 @@ struct ioasid_ctx *ioasid_ctx_create(void)
 
 	if (!ctx)
 		return ERR_PTR(-ENOMEM);
+	ctx->user = ioasid_user_get();
+	if (!ctx->user) {
+		kfree(ctx);
+		return ERR_PTR(-ENOMEM);
+	}
 	kref_init(&ctx->ref);
 	mutex_init(&ctx->lock);
 	mutex_init(&ctx->ledger_lock);
@@ -56,6 +61,7 @@ static void ioasid_ctx_free_spaces(struct ioasid_ctx *ctx)
 static void ioasid_ctx_free(struct kref *ref)
 {
 	struct ioasid_ctx *ctx = container_of(ref, struct ioasid_ctx, ref);
+	u32 i;
 
 	ioasid_debugfs_remove(ctx);
 	ioasid_ctx_free_spaces(ctx);
@@ -65,10 +71,13 @@ static void ioasid_ctx_free(struct kref *ref)
 	WARN_ON(!xa_empty(&ctx->spaces) || !xa_empty(&ctx->devices) ||
 		!xa_empty(&ctx->queues));
 	WARN_ON(!list_empty(&ctx->payers) || atomic64_read(&ctx->pinned));
+	for (i = 0; i < IOASID_NR_QUOTAS; i++)
+		WARN_ON(atomic64_read(&ctx->used[i]));
 	xa_destroy(&ctx->spaces);
 	xa_destroy(&ctx->devices);
 	xa_destroy(&ctx->pasids);
 	xa_destroy(&ctx->queues);
+	ioasid_user_put(ctx->user);
 	kfree(ctx);
 }
 

@@ -31,6 +31,7 @@
  *
  *   ioasid_ctx.ledger_lock     payers, accounting mode
  *   ioasid_pasid_lock          number of PASIDs of each user (account.c)
+ *   ioasid_users_lock          spinlock: the table of users (account.c)
  *   ioasid_groups_lock         the list of groups (group.c)
  *   ioasid_resolvers_lock      the list of resolvers; held in their calls
  *   ioasid_domain.reporters_lock  spinlock, taken in interrupts: reporters of
@@ -77,6 +78,8 @@ struct seq_file;
  * @payers: struct ioasid_payer with pages pinned through this context
  * @payer: the latest payer; referenced
  * @pinned: number of pages pinned
+ * @user: user who opened it; pays for @used
+ * @used: how much of each enum ioasid_quota
  * @nr_spaces: number of spaces
  * @nr_devices: number of devices
  * @pasids: PASID -> struct ioasid_pasid
@@ -98,6 +101,8 @@ struct ioasid_ctx {
 	struct list_head payers;
 	struct ioasid_payer *payer;
 	atomic64_t pinned;
+	struct ioasid_user *user;
+	atomic64_t used[IOASID_NR_QUOTAS];
 	atomic_t nr_spaces;
 	u32 nr_devices;
 	struct xarray pasids;
@@ -415,6 +420,7 @@ struct ioasid_attach_request {
  * @r: ranges of a MAP
  * @area: their areas
  * @nr: number of @area
+ * @charged: mappings charged to the context
  * @one: avoids an allocation for a single area
  *
  * So that an answer can be written while everything can still be undone:
@@ -426,6 +432,7 @@ struct ioasid_map_job {
 	struct ioasid_map_range *r;
 	struct ioasid_area **area;
 	u32 nr;
+	u32 charged;
 	struct ioasid_area *one;
 };
 

@@ -168,7 +168,8 @@ IOASID_EXPORT(sva_unregister_device_from_pasid);
  * Context: can sleep. For IOASID_KIND_MM the caller is the process.
  *
  * Return: 0, -EOPNOTSUPP if the kernel does not support the kind, a flag or the
- * data, -EINVAL if the kind does not support a flag, -ENOMEM.
+ * data, -EINVAL if the kind does not support a flag, -EDQUOT if there are too
+ * many, -ENOMEM.
  */
 int ioasid_space_alloc(struct ioasid_ctx *ctx,
 		       const struct ioasid_space_params *params, u32 *ioasid,

@@ -70,7 +70,7 @@ struct ioasid_op {
 	}
 
 static const struct ioasid_op ioasid_ops[] = {
-	OP(IOASID_GET_INFO, ioasid_cmd_get_info, struct ioasid_info, mapped, 0,
+	OP(IOASID_GET_INFO, ioasid_cmd_get_info, struct ioasid_info, max_reserve, 0,
 	   true),
 	OP(IOASID_DEVICE_INFO, ioasid_cmd_device_info,
 	   struct ioasid_device_info, range_size, 0, true),

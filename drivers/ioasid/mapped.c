@@ -61,6 +61,7 @@ static void ioasid_free_areas(struct ioasid_space *space,
 	ioasid_erase_areas(space, area, nr);
 	for (i = 0; i < nr; i++)
 		ioasid_area_free(space->ctx, area[i]);
+	ioasid_uncharge(space->ctx, IOASID_QUOTA_MAPPINGS, nr);
 }
 
 static void ioasid_remove_areas(struct ioasid_space *space,
@@ -288,16 +289,40 @@ static int ioasid_pin_ranges(struct ioasid_map_job *job,
 	u32 i;
 	int rc;
 
-	for (i = 0; i < job->nr; i++) {
+	for (i = 0; i < job->charged; i++) {
 		rc = ioasid_pin_range(job->ctx, &job->r[i], &job->area[i],
 				      extack);
 		if (rc) {
 			extack->index = i;
-			job->nr = i;
 			return rc;
 		}
+		job->nr++;
 	}
 	return 0;
+}
+
+/* Charges @nr mappings, and makes room for their areas */
+static int ioasid_map_init(struct ioasid_map_job *job, struct ioasid_ctx *ctx,
+			   u32 nr, struct ioasid_extack *extack)
+{
+	int rc = ioasid_charge(ctx, IOASID_QUOTA_MAPPINGS, nr, extack);
+
+	if (rc)
+		return rc;
+	job->ctx = ctx;
+	job->space = NULL;
+	job->nr = 0;
+	job->charged = nr;
+	job->area = &job->one;
+	/* Avoids an allocation for a single area */
+	if (nr > 1)
+		job->area = kvmalloc_array(nr, sizeof(*job->area),
+					   GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
+	if (job->area)
+		return 0;
+	ioasid_uncharge(ctx, IOASID_QUOTA_MAPPINGS, nr);
+	return ioasid_fail(extack, -ENOMEM, IOASID_REASON_NO_MEMORY,
+			   "no memory for a list of %u mappings", nr);
 }
 
 /**
@@ -319,19 +344,11 @@ int ioasid_map_begin(struct ioasid_map_job *job, struct ioasid_ctx *ctx,
 		     struct ioasid_map_range *r, u32 nr,
 		     struct ioasid_extack *extack)
 {
-	int rc;
+	int rc = ioasid_map_init(job, ctx, nr, extack);
 
-	job->ctx = ctx;
-	job->space = NULL;
+	if (rc)
+		return rc;
 	job->r = r;
-	job->nr = nr;
-	/* Avoids an allocation for a single range */
-	job->area = nr == 1 ? &job->one :
-			      kvmalloc_array(nr, sizeof(*job->area),
-					     GFP_KERNEL_ACCOUNT);
-	if (!job->area)
-		return ioasid_fail(extack, -ENOMEM, IOASID_REASON_NO_MEMORY,
-				   "no memory for %u ranges", nr);
 	rc = ioasid_pin_ranges(job, extack);
 	if (rc)
 		ioasid_map_abort(job);
@@ -417,6 +434,7 @@ void ioasid_map_abort(struct ioasid_map_job *job)
 
 	for (i = 0; i < job->nr; i++)
 		ioasid_area_free(job->ctx, job->area[i]);
+	ioasid_uncharge(job->ctx, IOASID_QUOTA_MAPPINGS, job->charged);
 	ioasid_map_free(job);
 }
 
@@ -805,11 +823,9 @@ static int ioasid_copy_collect(struct ioasid_space *space,
 
 	lockdep_assert_held(&space->iova_lock);
 	for (; job->nr < nr; src = ioasid_iova_next(src)) {
-		area = ioasid_area_alloc(src->pages);
-		if (!area)
-			return ioasid_fail(extack, -ENOMEM,
-					   IOASID_REASON_NO_MEMORY,
-					   "no memory for the copy");
+		area = ioasid_area_alloc(src->pages, extack);
+		if (IS_ERR(area))
+			return PTR_ERR(area);
 		area->page = src->page + ((at - src->first) >> PAGE_SHIFT);
 		area->prot = arg->flags & (IOASID_MAP_READ | IOASID_MAP_WRITE);
 		area->first = at;
@@ -833,15 +849,14 @@ static int ioasid_copy_from(struct ioasid_space *space,
 	int rc = ioasid_copy_count(space, arg, &nr, extack);
 
 	lockdep_assert_held(&space->iova_lock);
+	if (!rc)
+		rc = ioasid_map_init(job, space->ctx, nr, extack);
 	if (rc)
 		return rc;
-	if (nr > 1)
-		job->area = kvmalloc_array(nr, sizeof(*job->area),
-					   GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
-	if (!job->area)
-		return ioasid_fail(extack, -ENOMEM, IOASID_REASON_NO_MEMORY,
-				   "no memory for a copy of %u mappings", nr);
-	return ioasid_copy_collect(space, arg, job, nr, extack);
+	rc = ioasid_copy_collect(space, arg, job, nr, extack);
+	if (rc)
+		ioasid_map_abort(job);
+	return rc;
 }
 
 /**
@@ -872,10 +887,6 @@ int ioasid_copy_begin(struct ioasid_map_job *job, struct ioasid_ctx *ctx,
 				arg->length, extack);
 	if (rc)
 		return rc;
-	job->ctx = ctx;
-	job->space = NULL;
-	job->area = &job->one;
-	job->nr = 0;
 	space = ioasid_space_get_read_mapped(ctx, arg->src_ioasid, extack);
 	if (IS_ERR(space))
 		return PTR_ERR(space);
@@ -883,8 +894,6 @@ int ioasid_copy_begin(struct ioasid_map_job *job, struct ioasid_ctx *ctx,
 	rc = ioasid_copy_from(space, arg, job, extack);
 	mutex_unlock(&space->iova_lock);
 	ioasid_space_put_read(space);
-	if (rc)
-		ioasid_map_abort(job);
 	return rc;
 }
 
@@ -1039,13 +1048,17 @@ int ioasid_translate(struct ioasid_ctx *ctx, struct ioasid_translate *arg,
 static void ioasid_mapped_empty(struct ioasid_space *space)
 {
 	struct ioasid_area *area, *next;
+	u32 nr = space->nr_areas;
 
+	if (!nr)
+		return;
 	rbtree_postorder_for_each_entry_safe(area, next, &space->areas, node) {
 		ioasid_count(space, area, -1);
 		ioasid_area_free(space->ctx, area);
 		cond_resched();
 	}
 	ioasid_iova_clear(space);
+	ioasid_uncharge(space->ctx, IOASID_QUOTA_MAPPINGS, nr);
 }
 
 static int ioasid_mapped_check(const struct ioasid_space_params *params,

@@ -57,6 +57,12 @@ static void ioasid_space_free_last(struct kref *ref)
 		space->ops->destroy(space);
 	ioasid_iova_destroy(space);
 	ioasid_fault_unbind(space);
+	/* A scratch space has no context */
+	if (space->ctx) {
+		ioasid_uncharge(space->ctx, IOASID_QUOTA_RESERVED,
+				space->nr_reserved);
+		ioasid_uncharge(space->ctx, IOASID_QUOTA_SPACES, 1);
+	}
 	kfree_rcu(space, obj.rcu);
 }
 
@@ -298,7 +304,7 @@ struct ioasid_space *ioasid_space_scratch(struct ioasid_extack *extack)
  *
  * Return: the space, or ERR_PTR of -EOPNOTSUPP if the kernel does not support
  * the kind, a flag or the data, -EINVAL if the kind does not support a flag,
- * -ENOMEM.
+ * -EDQUOT if there are too many, -ENOMEM.
  */
 struct ioasid_space *
 ioasid_space_create(struct ioasid_ctx *ctx,
@@ -319,7 +325,8 @@ ioasid_space_create(struct ioasid_ctx *ctx,
 					   "unknown flags %#llx",
 					   extack->value));
 	}
-	rc = ops->check(params, extack);
+	rc = ops->check(params, extack) ?:
+		     ioasid_charge(ctx, IOASID_QUOTA_SPACES, 1, extack);
 	if (rc)
 		return ERR_PTR(rc);
 	space = ioasid_space_new(ctx, ops, params);
@@ -333,6 +340,8 @@ ioasid_space_create(struct ioasid_ctx *ctx,
 		    "no memory for a space");
 	if (space)
 		ioasid_space_put(space);
+	else
+		ioasid_uncharge(ctx, IOASID_QUOTA_SPACES, 1);
 	return ERR_PTR(rc);
 }
 
@@ -392,6 +401,29 @@ struct ioasid_iova_range *ioasid_space_usable(struct ioasid_space *space,
 	return ERR_PTR(-ENOMEM);
 }
 
+/* Charges only what is more than before, so that a full quota can be replaced */
+static int ioasid_reserve_locked(struct ioasid_space *space,
+				 struct ioasid_iova_range **ranges, u32 nr,
+				 struct ioasid_extack *extack)
+{
+	u32 old = space->nr_reserved;
+	u32 more = nr > old ? nr - old : 0;
+	int rc = 0;
+
+	lockdep_assert_held_write(&space->rwsem);
+	if (more)
+		rc = ioasid_charge(space->ctx, IOASID_QUOTA_RESERVED, more,
+				   extack);
+	if (rc)
+		return rc;
+	rc = ioasid_iova_reserve(space, ranges, nr, extack);
+	if (rc)
+		ioasid_uncharge(space->ctx, IOASID_QUOTA_RESERVED, more);
+	else if (old > nr)
+		ioasid_uncharge(space->ctx, IOASID_QUOTA_RESERVED, old - nr);
+	return rc;
+}
+
 /**
  * ioasid_space_reserve() - replace the ranges that the user reserves in a space
  * @ctx: the context
@@ -417,7 +449,7 @@ int ioasid_space_reserve(struct ioasid_ctx *ctx, u32 id,
 	rc = ioasid_check_mapped(space, extack) ?:
 		     ioasid_space_lock(space, extack);
 	if (!rc) {
-		rc = ioasid_iova_reserve(space, ranges, nr, extack);
+		rc = ioasid_reserve_locked(space, ranges, nr, extack);
 		ioasid_space_unlock(space);
 	}
 	ioasid_space_put(space);

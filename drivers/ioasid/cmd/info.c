@@ -47,6 +47,11 @@ int ioasid_cmd_get_info(struct ioasid_command *cmd)
 		cond_resched();
 	}
 	info->pinned = atomic64_read(&ctx->pinned) << PAGE_SHIFT;
+	info->max_mappings = ioasid_quota_max(ctx, IOASID_QUOTA_MAPPINGS);
+	info->nr_reserved = atomic64_read(&ctx->used[IOASID_QUOTA_RESERVED]);
+	info->max_reserved = ioasid_quota_max(ctx, IOASID_QUOTA_RESERVED);
+	info->max_spaces = ioasid_quota_max(ctx, IOASID_QUOTA_SPACES);
+	info->max_reserve = IOASID_MAX_VECTOR;
 	return ioasid_respond(cmd, sizeof(*info));
 }
 

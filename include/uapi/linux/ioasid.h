@@ -216,7 +216,7 @@ enum ioasid_account_mode {
  * @flags: 0
  * @extack: 0, or the address of a struct ioasid_extack
  * @caps: out: IOASID_CAP_*
- * @max_vector: out: how many ranges one MAP, UNMAP or RESERVE may carry
+ * @max_vector: out: how many ranges one MAP or UNMAP may carry
  * @account_mode: out: enum ioasid_account_mode
  * @page_size: out: bytes; every address and length is a multiple of it
  * @nr_spaces: out: spaces of this context
@@ -225,6 +225,13 @@ enum ioasid_account_mode {
  * @nr_mappings: out: mappings in all spaces
  * @pinned: out: bytes pinned, each counted once
  * @mapped: out: bytes mapped, each space counted
+ * @max_mappings: out: mappings that this context can have, by its own limit or
+ *	by what the other contexts of the user who opened it leave of the user's
+ *	(parameters mappings_per_context and mappings_per_user of the module)
+ * @nr_reserved: out: ranges that IOASID_RESERVE has reserved in all spaces
+ * @max_reserved: out: the same limit for them (reserved_per_context, ..._user)
+ * @max_spaces: out: the same limit for spaces (spaces_per_context, ..._user)
+ * @max_reserve: out: how many ranges one RESERVE may carry
  */
 struct ioasid_info {
 	__u32 size;
@@ -240,6 +247,11 @@ struct ioasid_info {
 	__aligned_u64 nr_mappings;
 	__aligned_u64 pinned;
 	__aligned_u64 mapped;
+	__aligned_u64 max_mappings;
+	__u32 nr_reserved;
+	__u32 max_reserved;
+	__u32 max_spaces;
+	__u32 max_reserve;
 };
 
 /**
@@ -346,6 +358,8 @@ enum ioasid_kind {
  * @__reserved: 0
  * @data: 0
  * @label: a name for people, shown in debugfs and in messages; NUL-terminated
+ *
+ * EDQUOT beyond max_spaces of IOASID_GET_INFO.
  */
 struct ioasid_alloc {
 	__u32 size;
@@ -461,7 +475,8 @@ struct ioasid_map_range {
  *
  * All or nothing: on failure none of the ranges is mapped and extack.index
  * is that of the one that could not be. The memory is pinned until it is unmapped, and
- * is charged to RLIMIT_MEMLOCK before it is pinned.
+ * is charged to RLIMIT_MEMLOCK before it is pinned. EDQUOT beyond max_mappings of
+ * IOASID_GET_INFO.
  */
 struct ioasid_map {
 	__u32 size;
@@ -535,7 +550,9 @@ struct ioasid_unmap {
  * @length: bytes
  *
  * The memory is pinned and charged once, until the last user unmaps it. WRITE
- * needs a source that is mapped for writing.
+ * needs a source that is mapped for writing. As many mappings are made as the
+ * source has in the range: EDQUOT beyond max_mappings of IOASID_GET_INFO, or if
+ * the same memory would be mapped more than 2^28 times.
  */
 struct ioasid_copy {
 	__u32 size;
@@ -561,7 +578,7 @@ struct ioasid_copy {
  * @__reserved: 0
  *
  * Replaces the list of an earlier call. EADDRINUSE if something is mapped in
- * one of the ranges.
+ * one of the ranges, EDQUOT beyond max_reserved of IOASID_GET_INFO.
  */
 struct ioasid_reserve {
 	__u32 size;
