@@ -199,6 +199,9 @@ struct ioasid_object {
  * @iova_lock: protects @areas and the state of each area
  * @areas: struct ioasid_area, by IOVA
  * @nr_areas: number of areas in @areas
+ * @hint: no free range of @hint_need bytes begins below; under iova_lock, or
+ *	rwsem for writing
+ * @hint_need: see @hint
  * @domains: struct ioasid_domain
  * @attachments: struct ioasid_attachment
  * @nr_domains: number of @domains
@@ -230,6 +233,8 @@ struct ioasid_space {
 	struct mutex iova_lock;
 	struct rb_root areas;
 	u32 nr_areas;
+	u64 hint;
+	u64 hint_need;
 	struct list_head domains;
 	struct list_head attachments;
 	u32 nr_domains;

@@ -51,7 +51,7 @@ int ioasid_cmd_get_info(struct ioasid_command *cmd)
 	info->nr_reserved = atomic64_read(&ctx->used[IOASID_QUOTA_RESERVED]);
 	info->max_reserved = ioasid_quota_max(ctx, IOASID_QUOTA_RESERVED);
 	info->max_spaces = ioasid_quota_max(ctx, IOASID_QUOTA_SPACES);
-	info->max_reserve = IOASID_MAX_VECTOR;
+	info->max_reserve = IOASID_MAX_RESERVE;
 	return ioasid_respond(cmd, sizeof(*info));
 }
 

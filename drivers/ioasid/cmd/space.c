@@ -127,11 +127,12 @@ int ioasid_cmd_reserve(struct ioasid_command *cmd)
 
 	if (rc)
 		return rc;
-	if (arg->nr > IOASID_MAX_VECTOR) {
+	/* Whoever looks for a free range passes them one by one */
+	if (arg->nr > IOASID_MAX_RESERVE) {
 		cmd->extack->value = arg->nr;
 		return ioasid_fail(cmd->extack, -E2BIG, IOASID_REASON_LIMIT,
 				   "%u ranges, but at most %u are allowed", arg->nr,
-				   IOASID_MAX_VECTOR);
+				   IOASID_MAX_RESERVE);
 	}
 	if (arg->nr)
 		ranges = ioasid_get_array(&array, sizeof(*ranges), cmd->extack);

@@ -539,7 +539,7 @@ static const struct bad bads[] = {
 
 	BAD(RESERVE, reserve, ENOENT, NO_SPACE_ID, .arg.reserve = { .ioasid = 9 }),
 	BAD(RESERVE, reserve, E2BIG, LIMIT, .arg.reserve = { .ioasid = 1,
-	    .nr = IOASID_MAX_VECTOR + 1 }),
+	    .nr = IOASID_MAX_RESERVE + 1 }),
 	BAD(RESERVE, reserve, EFAULT, POINTER, .arg.reserve = { .ioasid = 1, .nr = 1,
 	    .ranges = ITEST_HOLE, RSIZE }),
 	BAD(RESERVE, reserve, EOPNOTSUPP, FLAGS, .arg.reserve = { .ioasid = 1, .__reserved = 1 }),

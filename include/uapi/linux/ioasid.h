@@ -438,6 +438,7 @@ struct ioasid_space_info {
 };
 
 #define IOASID_MAX_VECTOR	65536
+#define IOASID_MAX_RESERVE	1024
 #define IOASID_MAX_DEVICES	256
 
 /* struct ioasid_map_range.flags, struct ioasid_copy.flags */
@@ -571,7 +572,7 @@ struct ioasid_copy {
  * @flags: 0
  * @extack: 0, or the address of a struct ioasid_extack
  * @ioasid: the space
- * @nr: number of ranges, 0 to IOASID_MAX_VECTOR
+ * @nr: number of ranges, 0 to IOASID_MAX_RESERVE
  * @ranges: address of an array of struct ioasid_iova_range, in ascending
  *	order, not overlapping: nothing may be mapped there from now on
  * @range_size: with @nr: sizeof(struct ioasid_iova_range)

@@ -84,7 +84,7 @@ TEST_F(space, vector_too_long)
 	EXPECT_FAIL(E2BIG, LIMIT, t_mapv(self->fd, self->id, r, IOASID_MAX_VECTOR + 1));
 	EXPECT_FAIL(E2BIG, LIMIT, t_mapv(self->fd, self->id, r, UINT32_MAX));
 	EXPECT_FAIL(E2BIG, LIMIT, t_unmapv(self->fd, self->id, u, IOASID_MAX_VECTOR + 1));
-	EXPECT_FAIL(E2BIG, LIMIT, t_reserve(self->fd, self->id, &reserve, IOASID_MAX_VECTOR + 1));
+	EXPECT_FAIL(E2BIG, LIMIT, t_reserve(self->fd, self->id, &reserve, IOASID_MAX_RESERVE + 1));
 	EXPECT_EQ(0, t_nr_mappings(self->fd));
 }
 
