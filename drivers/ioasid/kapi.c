@@ -194,7 +194,8 @@ IOASID_EXPORT(ioasid_space_alloc);
  * Context: can sleep; any process. Takes mmap_lock of the process that was
  * charged, so the caller must not hold one.
  *
- * Return: 0, -ENOENT if there is no such space, -EBUSY if a device is attached.
+ * Return: 0, -ENOENT if there is no such space, -EBUSY if a device is attached,
+ * -EINTR if killed while waiting for the space.
  */
 int ioasid_space_free(struct ioasid_ctx *ctx, u32 ioasid,
 		      struct ioasid_extack *extack)
@@ -277,7 +278,7 @@ IOASID_EXPORT(ioasid_space_unmap);
  * charged, so the caller must not hold one.
  *
  * Return: 0, -ENOENT if there is no such space, -EINVAL if it is of another
- * kind, -EINTR if killed.
+ * kind, -EINTR if killed, and then some of it may still be mapped.
  */
 int ioasid_space_unmap_all(struct ioasid_ctx *ctx, u32 ioasid, u64 *unmapped,
 			   struct ioasid_extack *extack)

@@ -21,15 +21,50 @@
 #define IOASID_MAP_FLAGS	(IOASID_MAP_READ | IOASID_MAP_WRITE | \
 				 IOASID_MAP_FIXED | IOASID_MAP_FILE)
 
-static void ioasid_count(struct ioasid_space *space,
-			 const struct ioasid_area *area, int sign)
+/* For loops over millions of areas whose steps are cheaper than the call */
+static void ioasid_resched_some(u32 i)
 {
-	u64 pages = ioasid_area_length(area) >> PAGE_SHIFT;
+	if (i % 1024 == 1023)
+		cond_resched();
+}
 
-	atomic64_add(sign, &space->nr_mappings);
-	atomic64_add(sign * (s64)pages, &space->mapped);
-	if (area == &area->pages->area)
-		atomic64_add(sign * (s64)pages, &space->pinned);
+/* For each step of what can still be undone */
+static int ioasid_check_killed(struct ioasid_extack *extack)
+{
+	if (fatal_signal_pending(current))
+		return ioasid_fail(extack, -EINTR, IOASID_REASON_KILLED,
+				   "killed meanwhile");
+	cond_resched();
+	return 0;
+}
+
+/* The lock can be held for long, by a copy of a million areas */
+static int ioasid_lock_areas(struct ioasid_space *space,
+			     struct ioasid_extack *extack)
+{
+	if (!mutex_lock_killable(&space->iova_lock))
+		return 0;
+	return ioasid_fail(extack, -EINTR, IOASID_REASON_KILLED,
+			   "killed while waiting for space %u", space->id);
+}
+
+static void ioasid_count(struct ioasid_space *space, struct ioasid_area **area,
+			 u32 nr, int sign)
+{
+	s64 pages = 0, own = 0;
+	u32 i;
+
+	for (i = 0; i < nr; i++) {
+		u64 n = ioasid_area_length(area[i]) >> PAGE_SHIFT;
+
+		pages += n;
+		if (area[i] == &area[i]->pages->area)
+			own += n;
+		ioasid_resched_some(i);
+	}
+	atomic64_add(sign * (s64)nr, &space->nr_mappings);
+	atomic64_add(sign * pages, &space->mapped);
+	atomic64_add(sign * own, &space->pinned);
 }
 
 static void ioasid_erase_areas(struct ioasid_space *space,
@@ -59,8 +94,10 @@ static void ioasid_free_areas(struct ioasid_space *space,
 	u32 i;
 
 	ioasid_erase_areas(space, area, nr);
-	for (i = 0; i < nr; i++)
+	for (i = 0; i < nr; i++) {
 		ioasid_area_free(space->ctx, area[i]);
+		ioasid_resched_some(i);
+	}
 	ioasid_uncharge(space->ctx, IOASID_QUOTA_MAPPINGS, nr);
 }
 
@@ -70,10 +107,11 @@ static void ioasid_remove_areas(struct ioasid_space *space,
 	u32 i;
 
 	lockdep_assert_held(&space->rwsem);
+	ioasid_count(space, area, nr, -1);
 	for (i = 0; i < nr; i++) {
-		ioasid_count(space, area[i], -1);
 		trace_ioasid_unmap(space, area[i]->first,
 				   ioasid_area_length(area[i]));
+		ioasid_resched_some(i);
 	}
 	ioasid_unmap_areas(space, area, nr);
 	ioasid_free_areas(space, area, nr);
@@ -84,15 +122,18 @@ static void ioasid_publish_areas(struct ioasid_space *space,
 {
 	u32 i;
 
+	ioasid_count(space, area, nr, 1);
 	for (i = 0; i < nr; i++) {
-		ioasid_count(space, area[i], 1);
 		trace_ioasid_map(space, area[i]->first,
 				 ioasid_area_length(area[i]), area[i]->prot,
 				 area[i]->pages->nr_runs);
+		ioasid_resched_some(i);
 	}
 	mutex_lock(&space->iova_lock);
-	for (i = 0; i < nr; i++)
+	for (i = 0; i < nr; i++) {
 		area[i]->state = IOASID_AREA_READY;
+		ioasid_resched_some(i);
+	}
 	mutex_unlock(&space->iova_lock);
 }
 
@@ -224,9 +265,10 @@ static int ioasid_insert_range(struct ioasid_space *space,
 			       struct ioasid_area *area,
 			       struct ioasid_extack *extack)
 {
-	int rc = 0;
+	int rc = ioasid_lock_areas(space, extack);
 
-	mutex_lock(&space->iova_lock);
+	if (rc)
+		return rc;
 	if (!(r->flags & IOASID_MAP_FIXED)) {
 		r->iova = r->addr;
 		rc = ioasid_iova_place(space, &r->iova, r->length, false,
@@ -273,7 +315,9 @@ static int ioasid_place_ranges(struct ioasid_space *space,
 
 	lockdep_assert_held(&space->rwsem);
 	for (i = 0; i < job->nr; i++) {
-		rc = ioasid_place_range(space, &job->r[i], job->area[i], extack);
+		rc = ioasid_check_killed(extack) ?:
+			     ioasid_place_range(space, &job->r[i],
+						job->area[i], extack);
 		if (rc) {
 			extack->index = i;
 			ioasid_unplace_areas(space, job->area, i);
@@ -432,8 +476,10 @@ void ioasid_map_abort(struct ioasid_map_job *job)
 {
 	u32 i;
 
-	for (i = 0; i < job->nr; i++)
+	for (i = 0; i < job->nr; i++) {
 		ioasid_area_free(job->ctx, job->area[i]);
+		ioasid_resched_some(i);
+	}
 	ioasid_uncharge(job->ctx, IOASID_QUOTA_MAPPINGS, job->charged);
 	ioasid_map_free(job);
 }
@@ -566,19 +612,20 @@ static int ioasid_unmap_batch_take(struct ioasid_unmap_batch *batch, u64 first,
 		if (area->last >= last)
 			break;
 		area = ioasid_iova_next(area);
-		cond_resched();
-	} while (area && area->first <= last);
-	return 0;
+		rc = ioasid_check_killed(extack);
+	} while (!rc && area && area->first <= last);
+	return rc;
 }
 
 static int ioasid_unmap_batch_take_all(struct ioasid_unmap_batch *batch,
 				       const struct ioasid_unmap_range *r,
 				       u32 nr, struct ioasid_extack *extack)
 {
-	int rc = 0;
+	int rc = ioasid_lock_areas(batch->space, extack);
 	u32 i;
 
-	mutex_lock(&batch->space->iova_lock);
+	if (rc)
+		return rc;
 	for (i = 0; i < nr; i++) {
 		rc = ioasid_unmap_batch_take(batch, r[i].iova,
 					     r[i].iova + r[i].length - 1,
@@ -587,9 +634,12 @@ static int ioasid_unmap_batch_take_all(struct ioasid_unmap_batch *batch,
 			extack->index = i;
 			break;
 		}
+		ioasid_resched_some(i);
 	}
-	for (i = 0; rc && i < batch->nr; i++)
+	for (i = 0; rc && i < batch->nr; i++) {
 		batch->area[i]->state = IOASID_AREA_READY;
+		ioasid_resched_some(i);
+	}
 	mutex_unlock(&batch->space->iova_lock);
 	return rc;
 }
@@ -599,11 +649,13 @@ static void ioasid_unmap_batch_take_some(struct ioasid_unmap_batch *batch,
 					 u64 *at)
 {
 	struct ioasid_area *area;
+	u32 seen = 0;
 
 	batch->nr = 0;
 	mutex_lock(&batch->space->iova_lock);
 	area = ioasid_iova_first(batch->space, *at, U64_MAX);
 	while (area && batch->nr < batch->max) {
+		ioasid_resched_some(seen++);
 		*at = area->last + 1;
 		/* Skips areas that another command maps or unmaps */
 		if (area->state == IOASID_AREA_READY) {
@@ -741,7 +793,7 @@ put:
  * Context: can sleep; takes ioasid_space.rwsem for reading.
  *
  * Return: 0, -ENOENT if there is no such space, -EINVAL if it is of another
- * kind, -EINTR if killed.
+ * kind, -EINTR if killed, and then some of it may still be mapped.
  */
 int ioasid_unmap_all(struct ioasid_ctx *ctx, u32 ioasid, u64 *unmapped,
 		     struct ioasid_extack *extack)
@@ -749,6 +801,7 @@ int ioasid_unmap_all(struct ioasid_ctx *ctx, u32 ioasid, u64 *unmapped,
 	struct ioasid_unmap_batch batch __uninitialized;
 	struct ioasid_space *space;
 	u64 at = 0;
+	int rc = 0;
 
 	space = ioasid_space_get_read_mapped(ctx, ioasid, extack);
 	if (IS_ERR(space))
@@ -761,10 +814,13 @@ int ioasid_unmap_all(struct ioasid_ctx *ctx, u32 ioasid, u64 *unmapped,
 		ioasid_unmap_batch_take_some(&batch, &at);
 		*unmapped += ioasid_areas_bytes(batch.area, batch.nr);
 		ioasid_remove_areas(space, batch.area, batch.nr);
-	} while (batch.nr == batch.max && at);
+		if (batch.nr < batch.max || !at)
+			break;
+		rc = ioasid_check_killed(extack);
+	} while (!rc);
 	ioasid_unmap_batch_free(&batch);
 	ioasid_space_put_read(space);
-	return 0;
+	return rc;
 }
 
 static int ioasid_copy_check_area(struct ioasid_area *area, u64 at, u32 prot,
@@ -803,12 +859,11 @@ static int ioasid_copy_count(struct ioasid_space *space,
 			return rc;
 		if (area->last >= last)
 			return 0;
-		if (fatal_signal_pending(current))
-			return ioasid_fail(extack, -EINTR, IOASID_REASON_KILLED,
-					   "killed while copying");
+		rc = ioasid_check_killed(extack);
+		if (rc)
+			return rc;
 		at = area->last + 1;
 		area = ioasid_iova_next(area);
-		cond_resched();
 	}
 }
 
@@ -820,6 +875,7 @@ static int ioasid_copy_collect(struct ioasid_space *space,
 {
 	u64 at = arg->src_iova, last = at + arg->length - 1;
 	struct ioasid_area *src = ioasid_iova_first(space, at, last), *area;
+	int rc;
 
 	lockdep_assert_held(&space->iova_lock);
 	for (; job->nr < nr; src = ioasid_iova_next(src)) {
@@ -832,10 +888,9 @@ static int ioasid_copy_collect(struct ioasid_space *space,
 		area->last = min(src->last, last);
 		at = area->last + 1;
 		job->area[job->nr++] = area;
-		if (fatal_signal_pending(current))
-			return ioasid_fail(extack, -EINTR, IOASID_REASON_KILLED,
-					   "killed while copying");
-		cond_resched();
+		rc = ioasid_check_killed(extack);
+		if (rc)
+			return rc;
 	}
 	return 0;
 }
@@ -890,17 +945,19 @@ int ioasid_copy_begin(struct ioasid_map_job *job, struct ioasid_ctx *ctx,
 	space = ioasid_space_get_read_mapped(ctx, arg->src_ioasid, extack);
 	if (IS_ERR(space))
 		return PTR_ERR(space);
-	mutex_lock(&space->iova_lock);
-	rc = ioasid_copy_from(space, arg, job, extack);
-	mutex_unlock(&space->iova_lock);
+	rc = ioasid_lock_areas(space, extack);
+	if (!rc) {
+		rc = ioasid_copy_from(space, arg, job, extack);
+		mutex_unlock(&space->iova_lock);
+	}
 	ioasid_space_put_read(space);
 	return rc;
 }
 
-/* Gives the areas their IOVA and inserts them */
+/* Gives the areas their IOVA and inserts them; @done is how many, even if killed */
 static int ioasid_copy_insert(struct ioasid_space *space,
 			      struct ioasid_copy *arg,
-			      struct ioasid_map_job *job,
+			      struct ioasid_map_job *job, u32 *done,
 			      struct ioasid_extack *extack)
 {
 	struct ioasid_area *area = job->area[0];
@@ -908,7 +965,6 @@ static int ioasid_copy_insert(struct ioasid_space *space,
 	u64 iova = fixed ? arg->dst_iova :
 			   area->pages->addr + ((u64)area->page << PAGE_SHIFT);
 	u64 length;
-	u32 i;
 	int rc;
 
 	lockdep_assert_held(&space->iova_lock);
@@ -916,41 +972,42 @@ static int ioasid_copy_insert(struct ioasid_space *space,
 	if (rc)
 		return rc;
 	arg->dst_iova = iova;
-	for (i = 0; i < job->nr; i++) {
-		area = job->area[i];
+	while (!rc && *done < job->nr) {
+		area = job->area[(*done)++];
 		length = ioasid_area_length(area);
 		area->first = iova;
 		area->last = iova + length - 1;
 		iova += length;
 		/* Cannot fail: the range is free under the lock */
 		WARN_ON(ioasid_iova_insert(space, area, extack));
-		cond_resched();
+		rc = ioasid_check_killed(extack);
 	}
-	return 0;
+	return rc;
 }
 
 static int ioasid_copy_to(struct ioasid_space *space, struct ioasid_copy *arg,
 			  struct ioasid_map_job *job,
 			  struct ioasid_extack *extack)
 {
-	u32 i;
-	int rc;
+	u32 inserted = 0, mapped = 0;
+	int rc = ioasid_lock_areas(space, extack);
 
 	lockdep_assert_held(&space->rwsem);
-	mutex_lock(&space->iova_lock);
-	rc = ioasid_copy_insert(space, arg, job, extack);
-	mutex_unlock(&space->iova_lock);
 	if (rc)
 		return rc;
-	for (i = 0; i < job->nr; i++) {
-		rc = ioasid_map_area(space, job->area[i], extack);
+	rc = ioasid_copy_insert(space, arg, job, &inserted, extack);
+	mutex_unlock(&space->iova_lock);
+	while (!rc && mapped < job->nr) {
+		rc = ioasid_map_area(space, job->area[mapped], extack);
 		if (rc)
-			goto undo;
+			break;
+		mapped++;
+		rc = ioasid_check_killed(extack);
 	}
-	return 0;
-undo:
-	ioasid_unmap_areas(space, job->area, i);
-	ioasid_erase_areas(space, job->area, job->nr);
+	if (!rc)
+		return 0;
+	ioasid_unmap_areas(space, job->area, mapped);
+	ioasid_erase_areas(space, job->area, inserted);
 	return rc;
 }
 
@@ -1032,9 +1089,11 @@ int ioasid_translate(struct ioasid_ctx *ctx, struct ioasid_translate *arg,
 	space = ioasid_space_get_read_mapped(ctx, arg->ioasid, extack);
 	if (IS_ERR(space))
 		return PTR_ERR(space);
-	mutex_lock(&space->iova_lock);
-	rc = ioasid_translate_area(space, arg, extack);
-	mutex_unlock(&space->iova_lock);
+	rc = ioasid_lock_areas(space, extack);
+	if (!rc) {
+		rc = ioasid_translate_area(space, arg, extack);
+		mutex_unlock(&space->iova_lock);
+	}
 	ioasid_space_put_read(space);
 	return rc;
 }
@@ -1053,11 +1112,13 @@ static void ioasid_mapped_empty(struct ioasid_space *space)
 	if (!nr)
 		return;
 	rbtree_postorder_for_each_entry_safe(area, next, &space->areas, node) {
-		ioasid_count(space, area, -1);
 		ioasid_area_free(space->ctx, area);
 		cond_resched();
 	}
 	ioasid_iova_clear(space);
+	atomic64_set(&space->nr_mappings, 0);
+	atomic64_set(&space->mapped, 0);
+	atomic64_set(&space->pinned, 0);
 	ioasid_uncharge(space->ctx, IOASID_QUOTA_MAPPINGS, nr);
 }
 

@@ -186,31 +186,44 @@ void ioasid_space_unlock(struct ioasid_space *space)
 	up_write(&space->rwsem);
 }
 
+static bool ioasid_release_id_locked(struct ioasid_space *space)
+{
+	lockdep_assert_held_write(&space->rwsem);
+	if (space->dead || space->nr_devices)
+		return false;
+	space->dead = true;
+	xa_erase(&space->ctx->spaces, space->id);
+	atomic_dec(&space->ctx->nr_spaces);
+	trace_ioasid_space_free(space);
+	return true;
+}
+
+/* Not left to the last put, which other references delay */
+static void ioasid_space_empty(struct ioasid_space *space)
+{
+	if (space->ops->empty)
+		space->ops->empty(space);
+}
+
 /**
  * ioasid_space_release_id() - release the id of a space, and empty it
  * @space: the space; the caller has a reference
  *
- * Context: can sleep; takes ioasid_space.rwsem for writing.
+ * Context: can sleep; takes ioasid_space.rwsem for writing. Not interrupted by
+ * signals, since it is for the end of a context.
  *
  * Return: true, and then the caller puts the reference of the id; false if a
  * device is attached or the id is released already.
  */
 bool ioasid_space_release_id(struct ioasid_space *space)
 {
-	bool released = false;
+	bool released;
 
 	down_write(&space->rwsem);
-	if (!space->dead && !space->nr_devices) {
-		space->dead = true;
-		xa_erase(&space->ctx->spaces, space->id);
-		atomic_dec(&space->ctx->nr_spaces);
-		trace_ioasid_space_free(space);
-		released = true;
-	}
+	released = ioasid_release_id_locked(space);
 	up_write(&space->rwsem);
-	/* Not left to the last put, which other references delay */
-	if (released && space->ops->empty)
-		space->ops->empty(space);
+	if (released)
+		ioasid_space_empty(space);
 	return released;
 }
 
@@ -220,26 +233,33 @@ bool ioasid_space_release_id(struct ioasid_space *space)
  * @id: the space
  * @extack: the reason if it fails
  *
- * Context: can sleep; takes ioasid_space.rwsem for writing.
+ * Context: can sleep; takes ioasid_space.rwsem for writing. The mappings are
+ * freed without a lock, and whatever signals come: they are bounded by a quota.
  *
- * Return: 0, -ENOENT if there is no such space, -EBUSY if a device is attached.
+ * Return: 0, -ENOENT if there is no such space, -EBUSY if a device is attached,
+ * -EINTR if killed while waiting for the space.
  */
 int ioasid_space_delete(struct ioasid_ctx *ctx, u32 id,
 			struct ioasid_extack *extack)
 {
 	struct ioasid_space *space = ioasid_space_get(ctx, id, extack);
-	int rc = 0;
+	int rc;
 
 	if (IS_ERR(space))
 		return PTR_ERR(space);
-	if (ioasid_space_release_id(space))
-		ioasid_space_put(space);
-	else if (space->dead)
-		rc = ioasid_space_alive(space, extack);
-	else
+	rc = ioasid_space_lock(space, extack);
+	if (rc)
+		goto put;
+	if (!ioasid_release_id_locked(space))
 		rc = ioasid_fail(extack, -EBUSY, IOASID_REASON_IN_USE,
 				 "space %u: %u devices are attached", space->id,
 				 space->nr_devices);
+	ioasid_space_unlock(space);
+	if (!rc) {
+		ioasid_space_empty(space);
+		ioasid_space_put(space);
+	}
+put:
 	ioasid_space_put(space);
 	return rc;
 }

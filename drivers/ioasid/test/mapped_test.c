@@ -676,6 +676,65 @@ static void undone_in_the_middle(struct kunit *test)
 	ioasid_space_put(space);
 }
 
+/* What can be undone ends between two ranges or areas, and leaves nothing */
+static void killed_in_the_middle(struct kunit *test)
+{
+	struct ioasid_map_range r[3];
+	struct ioasid_copy copy = { .flags = RW, .length = 3 * PAGE_SIZE };
+	struct itest_domain *d = itest_domain_new(test);
+	struct ioasid_unmap_range u = { SZ_1M, 3 * PAGE_SIZE };
+	struct ioasid_space *space;
+	struct ioasid_map_job job;
+	struct ioasid_extack e;
+	struct itest *it;
+	u32 id, i;
+
+	itest_memory(test);
+	it = itest_open(test);
+	id = itest_alloc_space(it);
+	ioasid_extack_init(&e);
+	space = ioasid_space_get(it->ctx, id, &e);
+	KUNIT_ASSERT_FALSE(test, IS_ERR(space));
+	for (i = 0; i < 3; i++)
+		r[i] = (struct ioasid_map_range) {
+			.iova = SZ_1M + i * PAGE_SIZE, .addr = ITEST_MEM,
+			.length = PAGE_SIZE, .flags = RW | IOASID_MAP_FIXED,
+		};
+	/* Without a page table, whose code looks for signals itself */
+	KUNIT_ASSERT_EQ(test, ioasid_map_begin(&job, it->ctx, r, 3, &e), 0);
+	itest_set_killed(true);
+	KUNIT_EXPECT_EQ(test, ioasid_map_place(&job, id, &e), -EINTR);
+	KUNIT_EXPECT_EQ(test, e.code, (u32)IOASID_REASON_KILLED);
+	itest_set_killed(false);
+	KUNIT_EXPECT_EQ(test, space->nr_areas, 0U);
+	ioasid_map_abort(&job);
+
+	itest_space_add_domain(test, space, d);
+	KUNIT_ASSERT_EQ(test, itest_map(it, id, r, 3), 0);
+	copy.src_ioasid = id;
+	copy.dst_ioasid = id;
+	copy.src_iova = SZ_1M;
+	ioasid_extack_init(&e);
+	KUNIT_ASSERT_EQ(test, ioasid_copy_begin(&job, it->ctx, &copy, &e), 0);
+	itest_set_killed(true);
+	KUNIT_EXPECT_EQ(test, ioasid_copy_place(&job, &copy, &e), -EINTR);
+	KUNIT_EXPECT_EQ(test, e.code, (u32)IOASID_REASON_KILLED);
+	itest_set_killed(false);
+	check_job(it, d, 3, 3, 3);
+	KUNIT_EXPECT_EQ(test, space->nr_areas, 3U);
+	ioasid_map_abort(&job);
+
+	itest_set_killed(true);
+	ITEST_EXPECT_ERR(it, itest_unmap(it, id, &u, 1, NULL), -EINTR,
+			 IOASID_REASON_KILLED);
+	itest_set_killed(false);
+	check_job(it, d, 3, 3, 3);
+	KUNIT_EXPECT_EQ(test, itest_unmap(it, id, &u, 1, NULL), 0);
+	check_job(it, d, 0, 0, 0);
+	itest_space_del_domain(space, d);
+	ioasid_space_put(space);
+}
+
 /* A copy can be stopped between two mappings, and leaves nothing */
 static void killed_while_copying(struct kunit *test)
 {
@@ -772,6 +831,7 @@ static struct kunit_case ioasid_mapped_cases[] = {
 	KUNIT_CASE(others_at_work),
 	KUNIT_CASE(unmap_very_many),
 	KUNIT_CASE(undone_in_the_middle),
+	KUNIT_CASE(killed_in_the_middle),
 	KUNIT_CASE(killed_while_copying),
 	KUNIT_CASE(fill_a_new_domain),
 	{}

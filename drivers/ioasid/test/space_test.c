@@ -177,6 +177,8 @@ static void killed_while_waiting(struct kunit *test)
 	ioasid_extack_init(&extack);
 	KUNIT_EXPECT_EQ(test, ioasid_space_lock(space, &extack), -EINTR);
 	KUNIT_EXPECT_EQ(test, extack.code, (u32)IOASID_REASON_KILLED);
+	ITEST_EXPECT_ERR(it, itest_free_space(it, id), -EINTR,
+			 IOASID_REASON_KILLED);
 	lockdep_on();
 	itest_set_killed(false);
 	up_read(&space->rwsem);

@@ -524,8 +524,8 @@ struct ioasid_unmap_range {
  * When it returns no device can reach the memory any more, and it is unpinned.
  * All or nothing; extack.index is that of the range at fault. EBUSY while
  * another thread maps or unmaps in a range; IOASID_UNMAP_ALL passes over what
- * another thread is at work on. EFAULT, with all of it unmapped, if @unmapped has
- * become unwritable meanwhile.
+ * another thread is at work on, and leaves the rest if the caller is killed.
+ * EFAULT, with all of it unmapped, if @unmapped has become unwritable meanwhile.
  */
 struct ioasid_unmap {
 	__u32 size;
