@@ -14,7 +14,7 @@ int main(void)
 	struct ioasid_map_range range = { .addr = (uintptr_t)aligned_alloc(4096, 65536),
 		.length = 65536, .flags = IOASID_MAP_READ | IOASID_MAP_WRITE };
 	struct ioasid_map map = { .size = sizeof(map), .extack = (uintptr_t)&extack,
-		.nr = 1, .ranges = (uintptr_t)&range };
+		.nr = 1, .ranges = (uintptr_t)&range, .range_size = sizeof(range) };
 	struct ioasid_translate at = { .size = sizeof(at) };
 	int fd = open("/dev/ioasid", O_RDWR);
 

@@ -33,6 +33,7 @@ static unsigned long long map(int ctx, unsigned int space, void *mem, size_t len
 	struct ioasid_map cmd = {
 		.size = sizeof(cmd), .extack = (uintptr_t)&extack,
 		.ioasid = space, .nr = 1, .ranges = (uintptr_t)&range,
+		.range_size = sizeof(range),
 	};
 
 	must(ctx, IOASID_MAP, &cmd, &extack, "mapping memory");
@@ -46,6 +47,7 @@ static void unmap(int ctx, unsigned int space, unsigned long long iova, size_t l
 	struct ioasid_unmap cmd = {
 		.size = sizeof(cmd), .extack = (uintptr_t)&extack,
 		.ioasid = space, .nr = 1, .ranges = (uintptr_t)&range,
+		.range_size = sizeof(range),
 	};
 
 	must(ctx, IOASID_UNMAP, &cmd, &extack, "unmapping memory");
@@ -117,6 +119,7 @@ static void ask_too_much(int ctx, unsigned int space, unsigned long long taken, 
 	struct ioasid_map cmd = {
 		.size = sizeof(cmd), .extack = (uintptr_t)&extack,
 		.ioasid = space, .nr = 1, .ranges = (uintptr_t)&range,
+		.range_size = sizeof(range),
 	};
 
 	if (t_ioctl(ctx, IOASID_MAP, &cmd) != -EEXIST || extack.code != IOASID_REASON_OVERLAP)

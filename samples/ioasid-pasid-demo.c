@@ -263,6 +263,7 @@ static void map_at(int ctx, u32 space, void *mem, size_t length, u64 iova)
 	struct ioasid_map cmd = {
 		.size = sizeof(cmd), .extack = (uintptr_t)&extack,
 		.ioasid = space, .nr = 1, .ranges = (uintptr_t)&range,
+		.range_size = sizeof(range),
 	};
 
 	must(ctx, IOASID_MAP, &cmd, &extack, "mapping memory");

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Accounting: the ledger of pinned memory, and the quotas of contexts, PASIDs
- * and fault records. Nothing may ever be taken before it is charged, or
- * uncharged before it is released.
+ * Accounting: the ledger of pinned memory, and the quotas of contexts, mappings,
+ * reserved ranges, spaces, PASIDs and fault records. Nothing may ever be taken
+ * before it is charged, or uncharged before it is released.
  */
 #include <linux/cred.h>
 #include <linux/hashtable.h>
@@ -11,6 +11,7 @@
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/sched/user.h>
+#include <linux/sizes.h>
 #include <linux/slab.h>
 #include <linux/user_namespace.h>
 #include "ioasid_private.h"
@@ -232,6 +233,9 @@ struct ioasid_limit {
 static struct ioasid_limit ioasid_limits[IOASID_NR_QUOTAS] = {
 	[IOASID_QUOTA_CONTEXTS] = { "contexts", 1, 4096 },
 	[IOASID_QUOTA_PASIDS] = { "PASIDs", 1024, 4096 },
+	[IOASID_QUOTA_MAPPINGS] = { "mappings", SZ_1M, 2 * SZ_1M },
+	[IOASID_QUOTA_RESERVED] = { "reserved ranges", SZ_64K, 4 * SZ_64K },
+	[IOASID_QUOTA_SPACES] = { "spaces", SZ_64K, 4 * SZ_64K },
 };
 
 #define IOASID_LIMIT_PER_CONTEXT(_name, _quota, _what)			\
@@ -249,6 +253,12 @@ static struct ioasid_limit ioasid_limits[IOASID_NR_QUOTAS] = {
 IOASID_LIMIT_PER_USER(contexts, IOASID_QUOTA_CONTEXTS, "contexts");
 IOASID_LIMIT_PER_CONTEXT(pasids, IOASID_QUOTA_PASIDS, "PASIDs");
 IOASID_LIMIT_PER_USER(pasids, IOASID_QUOTA_PASIDS, "PASIDs");
+IOASID_LIMIT_PER_CONTEXT(mappings, IOASID_QUOTA_MAPPINGS, "mappings");
+IOASID_LIMIT_PER_USER(mappings, IOASID_QUOTA_MAPPINGS, "mappings");
+IOASID_LIMIT_PER_CONTEXT(reserved, IOASID_QUOTA_RESERVED, "reserved ranges");
+IOASID_LIMIT_PER_USER(reserved, IOASID_QUOTA_RESERVED, "reserved ranges");
+IOASID_LIMIT_PER_CONTEXT(spaces, IOASID_QUOTA_SPACES, "spaces");
+IOASID_LIMIT_PER_USER(spaces, IOASID_QUOTA_SPACES, "spaces");
 
 static DEFINE_SPINLOCK(ioasid_users_lock);
 static DEFINE_HASHTABLE(ioasid_users, 6);
@@ -422,6 +432,25 @@ void ioasid_uncharge(struct ioasid_ctx *ctx, enum ioasid_quota quota, u32 nr)
 {
 	atomic64_sub(nr, &ctx->used[quota]);
 	ioasid_uncharge_user(ctx->user, quota, nr);
+}
+
+/**
+ * ioasid_quota_max() - get how many a context could have
+ * @ctx: the context
+ * @quota: of what
+ *
+ * Context: any.
+ *
+ * Return: the limit of the context, or what the user's other contexts leave of
+ * that of the user, if this is less.
+ */
+u64 ioasid_quota_max(struct ioasid_ctx *ctx, enum ioasid_quota quota)
+{
+	s64 others = atomic64_read(&ctx->user->used[quota]) -
+		     atomic64_read(&ctx->used[quota]);
+	s64 left = (s64)READ_ONCE(ioasid_limits[quota].per_user) - others;
+
+	return clamp_t(s64, left, 0, READ_ONCE(ioasid_limits[quota].per_context));
 }
 
 static uint ioasid_records_per_context = 4 * IOASID_FAULT_MAX_DEPTH;

@@ -39,11 +39,17 @@ struct ioasid_payer {
  * @IOASID_QUOTA_CONTEXTS: contexts, until the last reference is put; only for
  *	users
  * @IOASID_QUOTA_PASIDS: PASIDs, also those of processes
+ * @IOASID_QUOTA_MAPPINGS: areas, from before they are made until they are freed
+ * @IOASID_QUOTA_RESERVED: ranges that the user reserves
+ * @IOASID_QUOTA_SPACES: spaces, until the last reference is put
  * @IOASID_NR_QUOTAS: number of them
  */
 enum ioasid_quota {
 	IOASID_QUOTA_CONTEXTS,
 	IOASID_QUOTA_PASIDS,
+	IOASID_QUOTA_MAPPINGS,
+	IOASID_QUOTA_RESERVED,
+	IOASID_QUOTA_SPACES,
 	IOASID_NR_QUOTAS,
 };
 
@@ -71,6 +77,7 @@ void ioasid_uncharge_user(struct ioasid_user *user, enum ioasid_quota quota,
 int ioasid_charge(struct ioasid_ctx *ctx, enum ioasid_quota quota, u32 nr,
 		  struct ioasid_extack *extack);
 void ioasid_uncharge(struct ioasid_ctx *ctx, enum ioasid_quota quota, u32 nr);
+u64 ioasid_quota_max(struct ioasid_ctx *ctx, enum ioasid_quota quota);
 
 struct ioasid_payer *ioasid_payer_get(struct ioasid_ctx *ctx);
 void ioasid_payer_put(struct ioasid_ctx *ctx, struct ioasid_payer *payer);

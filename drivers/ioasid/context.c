@@ -77,6 +77,7 @@ static void ioasid_ctx_free_spaces(struct ioasid_ctx *ctx)
 static void ioasid_ctx_free(struct kref *ref)
 {
 	struct ioasid_ctx *ctx = container_of(ref, struct ioasid_ctx, ref);
+	u32 i;
 
 	ioasid_debugfs_remove(ctx);
 	ioasid_ctx_free_spaces(ctx);
@@ -86,8 +87,9 @@ static void ioasid_ctx_free(struct kref *ref)
 		ioasid_payer_put(ctx, ctx->payer);
 	WARN_ON(!xa_empty(&ctx->spaces) || !xa_empty(&ctx->devices) ||
 		!xa_empty(&ctx->queues));
-	WARN_ON(!list_empty(&ctx->payers) || atomic64_read(&ctx->pinned) ||
-		atomic64_read(&ctx->used[IOASID_QUOTA_PASIDS]));
+	WARN_ON(!list_empty(&ctx->payers) || atomic64_read(&ctx->pinned));
+	for (i = 0; i < IOASID_NR_QUOTAS; i++)
+		WARN_ON(atomic64_read(&ctx->used[i]));
 	xa_destroy(&ctx->spaces);
 	xa_destroy(&ctx->devices);
 	xa_destroy(&ctx->pasids);

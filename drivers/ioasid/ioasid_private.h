@@ -211,6 +211,9 @@ struct ioasid_object {
  * @iova_lock: protects @areas and the state of each area
  * @areas: struct ioasid_area, by IOVA
  * @nr_areas: number of areas in @areas
+ * @hint: no free range of @hint_need bytes begins below; under iova_lock, or
+ *	rwsem for writing
+ * @hint_need: see @hint
  * @domains: struct ioasid_domain
  * @attachments: struct ioasid_attachment
  * @nr_domains: number of @domains
@@ -243,6 +246,8 @@ struct ioasid_space {
 	struct mutex iova_lock;
 	struct rb_root areas;
 	u32 nr_areas;
+	u64 hint;
+	u64 hint_need;
 	struct list_head domains;
 	struct list_head attachments;
 	u32 nr_domains;
@@ -453,6 +458,30 @@ struct ioasid_attach_request {
 	u32 key;
 };
 
+/**
+ * struct ioasid_map_job - a MAP or COPY in progress
+ * @ctx: the context
+ * @space: the destination while the areas are placed in it; locked for reading
+ *	and referenced
+ * @r: ranges of a MAP
+ * @area: their areas
+ * @nr: number of @area
+ * @charged: mappings charged to the context
+ * @one: avoids an allocation for a single area
+ *
+ * So that an answer can be written while everything can still be undone:
+ * begin, place, then commit; or unplace, and place again or abort.
+ */
+struct ioasid_map_job {
+	struct ioasid_ctx *ctx;
+	struct ioasid_space *space;
+	struct ioasid_map_range *r;
+	struct ioasid_area **area;
+	u32 nr;
+	u32 charged;
+	struct ioasid_area *one;
+};
+
 /* main.c */
 extern const struct file_operations ioasid_fops;
 
@@ -509,6 +538,14 @@ int ioasid_space_reserve(struct ioasid_ctx *ctx, u32 id,
 /* mapped.c */
 extern const struct ioasid_space_ops ioasid_mapped_ops;
 int ioasid_check_vector(u32 nr, struct ioasid_extack *extack);
+int ioasid_map_begin(struct ioasid_map_job *job, struct ioasid_ctx *ctx,
+		     struct ioasid_map_range *r, u32 nr,
+		     struct ioasid_extack *extack);
+int ioasid_map_place(struct ioasid_map_job *job, u32 ioasid,
+		     struct ioasid_extack *extack);
+void ioasid_map_commit(struct ioasid_map_job *job);
+void ioasid_map_unplace(struct ioasid_map_job *job);
+void ioasid_map_abort(struct ioasid_map_job *job);
 int ioasid_map_ranges(struct ioasid_ctx *ctx, u32 ioasid,
 		      struct ioasid_map_range *r, u32 nr,
 		      struct ioasid_extack *extack);
@@ -517,7 +554,10 @@ int ioasid_unmap_ranges(struct ioasid_ctx *ctx, u32 ioasid,
 			u64 *unmapped, struct ioasid_extack *extack);
 int ioasid_unmap_all(struct ioasid_ctx *ctx, u32 ioasid, u64 *unmapped,
 		     struct ioasid_extack *extack);
-int ioasid_copy_range(struct ioasid_ctx *ctx, struct ioasid_copy *arg,
+int ioasid_copy_begin(struct ioasid_map_job *job, struct ioasid_ctx *ctx,
+		      const struct ioasid_copy *arg,
+		      struct ioasid_extack *extack);
+int ioasid_copy_place(struct ioasid_map_job *job, struct ioasid_copy *arg,
 		      struct ioasid_extack *extack);
 int ioasid_translate(struct ioasid_ctx *ctx, struct ioasid_translate *arg,
 		     struct ioasid_extack *extack);

@@ -234,6 +234,26 @@ static bool ioasid_gap_find(struct ioasid_space *space, u64 first, u64 last,
 	return *gap <= last && last - *gap >= need - 1;
 }
 
+/* Finds the lowest gap of @need bytes that is usable, or U64_MAX */
+static u64 ioasid_usable_gap(struct ioasid_space *space, u64 need)
+{
+	u64 low = PAGE_SIZE, gap;
+	u32 i;
+
+	/* Where a search for as much, or for less, has ended */
+	if (need >= space->hint_need)
+		low = max(low, space->hint);
+	for (i = ioasid_usable_find(space, low); i < space->nr_usable; i++) {
+		u64 first = max(space->usable[i].first, low);
+		u64 last = space->usable[i].last;
+
+		if (last - first >= need - 1 &&
+		    ioasid_gap_find(space, first, last, need, &gap))
+			return gap;
+	}
+	return U64_MAX;
+}
+
 /*
  * Finds a free IOVA that is @offset modulo @align, so that the IOMMU can use
  * huge pages where the memory has them.
@@ -242,22 +262,17 @@ static int ioasid_iova_find(struct ioasid_space *space, u64 length, u64 align,
 			    u64 offset, u64 *iova)
 {
 	u64 need, gap;
-	u32 i;
 
 	lockdep_assert_held(&space->rwsem);
 	if (check_add_overflow(length, align - PAGE_SIZE, &need))
 		return -ENOSPC;
-	for (i = 0; i < space->nr_usable; i++) {
-		u64 first = max_t(u64, space->usable[i].first, PAGE_SIZE);
-		u64 last = space->usable[i].last;
-
-		if (last < first ||
-		    !ioasid_gap_find(space, first, last, need, &gap))
-			continue;
-		*iova = gap + ((offset - gap) & (align - 1));
-		return 0;
-	}
-	return -ENOSPC;
+	gap = ioasid_usable_gap(space, need);
+	space->hint_need = need;
+	space->hint = gap;
+	if (gap == U64_MAX)
+		return -ENOSPC;
+	*iova = gap + ((offset - gap) & (align - 1));
+	return 0;
 }
 
 /*
@@ -342,6 +357,7 @@ void ioasid_iova_erase(struct ioasid_space *space, struct ioasid_area *area)
 	struct ioasid_area *above = ioasid_iova_next(area);
 
 	lockdep_assert_held(&space->iova_lock);
+	space->hint = min(space->hint, area->first - area->hole);
 	rb_erase_augmented(&area->node, &space->areas, &ioasid_area_callbacks);
 	if (above) {
 		above->hole += area->last - area->first + 1 + area->hole;
@@ -360,6 +376,7 @@ void ioasid_iova_clear(struct ioasid_space *space)
 {
 	space->areas = RB_ROOT;
 	space->nr_areas = 0;
+	space->hint = 0;
 }
 
 /**
@@ -409,12 +426,39 @@ struct ioasid_area *ioasid_iova_next(struct ioasid_area *area)
 	return next ? ioasid_area_of(next) : NULL;
 }
 
+/* How many usable ranges there are at most: each reserved one splits one */
+static u32 ioasid_usable_most(struct ioasid_space *space)
+{
+	struct ioasid_attachment *att;
+	u32 most = 1 + space->nr_reserved;
+
+	list_for_each_entry(att, &space->attachments, space_link)
+		most += att->nr_reserved;
+	return most;
+}
+
+static int ioasid_usable_resize(struct ioasid_space *space, u32 max)
+{
+	struct ioasid_iova_range *usable;
+
+	usable = kvmalloc_array(max, sizeof(*usable), GFP_KERNEL_ACCOUNT);
+	if (!usable)
+		return -ENOMEM;
+	if (space->nr_usable)
+		memcpy(usable, space->usable,
+		       space->nr_usable * sizeof(*usable));
+	kvfree(space->usable);
+	space->usable = usable;
+	space->max_usable = max;
+	return 0;
+}
+
 /**
  * ioasid_iova_make_room() - make room for more usable ranges
  * @space: the space
  * @more: number of reserved ranges to be added
  *
- * The array never shrinks, so that removing constraints needs no memory.
+ * Only RESERVE shrinks the array, so that a detach needs no memory.
  *
  * Context: ioasid_space.rwsem is held for writing, or the space is not
  * published; can sleep.
@@ -423,24 +467,19 @@ struct ioasid_area *ioasid_iova_next(struct ioasid_area *area)
  */
 int ioasid_iova_make_room(struct ioasid_space *space, u32 more)
 {
-	struct ioasid_attachment *att;
-	struct ioasid_iova_range *bigger;
-	u32 need = 1 + more + space->nr_reserved;
+	u32 need = ioasid_usable_most(space) + more;
 
-	list_for_each_entry(att, &space->attachments, space_link)
-		need += att->nr_reserved;
-	if (need <= space->max_usable)
-		return 0;
-	bigger = kvmalloc_array(need, sizeof(*bigger), GFP_KERNEL_ACCOUNT);
-	if (!bigger)
-		return -ENOMEM;
-	if (space->nr_usable)
-		memcpy(bigger, space->usable,
-		       space->nr_usable * sizeof(*bigger));
-	kvfree(space->usable);
-	space->usable = bigger;
-	space->max_usable = need;
-	return 0;
+	return need <= space->max_usable ? 0 : ioasid_usable_resize(space, need);
+}
+
+/* Returns what a long list of reserved ranges has needed */
+static void ioasid_usable_trim(struct ioasid_space *space)
+{
+	u32 need = ioasid_usable_most(space);
+
+	/* On failure the room is kept */
+	if (need <= space->max_usable / 2)
+		ioasid_usable_resize(space, need);
 }
 
 static void ioasid_usable_delete(struct ioasid_space *space, u32 i)
@@ -506,6 +545,7 @@ void ioasid_iova_update(struct ioasid_space *space)
 	struct ioasid_domain *domain;
 	u32 i;
 
+	space->hint = 0;
 	space->usable[0].first = 0;
 	space->usable[0].last = U64_MAX;
 	space->nr_usable = 1;
@@ -628,5 +668,6 @@ int ioasid_iova_reserve(struct ioasid_space *space,
 	swap(space->reserved, *ranges);
 	space->nr_reserved = nr;
 	ioasid_iova_update(space);
+	ioasid_usable_trim(space);
 	return 0;
 }

@@ -172,7 +172,7 @@ IOASID_EXPORT(sva_unregister_device_from_pasid);
  *
  * Return: 0, -EOPNOTSUPP if the kernel does not support the kind, a flag or the
  * data, -EINVAL if the kind does not support a flag or the label is not
- * printable ASCII, -ENOMEM.
+ * printable ASCII, -EDQUOT above a limit, -ENOMEM.
  */
 int ioasid_space_alloc(struct ioasid_ctx *ctx,
 		       const struct ioasid_space_params *params, u32 *ioasid,
@@ -197,7 +197,8 @@ IOASID_EXPORT(ioasid_space_alloc);
  * Context: can sleep; any process. Takes mmap_lock of the process that was
  * charged, so the caller must not hold one.
  *
- * Return: 0, -ENOENT if there is no such space, -EBUSY if a device is attached.
+ * Return: 0, -ENOENT if there is no such space, -EBUSY if a device is attached,
+ * -EINTR if killed while waiting for the space.
  */
 int ioasid_space_free(struct ioasid_ctx *ctx, u32 ioasid,
 		      struct ioasid_extack *extack)
@@ -280,7 +281,7 @@ IOASID_EXPORT(ioasid_space_unmap);
  * charged, so the caller must not hold one.
  *
  * Return: 0, -ENOENT if there is no such space, -EINVAL if it is of another
- * kind, -EINTR if killed.
+ * kind, -EINTR if killed, and then some of it may still be mapped.
  */
 int ioasid_space_unmap_all(struct ioasid_ctx *ctx, u32 ioasid, u64 *unmapped,
 			   struct ioasid_extack *extack)

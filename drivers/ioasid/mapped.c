@@ -21,15 +21,50 @@
 #define IOASID_MAP_FLAGS	(IOASID_MAP_READ | IOASID_MAP_WRITE | \
 				 IOASID_MAP_FIXED | IOASID_MAP_FILE)
 
-static void ioasid_count(struct ioasid_space *space,
-			 const struct ioasid_area *area, int sign)
+/* For loops over millions of areas whose steps are cheaper than the call */
+static void ioasid_resched_some(u32 i)
 {
-	u64 pages = ioasid_area_length(area) >> PAGE_SHIFT;
+	if (i % 1024 == 1023)
+		cond_resched();
+}
 
-	atomic64_add(sign, &space->nr_mappings);
-	atomic64_add(sign * (s64)pages, &space->mapped);
-	if (area == &area->pages->area)
-		atomic64_add(sign * (s64)pages, &space->pinned);
+/* For each step of what can still be undone */
+static int ioasid_check_killed(struct ioasid_extack *extack)
+{
+	if (fatal_signal_pending(current))
+		return ioasid_fail(extack, -EINTR, IOASID_REASON_KILLED,
+				   "killed meanwhile");
+	cond_resched();
+	return 0;
+}
+
+/* The lock can be held for long, by a copy of a million areas */
+static int ioasid_lock_areas(struct ioasid_space *space,
+			     struct ioasid_extack *extack)
+{
+	if (!mutex_lock_killable(&space->iova_lock))
+		return 0;
+	return ioasid_fail(extack, -EINTR, IOASID_REASON_KILLED,
+			   "killed while waiting for space %u", space->id);
+}
+
+static void ioasid_count(struct ioasid_space *space, struct ioasid_area **area,
+			 u32 nr, int sign)
+{
+	s64 pages = 0, own = 0;
+	u32 i;
+
+	for (i = 0; i < nr; i++) {
+		u64 n = ioasid_area_length(area[i]) >> PAGE_SHIFT;
+
+		pages += n;
+		if (area[i] == &area[i]->pages->area)
+			own += n;
+		ioasid_resched_some(i);
+	}
+	atomic64_add(sign * (s64)nr, &space->nr_mappings);
+	atomic64_add(sign * pages, &space->mapped);
+	atomic64_add(sign * own, &space->pinned);
 }
 
 static void ioasid_erase_areas(struct ioasid_space *space,
@@ -59,8 +94,11 @@ static void ioasid_free_areas(struct ioasid_space *space,
 	u32 i;
 
 	ioasid_erase_areas(space, area, nr);
-	for (i = 0; i < nr; i++)
+	for (i = 0; i < nr; i++) {
 		ioasid_area_free(space->ctx, area[i]);
+		ioasid_resched_some(i);
+	}
+	ioasid_uncharge(space->ctx, IOASID_QUOTA_MAPPINGS, nr);
 }
 
 static void ioasid_remove_areas(struct ioasid_space *space,
@@ -69,10 +107,11 @@ static void ioasid_remove_areas(struct ioasid_space *space,
 	u32 i;
 
 	lockdep_assert_held(&space->rwsem);
+	ioasid_count(space, area, nr, -1);
 	for (i = 0; i < nr; i++) {
-		ioasid_count(space, area[i], -1);
 		trace_ioasid_unmap(space, area[i]->first,
 				   ioasid_area_length(area[i]));
+		ioasid_resched_some(i);
 	}
 	ioasid_unmap_areas(space, area, nr);
 	ioasid_free_areas(space, area, nr);
@@ -84,15 +123,18 @@ static void ioasid_publish_areas(struct ioasid_space *space,
 	u32 i;
 
 	lockdep_assert_held(&space->rwsem);
+	ioasid_count(space, area, nr, 1);
 	for (i = 0; i < nr; i++) {
-		ioasid_count(space, area[i], 1);
 		trace_ioasid_map(space, area[i]->first,
 				 ioasid_area_length(area[i]), area[i]->prot,
 				 area[i]->pages->nr_runs);
+		ioasid_resched_some(i);
 	}
 	mutex_lock(&space->iova_lock);
-	for (i = 0; i < nr; i++)
+	for (i = 0; i < nr; i++) {
 		area[i]->state = IOASID_AREA_READY;
+		ioasid_resched_some(i);
+	}
 	mutex_unlock(&space->iova_lock);
 }
 
@@ -224,10 +266,10 @@ static int ioasid_insert_range(struct ioasid_space *space,
 			       struct ioasid_area *area,
 			       struct ioasid_extack *extack)
 {
-	int rc = 0;
+	int rc = ioasid_lock_areas(space, extack);
 
-	lockdep_assert_held(&space->rwsem);
-	mutex_lock(&space->iova_lock);
+	if (rc)
+		return rc;
 	if (!(r->flags & IOASID_MAP_FIXED)) {
 		r->iova = r->addr;
 		rc = ioasid_iova_place(space, &r->iova, r->length, false,
@@ -258,68 +300,189 @@ static int ioasid_place_range(struct ioasid_space *space,
 	return rc;
 }
 
+static void ioasid_unplace_areas(struct ioasid_space *space,
+				 struct ioasid_area **area, u32 nr)
+{
+	ioasid_unmap_areas(space, area, nr);
+	ioasid_erase_areas(space, area, nr);
+}
+
 static int ioasid_place_ranges(struct ioasid_space *space,
-			       struct ioasid_map_range *r,
-			       struct ioasid_area **area, u32 nr,
+			       struct ioasid_map_job *job,
 			       struct ioasid_extack *extack)
 {
 	u32 i;
 	int rc;
 
 	lockdep_assert_held(&space->rwsem);
-	for (i = 0; i < nr; i++) {
-		rc = ioasid_place_range(space, &r[i], area[i], extack);
+	for (i = 0; i < job->nr; i++) {
+		rc = ioasid_check_killed(extack) ?:
+			     ioasid_place_range(space, &job->r[i],
+						job->area[i], extack);
 		if (rc) {
 			extack->index = i;
-			goto undo;
+			ioasid_unplace_areas(space, job->area, i);
+			return rc;
 		}
 	}
-	ioasid_publish_areas(space, area, nr);
 	return 0;
-undo:
-	ioasid_unmap_areas(space, area, i);
-	ioasid_erase_areas(space, area, i);
+}
+
+static int ioasid_pin_ranges(struct ioasid_map_job *job,
+			     struct ioasid_extack *extack)
+{
+	u32 i;
+	int rc;
+
+	for (i = 0; i < job->charged; i++) {
+		rc = ioasid_pin_range(job->ctx, &job->r[i], &job->area[i],
+				      extack);
+		if (rc) {
+			extack->index = i;
+			return rc;
+		}
+		job->nr++;
+	}
+	return 0;
+}
+
+/* Charges @nr mappings, and makes room for their areas */
+static int ioasid_map_init(struct ioasid_map_job *job, struct ioasid_ctx *ctx,
+			   u32 nr, struct ioasid_extack *extack)
+{
+	int rc = ioasid_charge(ctx, IOASID_QUOTA_MAPPINGS, nr, extack);
+
+	if (rc)
+		return rc;
+	job->ctx = ctx;
+	job->space = NULL;
+	job->nr = 0;
+	job->charged = nr;
+	job->area = &job->one;
+	/* Avoids an allocation for a single area */
+	if (nr > 1)
+		job->area = kvmalloc_array(nr, sizeof(*job->area),
+					   GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
+	if (job->area)
+		return 0;
+	ioasid_uncharge(ctx, IOASID_QUOTA_MAPPINGS, nr);
+	return ioasid_fail(extack, -ENOMEM, IOASID_REASON_NO_MEMORY,
+			   "no memory for a list of %u mappings", nr);
+}
+
+/**
+ * ioasid_map_begin() - pin memory of the current process, to be mapped
+ * @job: to be initialised
+ * @ctx: the context
+ * @r: the ranges; must stay valid until the end of the job
+ * @nr: number of ranges, 1 to IOASID_MAX_VECTOR
+ * @extack: the reason if it fails
+ *
+ * To be followed by ioasid_map_place() or ioasid_map_abort().
+ *
+ * Context: a user process, no locks held, since pinning can block for any
+ * length of time. Takes mmap_lock.
+ *
+ * Return: 0, or an error of IOASID_MAP.
+ */
+int ioasid_map_begin(struct ioasid_map_job *job, struct ioasid_ctx *ctx,
+		     struct ioasid_map_range *r, u32 nr,
+		     struct ioasid_extack *extack)
+{
+	int rc = ioasid_map_init(job, ctx, nr, extack);
+
+	if (rc)
+		return rc;
+	job->r = r;
+	rc = ioasid_pin_ranges(job, extack);
+	if (rc)
+		ioasid_map_abort(job);
 	return rc;
 }
 
-static int ioasid_map_pinned(struct ioasid_ctx *ctx, u32 ioasid,
-			     struct ioasid_map_range *r,
-			     struct ioasid_area **area, u32 nr,
-			     struct ioasid_extack *extack)
+/**
+ * ioasid_map_place() - give pinned ranges their IOVA, and map them
+ * @job: a job of ioasid_map_begin(); out: @iova of the ranges without
+ *	IOASID_MAP_FIXED
+ * @ioasid: a mapped space
+ * @extack: the reason if it fails
+ *
+ * The areas stay PENDING: no other command sees them, and
+ * ioasid_map_unplace() can undo everything. On success followed by that or by
+ * ioasid_map_commit(), on failure by ioasid_map_abort().
+ *
+ * Context: can sleep. On success ioasid_space.rwsem is held for reading, so
+ * user memory can only be accessed with page faults disabled.
+ *
+ * Return: 0, or an error of IOASID_MAP.
+ */
+int ioasid_map_place(struct ioasid_map_job *job, u32 ioasid,
+		     struct ioasid_extack *extack)
 {
 	struct ioasid_space *space;
 	int rc;
 
-	space = ioasid_space_get_read_mapped(ctx, ioasid, extack);
+	space = ioasid_space_get_read_mapped(job->ctx, ioasid, extack);
 	if (IS_ERR(space))
 		return PTR_ERR(space);
-	rc = ioasid_place_ranges(space, r, area, nr, extack);
-	ioasid_space_put_read(space);
+	rc = ioasid_place_ranges(space, job, extack);
+	if (rc)
+		ioasid_space_put_read(space);
+	else
+		job->space = space;
 	return rc;
 }
 
-static int ioasid_map_areas(struct ioasid_ctx *ctx, u32 ioasid,
-			    struct ioasid_map_range *r,
-			    struct ioasid_area **area, u32 nr,
-			    struct ioasid_extack *extack)
+static void ioasid_map_free(struct ioasid_map_job *job)
 {
-	u32 i, pinned;
-	int rc;
+	if (job->area != &job->one)
+		kvfree(job->area);
+}
 
-	for (pinned = 0; pinned < nr; pinned++) {
-		rc = ioasid_pin_range(ctx, &r[pinned], &area[pinned], extack);
-		if (rc) {
-			extack->index = pinned;
-			goto unpin;
-		}
+/**
+ * ioasid_map_commit() - let the other commands see what was mapped
+ * @job: a job that is placed; ends here
+ *
+ * Context: can sleep; releases ioasid_space.rwsem.
+ */
+void ioasid_map_commit(struct ioasid_map_job *job)
+{
+	ioasid_publish_areas(job->space, job->area, job->nr);
+	ioasid_space_put_read(job->space);
+	ioasid_map_free(job);
+}
+
+/**
+ * ioasid_map_unplace() - undo ioasid_map_place() or ioasid_copy_place()
+ * @job: a job that is placed; stays pinned
+ *
+ * Followed by another attempt, or by ioasid_map_abort().
+ *
+ * Context: can sleep; releases ioasid_space.rwsem.
+ */
+void ioasid_map_unplace(struct ioasid_map_job *job)
+{
+	ioasid_unplace_areas(job->space, job->area, job->nr);
+	ioasid_space_put_read(job->space);
+	job->space = NULL;
+}
+
+/**
+ * ioasid_map_abort() - undo ioasid_map_begin() or ioasid_copy_begin()
+ * @job: a job that is not placed; ends here
+ *
+ * Context: can sleep.
+ */
+void ioasid_map_abort(struct ioasid_map_job *job)
+{
+	u32 i;
+
+	for (i = 0; i < job->nr; i++) {
+		ioasid_area_free(job->ctx, job->area[i]);
+		ioasid_resched_some(i);
 	}
-	rc = ioasid_map_pinned(ctx, ioasid, r, area, nr, extack);
-	if (!rc)
-		return 0;
-unpin:
-	for (i = 0; i < pinned; i++)
-		ioasid_area_free(ctx, area[i]);
-	return rc;
+	ioasid_uncharge(job->ctx, IOASID_QUOTA_MAPPINGS, job->charged);
+	ioasid_map_free(job);
 }
 
 /**
@@ -330,6 +493,8 @@ unpin:
  * @nr: number of ranges, 1 to IOASID_MAX_VECTOR
  * @extack: the reason if it fails
  *
+ * For callers that have nothing to do before the mappings are seen.
+ *
  * Context: a user process; can sleep. Takes mmap_lock, and ioasid_space.rwsem
  * for reading.
  *
@@ -339,18 +504,16 @@ int ioasid_map_ranges(struct ioasid_ctx *ctx, u32 ioasid,
 		      struct ioasid_map_range *r, u32 nr,
 		      struct ioasid_extack *extack)
 {
-	struct ioasid_area **area, *one;
-	int rc;
+	struct ioasid_map_job job __uninitialized;
+	int rc = ioasid_map_begin(&job, ctx, r, nr, extack);
 
-	/* Avoids an allocation for a single range */
-	if (nr == 1)
-		return ioasid_map_areas(ctx, ioasid, r, &one, 1, extack);
-	area = kvmalloc_array(nr, sizeof(*area), GFP_KERNEL_ACCOUNT);
-	if (!area)
-		return ioasid_fail(extack, -ENOMEM, IOASID_REASON_NO_MEMORY,
-				   "no memory for %u ranges", nr);
-	rc = ioasid_map_areas(ctx, ioasid, r, area, nr, extack);
-	kvfree(area);
+	if (rc)
+		return rc;
+	rc = ioasid_map_place(&job, ioasid, extack);
+	if (rc)
+		ioasid_map_abort(&job);
+	else
+		ioasid_map_commit(&job);
 	return rc;
 }
 
@@ -450,19 +613,20 @@ static int ioasid_unmap_batch_take(struct ioasid_unmap_batch *batch, u64 first,
 		if (area->last >= last)
 			break;
 		area = ioasid_iova_next(area);
-		cond_resched();
-	} while (area && area->first <= last);
-	return 0;
+		rc = ioasid_check_killed(extack);
+	} while (!rc && area && area->first <= last);
+	return rc;
 }
 
 static int ioasid_unmap_batch_take_all(struct ioasid_unmap_batch *batch,
 				       const struct ioasid_unmap_range *r,
 				       u32 nr, struct ioasid_extack *extack)
 {
-	int rc = 0;
+	int rc = ioasid_lock_areas(batch->space, extack);
 	u32 i;
 
-	mutex_lock(&batch->space->iova_lock);
+	if (rc)
+		return rc;
 	for (i = 0; i < nr; i++) {
 		rc = ioasid_unmap_batch_take(batch, r[i].iova,
 					     r[i].iova + r[i].length - 1,
@@ -471,9 +635,12 @@ static int ioasid_unmap_batch_take_all(struct ioasid_unmap_batch *batch,
 			extack->index = i;
 			break;
 		}
+		ioasid_resched_some(i);
 	}
-	for (i = 0; rc && i < batch->nr; i++)
+	for (i = 0; rc && i < batch->nr; i++) {
 		batch->area[i]->state = IOASID_AREA_READY;
+		ioasid_resched_some(i);
+	}
 	mutex_unlock(&batch->space->iova_lock);
 	return rc;
 }
@@ -483,11 +650,13 @@ static void ioasid_unmap_batch_take_some(struct ioasid_unmap_batch *batch,
 					 u64 *at)
 {
 	struct ioasid_area *area;
+	u32 seen = 0;
 
 	batch->nr = 0;
 	mutex_lock(&batch->space->iova_lock);
 	area = ioasid_iova_first(batch->space, *at, U64_MAX);
 	while (area && batch->nr < batch->max) {
+		ioasid_resched_some(seen++);
 		*at = area->last + 1;
 		/* Skips areas that another command maps or unmaps */
 		if (area->state == IOASID_AREA_READY) {
@@ -625,7 +794,7 @@ put:
  * Context: can sleep; takes ioasid_space.rwsem for reading.
  *
  * Return: 0, -ENOENT if there is no such space, -EINVAL if it is of another
- * kind, -EINTR if killed.
+ * kind, -EINTR if killed, and then some of it may still be mapped.
  */
 int ioasid_unmap_all(struct ioasid_ctx *ctx, u32 ioasid, u64 *unmapped,
 		     struct ioasid_extack *extack)
@@ -633,6 +802,7 @@ int ioasid_unmap_all(struct ioasid_ctx *ctx, u32 ioasid, u64 *unmapped,
 	struct ioasid_unmap_batch batch __uninitialized;
 	struct ioasid_space *space;
 	u64 at = 0;
+	int rc = 0;
 
 	space = ioasid_space_get_read_mapped(ctx, ioasid, extack);
 	if (IS_ERR(space))
@@ -645,47 +815,13 @@ int ioasid_unmap_all(struct ioasid_ctx *ctx, u32 ioasid, u64 *unmapped,
 		ioasid_unmap_batch_take_some(&batch, &at);
 		*unmapped += ioasid_areas_bytes(batch.area, batch.nr);
 		ioasid_remove_areas(space, batch.area, batch.nr);
-	} while (batch.nr == batch.max && at);
+		if (batch.nr < batch.max || !at)
+			break;
+		rc = ioasid_check_killed(extack);
+	} while (!rc);
 	ioasid_unmap_batch_free(&batch);
 	ioasid_space_put_read(space);
-	return 0;
-}
-
-/**
- * struct ioasid_copy_batch - areas for the destination of a copy
- * @area: the areas; @first of each is 0 until it has an IOVA
- * @nr: number of areas
- * @max: room in @area
- */
-struct ioasid_copy_batch {
-	struct ioasid_area **area;
-	u32 nr;
-	u32 max;
-};
-
-static int ioasid_copy_batch_add(struct ioasid_copy_batch *c,
-				 struct ioasid_area *src, u64 offset,
-				 u64 length, u32 prot)
-{
-	struct ioasid_area *area, **bigger;
-	u32 max = c->max ? c->max * 2 : 16;
-
-	if (c->nr == c->max) {
-		bigger = kvrealloc(c->area, max * sizeof(*bigger),
-				   GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
-		if (!bigger)
-			return -ENOMEM;
-		c->area = bigger;
-		c->max = max;
-	}
-	area = ioasid_area_alloc(src->pages);
-	if (!area)
-		return -ENOMEM;
-	area->page = src->page + (offset >> PAGE_SHIFT);
-	area->prot = prot;
-	area->last = length - 1;
-	c->area[c->nr++] = area;
-	return 0;
+	return rc;
 }
 
 static int ioasid_copy_check_area(struct ioasid_area *area, u64 at, u32 prot,
@@ -708,68 +844,131 @@ static int ioasid_copy_check_area(struct ioasid_area *area, u64 at, u32 prot,
 	return 0;
 }
 
-/* Makes areas for the destination, with references on the pages */
-static int ioasid_copy_collect(struct ioasid_space *space,
-			       const struct ioasid_copy *arg,
-			       struct ioasid_copy_batch *c,
-			       struct ioasid_extack *extack)
+/* Counts the areas of the source, after it has checked each */
+static int ioasid_copy_count(struct ioasid_space *space,
+			     const struct ioasid_copy *arg, u32 *nr,
+			     struct ioasid_extack *extack)
 {
-	u32 prot = arg->flags & (IOASID_MAP_READ | IOASID_MAP_WRITE);
-	u64 at = arg->src_iova, last = at + arg->length - 1, end;
+	u64 at = arg->src_iova, last = at + arg->length - 1;
 	struct ioasid_area *area = ioasid_iova_first(space, at, last);
 	int rc;
 
 	lockdep_assert_held(&space->iova_lock);
-	for (;;) {
-		rc = ioasid_copy_check_area(area, at, prot, extack);
+	for (*nr = 1;; ++*nr) {
+		rc = ioasid_copy_check_area(area, at, arg->flags, extack);
 		if (rc)
 			return rc;
-		end = min(area->last, last);
-		if (ioasid_copy_batch_add(c, area, at - area->first,
-					  end - at + 1, prot))
-			return ioasid_fail(extack, -ENOMEM,
-					   IOASID_REASON_NO_MEMORY,
-					   "no memory for the copy");
-		if (end == last)
+		if (area->last >= last)
 			return 0;
-		if (fatal_signal_pending(current))
-			return ioasid_fail(extack, -EINTR, IOASID_REASON_KILLED,
-					   "killed while copying");
-		at = end + 1;
+		rc = ioasid_check_killed(extack);
+		if (rc)
+			return rc;
+		at = area->last + 1;
 		area = ioasid_iova_next(area);
-		cond_resched();
 	}
 }
 
-static int ioasid_copy_from(struct ioasid_ctx *ctx,
+/* Makes areas for the destination, with references on the pages */
+static int ioasid_copy_collect(struct ioasid_space *space,
+			       const struct ioasid_copy *arg,
+			       struct ioasid_map_job *job, u32 nr,
+			       struct ioasid_extack *extack)
+{
+	u64 at = arg->src_iova, last = at + arg->length - 1;
+	struct ioasid_area *src = ioasid_iova_first(space, at, last), *area;
+	int rc;
+
+	lockdep_assert_held(&space->iova_lock);
+	for (; job->nr < nr; src = ioasid_iova_next(src)) {
+		area = ioasid_area_alloc(src->pages, extack);
+		if (IS_ERR(area))
+			return PTR_ERR(area);
+		area->page = src->page + ((at - src->first) >> PAGE_SHIFT);
+		area->prot = arg->flags & (IOASID_MAP_READ | IOASID_MAP_WRITE);
+		area->first = at;
+		area->last = min(src->last, last);
+		at = area->last + 1;
+		job->area[job->nr++] = area;
+		rc = ioasid_check_killed(extack);
+		if (rc)
+			return rc;
+	}
+	return 0;
+}
+
+static int ioasid_copy_from(struct ioasid_space *space,
 			    const struct ioasid_copy *arg,
-			    struct ioasid_copy_batch *c,
+			    struct ioasid_map_job *job,
 			    struct ioasid_extack *extack)
 {
+	u32 nr;
+	int rc = ioasid_copy_count(space, arg, &nr, extack);
+
+	lockdep_assert_held(&space->iova_lock);
+	if (!rc)
+		rc = ioasid_map_init(job, space->ctx, nr, extack);
+	if (rc)
+		return rc;
+	rc = ioasid_copy_collect(space, arg, job, nr, extack);
+	if (rc)
+		ioasid_map_abort(job);
+	return rc;
+}
+
+/**
+ * ioasid_copy_begin() - make mappings of what another space has mapped
+ * @job: to be initialised
+ * @ctx: the context
+ * @arg: source and destination
+ * @extack: the reason if it fails
+ *
+ * To be followed by ioasid_copy_place() or ioasid_map_abort().
+ *
+ * Context: can sleep; takes ioasid_space.rwsem for reading.
+ *
+ * Return: 0, or an error of IOASID_COPY.
+ */
+int ioasid_copy_begin(struct ioasid_map_job *job, struct ioasid_ctx *ctx,
+		      const struct ioasid_copy *arg,
+		      struct ioasid_extack *extack)
+{
+	bool fixed = arg->flags & IOASID_MAP_FIXED;
 	struct ioasid_space *space;
 	int rc;
 
+	if (!(arg->flags & (IOASID_MAP_READ | IOASID_MAP_WRITE)))
+		return ioasid_fail(extack, -EINVAL, IOASID_REASON_VALUE,
+				   "neither IOASID_MAP_READ nor IOASID_MAP_WRITE");
+	rc = ioasid_check_range(fixed ? arg->dst_iova : 0, arg->src_iova,
+				arg->length, extack);
+	if (rc)
+		return rc;
 	space = ioasid_space_get_read_mapped(ctx, arg->src_ioasid, extack);
 	if (IS_ERR(space))
 		return PTR_ERR(space);
-	mutex_lock(&space->iova_lock);
-	rc = ioasid_copy_collect(space, arg, c, extack);
-	mutex_unlock(&space->iova_lock);
+	rc = ioasid_lock_areas(space, extack);
+	if (!rc) {
+		rc = ioasid_copy_from(space, arg, job, extack);
+		mutex_unlock(&space->iova_lock);
+	}
 	ioasid_space_put_read(space);
 	return rc;
 }
 
-/* Assigns IOVA to the areas and inserts them */
+/*
+ * Assigns IOVA to the areas and inserts them; @done is their number, also if it is
+ * killed
+ */
 static int ioasid_copy_insert(struct ioasid_space *space,
 			      struct ioasid_copy *arg,
-			      struct ioasid_copy_batch *c,
+			      struct ioasid_map_job *job, u32 *done,
 			      struct ioasid_extack *extack)
 {
-	struct ioasid_area *area = c->area[0];
+	struct ioasid_area *area = job->area[0];
 	bool fixed = arg->flags & IOASID_MAP_FIXED;
 	u64 iova = fixed ? arg->dst_iova :
 			   area->pages->addr + ((u64)area->page << PAGE_SHIFT);
-	u32 i;
+	u64 length;
 	int rc;
 
 	lockdep_assert_held(&space->iova_lock);
@@ -777,82 +976,72 @@ static int ioasid_copy_insert(struct ioasid_space *space,
 	if (rc)
 		return rc;
 	arg->dst_iova = iova;
-	for (i = 0; i < c->nr; i++) {
-		area = c->area[i];
+	while (!rc && *done < job->nr) {
+		area = job->area[(*done)++];
+		length = ioasid_area_length(area);
 		area->first = iova;
-		area->last += iova;
-		iova = area->last + 1;
+		area->last = iova + length - 1;
+		iova += length;
 		/* Cannot fail: the range is free under the lock */
 		WARN_ON(ioasid_iova_insert(space, area, extack));
-		cond_resched();
+		rc = ioasid_check_killed(extack);
 	}
-	return 0;
+	return rc;
 }
 
-static int ioasid_copy_to(struct ioasid_ctx *ctx, struct ioasid_copy *arg,
-			  struct ioasid_copy_batch *c,
+static int ioasid_copy_to(struct ioasid_space *space, struct ioasid_copy *arg,
+			  struct ioasid_map_job *job,
 			  struct ioasid_extack *extack)
 {
-	struct ioasid_space *space;
-	u32 i;
-	int rc;
+	u32 inserted = 0, mapped = 0;
+	int rc = ioasid_lock_areas(space, extack);
 
-	space = ioasid_space_get_read_mapped(ctx, arg->dst_ioasid, extack);
-	if (IS_ERR(space))
-		return PTR_ERR(space);
-	mutex_lock(&space->iova_lock);
-	rc = ioasid_copy_insert(space, arg, c, extack);
-	mutex_unlock(&space->iova_lock);
+	lockdep_assert_held(&space->rwsem);
 	if (rc)
-		goto put;
-	for (i = 0; i < c->nr; i++) {
-		rc = ioasid_map_area(space, c->area[i], extack);
+		return rc;
+	rc = ioasid_copy_insert(space, arg, job, &inserted, extack);
+	mutex_unlock(&space->iova_lock);
+	while (!rc && mapped < job->nr) {
+		rc = ioasid_map_area(space, job->area[mapped], extack);
 		if (rc)
-			goto undo;
+			break;
+		mapped++;
+		rc = ioasid_check_killed(extack);
 	}
-	ioasid_publish_areas(space, c->area, c->nr);
-	goto put;
-undo:
-	ioasid_unmap_areas(space, c->area, i);
-	ioasid_erase_areas(space, c->area, c->nr);
-put:
-	ioasid_space_put_read(space);
+	if (!rc)
+		return 0;
+	ioasid_unmap_areas(space, job->area, mapped);
+	ioasid_erase_areas(space, job->area, inserted);
 	return rc;
 }
 
 /**
- * ioasid_copy_range() - map memory of a space in another one, all of it or none
- * @ctx: the context
- * @arg: source and destination; out: @dst_iova without IOASID_MAP_FIXED
+ * ioasid_copy_place() - give copied mappings their IOVA, and map them
+ * @job: a job of ioasid_copy_begin()
+ * @arg: the destination; out: @dst_iova without IOASID_MAP_FIXED
  * @extack: the reason if it fails
  *
- * Context: can sleep; takes ioasid_space.rwsem of both for reading, one after
- * the other.
+ * As ioasid_map_place(), which see.
+ *
+ * Context: can sleep. On success ioasid_space.rwsem of the destination is held
+ * for reading.
  *
  * Return: 0, or an error of IOASID_COPY.
  */
-int ioasid_copy_range(struct ioasid_ctx *ctx, struct ioasid_copy *arg,
+int ioasid_copy_place(struct ioasid_map_job *job, struct ioasid_copy *arg,
 		      struct ioasid_extack *extack)
 {
-	struct ioasid_copy_batch c = {};
-	u32 i;
+	struct ioasid_space *space;
 	int rc;
 
-	if (!(arg->flags & (IOASID_MAP_READ | IOASID_MAP_WRITE)))
-		return ioasid_fail(extack, -EINVAL, IOASID_REASON_VALUE,
-				   "neither IOASID_MAP_READ nor IOASID_MAP_WRITE");
-	rc = ioasid_check_range(arg->flags & IOASID_MAP_FIXED ? arg->dst_iova :
-								0,
-				arg->src_iova, arg->length, extack);
+	space = ioasid_space_get_read_mapped(job->ctx, arg->dst_ioasid, extack);
+	if (IS_ERR(space))
+		return PTR_ERR(space);
+	rc = ioasid_copy_to(space, arg, job, extack);
 	if (rc)
-		return rc;
-	rc = ioasid_copy_from(ctx, arg, &c, extack);
-	if (!rc)
-		rc = ioasid_copy_to(ctx, arg, &c, extack);
-	/* On success the areas belong to the destination */
-	for (i = 0; rc && i < c.nr; i++)
-		ioasid_area_free(ctx, c.area[i]);
-	kvfree(c.area);
+		ioasid_space_put_read(space);
+	else
+		job->space = space;
 	return rc;
 }
 
@@ -904,9 +1093,11 @@ int ioasid_translate(struct ioasid_ctx *ctx, struct ioasid_translate *arg,
 	space = ioasid_space_get_read_mapped(ctx, arg->ioasid, extack);
 	if (IS_ERR(space))
 		return PTR_ERR(space);
-	mutex_lock(&space->iova_lock);
-	rc = ioasid_translate_area(space, arg, extack);
-	mutex_unlock(&space->iova_lock);
+	rc = ioasid_lock_areas(space, extack);
+	if (!rc) {
+		rc = ioasid_translate_area(space, arg, extack);
+		mutex_unlock(&space->iova_lock);
+	}
 	ioasid_space_put_read(space);
 	return rc;
 }
@@ -920,13 +1111,19 @@ int ioasid_translate(struct ioasid_ctx *ctx, struct ioasid_translate *arg,
 static void ioasid_mapped_empty(struct ioasid_space *space)
 {
 	struct ioasid_area *area, *next;
+	u32 nr = space->nr_areas;
 
+	if (!nr)
+		return;
 	rbtree_postorder_for_each_entry_safe(area, next, &space->areas, node) {
-		ioasid_count(space, area, -1);
 		ioasid_area_free(space->ctx, area);
 		cond_resched();
 	}
 	ioasid_iova_clear(space);
+	atomic64_set(&space->nr_mappings, 0);
+	atomic64_set(&space->mapped, 0);
+	atomic64_set(&space->pinned, 0);
+	ioasid_uncharge(space->ctx, IOASID_QUOTA_MAPPINGS, nr);
 }
 
 const struct ioasid_space_ops ioasid_mapped_ops = {

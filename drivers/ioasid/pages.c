@@ -21,6 +21,11 @@
 
 /* A mapping of up to this many pages or runs only needs arrays on the stack */
 #define IOASID_FEW	16
+/*
+ * Areas of the same pages; far below where a refcount_t saturates, since then
+ * the pages would never be unpinned
+ */
+#define IOASID_MAX_USERS	(1U << 28)
 /* Pages pinned at once, and runs mapped at once, of a larger mapping */
 #define IOASID_BATCH	2048
 /*
@@ -557,17 +562,30 @@ void ioasid_pages_put(struct ioasid_ctx *ctx, struct ioasid_pages *pages)
 /**
  * ioasid_area_alloc() - allocate another area for pages
  * @pages: the pages; the area takes a reference
+ * @extack: the reason if it fails
  *
  * Context: can sleep.
  *
- * Return: the area, or NULL without memory.
+ * Return: the area, or ERR_PTR of -ENOMEM, or of -EDQUOT if the pages have too
+ * many areas.
  */
-struct ioasid_area *ioasid_area_alloc(struct ioasid_pages *pages)
+struct ioasid_area *ioasid_area_alloc(struct ioasid_pages *pages,
+				      struct ioasid_extack *extack)
 {
-	struct ioasid_area *area = kzalloc(sizeof(*area), GFP_KERNEL_ACCOUNT);
+	struct ioasid_area *area;
 
+	if (refcount_read(&pages->users) >= IOASID_MAX_USERS) {
+		extack->value = IOASID_MAX_USERS;
+		return ERR_PTR(ioasid_fail(extack, -EDQUOT,
+					   IOASID_REASON_LIMIT,
+					   "the same memory cannot be mapped more than %u times",
+					   IOASID_MAX_USERS));
+	}
+	area = kzalloc(sizeof(*area), GFP_KERNEL_ACCOUNT);
 	if (!area)
-		return NULL;
+		return ERR_PTR(ioasid_fail(extack, -ENOMEM,
+					   IOASID_REASON_NO_MEMORY,
+					   "no memory for a mapping"));
 	area->pages = pages;
 	refcount_inc(&pages->users);
 	return area;

@@ -110,7 +110,8 @@ struct ioasid_pages *ioasid_pages_alloc(void);
 int ioasid_pages_pin(struct ioasid_ctx *ctx, struct ioasid_pages *pages, int fd,
 		     struct ioasid_extack *extack);
 void ioasid_pages_put(struct ioasid_ctx *ctx, struct ioasid_pages *pages);
-struct ioasid_area *ioasid_area_alloc(struct ioasid_pages *pages);
+struct ioasid_area *ioasid_area_alloc(struct ioasid_pages *pages,
+				      struct ioasid_extack *extack);
 void ioasid_area_free(struct ioasid_ctx *ctx, struct ioasid_area *area);
 int ioasid_area_map(struct iommu_domain *domain, const struct ioasid_area *area,
 		    struct ioasid_extack *extack);

@@ -74,6 +74,12 @@ static void ioasid_space_free_last(struct kref *ref)
 		space->ops->destroy(space);
 	ioasid_iova_destroy(space);
 	ioasid_fault_unbind(space);
+	/* A scratch space has no context */
+	if (space->ctx) {
+		ioasid_uncharge(space->ctx, IOASID_QUOTA_RESERVED,
+				space->nr_reserved);
+		ioasid_uncharge(space->ctx, IOASID_QUOTA_SPACES, 1);
+	}
 	kfree_rcu(space, obj.rcu);
 }
 
@@ -217,6 +223,32 @@ void ioasid_space_unlock(struct ioasid_space *space)
 	up_write(&space->rwsem);
 }
 
+static int ioasid_release_id_locked(struct ioasid_space *space,
+				    struct ioasid_extack *extack)
+{
+	int rc = ioasid_space_alive(space, extack);
+
+	lockdep_assert_held_write(&space->rwsem);
+	if (!rc && space->nr_devices)
+		rc = ioasid_fail(extack, -EBUSY, IOASID_REASON_IN_USE,
+				 "space %u: %u devices are attached", space->id,
+				 space->nr_devices);
+	if (rc)
+		return rc;
+	space->dead = true;
+	xa_erase(&space->ctx->spaces, space->id);
+	atomic_dec(&space->ctx->nr_spaces);
+	trace_ioasid_space_free(space);
+	return 0;
+}
+
+/* Not left to the last put, which other references delay */
+static void ioasid_space_empty(struct ioasid_space *space)
+{
+	if (space->ops->empty)
+		space->ops->empty(space);
+}
+
 /**
  * ioasid_space_release_id() - release the id of a space, and empty it
  * @space: the space; the caller has a reference
@@ -224,7 +256,8 @@ void ioasid_space_unlock(struct ioasid_space *space)
  *
  * If it succeeds, the caller puts the reference of the id as well.
  *
- * Context: can sleep; takes ioasid_space.rwsem for writing.
+ * Context: can sleep; takes ioasid_space.rwsem for writing. Not interrupted by
+ * signals, since it is for the end of a context.
  *
  * Return: 0, -ENOENT if the id is already released, -EBUSY if a device is
  * attached.
@@ -235,21 +268,10 @@ int ioasid_space_release_id(struct ioasid_space *space,
 	int rc;
 
 	down_write(&space->rwsem);
-	rc = ioasid_space_alive(space, extack);
-	if (!rc && space->nr_devices)
-		rc = ioasid_fail(extack, -EBUSY, IOASID_REASON_IN_USE,
-				 "space %u: %u devices are attached", space->id,
-				 space->nr_devices);
-	if (!rc) {
-		space->dead = true;
-		xa_erase(&space->ctx->spaces, space->id);
-		atomic_dec(&space->ctx->nr_spaces);
-		trace_ioasid_space_free(space);
-	}
+	rc = ioasid_release_id_locked(space, extack);
 	up_write(&space->rwsem);
-	/* Not left to the last put, which other references delay */
-	if (!rc && space->ops->empty)
-		space->ops->empty(space);
+	if (!rc)
+		ioasid_space_empty(space);
 	return rc;
 }
 
@@ -259,9 +281,11 @@ int ioasid_space_release_id(struct ioasid_space *space,
  * @id: the space
  * @extack: the reason if it fails
  *
- * Context: can sleep; takes ioasid_space.rwsem for writing.
+ * Context: can sleep; takes ioasid_space.rwsem for writing. The mappings are
+ * freed without a lock, and whatever signals come: they are bounded by a quota.
  *
- * Return: 0, -ENOENT if there is no such space, -EBUSY if a device is attached.
+ * Return: 0, -ENOENT if there is no such space, -EBUSY if a device is attached,
+ * -EINTR if killed while waiting for the space.
  */
 int ioasid_space_delete(struct ioasid_ctx *ctx, u32 id,
 			struct ioasid_extack *extack)
@@ -271,9 +295,18 @@ int ioasid_space_delete(struct ioasid_ctx *ctx, u32 id,
 
 	if (IS_ERR(space))
 		return PTR_ERR(space);
-	rc = ioasid_space_release_id(space, extack);
-	if (!rc)
+	if (down_write_killable(&space->rwsem)) {
+		rc = ioasid_fail(extack, -EINTR, IOASID_REASON_KILLED,
+				 "killed while waiting for space %u", id);
+		goto put;
+	}
+	rc = ioasid_release_id_locked(space, extack);
+	up_write(&space->rwsem);
+	if (!rc) {
+		ioasid_space_empty(space);
 		ioasid_space_put(space);
+	}
+put:
 	ioasid_space_put(space);
 	return rc;
 }
@@ -353,7 +386,7 @@ static int ioasid_check_alloc_flags(u32 flags, struct ioasid_extack *extack)
  *
  * Return: the space, or ERR_PTR of -EOPNOTSUPP if the kernel does not support
  * the kind, a flag or the data, -EINVAL if the kind does not support a flag or
- * the label is not printable ASCII, -ENOMEM.
+ * the label is not printable ASCII, -EDQUOT above a limit, -ENOMEM.
  */
 struct ioasid_space *
 ioasid_space_create(struct ioasid_ctx *ctx,
@@ -369,7 +402,8 @@ ioasid_space_create(struct ioasid_ctx *ctx,
 		return ERR_PTR(-EOPNOTSUPP);
 	rc = ioasid_check_alloc_flags(params->flags, extack) ?:
 	     ioasid_check_label(params->label, extack) ?:
-		     ops->check(params, extack);
+	     ops->check(params, extack) ?:
+	     ioasid_charge(ctx, IOASID_QUOTA_SPACES, 1, extack);
 	if (rc)
 		return ERR_PTR(rc);
 	space = ioasid_space_new(ctx, ops, params);
@@ -383,6 +417,8 @@ ioasid_space_create(struct ioasid_ctx *ctx,
 		    "no memory for a space");
 	if (space)
 		ioasid_space_put(space);
+	else
+		ioasid_uncharge(ctx, IOASID_QUOTA_SPACES, 1);
 	return ERR_PTR(rc);
 }
 
@@ -442,6 +478,29 @@ struct ioasid_iova_range *ioasid_space_usable(struct ioasid_space *space,
 	return ERR_PTR(-ENOMEM);
 }
 
+/* Charges only what is more than before, so that a full quota can be replaced */
+static int ioasid_reserve_locked(struct ioasid_space *space,
+				 struct ioasid_iova_range **ranges, u32 nr,
+				 struct ioasid_extack *extack)
+{
+	u32 old = space->nr_reserved;
+	u32 more = nr > old ? nr - old : 0;
+	int rc = 0;
+
+	lockdep_assert_held_write(&space->rwsem);
+	if (more)
+		rc = ioasid_charge(space->ctx, IOASID_QUOTA_RESERVED, more,
+				   extack);
+	if (rc)
+		return rc;
+	rc = ioasid_iova_reserve(space, ranges, nr, extack);
+	if (rc)
+		ioasid_uncharge(space->ctx, IOASID_QUOTA_RESERVED, more);
+	else if (old > nr)
+		ioasid_uncharge(space->ctx, IOASID_QUOTA_RESERVED, old - nr);
+	return rc;
+}
+
 /**
  * ioasid_space_reserve() - replace the ranges that the user reserves in a space
  * @ctx: the context
@@ -467,7 +526,7 @@ int ioasid_space_reserve(struct ioasid_ctx *ctx, u32 id,
 	rc = ioasid_check_mapped(space, extack) ?:
 		     ioasid_space_lock(space, extack);
 	if (!rc) {
-		rc = ioasid_iova_reserve(space, ranges, nr, extack);
+		rc = ioasid_reserve_locked(space, ranges, nr, extack);
 		ioasid_space_unlock(space);
 	}
 	ioasid_space_put(space);

@@ -25,11 +25,35 @@ struct ioasid_command {
 	struct ioasid_extack *extack;
 };
 
+/**
+ * struct ioasid_array - an array in user memory
+ * @uptr: its address
+ * @stride: size of an element in bytes, as the user compiled it
+ * @nr: number of elements
+ * @what: name of the elements in messages, in the plural
+ */
+struct ioasid_array {
+	u64 uptr;
+	u32 stride;
+	u32 nr;
+	const char *what;
+};
+
+static inline void __user *ioasid_array_at(const struct ioasid_array *array,
+					   u32 i)
+{
+	return u64_to_user_ptr(array->uptr) + (size_t)i * array->stride;
+}
+
 /* user.c */
 int ioasid_respond(struct ioasid_command *cmd, size_t size);
-void *ioasid_get_array(u64 uptr, u32 nr, size_t size, const char *what,
+bool ioasid_try_respond(struct ioasid_command *cmd, size_t size);
+int ioasid_check_zero(u32 reserved, struct ioasid_extack *extack);
+int ioasid_get_elements(const struct ioasid_array *array, void *to, size_t size,
+			struct ioasid_extack *extack);
+void *ioasid_get_array(const struct ioasid_array *array, size_t size,
 		       struct ioasid_extack *extack);
-int ioasid_put_ranges(u64 uptr, u32 room,
+int ioasid_put_ranges(const struct ioasid_array *array,
 		      const struct ioasid_iova_range *ranges, u32 nr,
 		      struct ioasid_extack *extack);
 

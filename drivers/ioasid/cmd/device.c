@@ -66,6 +66,24 @@ static int ioasid_check_attach_fd(struct ioasid_command *cmd)
 	return 0;
 }
 
+/* Detaches again if the answer cannot be written; what was replaced is gone */
+static int ioasid_attach_answer(struct ioasid_command *cmd, const u32 *ids,
+				u32 nr)
+{
+	struct ioasid_device_attach *arg = cmd->arg;
+	struct ioasid_extack ignored;
+	int rc = ioasid_respond(cmd, sizeof(*arg));
+	u32 i;
+
+	if (!rc || arg->flags & (IOASID_ATTACH_REPLACE | IOASID_ATTACH_BIND_ONLY))
+		return rc;
+	ioasid_extack_init(&ignored);
+	for (i = 0; i < nr; i++)
+		ioasid_detach_by_id(cmd->ctx, ids[i], arg->vpasid ?: arg->pasid,
+				    &ignored);
+	return rc;
+}
+
 /* Called between ioasid_file_ref_begin() and ioasid_file_ref_end() */
 static int ioasid_attach_file_ref(struct ioasid_command *cmd,
 				  struct ioasid_file_ref *file_ref)
@@ -105,21 +123,30 @@ static int ioasid_attach_by_fd(struct ioasid_command *cmd)
 		return rc;
 	rc = ioasid_attach_file_ref(cmd, &file_ref);
 	ioasid_file_ref_end(&file_ref);
-	return rc ?: ioasid_respond(cmd, sizeof(*arg));
+	return rc ?: ioasid_attach_answer(cmd, &arg->dev_id, 1);
 }
 
 static int ioasid_attach_vector(struct ioasid_command *cmd,
 				struct ioasid_attach_request *req)
 {
 	struct ioasid_device_attach *arg = cmd->arg;
-	u32 *ids = ioasid_get_array(arg->devices, arg->nr_devices, sizeof(*ids),
-				    "devices", cmd->extack);
+	const struct ioasid_array array = {
+		.uptr = arg->devices,
+		.stride = sizeof(u32),
+		.nr = arg->nr_devices,
+		.what = "devices",
+	};
+	u32 *ids = ioasid_get_array(&array, sizeof(*ids), cmd->extack);
 	int rc;
 
 	if (IS_ERR(ids))
 		return PTR_ERR(ids);
 	rc = ioasid_attach_by_ids(cmd->ctx, ids, arg->nr_devices, req,
 				  cmd->extack);
+	if (!rc) {
+		arg->pasid = req->pasid;
+		rc = ioasid_attach_answer(cmd, ids, arg->nr_devices);
+	}
 	kvfree(ids);
 	return rc;
 }
@@ -149,14 +176,12 @@ int ioasid_cmd_device_attach(struct ioasid_command *cmd)
 	if (arg->flags & IOASID_ATTACH_FD)
 		return ioasid_attach_by_fd(cmd);
 	if (arg->nr_devices)
-		rc = ioasid_attach_vector(cmd, &req);
-	else
-		rc = ioasid_attach_by_id(cmd->ctx, arg->dev_id, &req,
-					 cmd->extack);
+		return ioasid_attach_vector(cmd, &req);
+	rc = ioasid_attach_by_id(cmd->ctx, arg->dev_id, &req, cmd->extack);
 	if (rc)
 		return rc;
 	arg->pasid = req.pasid;
-	return ioasid_respond(cmd, sizeof(*arg));
+	return ioasid_attach_answer(cmd, &arg->dev_id, 1);
 }
 
 static int ioasid_check_detach(struct ioasid_command *cmd)

@@ -56,6 +56,11 @@ int ioasid_cmd_get_info(struct ioasid_command *cmd)
 		cond_resched();
 	}
 	info->pinned = atomic64_read(&ctx->pinned) << PAGE_SHIFT;
+	info->max_mappings = ioasid_quota_max(ctx, IOASID_QUOTA_MAPPINGS);
+	info->nr_reserved = atomic64_read(&ctx->used[IOASID_QUOTA_RESERVED]);
+	info->max_reserved = ioasid_quota_max(ctx, IOASID_QUOTA_RESERVED);
+	info->max_spaces = ioasid_quota_max(ctx, IOASID_QUOTA_SPACES);
+	info->max_reserve = IOASID_MAX_RESERVE;
 	return ioasid_respond(cmd, sizeof(*info));
 }
 
@@ -241,10 +246,15 @@ static int ioasid_put_description(struct ioasid_command *cmd,
 				  const struct ioasid_description *desc)
 {
 	struct ioasid_device_info *arg = cmd->arg;
+	const struct ioasid_array array = {
+		.uptr = arg->ranges,
+		.stride = arg->range_size,
+		.nr = arg->nr_ranges,
+	};
 	int rc, rc2;
 
-	rc = ioasid_put_ranges(arg->ranges, arg->nr_ranges, desc->ranges,
-			       desc->nr_ranges, cmd->extack);
+	rc = ioasid_put_ranges(&array, desc->ranges, desc->nr_ranges,
+			       cmd->extack);
 	/* Reports both sizes even if one of the two does not fit */
 	if (rc && rc != -EMSGSIZE)
 		return rc;
@@ -271,10 +281,6 @@ int ioasid_cmd_device_info(struct ioasid_command *cmd)
 	struct ioasid_device *idev;
 	int rc;
 
-	if (arg->__reserved)
-		return ioasid_fail(cmd->extack, -EOPNOTSUPP,
-				   IOASID_REASON_FLAGS,
-				   "a reserved field is not zero");
 	mutex_lock(&cmd->ctx->lock);
 	idev = ioasid_device_by_id(cmd->ctx, arg->dev_id, cmd->extack);
 	if (IS_ERR(idev))

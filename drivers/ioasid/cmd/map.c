@@ -8,52 +8,82 @@
 #include <linux/uaccess.h>
 #include "cmd.h"
 
-/*
- * Writes the IOVA that the kernel has chosen. Also called before the command
- * takes effect, so that it only fails afterwards if user space unmaps the array
- * meanwhile.
- */
-static int ioasid_put_iovas(const struct ioasid_map_range *r, u32 nr, u64 uptr,
-			    struct ioasid_extack *extack)
+/* Writes the IOVAs that the kernel has chosen; returns how many ranges it did */
+static u32 ioasid_put_iovas(const struct ioasid_array *array,
+			    const struct ioasid_map_range *r)
 {
-	struct ioasid_map_range __user *ur = u64_to_user_ptr(uptr);
+	struct ioasid_map_range __user *ur;
 	u32 i;
 
-	for (i = 0; i < nr; i++)
-		if (!(r[i].flags & IOASID_MAP_FIXED) &&
-		    put_user(r[i].iova, &ur[i].iova)) {
-			extack->index = i;
-			return ioasid_fail(extack, -EFAULT,
-					   IOASID_REASON_POINTER,
-					   "cannot write the IOVA of range %u",
-					   i);
-		}
-	return 0;
+	for (i = 0; i < array->nr; i++) {
+		if (r[i].flags & IOASID_MAP_FIXED)
+			continue;
+		ur = ioasid_array_at(array, i);
+		if (put_user(r[i].iova, &ur->iova))
+			break;
+	}
+	return i;
+}
+
+/*
+ * Brings the pages of the array in, with values that do not matter yet, or
+ * finds out that it cannot be written.
+ */
+static int ioasid_check_iovas(const struct ioasid_array *array,
+			      const struct ioasid_map_range *r,
+			      struct ioasid_extack *extack)
+{
+	u32 done = ioasid_put_iovas(array, r);
+
+	if (done == array->nr)
+		return 0;
+	extack->index = done;
+	return ioasid_fail(extack, -EFAULT, IOASID_REASON_POINTER,
+			   "cannot write the IOVA of range %u", done);
 }
 
 static int ioasid_map_user_ranges(struct ioasid_command *cmd,
+				  const struct ioasid_array *array,
 				  struct ioasid_map_range *r)
 {
+	struct ioasid_map_job job __uninitialized;
 	struct ioasid_map *arg = cmd->arg;
-	int rc = ioasid_put_iovas(r, arg->nr, arg->ranges, cmd->extack);
+	int rc = ioasid_check_iovas(array, r, cmd->extack);
+	u32 done;
 
 	if (!rc)
-		rc = ioasid_map_ranges(cmd->ctx, arg->ioasid, r, arg->nr,
-				       cmd->extack);
-	return rc ?: ioasid_put_iovas(r, arg->nr, arg->ranges, cmd->extack);
+		rc = ioasid_map_begin(&job, cmd->ctx, r, arg->nr, cmd->extack);
+	if (rc)
+		return rc;
+	do {
+		rc = ioasid_map_place(&job, arg->ioasid, cmd->extack);
+		if (rc)
+			break;
+		/* The space is locked, and the ranges can still be unmapped */
+		pagefault_disable();
+		done = ioasid_put_iovas(array, r);
+		pagefault_enable();
+		if (done == arg->nr) {
+			ioasid_map_commit(&job);
+			return 0;
+		}
+		ioasid_map_unplace(&job);
+		rc = ioasid_check_iovas(array, r, cmd->extack);
+	} while (!rc);
+	ioasid_map_abort(&job);
+	return rc;
 }
 
-static int ioasid_map_vector(struct ioasid_command *cmd)
+static int ioasid_map_vector(struct ioasid_command *cmd,
+			     const struct ioasid_array *array)
 {
-	struct ioasid_map *arg = cmd->arg;
 	struct ioasid_map_range *r;
 	int rc;
 
-	r = ioasid_get_array(arg->ranges, arg->nr, sizeof(*r), "ranges",
-			     cmd->extack);
+	r = ioasid_get_array(array, sizeof(*r), cmd->extack);
 	if (IS_ERR(r))
 		return PTR_ERR(r);
-	rc = ioasid_map_user_ranges(cmd, r);
+	rc = ioasid_map_user_ranges(cmd, array, r);
 	kvfree(r);
 	return rc;
 }
@@ -69,28 +99,33 @@ static int ioasid_map_vector(struct ioasid_command *cmd)
 int ioasid_cmd_map(struct ioasid_command *cmd)
 {
 	struct ioasid_map *arg = cmd->arg;
+	const struct ioasid_array array = {
+		.uptr = arg->ranges,
+		.stride = arg->range_size,
+		.nr = arg->nr,
+		.what = "ranges",
+	};
 	struct ioasid_map_range r;
-	int rc = ioasid_check_vector(arg->nr, cmd->extack);
+	int rc = ioasid_check_vector(arg->nr, cmd->extack) ?:
+			 ioasid_check_zero(arg->__reserved, cmd->extack);
 
 	if (rc)
 		return rc;
 	/* Avoids an allocation for a single range */
 	if (arg->nr > 1)
-		return ioasid_map_vector(cmd);
-	if (copy_from_user(&r, u64_to_user_ptr(arg->ranges), sizeof(r)))
-		return ioasid_fail(cmd->extack, -EFAULT, IOASID_REASON_POINTER,
-				   "cannot read the range");
-	return ioasid_map_user_ranges(cmd, &r);
+		return ioasid_map_vector(cmd, &array);
+	return ioasid_get_elements(&array, &r, sizeof(r), cmd->extack) ?:
+		       ioasid_map_user_ranges(cmd, &array, &r);
 }
 
-static int ioasid_unmap_vector(struct ioasid_command *cmd)
+static int ioasid_unmap_vector(struct ioasid_command *cmd,
+			       const struct ioasid_array *array)
 {
 	struct ioasid_unmap *arg = cmd->arg;
 	struct ioasid_unmap_range *r;
 	int rc;
 
-	r = ioasid_get_array(arg->ranges, arg->nr, sizeof(*r), "ranges",
-			     cmd->extack);
+	r = ioasid_get_array(array, sizeof(*r), cmd->extack);
 	if (IS_ERR(r))
 		return PTR_ERR(r);
 	rc = ioasid_unmap_ranges(cmd->ctx, arg->ioasid, r, arg->nr, arg->flags,
@@ -99,16 +134,27 @@ static int ioasid_unmap_vector(struct ioasid_command *cmd)
 	return rc;
 }
 
-static int ioasid_unmap_one(struct ioasid_command *cmd)
+static int ioasid_unmap_one(struct ioasid_command *cmd,
+			    const struct ioasid_array *array)
 {
 	struct ioasid_unmap *arg = cmd->arg;
 	struct ioasid_unmap_range r;
 
-	if (copy_from_user(&r, u64_to_user_ptr(arg->ranges), sizeof(r)))
-		return ioasid_fail(cmd->extack, -EFAULT, IOASID_REASON_POINTER,
-				   "cannot read the range");
-	return ioasid_unmap_ranges(cmd->ctx, arg->ioasid, &r, 1, arg->flags,
-				   &arg->unmapped, cmd->extack);
+	return ioasid_get_elements(array, &r, sizeof(r), cmd->extack) ?:
+		       ioasid_unmap_ranges(cmd->ctx, arg->ioasid, &r, 1,
+					   arg->flags, &arg->unmapped,
+					   cmd->extack);
+}
+
+static int ioasid_unmap_everything(struct ioasid_command *cmd)
+{
+	struct ioasid_unmap *arg = cmd->arg;
+
+	if (arg->nr || arg->ranges)
+		return ioasid_fail(cmd->extack, -EINVAL, IOASID_REASON_VALUE,
+				   "IOASID_UNMAP_ALL takes no ranges");
+	return ioasid_unmap_all(cmd->ctx, arg->ioasid, &arg->unmapped,
+				cmd->extack);
 }
 
 /**
@@ -122,22 +168,25 @@ static int ioasid_unmap_one(struct ioasid_command *cmd)
 int ioasid_cmd_unmap(struct ioasid_command *cmd)
 {
 	struct ioasid_unmap *arg = cmd->arg;
-	int rc;
+	const struct ioasid_array array = {
+		.uptr = arg->ranges,
+		.stride = arg->range_size,
+		.nr = arg->nr,
+		.what = "ranges",
+	};
+	int rc = ioasid_check_zero(arg->__reserved, cmd->extack);
 
-	if (arg->flags & IOASID_UNMAP_ALL) {
-		if (arg->nr || arg->ranges)
-			return ioasid_fail(cmd->extack, -EINVAL,
-					   IOASID_REASON_VALUE,
-					   "IOASID_UNMAP_ALL takes no ranges");
-		rc = ioasid_unmap_all(cmd->ctx, arg->ioasid, &arg->unmapped,
-				      cmd->extack);
-		return rc ?: ioasid_respond(cmd, sizeof(*arg));
-	}
-	rc = ioasid_check_vector(arg->nr, cmd->extack);
 	if (rc)
 		return rc;
-	/* Avoids an allocation for a single range */
-	rc = arg->nr > 1 ? ioasid_unmap_vector(cmd) : ioasid_unmap_one(cmd);
+	if (arg->flags & IOASID_UNMAP_ALL) {
+		rc = ioasid_unmap_everything(cmd);
+	} else {
+		rc = ioasid_check_vector(arg->nr, cmd->extack);
+		/* Avoids an allocation for a single range */
+		if (!rc)
+			rc = arg->nr > 1 ? ioasid_unmap_vector(cmd, &array) :
+					   ioasid_unmap_one(cmd, &array);
+	}
 	return rc ?: ioasid_respond(cmd, sizeof(*arg));
 }
 
@@ -152,9 +201,25 @@ int ioasid_cmd_unmap(struct ioasid_command *cmd)
 int ioasid_cmd_copy(struct ioasid_command *cmd)
 {
 	struct ioasid_copy *arg = cmd->arg;
+	struct ioasid_map_job job __uninitialized;
+	int rc = ioasid_copy_begin(&job, cmd->ctx, arg, cmd->extack);
 
-	return ioasid_copy_range(cmd->ctx, arg, cmd->extack) ?:
-		       ioasid_respond(cmd, sizeof(*arg));
+	if (rc)
+		return rc;
+	do {
+		rc = ioasid_copy_place(&job, arg, cmd->extack);
+		if (rc)
+			break;
+		if (ioasid_try_respond(cmd, sizeof(*arg))) {
+			ioasid_map_commit(&job);
+			return 0;
+		}
+		ioasid_map_unplace(&job);
+		/* Brings the struct in, or finds out that it cannot be written */
+		rc = ioasid_respond(cmd, sizeof(*arg));
+	} while (!rc);
+	ioasid_map_abort(&job);
+	return rc;
 }
 
 /**

@@ -33,14 +33,19 @@ static int ioasid_check_pasid_alloc(const struct ioasid_pasid_alloc *arg,
 int ioasid_cmd_pasid_alloc(struct ioasid_command *cmd)
 {
 	struct ioasid_pasid_alloc *arg = cmd->arg;
+	const struct ioasid_array array = {
+		.uptr = arg->pasids,
+		.stride = sizeof(u32),
+		.nr = arg->nr,
+		.what = "PASIDs",
+	};
 	u32 *pasids;
 	int rc = ioasid_check_pasid_alloc(arg, cmd->extack);
 
 	if (rc)
 		return rc;
 	/* Detects an unreadable array before anything is allocated */
-	pasids = ioasid_get_array(arg->pasids, arg->nr, sizeof(*pasids),
-				  "PASIDs", cmd->extack);
+	pasids = ioasid_get_array(&array, sizeof(*pasids), cmd->extack);
 	if (IS_ERR(pasids))
 		return PTR_ERR(pasids);
 	rc = ioasid_pasids_alloc(cmd->ctx, arg->dev_id, pasids, arg->nr,
@@ -66,6 +71,12 @@ int ioasid_cmd_pasid_alloc(struct ioasid_command *cmd)
 int ioasid_cmd_pasid_free(struct ioasid_command *cmd)
 {
 	struct ioasid_pasid_free *arg = cmd->arg;
+	const struct ioasid_array array = {
+		.uptr = arg->pasids,
+		.stride = sizeof(u32),
+		.nr = arg->nr,
+		.what = "PASIDs",
+	};
 	u32 *pasids;
 	int rc;
 
@@ -81,8 +92,7 @@ int ioasid_cmd_pasid_free(struct ioasid_command *cmd)
 				   "%u PASIDs, but 1 to %u are allowed", arg->nr,
 				   IOASID_MAX_VECTOR);
 	}
-	pasids = ioasid_get_array(arg->pasids, arg->nr, sizeof(*pasids),
-				  "PASIDs", cmd->extack);
+	pasids = ioasid_get_array(&array, sizeof(*pasids), cmd->extack);
 	if (IS_ERR(pasids))
 		return PTR_ERR(pasids);
 	rc = ioasid_pasids_free(cmd->ctx, pasids, arg->nr, cmd->extack);

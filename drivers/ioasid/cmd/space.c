@@ -87,6 +87,7 @@ static void ioasid_space_describe(struct ioasid_space *space,
 	arg->parent = 0;
 	arg->nr_domains = space->nr_domains;
 	arg->nr_attachments = space->nr_devices;
+	arg->nr_reserved = space->nr_reserved;
 	arg->page_sizes = ~(u64)(PAGE_SIZE - 1);
 	list_for_each_entry(domain, &space->domains, link)
 		arg->page_sizes &= domain->domain->pgsize_bitmap;
@@ -107,6 +108,11 @@ static void ioasid_space_describe(struct ioasid_space *space,
 int ioasid_cmd_space_info(struct ioasid_command *cmd)
 {
 	struct ioasid_space_info *arg = cmd->arg;
+	const struct ioasid_array array = {
+		.uptr = arg->ranges,
+		.stride = arg->range_size,
+		.nr = arg->nr_ranges,
+	};
 	struct ioasid_iova_range *ranges = NULL;
 	struct ioasid_space *space;
 	u32 nr;
@@ -123,8 +129,7 @@ int ioasid_cmd_space_info(struct ioasid_command *cmd)
 	if (IS_ERR(ranges))
 		return PTR_ERR(ranges);
 
-	rc = ioasid_put_ranges(arg->ranges, arg->nr_ranges, ranges, nr,
-			       cmd->extack);
+	rc = ioasid_put_ranges(&array, ranges, nr, cmd->extack);
 	kvfree(ranges);
 	arg->nr_ranges = nr;
 	/* Reports the count even if the ranges do not fit */
@@ -144,18 +149,26 @@ int ioasid_cmd_space_info(struct ioasid_command *cmd)
 int ioasid_cmd_reserve(struct ioasid_command *cmd)
 {
 	struct ioasid_reserve *arg = cmd->arg;
+	const struct ioasid_array array = {
+		.uptr = arg->ranges,
+		.stride = arg->range_size,
+		.nr = arg->nr,
+		.what = "ranges",
+	};
 	struct ioasid_iova_range *ranges = NULL;
-	int rc;
+	int rc = ioasid_check_zero(arg->__reserved, cmd->extack);
 
-	if (arg->nr > IOASID_MAX_VECTOR) {
+	if (rc)
+		return rc;
+	/* Whoever looks for a free range passes them one by one */
+	if (arg->nr > IOASID_MAX_RESERVE) {
 		cmd->extack->value = arg->nr;
 		return ioasid_fail(cmd->extack, -E2BIG, IOASID_REASON_LIMIT,
 				   "%u ranges, but at most %u are allowed", arg->nr,
-				   IOASID_MAX_VECTOR);
+				   IOASID_MAX_RESERVE);
 	}
 	if (arg->nr)
-		ranges = ioasid_get_array(arg->ranges, arg->nr, sizeof(*ranges),
-					  "ranges", cmd->extack);
+		ranges = ioasid_get_array(&array, sizeof(*ranges), cmd->extack);
 	if (IS_ERR(ranges))
 		return PTR_ERR(ranges);
 	rc = ioasid_space_reserve(cmd->ctx, arg->ioasid, &ranges, arg->nr,

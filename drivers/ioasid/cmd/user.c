@@ -3,9 +3,10 @@
  * Copies between commands and user space: the command's struct, arrays, and the
  * reason of an error; the last also for the commands of glues. It must never be
  * called with a lock held, since accessing user memory can block for any length
- * of time.
+ * of time; except what disables page faults.
  */
 #include <linux/minmax.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/stddef.h>
 #include <linux/string.h>
@@ -31,61 +32,198 @@ int ioasid_respond(struct ioasid_command *cmd, size_t size)
 }
 
 /**
- * ioasid_get_array() - read an array from the user
- * @uptr: its address
- * @nr: number of elements, not 0
- * @size: size of an element in bytes
- * @what: name of the elements in messages, in the plural
+ * ioasid_try_respond() - write a command's struct back, if it is in memory
+ * @cmd: the command
+ * @size: size of the struct in bytes
+ *
+ * For an answer that must be written before the command takes effect, and is
+ * only known under a lock. If it fails, the caller undoes the command, releases
+ * the lock, and calls ioasid_respond() to bring the struct in or to fail.
+ *
+ * Context: a user process; does not sleep, so locks may be held.
+ *
+ * Return: false if user space cannot be written now.
+ */
+bool ioasid_try_respond(struct ioasid_command *cmd, size_t size)
+{
+	bool done;
+
+	pagefault_disable();
+	done = !copy_to_user(cmd->uptr, cmd->arg,
+			     min_t(size_t, size, cmd->usize));
+	pagefault_enable();
+	return done;
+}
+
+/**
+ * ioasid_check_zero() - check a reserved field
+ * @reserved: the field
+ * @extack: the reason if it fails
+ *
+ * Context: any.
+ *
+ * Return: 0, or -EOPNOTSUPP if it is not zero.
+ */
+int ioasid_check_zero(u32 reserved, struct ioasid_extack *extack)
+{
+	if (!reserved)
+		return 0;
+	return ioasid_fail(extack, -EOPNOTSUPP, IOASID_REASON_FLAGS,
+			   "a reserved field is not zero");
+}
+
+/*
+ * The user's elements may be larger than ours: of a newer header. None of ours
+ * has grown yet, so @size is also the least.
+ */
+static int ioasid_check_stride(const struct ioasid_array *array, size_t size,
+			       struct ioasid_extack *extack)
+{
+	if (array->stride >= size && array->stride <= PAGE_SIZE)
+		return 0;
+	extack->value = size;
+	if (array->stride < size)
+		return ioasid_fail(extack, -EINVAL, IOASID_REASON_SIZE,
+				   "elements of %u bytes, but %zu are needed",
+				   array->stride, size);
+	return ioasid_fail(extack, -E2BIG, IOASID_REASON_SIZE,
+			   "elements of %u bytes", array->stride);
+}
+
+static int ioasid_get_strided(const struct ioasid_array *array, void *to,
+			      size_t size, struct ioasid_extack *extack)
+{
+	u32 i;
+	int rc = 0;
+
+	for (i = 0; i < array->nr; i++) {
+		rc = copy_struct_from_user(to + i * size, size,
+					   ioasid_array_at(array, i),
+					   array->stride);
+		if (rc) {
+			extack->index = i;
+			break;
+		}
+		if (fatal_signal_pending(current))
+			return ioasid_fail(extack, -EINTR, IOASID_REASON_KILLED,
+					   "killed while reading the %s",
+					   array->what);
+		cond_resched();
+	}
+	if (i == array->nr)
+		return 0;
+	if (rc == -E2BIG)
+		return ioasid_fail(extack, rc, IOASID_REASON_SIZE,
+				   "this kernel knows %zu bytes of an element, and the rest is not zero",
+				   size);
+	return ioasid_fail(extack, rc, IOASID_REASON_POINTER,
+			   "cannot read the %s", array->what);
+}
+
+/**
+ * ioasid_get_elements() - read an array of the user
+ * @array: the array
+ * @to: where to; has room for all elements
+ * @size: size of our element in bytes
  * @extack: the reason if it fails
  *
  * Context: a user process, no locks held; can sleep.
  *
- * Return: the array, to be freed by kvfree(), or ERR_PTR of -ENOMEM or -EFAULT.
+ * Return: 0, -EINVAL if the user's elements are too small, -E2BIG if they are
+ * larger than known and the rest is not zero, -EFAULT, -EINTR if killed.
  */
-void *ioasid_get_array(u64 uptr, u32 nr, size_t size, const char *what,
+int ioasid_get_elements(const struct ioasid_array *array, void *to, size_t size,
+			struct ioasid_extack *extack)
+{
+	int rc = ioasid_check_stride(array, size, extack);
+
+	if (rc)
+		return rc;
+	if (array->stride != size)
+		return ioasid_get_strided(array, to, size, extack);
+	if (!copy_from_user(to, u64_to_user_ptr(array->uptr), array->nr * size))
+		return 0;
+	return ioasid_fail(extack, -EFAULT, IOASID_REASON_POINTER,
+			   "cannot read the %s", array->what);
+}
+
+/**
+ * ioasid_get_array() - the same, into memory of its own
+ * @array: the array; not empty
+ * @size: size of our element in bytes
+ * @extack: the reason if it fails
+ *
+ * Context: a user process, no locks held; can sleep.
+ *
+ * Return: the elements, to be freed by kvfree(), or ERR_PTR of -ENOMEM or an
+ * error of ioasid_get_elements().
+ */
+void *ioasid_get_array(const struct ioasid_array *array, size_t size,
 		       struct ioasid_extack *extack)
 {
-	void *array = kvmalloc_array(nr, size, GFP_KERNEL_ACCOUNT);
+	void *to = kvmalloc_array(array->nr, size, GFP_KERNEL_ACCOUNT);
+	int rc;
 
-	if (!array) {
+	if (!to) {
 		ioasid_fail(extack, -ENOMEM, IOASID_REASON_NO_MEMORY,
-			    "no memory for %u %s", nr, what);
+			    "no memory for %u %s", array->nr, array->what);
 		return ERR_PTR(-ENOMEM);
 	}
-	if (copy_from_user(array, u64_to_user_ptr(uptr), nr * size)) {
-		kvfree(array);
-		ioasid_fail(extack, -EFAULT, IOASID_REASON_POINTER,
-			    "cannot read the %s", what);
-		return ERR_PTR(-EFAULT);
+	rc = ioasid_get_elements(array, to, size, extack);
+	if (!rc)
+		return to;
+	kvfree(to);
+	return ERR_PTR(rc);
+}
+
+/* Writes the elements one by one, and zeroes behind each */
+static int ioasid_put_strided(const struct ioasid_array *array,
+			      const struct ioasid_iova_range *ranges, u32 nr)
+{
+	size_t tail = array->stride - sizeof(*ranges);
+	void __user *to;
+	u32 i;
+
+	for (i = 0; i < nr; i++) {
+		to = ioasid_array_at(array, i);
+		if (copy_to_user(to, &ranges[i], sizeof(*ranges)) ||
+		    clear_user(to + sizeof(*ranges), tail))
+			return -EFAULT;
+		cond_resched();
 	}
-	return array;
+	return 0;
 }
 
 /**
  * ioasid_put_ranges() - write ranges to the user
- * @uptr: address of the user's array, or 0 for none
- * @room: number of ranges that fit into it
+ * @array: the user's array, with room for @nr ranges; none if @uptr is 0
  * @ranges: the ranges
  * @nr: number of ranges
  * @extack: the reason if it fails
  *
  * Context: a user process, no locks held; can sleep.
  *
- * Return: 0, -EMSGSIZE if they do not fit, -EFAULT if they cannot be written.
+ * Return: 0, -EINVAL or -E2BIG for a size of elements that cannot be,
+ * -EMSGSIZE if they do not fit, -EFAULT if they cannot be written.
  */
-int ioasid_put_ranges(u64 uptr, u32 room,
+int ioasid_put_ranges(const struct ioasid_array *array,
 		      const struct ioasid_iova_range *ranges, u32 nr,
 		      struct ioasid_extack *extack)
 {
-	if (!uptr)
+	int rc;
+
+	if (!array->uptr)
 		return 0;
-	if (room < nr) {
+	rc = ioasid_check_stride(array, sizeof(*ranges), extack);
+	if (rc)
+		return rc;
+	if (array->nr < nr) {
 		extack->value = nr;
 		return ioasid_fail(extack, -EMSGSIZE, IOASID_REASON_LIMIT,
 				   "there are %u ranges, but only room for %u", nr,
-				   room);
+				   array->nr);
 	}
-	if (copy_to_user(u64_to_user_ptr(uptr), ranges, nr * sizeof(*ranges)))
+	if (ioasid_put_strided(array, ranges, nr))
 		return ioasid_fail(extack, -EFAULT, IOASID_REASON_POINTER,
 				   "cannot write the ranges");
 	return 0;

@@ -542,6 +542,7 @@ static void reserved_regions(struct kunit *test)
 	};
 	struct ioasid_space_info info = {
 		.nr_ranges = 8, .ranges = ITEST_VEC,
+		.range_size = sizeof(*want),
 	};
 	struct ioasid_iova_range got[ARRAY_SIZE(want)];
 	struct ioasid_extack extack;

@@ -217,6 +217,7 @@ int itest_map(struct itest *it, u32 id, struct ioasid_map_range *r, u32 nr)
 {
 	struct ioasid_map arg = {
 		.ioasid = id, .nr = nr, .ranges = ITEST_VEC,
+		.range_size = sizeof(*r),
 	};
 	int rc;
 
@@ -242,7 +243,7 @@ int itest_unmap(struct itest *it, u32 id, struct ioasid_unmap_range *r, u32 nr,
 {
 	struct ioasid_unmap arg = {
 		.flags = r ? 0 : IOASID_UNMAP_ALL, .ioasid = id, .nr = nr,
-		.ranges = r ? ITEST_VEC : 0,
+		.ranges = r ? ITEST_VEC : 0, .range_size = sizeof(*r),
 	};
 	int rc;
 

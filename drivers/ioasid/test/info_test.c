@@ -44,6 +44,7 @@ static int ask(struct itest *it, struct ioasid_device_info *info, u32 room,
 {
 	info->nr_ranges = room;
 	info->ranges = ITEST_VEC;
+	info->range_size = sizeof(struct ioasid_iova_range);
 	info->hw_info_len = bytes;
 	info->hw_info = ITEST_VEC + PAGE_SIZE;
 	return ITEST_CMD(it, IOASID_DEVICE_INFO, info);

@@ -168,7 +168,8 @@ static int model_fixed(struct model *m, u32 w, u32 p, u32 nr)
 	return 0;
 }
 
-static bool model_has_room(struct model *m, u32 nr)
+/* The lowest place for that many pages, or U64_MAX */
+static u64 model_lowest(struct model *m, u32 nr)
 {
 	u32 w, p, run;
 
@@ -178,9 +179,9 @@ static bool model_has_room(struct model *m, u32 nr)
 			if (m->reserved[w][p] || m->owner[w][p] || (!w && !p))
 				run = 0;
 			else if (++run == nr)
-				return true;
+				return window_base[w] + (p + 1 - nr) * PAGE_SIZE;
 		}
-	return false;
+	return U64_MAX;
 }
 
 static void model_set(struct model *m, u64 iova, u32 nr,
@@ -233,20 +234,22 @@ static void try_anywhere(struct kunit *test, struct ioasid_space *space,
 	struct ioasid_area *area = kunit_kzalloc(test, sizeof(*area), GFP_KERNEL);
 	u32 nr = 1 + itest_below(rnd, 12), w, p;
 	u64 iova = (u64)prandom_u32_state(rnd) << PAGE_SHIFT;
+	u64 lowest = model_lowest(m, nr);
 	struct ioasid_extack extack;
 	int rc;
 
 	KUNIT_ASSERT_NOT_NULL(test, area);
 	ioasid_extack_init(&extack);
 	rc = put_area(space, area, &iova, nr * PAGE_SIZE, false, &extack);
-	KUNIT_ASSERT_EQ(test, rc, model_has_room(m, nr) ? 0 : -ENOSPC);
+	KUNIT_ASSERT_EQ(test, rc, lowest == U64_MAX ? -ENOSPC : 0);
 	if (rc) {
 		KUNIT_ASSERT_EQ(test, extack.code, (u32)IOASID_REASON_NO_ROOM);
 		KUNIT_ASSERT_EQ(test, extack.value, nr * PAGE_SIZE);
 		kunit_kfree(test, area);
 		return;
 	}
-	KUNIT_ASSERT_NE(test, iova, 0ULL);
+	/* Wherever the last search has ended */
+	KUNIT_ASSERT_EQ(test, iova, lowest);
 	for (w = 0; w < NR_WINDOWS; w++) {
 		p = (iova - window_base[w]) >> PAGE_SHIFT;
 		if (iova >= window_base[w] && p < WINDOW)

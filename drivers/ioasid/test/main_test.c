@@ -128,7 +128,7 @@ static void published_sizes(struct kunit *test)
 {
 	static const u32 size[] = {
 		sizeof(struct ioasid_info),
-		offsetof(struct ioasid_device_info, nr_pasids),
+		sizeof(struct ioasid_device_info),
 		sizeof(struct ioasid_alloc), sizeof(struct ioasid_free),
 		sizeof(struct ioasid_space_info), sizeof(struct ioasid_map),
 		sizeof(struct ioasid_unmap), sizeof(struct ioasid_copy),
@@ -380,18 +380,21 @@ struct bad {
 #define BAD(_cmd, _arm, _err, _code, ...) {				\
 	.cmd = IOASID_##_cmd, .size = sizeof(((union args *)0)->_arm),	\
 	.err = -(_err), .code = IOASID_REASON_##_code, __VA_ARGS__ }
-#define MAP1(...)	.arg.map = { .ioasid = 1, .nr = 1, .ranges = ITEST_VEC }, \
+#define MSIZE	.range_size = sizeof(struct ioasid_map_range)
+#define USIZE	.range_size = sizeof(struct ioasid_unmap_range)
+#define RSIZE	.range_size = sizeof(struct ioasid_iova_range)
+#define MAP1(...)	.arg.map = { .ioasid = 1, .nr = 1, .ranges = ITEST_VEC, MSIZE }, \
 			.vec.map[0] = { __VA_ARGS__ }
-#define MAP2(...)	.arg.map = { .ioasid = 1, .nr = 2, .ranges = ITEST_VEC }, \
+#define MAP2(...)	.arg.map = { .ioasid = 1, .nr = 2, .ranges = ITEST_VEC, MSIZE }, \
 			.vec.map[0] = { FREE, ITEST_MEM, PG, FIXED },	\
 			.vec.map[1] = { __VA_ARGS__ }, .index = 2
-#define UNMAP1(...)	.arg.unmap = { .ioasid = 1, .nr = 1, .ranges = ITEST_VEC }, \
+#define UNMAP1(...)	.arg.unmap = { .ioasid = 1, .nr = 1, .ranges = ITEST_VEC, USIZE }, \
 			.vec.unmap[0] = { __VA_ARGS__ }, .index = 1
-#define UNMAP2(...)	.arg.unmap = { .ioasid = 1, .nr = 2, .ranges = ITEST_VEC }, \
+#define UNMAP2(...)	.arg.unmap = { .ioasid = 1, .nr = 2, .ranges = ITEST_VEC, USIZE }, \
 			.vec.unmap = { __VA_ARGS__ }
 #define COPY(...)	.arg.copy = { .src_ioasid = 1, .dst_ioasid = 2,	\
 			.flags = RW, .src_iova = BUSY, .length = PG, __VA_ARGS__ }
-#define RESERVE(...)	.arg.reserve = { .ioasid = 1, .nr = 2, .ranges = ITEST_VEC }, \
+#define RESERVE(...)	.arg.reserve = { .ioasid = 1, .nr = 2, .ranges = ITEST_VEC, RSIZE }, \
 			.vec.range = { __VA_ARGS__ }
 
 static const struct bad bads[] = {
@@ -446,18 +449,20 @@ static const struct bad bads[] = {
 	BAD(FREE, free, ENOENT, NO_SPACE_ID, .arg.free.ioasid = 9),
 	BAD(SPACE_INFO, space_info, ENOENT, NO_SPACE_ID, .arg.space_info.ioasid = 9),
 	BAD(SPACE_INFO, space_info, EMSGSIZE, LIMIT,
-	    .arg.space_info = { .ioasid = 1, .ranges = ITEST_VEC }),
+	    .arg.space_info = { .ioasid = 1, .ranges = ITEST_VEC, RSIZE }),
 	BAD(SPACE_INFO, space_info, EFAULT, POINTER,
-	    .arg.space_info = { .ioasid = 1, .nr_ranges = 8, .ranges = ITEST_HOLE }),
+	    .arg.space_info = { .ioasid = 1, .nr_ranges = 8, .ranges = ITEST_HOLE, RSIZE }),
+	BAD(SPACE_INFO, space_info, EINVAL, SIZE,
+	    .arg.space_info = { .ioasid = 1, .nr_ranges = 8, .ranges = ITEST_VEC }),
 
 	BAD(MAP, map, ENOENT, NO_SPACE_ID, .arg.map = { .ioasid = 9, .nr = 1,
-	    .ranges = ITEST_VEC }, .vec.map[0] = { FREE, ITEST_MEM, PG, FIXED }),
+	    .ranges = ITEST_VEC, MSIZE }, .vec.map[0] = { FREE, ITEST_MEM, PG, FIXED }),
 	BAD(MAP, map, EINVAL, VALUE, .arg.map = { .ioasid = 1 }),
 	BAD(MAP, map, E2BIG, LIMIT, .arg.map = { .ioasid = 1, .nr = IOASID_MAX_VECTOR + 1 }),
-	BAD(MAP, map, EFAULT, POINTER, .arg.map = { .ioasid = 1, .nr = 1, .ranges = ITEST_HOLE }),
-	BAD(MAP, map, EFAULT, POINTER, .arg.map = { .ioasid = 1, .nr = 2, .ranges = ITEST_HOLE }),
-	/* The kernel chooses the IOVA and cannot write it */
-	BAD(MAP, map, EFAULT, POINTER, .arg.map = { .ioasid = 1, .nr = 1, .ranges = ITEST_RO },
+	BAD(MAP, map, EFAULT, POINTER, .arg.map = { .ioasid = 1, .nr = 1, .ranges = ITEST_HOLE, MSIZE }),
+	BAD(MAP, map, EFAULT, POINTER, .arg.map = { .ioasid = 1, .nr = 2, .ranges = ITEST_HOLE, MSIZE }),
+	/* The kernel chooses and cannot say what */
+	BAD(MAP, map, EFAULT, POINTER, .arg.map = { .ioasid = 1, .nr = 1, .ranges = ITEST_RO, MSIZE },
 	    .index = 1),
 	BAD(MAP, map, EOPNOTSUPP, FLAGS, MAP2(0, ITEST_MEM, PG, RW | 0x10)),
 	BAD(MAP, map, EOPNOTSUPP, FLAGS, MAP2(0, ITEST_MEM, PG, RW, .fd = 1)),
@@ -478,12 +483,24 @@ static const struct bad bads[] = {
 	BAD(MAP, map, EEXIST, OVERLAP, MAP2(FREE, ITEST_MEM, PG, FIXED)),
 	BAD(MAP, map, EINVAL, ALIGNMENT, MAP1(0, ITEST_MEM + 1, PG, RW), .index = 1),
 
+	BAD(MAP, map, EOPNOTSUPP, FLAGS, .arg.map = { .ioasid = 1, .nr = 1,
+	    .ranges = ITEST_VEC, MSIZE, .__reserved = 1 }),
+	BAD(MAP, map, EINVAL, SIZE, .arg.map = { .ioasid = 1, .nr = 1, .ranges = ITEST_VEC }),
+	BAD(MAP, map, EINVAL, SIZE, .arg.map = { .ioasid = 1, .nr = 2, .ranges = ITEST_VEC,
+	    .range_size = sizeof(struct ioasid_map_range) - 1 }),
+	BAD(MAP, map, E2BIG, SIZE, .arg.map = { .ioasid = 1, .nr = 2, .ranges = ITEST_VEC,
+	    .range_size = PAGE_SIZE + 1 }),
+
 	BAD(UNMAP, unmap, ENOENT, NO_SPACE_ID, .arg.unmap = { .ioasid = 9, .nr = 1,
+	    .ranges = ITEST_VEC, USIZE }),
+	BAD(UNMAP, unmap, EOPNOTSUPP, FLAGS, .arg.unmap = { .ioasid = 1, .nr = 1,
+	    .ranges = ITEST_VEC, USIZE, .__reserved = 1 }),
+	BAD(UNMAP, unmap, EINVAL, SIZE, .arg.unmap = { .ioasid = 1, .nr = 1,
 	    .ranges = ITEST_VEC }),
 	BAD(UNMAP, unmap, EINVAL, VALUE, .arg.unmap = { .ioasid = 1 }),
 	BAD(UNMAP, unmap, E2BIG, LIMIT, .arg.unmap = { .ioasid = 1, .nr = U32_MAX }),
-	BAD(UNMAP, unmap, EFAULT, POINTER, .arg.unmap = { .ioasid = 1, .nr = 1, .ranges = 8 }),
-	BAD(UNMAP, unmap, EFAULT, POINTER, .arg.unmap = { .ioasid = 1, .nr = 2, .ranges = 8 }),
+	BAD(UNMAP, unmap, EFAULT, POINTER, .arg.unmap = { .ioasid = 1, .nr = 1, .ranges = 8, USIZE }),
+	BAD(UNMAP, unmap, EFAULT, POINTER, .arg.unmap = { .ioasid = 1, .nr = 2, .ranges = 8, USIZE }),
 	BAD(UNMAP, unmap, EINVAL, VALUE, .arg.unmap = { .ioasid = 1, .nr = 1,
 	    .flags = IOASID_UNMAP_ALL }),
 	BAD(UNMAP, unmap, EINVAL, VALUE, .arg.unmap = { .ioasid = 1, .ranges = 8,
@@ -520,9 +537,12 @@ static const struct bad bads[] = {
 
 	BAD(RESERVE, reserve, ENOENT, NO_SPACE_ID, .arg.reserve = { .ioasid = 9 }),
 	BAD(RESERVE, reserve, E2BIG, LIMIT, .arg.reserve = { .ioasid = 1,
-	    .nr = IOASID_MAX_VECTOR + 1 }),
+	    .nr = IOASID_MAX_RESERVE + 1 }),
 	BAD(RESERVE, reserve, EFAULT, POINTER, .arg.reserve = { .ioasid = 1, .nr = 1,
-	    .ranges = ITEST_HOLE }),
+	    .ranges = ITEST_HOLE, RSIZE }),
+	BAD(RESERVE, reserve, EOPNOTSUPP, FLAGS, .arg.reserve = { .ioasid = 1, .__reserved = 1 }),
+	BAD(RESERVE, reserve, EINVAL, SIZE, .arg.reserve = { .ioasid = 1, .nr = 1,
+	    .ranges = ITEST_VEC }),
 	BAD(RESERVE, reserve, EINVAL, ALIGNMENT,
 	    RESERVE({ 0, PG - 1 }, { PG + 1, 2 * PG - 1 }), .index = 2),
 	BAD(RESERVE, reserve, EINVAL, ALIGNMENT,

@@ -499,6 +499,7 @@ static void chosen_places(struct kunit *test)
 		static const struct ioasid_iova_range all = { 0, U64_MAX };
 		struct ioasid_reserve arg = {
 			.ioasid = id, .nr = 1, .ranges = ITEST_VEC,
+			.range_size = sizeof(all),
 		};
 
 		itest_put_user(test, ITEST_VEC, &all, sizeof(all));
@@ -599,6 +600,132 @@ static void unmap_very_many(struct kunit *test)
 	ioasid_space_put(space);
 }
 
+static void check_job(struct itest *it, struct itest_domain *d, u64 pages,
+		      u64 mappings, u64 pinned)
+{
+	KUNIT_EXPECT_EQ(it->test, d->pages, pages);
+	KUNIT_EXPECT_EQ(it->test, itest_info(it).nr_mappings, mappings);
+	KUNIT_EXPECT_EQ(it->test, itest_info(it).pinned, pinned * PAGE_SIZE);
+	itest_domain_check(it->test, d);
+}
+
+/* Until it is committed, a MAP or COPY is seen by nobody, and can be undone */
+static void undone_in_the_middle(struct kunit *test)
+{
+	struct ioasid_map_range r[2] = {
+		{ .addr = ITEST_MEM, .length = 2 * PAGE_SIZE, .flags = RW },
+		{ .addr = ITEST_MEM, .length = PAGE_SIZE, .flags = RW },
+	};
+	struct ioasid_copy copy = { .flags = RW, .length = 2 * PAGE_SIZE };
+	struct itest_domain *d = itest_domain_new(test);
+	struct ioasid_space *space;
+	struct ioasid_map_job job;
+	struct ioasid_extack e;
+	struct itest *it;
+	u32 id, i;
+
+	itest_memory(test);
+	it = itest_open(test);
+	id = itest_alloc_space(it);
+	ioasid_extack_init(&e);
+	space = ioasid_space_get(it->ctx, id, &e);
+	KUNIT_ASSERT_FALSE(test, IS_ERR(space));
+	itest_space_add_domain(test, space, d);
+	KUNIT_ASSERT_EQ(test, ioasid_map_begin(&job, it->ctx, r, 2, &e), 0);
+	for (i = 0; i < 3; i++) {
+		check_job(it, d, 0, 0, 3);
+		KUNIT_ASSERT_EQ(test, ioasid_map_place(&job, id, &e), 0);
+		check_job(it, d, 3, 0, 3);
+		if (i < 2)
+			ioasid_map_unplace(&job);
+	}
+	ioasid_map_commit(&job);
+	check_job(it, d, 3, 2, 3);
+
+	copy.src_ioasid = id;
+	copy.dst_ioasid = id;
+	copy.src_iova = r[0].iova;
+	for (i = 0; i < 2; i++) {
+		KUNIT_ASSERT_EQ(test, ioasid_copy_begin(&job, it->ctx, &copy,
+							&e), 0);
+		KUNIT_ASSERT_EQ(test, ioasid_copy_place(&job, &copy, &e), 0);
+		ioasid_map_unplace(&job);
+		check_job(it, d, 3, 2, 3);
+		KUNIT_ASSERT_EQ(test, ioasid_copy_place(&job, &copy, &e), 0);
+		check_job(it, d, 5, 2, 3);
+		if (i) {
+			ioasid_map_commit(&job);
+			continue;
+		}
+		ioasid_map_unplace(&job);
+		ioasid_map_abort(&job);
+	}
+	check_job(it, d, 5, 3, 3);
+	KUNIT_EXPECT_EQ(test, itest_unmap(it, id, NULL, 0, NULL), 0);
+	check_job(it, d, 0, 0, 0);
+	itest_space_del_domain(space, d);
+	ioasid_space_put(space);
+}
+
+/* What can be undone ends between two ranges or areas, and leaves nothing */
+static void killed_in_the_middle(struct kunit *test)
+{
+	struct ioasid_map_range r[3];
+	struct ioasid_copy copy = { .flags = RW, .length = 3 * PAGE_SIZE };
+	struct itest_domain *d = itest_domain_new(test);
+	struct ioasid_unmap_range u = { SZ_1M, 3 * PAGE_SIZE };
+	struct ioasid_space *space;
+	struct ioasid_map_job job;
+	struct ioasid_extack e;
+	struct itest *it;
+	u32 id, i;
+
+	itest_memory(test);
+	it = itest_open(test);
+	id = itest_alloc_space(it);
+	ioasid_extack_init(&e);
+	space = ioasid_space_get(it->ctx, id, &e);
+	KUNIT_ASSERT_FALSE(test, IS_ERR(space));
+	for (i = 0; i < 3; i++)
+		r[i] = (struct ioasid_map_range) {
+			.iova = SZ_1M + i * PAGE_SIZE, .addr = ITEST_MEM,
+			.length = PAGE_SIZE, .flags = RW | IOASID_MAP_FIXED,
+		};
+	/* Without a page table, whose code looks for signals itself */
+	KUNIT_ASSERT_EQ(test, ioasid_map_begin(&job, it->ctx, r, 3, &e), 0);
+	itest_set_killed(true);
+	KUNIT_EXPECT_EQ(test, ioasid_map_place(&job, id, &e), -EINTR);
+	KUNIT_EXPECT_EQ(test, e.code, (u32)IOASID_REASON_KILLED);
+	itest_set_killed(false);
+	KUNIT_EXPECT_EQ(test, space->nr_areas, 0U);
+	ioasid_map_abort(&job);
+
+	itest_space_add_domain(test, space, d);
+	KUNIT_ASSERT_EQ(test, itest_map(it, id, r, 3), 0);
+	copy.src_ioasid = id;
+	copy.dst_ioasid = id;
+	copy.src_iova = SZ_1M;
+	ioasid_extack_init(&e);
+	KUNIT_ASSERT_EQ(test, ioasid_copy_begin(&job, it->ctx, &copy, &e), 0);
+	itest_set_killed(true);
+	KUNIT_EXPECT_EQ(test, ioasid_copy_place(&job, &copy, &e), -EINTR);
+	KUNIT_EXPECT_EQ(test, e.code, (u32)IOASID_REASON_KILLED);
+	itest_set_killed(false);
+	check_job(it, d, 3, 3, 3);
+	KUNIT_EXPECT_EQ(test, space->nr_areas, 3U);
+	ioasid_map_abort(&job);
+
+	itest_set_killed(true);
+	ITEST_EXPECT_ERR(it, itest_unmap(it, id, &u, 1, NULL), -EINTR,
+			 IOASID_REASON_KILLED);
+	itest_set_killed(false);
+	check_job(it, d, 3, 3, 3);
+	KUNIT_EXPECT_EQ(test, itest_unmap(it, id, &u, 1, NULL), 0);
+	check_job(it, d, 0, 0, 0);
+	itest_space_del_domain(space, d);
+	ioasid_space_put(space);
+}
+
 /* A copy can be killed between two mappings, and then has no effect */
 static void killed_while_copying(struct kunit *test)
 {
@@ -693,6 +820,8 @@ static struct kunit_case ioasid_mapped_cases[] = {
 	KUNIT_CASE(chosen_places),
 	KUNIT_CASE(others_at_work),
 	KUNIT_CASE(unmap_very_many),
+	KUNIT_CASE(undone_in_the_middle),
+	KUNIT_CASE(killed_in_the_middle),
 	KUNIT_CASE(killed_while_copying),
 	KUNIT_CASE(fill_a_new_domain),
 	{}

@@ -636,8 +636,8 @@ static void many_areas_one_pin(struct kunit *test)
 	pages = pin(test, it->ctx, m->addr, 32, true, -1, 0, &extack);
 	KUNIT_ASSERT_NOT_NULL(test, pages);
 	for (i = 0; i < ARRAY_SIZE(area); i++) {
-		area[i] = ioasid_area_alloc(pages);
-		KUNIT_ASSERT_NOT_NULL(test, area[i]);
+		area[i] = ioasid_area_alloc(pages, &extack);
+		KUNIT_ASSERT_FALSE(test, IS_ERR(area[i]));
 	}
 	/* The first area can be freed before the others */
 	ioasid_area_free(it->ctx, &pages->area);

@@ -207,6 +207,8 @@ static void killed_while_waiting(struct kunit *test)
 	ioasid_extack_init(&extack);
 	KUNIT_EXPECT_EQ(test, ioasid_space_lock(space, &extack), -EINTR);
 	KUNIT_EXPECT_EQ(test, extack.code, (u32)IOASID_REASON_KILLED);
+	ITEST_EXPECT_ERR(it, itest_free_space(it, id), -EINTR,
+			 IOASID_REASON_KILLED);
 	lockdep_on();
 	itest_set_killed(false);
 	up_read(&space->rwsem);
@@ -309,6 +311,7 @@ static void check_usable(struct itest *it, u32 id,
 {
 	struct ioasid_space_info info = {
 		.ioasid = id, .nr_ranges = nr, .ranges = ITEST_VEC,
+		.range_size = sizeof(*want),
 	};
 	struct ioasid_iova_range got[8];
 
@@ -335,6 +338,7 @@ static int do_reserve(struct itest *it, u32 id,
 {
 	struct ioasid_reserve arg = {
 		.ioasid = id, .nr = nr, .ranges = ITEST_VEC,
+		.range_size = sizeof(*r),
 	};
 
 	if (nr)
@@ -381,6 +385,7 @@ static void reserve_replaces(struct kunit *test)
 	{
 		struct ioasid_space_info info = {
 			.ioasid = id, .ranges = ITEST_HOLE,
+			.range_size = sizeof(*all),
 		};
 
 		KUNIT_EXPECT_EQ(test, ITEST_CMD(it, IOASID_SPACE_INFO, &info),

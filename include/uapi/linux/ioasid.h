@@ -14,12 +14,21 @@
  *    struct fails with EINVAL.
  *  - Unknown bits in @flags and non-zero reserved fields fail with EOPNOTSUPP.
  *  - An unknown command fails with ENOTTY.
+ *  - The elements of an array of structs grow by the same rules: a field
+ *    @range_size is the size of one element that the caller was compiled with.
+ *    The kernel accepts larger elements if the rest of each is zero, otherwise
+ *    the command fails with E2BIG and the index, and it clears the rest of what
+ *    it writes.
  *  - @extack is 0 or the address of a struct ioasid_extack, which is filled in
  *    if and only if the command fails. It is checked before anything else is
  *    done: EFAULT if it cannot be accessed, EINVAL if its @size has no room for
  *    a code. Three errors are too early for a reason: ENOTTY, a struct whose
  *    first 16 bytes cannot be read, and @size below 16.
- *  - A command either succeeds completely or changes nothing.
+ *  - A command either succeeds completely or changes nothing. If its answer
+ *    cannot be written, because user memory has become unwritable meanwhile, it
+ *    is undone: EFAULT. What cannot be undone stays done all the same:
+ *    IOASID_UNMAP, IOASID_DEVICE_ATTACH with IOASID_ATTACH_REPLACE or
+ *    IOASID_ATTACH_BIND_ONLY, VFIO_DEVICE_ATTACH, IOASID_FAULT_DOORBELL.
  */
 #ifndef _UAPI_LINUX_IOASID_H
 #define _UAPI_LINUX_IOASID_H
@@ -209,7 +218,7 @@ enum ioasid_account_mode {
  * @flags: 0
  * @extack: 0, or the address of a struct ioasid_extack
  * @caps: out: IOASID_CAP_*
- * @max_vector: out: maximum number of ranges of one MAP, UNMAP or RESERVE
+ * @max_vector: out: maximum number of ranges of one MAP or UNMAP
  * @account_mode: out: enum ioasid_account_mode
  * @page_size: out: in bytes; every address and length is a multiple of it
  * @nr_spaces: out: number of spaces of this context
@@ -219,6 +228,13 @@ enum ioasid_account_mode {
  * @nr_mappings: out: number of mappings in all spaces
  * @pinned: out: bytes pinned; memory in several spaces counts once
  * @mapped: out: bytes mapped; memory in several spaces counts in each of them
+ * @max_mappings: out: maximum number of mappings of this context, by its own limit
+ *	or by what other contexts leave of that of the user who opened it (module
+ *	parameters mappings_per_context and mappings_per_user)
+ * @nr_reserved: out: number of ranges reserved by IOASID_RESERVE in all spaces
+ * @max_reserved: out: their maximum (reserved_per_context, reserved_per_user)
+ * @max_spaces: out: maximum of @nr_spaces (spaces_per_context, spaces_per_user)
+ * @max_reserve: out: maximum number of ranges of one RESERVE
  */
 struct ioasid_info {
 	__u32 size;
@@ -234,6 +250,11 @@ struct ioasid_info {
 	__aligned_u64 nr_mappings;
 	__aligned_u64 pinned;
 	__aligned_u64 mapped;
+	__aligned_u64 max_mappings;
+	__u32 nr_reserved;
+	__u32 max_reserved;
+	__u32 max_spaces;
+	__u32 max_reserve;
 };
 
 /**
@@ -282,7 +303,7 @@ struct ioasid_iova_range {
  * @name: out: name of the device, NUL-terminated
  * @owner: out: name of the framework that owns it, NUL-terminated
  * @nr_pasids: out: number of PASIDs that it is attached with
- * @__reserved: 0
+ * @range_size: with @ranges: sizeof(struct ioasid_iova_range)
  *
  * EMSGSIZE if @ranges or @hw_info is given and too small; the counts are written
  * even then.
@@ -305,7 +326,7 @@ struct ioasid_device_info {
 	char name[48];
 	char owner[16];
 	__u32 nr_pasids;
-	__u32 __reserved;
+	__u32 range_size;
 };
 
 /**
@@ -346,6 +367,8 @@ enum ioasid_kind {
  * @data: 0
  * @label: a name for debugfs and tracepoints, NUL-terminated, of printable ASCII
  *	characters
+ *
+ * EDQUOT above max_spaces of IOASID_GET_INFO.
  */
 struct ioasid_alloc {
 	__u32 size;
@@ -391,7 +414,9 @@ struct ioasid_free {
  * @nr_domains: out: number of IOMMU domains behind it
  * @nr_attachments: out: number of devices attached; a device counts once for its
  *	RID and once for each PASID
+ * @nr_reserved: out: number of ranges reserved by IOASID_RESERVE
  * @nr_ranges: in: room at @ranges; out: number of usable ranges
+ * @range_size: with @ranges: sizeof(struct ioasid_iova_range)
  * @ranges: 0, or the address of an array of struct ioasid_iova_range
  * @page_sizes: out: bitmap of the page sizes that all its domains support
  * @nr_mappings: out: number of mappings
@@ -410,7 +435,9 @@ struct ioasid_space_info {
 	__u32 parent;
 	__u32 nr_domains;
 	__u32 nr_attachments;
+	__u32 nr_reserved;
 	__u32 nr_ranges;
+	__u32 range_size;
 	__aligned_u64 ranges;
 	__aligned_u64 page_sizes;
 	__aligned_u64 nr_mappings;
@@ -420,6 +447,7 @@ struct ioasid_space_info {
 };
 
 #define IOASID_MAX_VECTOR	65536
+#define IOASID_MAX_RESERVE	1024
 #define IOASID_MAX_DEVICES	256
 
 /* struct ioasid_map_range.flags, struct ioasid_copy.flags */
@@ -453,10 +481,13 @@ struct ioasid_map_range {
  * @ioasid: the space
  * @nr: number of ranges, 1 to IOASID_MAX_VECTOR
  * @ranges: address of an array of struct ioasid_map_range
+ * @range_size: sizeof(struct ioasid_map_range)
+ * @__reserved: 0
  *
  * All or nothing: on failure none of the ranges is mapped, and extack.index is
  * that of the range that failed. The memory is charged to RLIMIT_MEMLOCK, and
- * stays pinned until it is unmapped.
+ * stays pinned until it is unmapped. EDQUOT above max_mappings of
+ * IOASID_GET_INFO.
  */
 struct ioasid_map {
 	__u32 size;
@@ -465,6 +496,8 @@ struct ioasid_map {
 	__u32 ioasid;
 	__u32 nr;
 	__aligned_u64 ranges;
+	__u32 range_size;
+	__u32 __reserved;
 };
 
 /**
@@ -493,12 +526,17 @@ struct ioasid_unmap_range {
  * @nr: number of ranges, 1 to IOASID_MAX_VECTOR; 0 with IOASID_UNMAP_ALL
  * @ranges: address of an array of struct ioasid_unmap_range; they must not
  *	overlap
+ * @range_size: sizeof(struct ioasid_unmap_range); not looked at with
+ *	IOASID_UNMAP_ALL
+ * @__reserved: 0
  * @unmapped: out: bytes unmapped
  *
  * When it returns, no device can reach the memory through this space any more,
  * and memory without another mapping is unpinned. All or nothing; extack.index is
  * that of the range that failed. EBUSY if another thread is mapping or unmapping
- * in a range; IOASID_UNMAP_ALL skips such mappings instead.
+ * in a range; IOASID_UNMAP_ALL skips such mappings instead, and leaves the rest if
+ * the caller is killed. EFAULT, with all of it unmapped, if @unmapped has become
+ * unwritable meanwhile.
  */
 struct ioasid_unmap {
 	__u32 size;
@@ -507,6 +545,8 @@ struct ioasid_unmap {
 	__u32 ioasid;
 	__u32 nr;
 	__aligned_u64 ranges;
+	__u32 range_size;
+	__u32 __reserved;
 	__aligned_u64 unmapped;
 };
 
@@ -523,7 +563,9 @@ struct ioasid_unmap {
  * @length: in bytes
  *
  * The memory is pinned and charged once, until its last mapping is unmapped.
- * EPERM for WRITE if the source is not mapped for writing.
+ * EPERM for WRITE if the source is not mapped for writing. Makes as many mappings
+ * as the source has in the range: EDQUOT above max_mappings of IOASID_GET_INFO, or
+ * if the same memory would be mapped more than 2^28 times.
  */
 struct ioasid_copy {
 	__u32 size;
@@ -542,12 +584,14 @@ struct ioasid_copy {
  * @flags: 0
  * @extack: 0, or the address of a struct ioasid_extack
  * @ioasid: the space
- * @nr: number of ranges, 0 to IOASID_MAX_VECTOR
+ * @nr: number of ranges, 0 to IOASID_MAX_RESERVE
  * @ranges: address of an array of struct ioasid_iova_range, in ascending order
  *	and not overlapping, where nothing can be mapped from now on
+ * @range_size: with @nr: sizeof(struct ioasid_iova_range)
+ * @__reserved: 0
  *
  * Replaces the ranges of an earlier call. EADDRINUSE if something is mapped in
- * one of the ranges.
+ * one of the ranges, EDQUOT above max_reserved of IOASID_GET_INFO.
  */
 struct ioasid_reserve {
 	__u32 size;
@@ -556,6 +600,8 @@ struct ioasid_reserve {
 	__u32 ioasid;
 	__u32 nr;
 	__aligned_u64 ranges;
+	__u32 range_size;
+	__u32 __reserved;
 };
 
 /* struct ioasid_translate.flags */
@@ -663,6 +709,8 @@ struct ioasid_option {
  *
  * Not every IOMMU replaces without a gap: DMA in flight may be blocked for a
  * moment. @vpasid names the attachment to be replaced, or @pasid if that is 0.
+ * EFAULT, with the space replaced or the device bound, if the struct has become
+ * unwritable meanwhile; any other attach is undone then.
  *
  * ENOENT if there is no such device or space; EBUSY if it is attached, is being
  * reset, or a sibling (a device of the same group) uses another space with the
@@ -791,7 +839,8 @@ struct ioasid_pasid_free {
  *
  * The device stays bound to the context until it is closed, and commands on
  * /dev/ioasid can name it by @dev_id. A device is bound to one context at a time.
- * Closing @ioasid_fd does not affect its DMA until the device is closed.
+ * Closing @ioasid_fd does not affect its DMA until the device is closed. EFAULT,
+ * with the device attached, if the struct has become unwritable meanwhile.
  */
 struct vfio_device_attach {
 	__u32 argsz;

@@ -66,8 +66,6 @@ FIXTURE_VARIANT_ADD(abi, name) {						\
 
 COMMAND(info, IOASID_GET_INFO, .writes_back = true);
 COMMAND(device_info, IOASID_DEVICE_INFO, .writes_back = true,
-	.first_size = offsetof(struct ioasid_device_info, nr_pasids),
-	.reserved = { FIELD(ioasid_device_info, __reserved) },
 	.device_id = FIELD(ioasid_device_info, dev_id));
 COMMAND(alloc, IOASID_ALLOC, .known_flags = IOASID_ALLOC_FAULTS, .writes_back = true,
 	.reserved = { FIELD(ioasid_alloc, parent), FIELD(ioasid_alloc, data_type),
@@ -79,13 +77,16 @@ COMMAND(free, IOASID_FREE,
 COMMAND(space_info, IOASID_SPACE_INFO, .writes_back = true,
 	.space_ids = { FIELD(ioasid_space_info, ioasid) });
 COMMAND(map, IOASID_MAP,
+	.reserved = { FIELD(ioasid_map, __reserved) },
 	.space_ids = { FIELD(ioasid_map, ioasid) });
 COMMAND(unmap, IOASID_UNMAP, .known_flags = IOASID_UNMAP_ALL | IOASID_UNMAP_EMPTY_OK, .writes_back = true,
+	.reserved = { FIELD(ioasid_unmap, __reserved) },
 	.space_ids = { FIELD(ioasid_unmap, ioasid) });
 COMMAND(copy, IOASID_COPY, .writes_back = true,
 	.known_flags = IOASID_MAP_READ | IOASID_MAP_WRITE | IOASID_MAP_FIXED,
 	.space_ids = { FIELD(ioasid_copy, src_ioasid), FIELD(ioasid_copy, dst_ioasid) });
 COMMAND(reserve, IOASID_RESERVE,
+	.reserved = { FIELD(ioasid_reserve, __reserved) },
 	.space_ids = { FIELD(ioasid_reserve, ioasid) });
 COMMAND(translate, IOASID_TRANSLATE, .known_flags = IOASID_TRANSLATE_PHYS, .writes_back = true,
 	.space_ids = { FIELD(ioasid_translate, ioasid) });
@@ -193,13 +194,15 @@ static void build(FIXTURE_DATA(abi) *self, const FIXTURE_VARIANT(abi) *variant)
 		self->map_range = (struct ioasid_map_range){
 			.addr = (uintptr_t)self->page, .length = T_PAGE, .flags = T_RW };
 		BUILD(ioasid_map, .ioasid = self->space, .nr = 1,
-		      .ranges = (uintptr_t)&self->map_range);
+		      .ranges = (uintptr_t)&self->map_range,
+		      .range_size = sizeof(self->map_range));
 		break;
 	case IOASID_UNMAP:
 		t_map_at(self->fd, self->space, self->page, T_PAGE, T_RW, AT);
 		self->unmap_range = (struct ioasid_unmap_range){ AT, T_PAGE };
 		BUILD(ioasid_unmap, .ioasid = self->space, .nr = 1,
-		      .ranges = (uintptr_t)&self->unmap_range);
+		      .ranges = (uintptr_t)&self->unmap_range,
+		      .range_size = sizeof(self->unmap_range));
 		break;
 	case IOASID_COPY:
 		BUILD(ioasid_copy, .flags = IOASID_MAP_READ, .src_ioasid = self->space,

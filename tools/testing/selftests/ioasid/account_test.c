@@ -2,11 +2,14 @@
 /*
  * Who pays for pinned memory, and how much at most: the limits of a user
  * without privileges, in both accounting modes. What a limit means is looked
- * at from inside (the errno) and from outside (/proc/<pid>/status).
+ * at from inside (the errno) and from outside (/proc/<pid>/status). And the
+ * limits of what costs kernel memory.
  */
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 
 #include "harness.h"
 
@@ -545,6 +548,269 @@ TEST_F(account, limit_within_a_huge_page)
 
 	NEED(ret != 4, "no transparent huge pages");
 	EXPECT_EQ(0, ret);
+}
+
+/* --- quotas: what costs kernel memory, although nothing is pinned for it --------- */
+
+#define PARAM(name)	"/sys/module/ioasid/parameters/" name
+#define FEW		1000
+
+FIXTURE(quota) {
+	int fd;
+	u32 id;
+	u32 other;
+	char *mem;
+	char saved[4][16];
+};
+
+static const char *const quota_params[4] = {
+	PARAM("mappings_per_context"), PARAM("mappings_per_user"),
+	PARAM("reserved_per_context"), PARAM("spaces_per_user"),
+};
+
+FIXTURE_SETUP(quota)
+{
+	int i;
+
+	for (i = 0; i < 4; i++)
+		ASSERT_LT(0, t_read_file(quota_params[i], self->saved[i],
+					 sizeof(self->saved[i])));
+	self->fd = t_open();
+	ASSERT_FD(self->fd);
+	ASSERT_OK(t_alloc(self->fd, &self->id));
+	ASSERT_OK(t_alloc(self->fd, &self->other));
+	self->mem = t_memory(T_ANON, T_PAGE);
+	ASSERT_NE(NULL, self->mem);
+}
+
+FIXTURE_TEARDOWN(quota)
+{
+	int i;
+
+	for (i = 0; i < 4; i++)
+		EXPECT_EQ(0, t_write_file(quota_params[i], self->saved[i]));
+	close(self->fd);
+}
+
+typedef FIXTURE_DATA(quota) quota_t;
+
+static u64 max_mappings(int fd)
+{
+	struct ioasid_info info;
+
+	return t_info(fd, &info) ? 0 : info.max_mappings;
+}
+
+/* One page, and as many mappings of it as can be had: the place of the last one */
+static int copy_all(int fd, u32 id, char *mem, u64 *nr)
+{
+	u64 iova;
+	int ret = t_map(fd, id, mem, T_PAGE, T_RW, &iova);
+
+	for (*nr = 0; !ret; ++*nr)
+		ret = t_copy(fd, id, iova, id, &iova, T_PAGE, T_RW);
+	return ret;
+}
+
+TEST_F(quota, defaults_allow_a_million_mappings)
+{
+	EXPECT_GE(max_mappings(self->fd), 1000000);
+	EXPECT_LE(max_mappings(self->fd), 2000000);
+}
+
+TEST_F(quota, mappings_of_a_context)
+{
+	struct ioasid_map_range r[2];
+	u64 nr, iova = AT;
+	int i;
+
+	ASSERT_EQ(0, t_write_file(quota_params[0], "1000"));
+	EXPECT_EQ(FEW, max_mappings(self->fd));
+	EXPECT_EQ(-EDQUOT, copy_all(self->fd, self->id, self->mem, &nr));
+	EXPECT_EQ(IOASID_REASON_LIMIT, t_extack.code) TH_LOG("%s", t_explain());
+	EXPECT_EQ(FEW, t_extack.value);
+	EXPECT_EQ(FEW, nr);
+	EXPECT_EQ(FEW, t_nr_mappings(self->fd));
+	EXPECT_EQ(T_PAGE, t_pinned(self->fd));
+	/* In any space of it, by MAP too, and then nothing is pinned */
+	EXPECT_FAIL(EDQUOT, LIMIT, t_map(self->fd, self->other, self->mem, T_PAGE, T_RW, &iova));
+	EXPECT_EQ(T_PAGE, t_pinned(self->fd));
+	/* All or nothing: one would still fit */
+	ASSERT_OK(t_translate(self->fd, self->id, T_PAGE, 0, &(struct ioasid_translate){ 0 }));
+	EXPECT_EQ(T_PAGE, t_unmap(self->fd, self->id, T_PAGE, T_PAGE));
+	for (i = 0; i < 2; i++)
+		r[i] = (struct ioasid_map_range){ AT + i * T_PAGE, (uintptr_t)self->mem, T_PAGE,
+						  T_FIXED_RW, 0 };
+	EXPECT_FAIL(EDQUOT, LIMIT, t_mapv(self->fd, self->other, r, 2));
+	EXPECT_FAIL(EDQUOT, LIMIT, t_copy(self->fd, self->id, 2 * T_PAGE, self->other, &iova,
+					  2 * T_PAGE, T_RW));
+	EXPECT_EQ(FEW - 1, t_nr_mappings(self->fd));
+	EXPECT_OK(t_mapv(self->fd, self->other, r, 1));
+	/* Every way to get rid of them */
+	EXPECT_OK(t_free(self->fd, self->other));
+	EXPECT_EQ((FEW - 1) * (long long)T_PAGE, t_unmap_all(self->fd, self->id));
+	EXPECT_EQ(-EDQUOT, copy_all(self->fd, self->id, self->mem, &nr));
+	EXPECT_EQ(FEW, nr);
+}
+
+/* Two contexts of a user share his limit; the context of another one has its own */
+struct open_file {
+	quota_t *self;
+	bool userns;
+	u64 max;
+};
+
+static int asks_max(void *arg)
+{
+	struct open_file *o = arg;
+	int fd;
+
+	if (o->userns && unshare(CLONE_NEWUSER))
+		return 4;
+	fd = t_open();
+	T_CHECK(fd >= 0);
+	T_CHECK(max_mappings(fd) == o->max);
+	return 0;
+}
+
+TEST_F(quota, mappings_of_a_user)
+{
+	struct open_file same = { .self = self, .max = 0 };
+	int fd = t_open();
+	u64 nr, more;
+	u32 id;
+
+	ASSERT_FD(fd);
+	ASSERT_OK(t_alloc(fd, &id));
+	ASSERT_EQ(0, t_write_file(quota_params[1], "1000"));
+	ASSERT_OK(t_map_at(fd, id, self->mem, T_PAGE, T_RW, AT));
+	ASSERT_EQ(-EDQUOT, copy_all(self->fd, self->id, self->mem, &nr));
+	EXPECT_EQ(FEW - 1, nr);
+	EXPECT_EQ(1, max_mappings(fd));
+	EXPECT_FAIL(EDQUOT, LIMIT, t_map_at(fd, id, self->mem, T_PAGE, T_RW, AT + T_PAGE));
+	EXPECT_EQ(0, t_child(asks_max, &same));
+	close(self->fd);
+	EXPECT_EQ(-EDQUOT, copy_all(fd, id, self->mem, &more));
+	EXPECT_EQ(FEW - 1, more);
+	close(fd);
+	self->fd = t_open();
+}
+
+/* The other user is not root, and may open the file only if root lets him */
+TEST_F(quota, another_user_has_his_own)
+{
+	struct open_file other = { .self = self, .max = FEW };
+	struct stat st;
+	u64 nr;
+
+	ASSERT_EQ(0, stat("/dev/ioasid", &st));
+	ASSERT_EQ(0, t_write_file(quota_params[1], "1000"));
+	ASSERT_EQ(-EDQUOT, copy_all(self->fd, self->id, self->mem, &nr));
+	ASSERT_EQ(0, chmod("/dev/ioasid", 0666));
+	EXPECT_EQ(0, t_child_as(T_NOBODY, asks_max, &other));
+	chmod("/dev/ioasid", st.st_mode & 07777);
+}
+
+/* ... nor does he get another one by making a user namespace */
+struct in_userns {
+	quota_t *self;
+	int to_parent;
+	int from_parent;
+};
+
+static int maps_as_two_users(void *arg)
+{
+	struct in_userns *u = arg;
+	u64 nr;
+	u32 id;
+	int fd;
+	char byte = 0;
+
+	fd = t_open();
+	T_CHECK(fd >= 0);
+	T_CHECK(!t_alloc(fd, &id));
+	T_CHECK(!t_set_memlock(8 * T_PAGE));
+	T_CHECK(copy_all(fd, id, u->self->mem, &nr) == -EDQUOT && nr == FEW);
+	/* Root gives the namespace a uid that is not that of its maker */
+	if (unshare(CLONE_NEWUSER))
+		return 4;
+	T_CHECK(write(u->to_parent, &byte, 1) == 1);
+	T_CHECK(read(u->from_parent, &byte, 1) == 1);
+	T_CHECK(!setresuid(1, 1, 1));
+	fd = t_open();
+	T_CHECK(fd >= 0);
+	T_CHECK(max_mappings(fd) == 0);
+	return 0;
+}
+
+TEST_F(quota, user_namespaces_do_not_add_up)
+{
+	struct in_userns u = { .self = self };
+	int up[2], down[2], ret;
+	struct stat st;
+	char path[64], byte;
+	pid_t pid;
+
+	ASSERT_EQ(0, stat("/dev/ioasid", &st));
+	ASSERT_EQ(0, t_write_file(quota_params[1], "1000"));
+	ASSERT_EQ(0, pipe(up));
+	ASSERT_EQ(0, pipe(down));
+	u.to_parent = up[1];
+	u.from_parent = down[0];
+	ASSERT_EQ(0, chmod("/dev/ioasid", 0666));
+	pid = t_fork_as(T_NOBODY, maps_as_two_users, &u);
+	close(up[1]);
+	if (read(up[0], &byte, 1) == 1) {
+		snprintf(path, sizeof(path), "/proc/%d/uid_map", pid);
+		EXPECT_EQ(0, t_write_file(path, "0 1000 1\n1 100001 1\n"));
+		EXPECT_EQ(1, write(down[1], &byte, 1));
+	}
+	ret = t_wait(pid);
+	chmod("/dev/ioasid", st.st_mode & 07777);
+	NEED(ret != 4, "no user namespaces");
+	EXPECT_EQ(0, ret);
+}
+
+TEST_F(quota, reserved_ranges)
+{
+	struct ioasid_iova_range r[8];
+	struct ioasid_info info;
+	int i;
+
+	ASSERT_EQ(0, t_write_file(quota_params[2], "10"));
+	for (i = 0; i < 8; i++)
+		r[i] = (struct ioasid_iova_range){ AT + 2 * i * T_PAGE,
+						   AT + (2 * i + 1) * T_PAGE - 1 };
+	ASSERT_OK(t_reserve(self->fd, self->id, r, 8));
+	EXPECT_FAIL(EDQUOT, LIMIT, t_reserve(self->fd, self->other, r, 3));
+	ASSERT_OK(t_reserve(self->fd, self->other, r, 2));
+	ASSERT_OK(t_info(self->fd, &info));
+	EXPECT_EQ(10, info.nr_reserved);
+	EXPECT_EQ(10, info.max_reserved);
+	/* As many as before, elsewhere */
+	for (i = 0; i < 8; i++) {
+		r[i].first += T_HUGE;
+		r[i].last += T_HUGE;
+	}
+	EXPECT_OK(t_reserve(self->fd, self->id, r, 8));
+	EXPECT_OK(t_free(self->fd, self->id));
+	EXPECT_OK(t_reserve(self->fd, self->other, r, 8));
+}
+
+TEST_F(quota, spaces)
+{
+	struct ioasid_info info;
+	u32 id, i;
+
+	ASSERT_EQ(0, t_write_file(quota_params[3], "10"));
+	ASSERT_OK(t_info(self->fd, &info));
+	EXPECT_EQ(10, info.max_spaces);
+	for (i = info.nr_spaces; i < 10; i++)
+		ASSERT_OK(t_alloc(self->fd, &id));
+	EXPECT_FAIL(EDQUOT, LIMIT, t_alloc(self->fd, &id));
+	EXPECT_FAIL(EDQUOT, LIMIT, t_alloc_mm(self->fd, &id));
+	EXPECT_OK(t_free(self->fd, self->id));
+	EXPECT_OK(t_alloc(self->fd, &id));
 }
 
 TEST_HARNESS_MAIN

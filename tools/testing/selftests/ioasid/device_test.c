@@ -507,6 +507,7 @@ TEST_F(device, info_ranges_too_small)
 	struct ioasid_iova_range ranges[32];
 	struct ioasid_device_info info = {
 		.size = sizeof(info), .nr_ranges = 1, .ranges = (uintptr_t)ranges,
+		.range_size = sizeof(*ranges),
 	};
 	u32 nr;
 

@@ -134,6 +134,7 @@ static void look(fault_t *t, struct state *s)
 		space->ioasid = t->id[i];
 		space->nr_ranges = 16;
 		space->ranges = (uintptr_t)s->ranges[i];
+		space->range_size = sizeof(*s->ranges[i]);
 		t_cmd(t->ctx, IOASID_SPACE_INFO, space);
 		space->ranges = 0;
 		for (j = 0; j < 2; j++)

@@ -339,7 +339,7 @@ TEST_F(space, unmap_all)
 	struct ioasid_unmap_range range = { .iova = 0, .length = T_PAGE };
 	struct ioasid_unmap cmd = {
 		.size = sizeof(cmd), .flags = IOASID_UNMAP_ALL, .ioasid = self->id,
-		.nr = 1, .ranges = (uintptr_t)&range,
+		.nr = 1, .ranges = (uintptr_t)&range, .range_size = sizeof(range),
 	};
 
 	ASSERT_OK(map_at(0, 1));

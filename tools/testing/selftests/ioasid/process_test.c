@@ -608,6 +608,88 @@ TEST_F(space, space_freed_while_memory_comes)
 		EXPECT_EQ(self->pins, t_pinned_pages());
 }
 
+/* ... and its array of ranges, which the kernel writes to, may have changed */
+struct late_array {
+	struct late l;
+	struct ioasid_map_range *range;	/* in a page of its own */
+	int nr;
+};
+
+static int make_array(struct late_array *a, int nr)
+{
+	int fd = memfd_create("ranges", MFD_CLOEXEC), i;
+
+	a->nr = nr;
+	if (fd < 0 || ftruncate(fd, T_PAGE))
+		return -1;
+	a->range = mmap(NULL, T_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	close(fd);
+	if (a->range == MAP_FAILED)
+		return -1;
+	for (i = 0; i < nr; i++)
+		a->range[i] = (struct ioasid_map_range){
+			.addr = (uintptr_t)a->l.self->mem + i * T_PAGE,
+			.length = T_PAGE, .flags = T_RW,
+		};
+	/* The last one waits */
+	a->range[nr - 1].addr = (uintptr_t)a->l.mem;
+	return 0;
+}
+
+static void *maps_late_array(void *arg)
+{
+	struct late_array *a = arg;
+
+	a->l.ret = t_mapv(a->l.self->fd, a->l.self->id, a->range, a->nr);
+	if (a->l.ret == -EFAULT && t_extack.code != IOASID_REASON_POINTER)
+		a->l.ret = -EINVAL;
+	return NULL;
+}
+
+static void map_late_array(struct __test_metadata *_metadata, FIXTURE_DATA(space) *self, int nr,
+			   bool gone)
+{
+	struct late_array a = { .l.self = self };
+	struct ioasid_translate tr;
+	pthread_t mapper;
+	int i;
+
+	NEED(!make_late(&a.l), "no userfaultfd: %s", strerror(errno));
+	ASSERT_EQ(0, make_array(&a, nr));
+	ASSERT_EQ(0, pthread_create(&mapper, NULL, maps_late_array, &a));
+	ASSERT_TRUE(awaited(&a.l));
+	/* Gone for good, or only from the page table, as when it is swapped out */
+	if (gone)
+		ASSERT_EQ(0, mprotect(a.range, T_PAGE, PROT_READ));
+	else
+		ASSERT_EQ(0, madvise(a.range, T_PAGE, MADV_DONTNEED));
+	resolve(&a.l);
+	pthread_join(mapper, NULL);
+	EXPECT_EQ(gone ? -EFAULT : 0, a.l.ret);
+	EXPECT_EQ(gone ? 0 : nr, t_nr_mappings(self->fd));
+	EXPECT_EQ(gone ? 0 : nr * T_PAGE, t_pinned(self->fd));
+	if (gone && self->pins >= 0)
+		EXPECT_EQ(self->pins, t_pinned_pages());
+	for (i = 0; i < nr && !gone; i++) {
+		ASSERT_OK(t_translate(self->fd, self->id, a.range[i].iova, 0, &tr));
+		EXPECT_EQ(a.range[i].addr, tr.addr);
+	}
+	EXPECT_EQ(gone ? 0 : (long long)(nr * T_PAGE), t_unmap_all(self->fd, self->id));
+}
+
+/* Where no IOVA can be reported, nothing is mapped */
+TEST_F(space, array_becomes_read_only_while_memory_comes)
+{
+	map_late_array(_metadata, self, 1, true);
+	map_late_array(_metadata, self, 7, true);
+}
+
+TEST_F(space, array_is_swapped_out_while_memory_comes)
+{
+	map_late_array(_metadata, self, 1, false);
+	map_late_array(_metadata, self, 7, false);
+}
+
 static int waits_for_memory(void *arg)
 {
 	struct late *l = arg;

@@ -168,6 +168,7 @@ TEST_F(space, info_ranges_too_small)
 	struct ioasid_iova_range ranges[SPACE_RANGES], hole = { T_HUGE, 2 * T_HUGE - 1 };
 	struct ioasid_space_info info = {
 		.size = sizeof(info), .ioasid = self->id, .ranges = (uintptr_t)ranges,
+		.range_size = sizeof(*ranges),
 	};
 	u32 nr;
 
@@ -291,24 +292,58 @@ TEST_F(space, reserve_everything)
 
 TEST_F_TIMEOUT(space, reserve_many, 300)
 {
-	struct ioasid_iova_range *r = calloc(IOASID_MAX_VECTOR, sizeof(*r));
+	struct ioasid_iova_range *r = calloc(IOASID_MAX_RESERVE, sizeof(*r));
 	struct ioasid_space_info info;
 	u64 iova;
 	u32 i;
 
-	for (i = 0; i < IOASID_MAX_VECTOR; i++)
+	for (i = 0; i < IOASID_MAX_RESERVE; i++)
 		r[i] = (struct ioasid_iova_range){ SPACE_AT + i * 2 * T_PAGE,
 						   SPACE_AT + (i * 2 + 1) * T_PAGE - 1 };
-	ASSERT_OK(t_reserve(self->fd, self->id, r, IOASID_MAX_VECTOR));
+	ASSERT_OK(t_reserve(self->fd, self->id, r, IOASID_MAX_RESERVE));
 	ASSERT_OK(t_space_info(self->fd, self->id, &info));
-	EXPECT_EQ((u32)self->nr_ranges + IOASID_MAX_VECTOR, info.nr_ranges);
+	EXPECT_EQ((u32)self->nr_ranges + IOASID_MAX_RESERVE, info.nr_ranges);
 	EXPECT_FAIL(ERANGE, UNUSABLE, t_map_at(self->fd, self->id, self->mem, T_PAGE, T_RW,
-					       r[IOASID_MAX_VECTOR - 1].first));
+					       r[IOASID_MAX_RESERVE - 1].first));
 	EXPECT_OK(t_map_at(self->fd, self->id, self->mem, T_PAGE, T_RW,
-			   r[IOASID_MAX_VECTOR / 2].first + T_PAGE));
+			   r[IOASID_MAX_RESERVE / 2].first + T_PAGE));
 	EXPECT_OK(t_map(self->fd, self->id, self->mem, 2 * T_PAGE, T_RW, &iova));
 	EXPECT_EQ(-EADDRINUSE, t_reserve(self->fd, self->id,
 					 &(struct ioasid_iova_range){ iova, iova + T_PAGE - 1 }, 1));
+}
+
+/*
+ * Two sizes of a user multiplied: his ranges, and his list of what is reserved.
+ * A range is found where the last one was, not by passing all that is full.
+ */
+TEST_F_TIMEOUT(space, reserve_many_and_map, 300)
+{
+	const u32 nr = 16384;
+	struct ioasid_iova_range *r = calloc(IOASID_MAX_RESERVE, sizeof(*r));
+	struct ioasid_map_range *m = calloc(nr, sizeof(*m));
+	struct ioasid_info info;
+	uint64_t start;
+	u32 i;
+
+	ASSERT_OK(t_info(self->fd, &info));
+	ASSERT_EQ(IOASID_MAX_RESERVE, info.max_reserve);
+	/* Pages of every other address; the kernel begins at the lowest one */
+	for (i = 0; i < IOASID_MAX_RESERVE; i++)
+		r[i] = (struct ioasid_iova_range){ 2 * i * T_PAGE, (2 * i + 1) * T_PAGE - 1 };
+	ASSERT_OK(t_reserve(self->fd, self->id, r, IOASID_MAX_RESERVE));
+	for (i = 0; i < nr; i++)
+		m[i] = (struct ioasid_map_range){ 0, (uintptr_t)self->mem, T_PAGE, T_RW, 0 };
+	start = t_now_ns();
+	ASSERT_OK(t_mapv(self->fd, self->id, m, nr));
+	TH_LOG("%llu ns for each", (unsigned long long)((t_now_ns() - start) / nr));
+	EXPECT_WITHIN_MS(2000, start);
+	EXPECT_EQ(T_PAGE, m[0].iova);
+	EXPECT_EQ(3 * T_PAGE, m[1].iova);
+	/* What has become free is found again */
+	EXPECT_EQ(T_PAGE, t_unmap(self->fd, self->id, m[7].iova, T_PAGE));
+	m[0].iova = 0;
+	ASSERT_OK(t_mapv(self->fd, self->id, m, 1));
+	EXPECT_EQ(m[7].iova, m[0].iova);
 }
 
 TEST_F(space, translate)

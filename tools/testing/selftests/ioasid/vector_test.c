@@ -84,7 +84,7 @@ TEST_F(space, vector_too_long)
 	EXPECT_FAIL(E2BIG, LIMIT, t_mapv(self->fd, self->id, r, IOASID_MAX_VECTOR + 1));
 	EXPECT_FAIL(E2BIG, LIMIT, t_mapv(self->fd, self->id, r, UINT32_MAX));
 	EXPECT_FAIL(E2BIG, LIMIT, t_unmapv(self->fd, self->id, u, IOASID_MAX_VECTOR + 1));
-	EXPECT_FAIL(E2BIG, LIMIT, t_reserve(self->fd, self->id, &reserve, IOASID_MAX_VECTOR + 1));
+	EXPECT_FAIL(E2BIG, LIMIT, t_reserve(self->fd, self->id, &reserve, IOASID_MAX_RESERVE + 1));
 	EXPECT_EQ(0, t_nr_mappings(self->fd));
 }
 
@@ -95,6 +95,144 @@ TEST_F(space, vector_of_none)
 
 	EXPECT_FAIL(EINVAL, VALUE, t_mapv(self->fd, self->id, r, 0));
 	EXPECT_FAIL(EINVAL, VALUE, t_unmapv(self->fd, self->id, u, 0));
+}
+
+/* --- elements of a program that is newer than the kernel --- */
+
+struct new_map {
+	struct ioasid_map_range old;
+	u64 more[3];
+};
+
+struct new_unmap {
+	struct ioasid_unmap_range old;
+	u32 more;
+	u32 pad;
+};
+
+struct new_range {
+	struct ioasid_iova_range old;
+	u64 more;
+};
+
+static int map_new(FIXTURE_DATA(space) *self, struct new_map *r, u32 nr, u32 size)
+{
+	struct ioasid_map cmd = {
+		.size = sizeof(cmd), .ioasid = self->id, .nr = nr, .ranges = (uintptr_t)r,
+		.range_size = size,
+	};
+
+	return t_cmd(self->fd, IOASID_MAP, &cmd);
+}
+
+static int unmap_new(FIXTURE_DATA(space) *self, struct new_unmap *r, u32 nr, u32 size)
+{
+	struct ioasid_unmap cmd = {
+		.size = sizeof(cmd), .ioasid = self->id, .nr = nr, .ranges = (uintptr_t)r,
+		.range_size = size,
+	};
+
+	return t_cmd(self->fd, IOASID_UNMAP, &cmd);
+}
+
+static int reserve_new(FIXTURE_DATA(space) *self, struct new_range *r, u32 nr, u32 size)
+{
+	struct ioasid_reserve cmd = {
+		.size = sizeof(cmd), .ioasid = self->id, .nr = nr, .ranges = (uintptr_t)r,
+		.range_size = size,
+	};
+
+	return t_cmd(self->fd, IOASID_RESERVE, &cmd);
+}
+
+static int ranges_new(FIXTURE_DATA(space) *self, struct new_range *r, u32 nr, u32 size)
+{
+	struct ioasid_space_info cmd = {
+		.size = sizeof(cmd), .ioasid = self->id, .nr_ranges = nr, .ranges = (uintptr_t)r,
+		.range_size = size,
+	};
+
+	return t_cmd(self->fd, IOASID_SPACE_INFO, &cmd);
+}
+
+/* A size that is too small or absurd, for one element and for several */
+static void try_sizes(struct __test_metadata *_metadata, FIXTURE_DATA(space) *self)
+{
+	struct new_map map[2] = { 0 };
+	struct new_unmap unmap[2] = { 0 };
+	struct new_range range[SPACE_RANGES] = { 0 };
+	u32 nr;
+
+	for (nr = 1; nr <= 2; nr++) {
+		EXPECT_FAIL(EINVAL, SIZE, map_new(self, map, nr, 0));
+		EXPECT_FAIL(EINVAL, SIZE, map_new(self, map, nr, sizeof(map[0].old) - 1));
+		EXPECT_EQ(sizeof(map[0].old), t_extack.value);
+		EXPECT_FAIL(E2BIG, SIZE, map_new(self, map, nr, UINT32_MAX));
+		EXPECT_FAIL(EINVAL, SIZE, unmap_new(self, unmap, nr, sizeof(unmap[0].old) - 1));
+		EXPECT_FAIL(E2BIG, SIZE, unmap_new(self, unmap, nr, T_PAGE + 1));
+		EXPECT_FAIL(EINVAL, SIZE, reserve_new(self, range, nr, sizeof(range[0].old) - 1));
+		EXPECT_FAIL(E2BIG, SIZE, reserve_new(self, range, nr, 1u << 31));
+	}
+	EXPECT_FAIL(EINVAL, SIZE, ranges_new(self, range, SPACE_RANGES, 8));
+	EXPECT_FAIL(E2BIG, SIZE, ranges_new(self, range, SPACE_RANGES, T_PAGE + 8));
+}
+
+TEST_F(space, vector_element_sizes)
+{
+	try_sizes(_metadata, self);
+	EXPECT_EQ(0, t_nr_mappings(self->fd));
+}
+
+TEST_F(space, vector_of_newer_elements)
+{
+	struct new_range range[SPACE_RANGES], hole[2] = {
+		{ { 0, T_PAGE - 1 }, 0 }, { { SPACE_AT, SPACE_AT + T_PAGE - 1 }, 0 },
+	};
+	struct ioasid_translate tr;
+	struct new_map map[4] = { 0 };
+	struct new_unmap unmap[4] = { 0 };
+	int i, last;
+
+	for (i = 0; i < 4; i++) {
+		map[i].old = (struct ioasid_map_range){ 0, (uintptr_t)self->mem + i * T_PAGE, T_PAGE,
+							T_RW, 0 };
+		/* The last byte that the kernel does not know */
+		map[i].more[2] = 1ULL << 63;
+		EXPECT_FAIL(E2BIG, SIZE, map_new(self, map, 4, sizeof(map[0])));
+		EXPECT_EQ(i, t_extack.index);
+		EXPECT_FAIL(E2BIG, SIZE, map_new(self, &map[i], 1, sizeof(map[0])));
+		map[i].more[2] = 0;
+	}
+	EXPECT_EQ(0, t_pinned(self->fd));
+	ASSERT_OK(map_new(self, map, 4, sizeof(map[0])));
+	for (i = 0; i < 4; i++) {
+		ASSERT_OK(t_translate(self->fd, self->id, map[i].old.iova, 0, &tr));
+		EXPECT_EQ(map[i].old.addr, tr.addr);
+		EXPECT_EQ(-1, t_not_byte(map[i].more, sizeof(map[i].more), 0));
+		unmap[i].old = (struct ioasid_unmap_range){ map[i].old.iova, T_PAGE };
+	}
+	unmap[3].more = 1;
+	EXPECT_FAIL(E2BIG, SIZE, unmap_new(self, unmap, 4, sizeof(unmap[0])));
+	EXPECT_EQ(3, t_extack.index);
+	EXPECT_EQ(4, t_nr_mappings(self->fd));
+	unmap[3].more = 0;
+	EXPECT_OK(unmap_new(self, unmap, 4, sizeof(unmap[0])));
+	EXPECT_EQ(0, t_nr_mappings(self->fd));
+
+	hole[1].more = 1;
+	EXPECT_FAIL(E2BIG, SIZE, reserve_new(self, hole, 2, sizeof(hole[0])));
+	EXPECT_EQ(1, t_extack.index);
+	hole[1].more = 0;
+	ASSERT_OK(reserve_new(self, hole, 2, sizeof(hole[0])));
+	memset(range, 0xaa, sizeof(range));
+	ASSERT_OK(ranges_new(self, range, SPACE_RANGES, sizeof(range[0])));
+	last = t_space_ranges(self->fd, self->id, self->ranges, SPACE_RANGES);
+	for (i = 0; i < last; i++) {
+		EXPECT_EQ(self->ranges[i].first, range[i].old.first);
+		EXPECT_EQ(self->ranges[i].last, range[i].old.last);
+		EXPECT_EQ(0, range[i].more);
+	}
+	EXPECT_EQ(-1, t_not_byte(&range[last], sizeof(range[0]), 0xaa));
 }
 
 TEST_F(space, vector_pointer)

@@ -190,6 +190,7 @@ static void digest_space(struct ops *o, u64 *digest, int c, u32 id, struct ioasi
 		.ioasid = id,
 		.nr_ranges = 64,
 		.ranges = (uintptr_t)ranges,
+		.range_size = sizeof(*ranges),
 	};
 	int ret = t_ioctl(o->ctx[c], IOASID_SPACE_INFO, &s);
 
@@ -431,7 +432,7 @@ static void op_info(struct ops *o)
 static void op_space_info(struct ops *o)
 {
 	struct ioasid_iova_range ranges[4] = { 0 };
-	struct ioasid_space_info cmd = { .size = sizeof(cmd) };
+	struct ioasid_space_info cmd = { .size = sizeof(cmd), .range_size = sizeof(*ranges) };
 	int c = ctx_of(o);
 
 	cmd.ioasid = id_of(o, c);
@@ -456,7 +457,7 @@ static void op_option(struct ops *o)
 static void op_reserve(struct ops *o)
 {
 	struct ioasid_iova_range ranges[VECTOR] = { 0 };
-	struct ioasid_reserve cmd = { .size = sizeof(cmd) };
+	struct ioasid_reserve cmd = { .size = sizeof(cmd), .range_size = sizeof(*ranges) };
 	int c = ctx_of(o);
 	u64 at = u8_of(o) < 200 ? OPS_AT : 0;
 	u32 i;
@@ -494,7 +495,7 @@ static void range_of(struct ops *o, struct ioasid_map_range *r)
 static void op_map(struct ops *o)
 {
 	struct ioasid_map_range ranges[VECTOR] = { 0 };
-	struct ioasid_map cmd = { .size = sizeof(cmd) };
+	struct ioasid_map cmd = { .size = sizeof(cmd), .range_size = sizeof(*ranges) };
 	int c = ctx_of(o);
 	u64 m = u8_of(o);
 	u32 i;
@@ -512,7 +513,7 @@ static void op_map(struct ops *o)
 static void op_unmap(struct ops *o)
 {
 	struct ioasid_unmap_range ranges[VECTOR] = { 0 };
-	struct ioasid_unmap cmd = { .size = sizeof(cmd) };
+	struct ioasid_unmap cmd = { .size = sizeof(cmd), .range_size = sizeof(*ranges) };
 	int c = ctx_of(o);
 	u64 m = u8_of(o);
 	u32 i;
@@ -542,7 +543,7 @@ static int found(struct ops *o, int c, u32 id, struct ioasid_translate *tr)
 static void op_unmap_found(struct ops *o)
 {
 	struct ioasid_unmap_range range = { 0 };
-	struct ioasid_unmap cmd = { .size = sizeof(cmd), .nr = 1 };
+	struct ioasid_unmap cmd = { .size = sizeof(cmd), .nr = 1, .range_size = sizeof(range) };
 	struct ioasid_translate tr;
 	int c = ctx_of(o);
 
@@ -622,7 +623,7 @@ static void op_dirty(struct ops *o)
 static void op_device_info(struct ops *o)
 {
 	struct ioasid_iova_range ranges[4] = { 0 };
-	struct ioasid_device_info cmd = { .size = sizeof(cmd) };
+	struct ioasid_device_info cmd = { .size = sizeof(cmd), .range_size = sizeof(*ranges) };
 	int c = ctx_of(o);
 	u64 m = u8_of(o);
 

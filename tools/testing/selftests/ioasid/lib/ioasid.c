@@ -180,7 +180,8 @@ static int space_info(int fd, u32 ioasid, struct ioasid_space_info *info,
 		      struct ioasid_iova_range *ranges, u32 max)
 {
 	*info = (struct ioasid_space_info){ .size = sizeof(*info), .ioasid = ioasid,
-					    .nr_ranges = max, .ranges = (uintptr_t)ranges };
+					    .nr_ranges = max, .ranges = (uintptr_t)ranges,
+					    .range_size = sizeof(*ranges) };
 	return t_cmd(fd, IOASID_SPACE_INFO, info);
 }
 
@@ -203,6 +204,7 @@ int t_mapv(int fd, u32 ioasid, struct ioasid_map_range *ranges, u32 nr)
 		.ioasid = ioasid,
 		.nr = nr,
 		.ranges = (uintptr_t)ranges,
+		.range_size = sizeof(*ranges),
 	};
 
 	return t_cmd(fd, IOASID_MAP, &cmd);
@@ -247,7 +249,7 @@ static long long unmap(int fd, u32 ioasid, u32 flags, struct ioasid_unmap_range 
 {
 	struct ioasid_unmap cmd = {
 		.size = sizeof(cmd), .flags = flags, .ioasid = ioasid, .nr = nr,
-		.ranges = (uintptr_t)ranges,
+		.ranges = (uintptr_t)ranges, .range_size = sizeof(*ranges),
 	};
 	int ret = t_cmd(fd, IOASID_UNMAP, &cmd);
 
@@ -306,6 +308,7 @@ int t_reserve(int fd, u32 ioasid, struct ioasid_iova_range *ranges, u32 nr)
 		.ioasid = ioasid,
 		.nr = nr,
 		.ranges = (uintptr_t)ranges,
+		.range_size = sizeof(*ranges),
 	};
 
 	return t_cmd(fd, IOASID_RESERVE, &cmd);
@@ -347,7 +350,8 @@ static int device_info(int fd, u32 dev_id, struct ioasid_device_info *info,
 		       struct ioasid_iova_range *ranges, u32 max)
 {
 	*info = (struct ioasid_device_info){ .size = sizeof(*info), .dev_id = dev_id,
-					     .nr_ranges = max, .ranges = (uintptr_t)ranges };
+					     .nr_ranges = max, .ranges = (uintptr_t)ranges,
+					     .range_size = sizeof(*ranges) };
 	return t_cmd(fd, IOASID_DEVICE_INFO, info);
 }
 
