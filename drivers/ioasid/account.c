@@ -233,6 +233,7 @@ struct ioasid_limit {
 static struct ioasid_limit ioasid_limits[IOASID_NR_QUOTAS] = {
 	[IOASID_QUOTA_CONTEXTS] = { "contexts", 1, 4096 },
 	[IOASID_QUOTA_PASIDS] = { "PASIDs", 1024, 4096 },
+	[IOASID_QUOTA_DOMAINS] = { "page tables", 0, 4096 },
 	[IOASID_QUOTA_MAPPINGS] = { "mappings", SZ_1M, 2 * SZ_1M },
 	[IOASID_QUOTA_RESERVED] = { "reserved ranges", SZ_64K, 4 * SZ_64K },
 	[IOASID_QUOTA_SPACES] = { "spaces", SZ_64K, 4 * SZ_64K },
@@ -253,6 +254,7 @@ static struct ioasid_limit ioasid_limits[IOASID_NR_QUOTAS] = {
 IOASID_LIMIT_PER_USER(contexts, IOASID_QUOTA_CONTEXTS, "contexts");
 IOASID_LIMIT_PER_CONTEXT(pasids, IOASID_QUOTA_PASIDS, "PASIDs");
 IOASID_LIMIT_PER_USER(pasids, IOASID_QUOTA_PASIDS, "PASIDs");
+IOASID_LIMIT_PER_USER(domains, IOASID_QUOTA_DOMAINS, "page tables");
 IOASID_LIMIT_PER_CONTEXT(mappings, IOASID_QUOTA_MAPPINGS, "mappings");
 IOASID_LIMIT_PER_USER(mappings, IOASID_QUOTA_MAPPINGS, "mappings");
 IOASID_LIMIT_PER_CONTEXT(reserved, IOASID_QUOTA_RESERVED, "reserved ranges");
@@ -325,6 +327,20 @@ struct ioasid_user *ioasid_user_get(void)
 	if (!user)
 		return new;
 	kfree(new);
+	return user;
+}
+
+/**
+ * ioasid_user_ref() - take another reference on the counts of a user
+ * @user: the counts
+ *
+ * Context: any.
+ *
+ * Return: @user.
+ */
+struct ioasid_user *ioasid_user_ref(struct ioasid_user *user)
+{
+	refcount_inc(&user->ref);
 	return user;
 }
 

@@ -39,6 +39,8 @@ struct ioasid_payer {
  * @IOASID_QUOTA_CONTEXTS: contexts, until the last reference is put; only for
  *	users
  * @IOASID_QUOTA_PASIDS: PASIDs, also those of processes
+ * @IOASID_QUOTA_DOMAINS: domains, until they are freed, which may be deferred;
+ *	only for users
  * @IOASID_QUOTA_MAPPINGS: areas, from before they are made until they are freed
  * @IOASID_QUOTA_RESERVED: ranges that the user reserves
  * @IOASID_QUOTA_SPACES: spaces, until the last reference is put
@@ -47,6 +49,7 @@ struct ioasid_payer {
 enum ioasid_quota {
 	IOASID_QUOTA_CONTEXTS,
 	IOASID_QUOTA_PASIDS,
+	IOASID_QUOTA_DOMAINS,
 	IOASID_QUOTA_MAPPINGS,
 	IOASID_QUOTA_RESERVED,
 	IOASID_QUOTA_SPACES,
@@ -59,16 +62,22 @@ enum ioasid_quota {
  * @ref: held by each context, and by what outlives its context
  * @uid: the user
  * @used: how much of each enum ioasid_quota
+ * @nr_deferred: number of attachments whose free is deferred; under
+ *	ioasid_deferred_free_lock
+ * @deferred_tables: number of pages of page tables that these keep, about
  */
 struct ioasid_user {
 	struct hlist_node node;
 	refcount_t ref;
 	kuid_t uid;
 	atomic64_t used[IOASID_NR_QUOTAS];
+	u32 nr_deferred;
+	u32 deferred_tables;
 };
 
 kuid_t ioasid_owner_of(struct user_namespace *ns, kuid_t uid);
 struct ioasid_user *ioasid_user_get(void);
+struct ioasid_user *ioasid_user_ref(struct ioasid_user *user);
 void ioasid_user_put(struct ioasid_user *user);
 int ioasid_charge_user(struct ioasid_user *user, enum ioasid_quota quota,
 		       u32 nr, struct ioasid_extack *extack);

@@ -83,6 +83,42 @@ static int ioasid_attach_failed(struct ioasid_space *space, struct device *dev,
 			   dev_name(dev), -rc);
 }
 
+/* An empty domain, charged to @user */
+static struct ioasid_domain *ioasid_domain_new(struct ioasid_user *user,
+					       struct device *dev,
+					       struct ioasid_extack *extack)
+{
+	struct ioasid_domain *d = kzalloc(sizeof(*d), GFP_KERNEL_ACCOUNT);
+	int rc;
+
+	if (!d) {
+		ioasid_fail(extack, -ENOMEM, IOASID_REASON_NO_MEMORY,
+			    "no memory for a domain");
+		return ERR_PTR(-ENOMEM);
+	}
+	rc = ioasid_charge_user(user, IOASID_QUOTA_DOMAINS, 1, extack);
+	if (rc)
+		goto free;
+	d->domain = compat_paging_domain_alloc(dev);
+	/* An id or memory may come back with a domain whose free is deferred */
+	if (IS_ERR(d->domain) && ioasid_deferred_free_wait())
+		d->domain = compat_paging_domain_alloc(dev);
+	if (IS_ERR(d->domain)) {
+		rc = ioasid_fail(extack, PTR_ERR(d->domain),
+				 IOASID_REASON_IOMMU,
+				 "device %s: the IOMMU driver cannot allocate a domain (error %d)",
+				 dev_name(dev), -(int)PTR_ERR(d->domain));
+		goto uncharge;
+	}
+	d->user = ioasid_user_ref(user);
+	return d;
+uncharge:
+	ioasid_uncharge_user(user, IOASID_QUOTA_DOMAINS, 1);
+free:
+	kfree(d);
+	return ERR_PTR(rc);
+}
+
 /**
  * ioasid_domain_create() - create a domain with the mappings of a space
  * @space: the space
@@ -91,31 +127,21 @@ static int ioasid_attach_failed(struct ioasid_space *space, struct device *dev,
  *
  * Context: ioasid_space.rwsem is held for writing; can sleep.
  *
- * Return: the domain, in no list yet, ERR_PTR(-ENOMEM), or the error of the
- * IOMMU driver or of the kind's @fill.
+ * Return: the domain, in no list yet, ERR_PTR(-EDQUOT) above the limit of the
+ * user, ERR_PTR(-ENOMEM), or the error of the IOMMU driver or of the kind's
+ * @fill.
  */
 struct ioasid_domain *ioasid_domain_create(struct ioasid_space *space,
 					   struct device *dev,
 					   struct ioasid_extack *extack)
 {
-	struct ioasid_domain *d = kzalloc(sizeof(*d), GFP_KERNEL_ACCOUNT);
+	struct ioasid_domain *d = ioasid_domain_new(space->ctx->user, dev,
+						    extack);
 	int rc;
 
 	lockdep_assert_held_write(&space->rwsem);
-	if (!d) {
-		ioasid_fail(extack, -ENOMEM, IOASID_REASON_NO_MEMORY,
-			    "no memory for a domain");
-		return ERR_PTR(-ENOMEM);
-	}
-	d->domain = compat_paging_domain_alloc(dev);
-	if (IS_ERR(d->domain)) {
-		rc = PTR_ERR(d->domain);
-		kfree(d);
-		ioasid_fail(extack, rc, IOASID_REASON_IOMMU,
-			    "device %s: the IOMMU driver cannot allocate a domain (error %d)",
-			    dev_name(dev), -rc);
-		return ERR_PTR(rc);
-	}
+	if (IS_ERR(d))
+		return d;
 	/*
 	 * Before the first map, since some formats set it in each entry; only
 	 * if the device supports it, since an empty domain always accepts it.
@@ -352,6 +378,7 @@ static int ioasid_attachment_create(struct ioasid_space *space,
 		return -ENOMEM;
 	att->pasid = pasid;
 	att->space = space;
+	att->user = ioasid_user_ref(space->ctx->user);
 	/* So that xa_store() cannot fail; no-op if @old has the entry */
 	rc = xa_reserve(&g->table, pasid, GFP_KERNEL_ACCOUNT);
 	if (rc) {
@@ -666,7 +693,8 @@ int ioasid_device_attach(struct ioasid_device *idev,
 	space = ioasid_space_get(idev->ctx, req->ioasid, extack);
 	if (IS_ERR(space))
 		return PTR_ERR(space);
-	rc = ioasid_pasid_choose(idev, space, req, extack);
+	rc = ioasid_deferred_free_throttle(idev->ctx->user, extack) ?:
+	     ioasid_pasid_choose(idev, space, req, extack);
 	if (!rc) {
 		req->key = req->vpasid ?: req->pasid;
 		rc = ioasid_attach_awake(space, idev, req, extack);

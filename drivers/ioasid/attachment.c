@@ -8,16 +8,23 @@
 #include <linux/iommu.h>
 #include <linux/module.h>
 #include <linux/slab.h>
+#include <linux/wait.h>
 #include "ioasid_private.h"
 
 /* How long the IOMMU core may use the handle after a detach */
 #define IOASID_DEFERRED_FREE_SECONDS 2
 
+/* Limits of a user; above them an attach waits for the oldest */
+#define IOASID_MAX_DEFERRED		64
+#define IOASID_MAX_DEFERRED_TABLES	2048
+
 static void ioasid_deferred_free_work_fn(struct work_struct *work);
 static DEFINE_SPINLOCK(ioasid_deferred_free_lock);
-static LIST_HEAD(ioasid_deferred_free_list);
+static LIST_HEAD(ioasid_deferred_free_list);	/* oldest first */
 static DECLARE_DELAYED_WORK(ioasid_deferred_free_work,
 			    ioasid_deferred_free_work_fn);
+/* Woken when something has been freed */
+static DECLARE_WAIT_QUEUE_HEAD(ioasid_deferred_free_waiters);
 
 /**
  * ioasid_attachment_alloc() - allocate an attachment with its reserved ranges
@@ -95,26 +102,67 @@ static void ioasid_attachment_free(struct ioasid_attachment *att)
 		if (att->deferred_since)
 			module_put(owner);
 	}
+	if (att->user)
+		ioasid_user_put(att->user);
 	kfree(att);
+}
+
+static unsigned long ioasid_deferred_until(const struct ioasid_attachment *att)
+{
+	return att->deferred_since + IOASID_DEFERRED_FREE_SECONDS * HZ;
+}
+
+/* The oldest one if its time is over, or @now; taken off the list */
+static struct ioasid_attachment *ioasid_deferred_pop(bool now)
+{
+	struct ioasid_attachment *att;
+
+	guard(spinlock)(&ioasid_deferred_free_lock);
+	att = list_first_entry_or_null(&ioasid_deferred_free_list,
+				       struct ioasid_attachment, space_link);
+	if (!att || (!now && time_before(jiffies, ioasid_deferred_until(att))))
+		return NULL;
+	list_del(&att->space_link);
+	return att;
+}
+
+static void ioasid_deferred_free(struct ioasid_attachment *att)
+{
+	struct ioasid_user *user = ioasid_user_ref(att->user);
+	u32 tables = att->orphan ? att->orphan->tables : 0;
+
+	ioasid_attachment_free(att);
+	/* Only now, since whoever waits for it counts on its memory */
+	scoped_guard(spinlock, &ioasid_deferred_free_lock) {
+		user->nr_deferred--;
+		user->deferred_tables -= tables;
+	}
+	ioasid_user_put(user);
+	wake_up_all(&ioasid_deferred_free_waiters);
+}
+
+static void ioasid_deferred_free_arm(void)
+{
+	struct ioasid_attachment *att;
+
+	guard(spinlock)(&ioasid_deferred_free_lock);
+	att = list_first_entry_or_null(&ioasid_deferred_free_list,
+				       struct ioasid_attachment, space_link);
+	if (att)
+		schedule_delayed_work(&ioasid_deferred_free_work,
+				      max_t(long, ioasid_deferred_until(att) -
+						  jiffies, 1));
 }
 
 static void ioasid_deferred_free_work_fn(struct work_struct *work)
 {
-	struct ioasid_attachment *att, *next;
-	LIST_HEAD(old);
+	struct ioasid_attachment *att;
 
-	spin_lock(&ioasid_deferred_free_lock);
-	list_for_each_entry_safe(att, next, &ioasid_deferred_free_list,
-				 space_link)
-		if (time_after(jiffies,
-			       att->deferred_since +
-				       IOASID_DEFERRED_FREE_SECONDS * HZ))
-			list_move(&att->space_link, &old);
-	if (!list_empty(&ioasid_deferred_free_list))
-		schedule_delayed_work(&ioasid_deferred_free_work, HZ);
-	spin_unlock(&ioasid_deferred_free_lock);
-	list_for_each_entry_safe(att, next, &old, space_link)
-		ioasid_attachment_free(att);
+	while ((att = ioasid_deferred_pop(false))) {
+		ioasid_deferred_free(att);
+		cond_resched();
+	}
+	ioasid_deferred_free_arm();
 }
 
 /**
@@ -130,20 +178,79 @@ static void ioasid_deferred_free_work_fn(struct work_struct *work)
 void ioasid_attachment_free_deferred(struct ioasid_attachment *att)
 {
 	ioasid_queue_put(att->queue);
-	if (!ioasid_space_may_report(att->space) &&
-	    !(att->orphan && att->orphan->reports_unlocked)) {
+	if (!att->user || (!ioasid_space_may_report(att->space) &&
+			   !(att->orphan && att->orphan->reports_unlocked))) {
 		ioasid_attachment_free(att);
 		return;
 	}
 	if (att->orphan)
 		__module_get(att->orphan->domain->owner->owner);
-	/* Never 0, which means that it is not deferred */
+	/* Never 0, which stands for not deferred */
 	att->deferred_since = jiffies | 1;
-	spin_lock(&ioasid_deferred_free_lock);
-	list_add_tail(&att->space_link, &ioasid_deferred_free_list);
-	spin_unlock(&ioasid_deferred_free_lock);
-	schedule_delayed_work(&ioasid_deferred_free_work,
-			      (IOASID_DEFERRED_FREE_SECONDS + 1) * HZ);
+	scoped_guard(spinlock, &ioasid_deferred_free_lock) {
+		list_add_tail(&att->space_link, &ioasid_deferred_free_list);
+		att->user->nr_deferred++;
+		if (att->orphan)
+			att->user->deferred_tables += att->orphan->tables;
+	}
+	ioasid_deferred_free_arm();
+}
+
+static bool ioasid_deferred_has_room(struct ioasid_user *user)
+{
+	guard(spinlock)(&ioasid_deferred_free_lock);
+	return user->nr_deferred < IOASID_MAX_DEFERRED &&
+	       user->deferred_tables < IOASID_MAX_DEFERRED_TABLES;
+}
+
+/**
+ * ioasid_deferred_free_throttle() - wait while too much of a user is deferred
+ * @user: the user, who is about to attach
+ * @extack: the reason if it fails
+ *
+ * A detach cannot wait, so that an attach does: whoever attaches and detaches in
+ * a loop uses no more than his share of the ids and of the memory of the machine.
+ *
+ * Context: ioasid_ctx.lock may be held, and no lock that other contexts take;
+ * sleeps up to IOASID_DEFERRED_FREE_SECONDS.
+ *
+ * Return: 0, or -EINTR if killed.
+ */
+int ioasid_deferred_free_throttle(struct ioasid_user *user,
+				  struct ioasid_extack *extack)
+{
+	if (!wait_event_killable(ioasid_deferred_free_waiters,
+				 ioasid_deferred_has_room(user)))
+		return 0;
+	return ioasid_fail(extack, -EINTR, IOASID_REASON_KILLED,
+			   "killed while waiting for earlier attachments to be freed");
+}
+
+static bool ioasid_deferred_is_older(unsigned long time)
+{
+	struct ioasid_attachment *att;
+
+	guard(spinlock)(&ioasid_deferred_free_lock);
+	att = list_first_entry_or_null(&ioasid_deferred_free_list,
+				       struct ioasid_attachment, space_link);
+	return att && time_before(att->deferred_since, time);
+}
+
+/**
+ * ioasid_deferred_free_wait() - wait until all that is deferred now is freed
+ *
+ * Context: sleeps up to IOASID_DEFERRED_FREE_SECONDS.
+ *
+ * Return: false if that was nothing, or the caller is killed.
+ */
+bool ioasid_deferred_free_wait(void)
+{
+	unsigned long now = jiffies + 1;
+
+	if (!ioasid_deferred_is_older(now))
+		return false;
+	return !wait_event_killable(ioasid_deferred_free_waiters,
+				    !ioasid_deferred_is_older(now));
 }
 
 /**
@@ -156,14 +263,11 @@ void ioasid_attachment_free_deferred(struct ioasid_attachment *att)
  */
 void ioasid_deferred_free_flush(void)
 {
-	struct ioasid_attachment *att, *next;
+	struct ioasid_attachment *att;
 
 	cancel_delayed_work_sync(&ioasid_deferred_free_work);
-	list_for_each_entry_safe(att, next, &ioasid_deferred_free_list,
-				 space_link) {
-		list_del(&att->space_link);
-		ioasid_attachment_free(att);
-	}
+	while ((att = ioasid_deferred_pop(true)))
+		ioasid_deferred_free(att);
 }
 
 /**

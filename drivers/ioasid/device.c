@@ -239,7 +239,7 @@ int ioasid_device_bind(struct ioasid_ctx *ctx, struct device *dev,
 	if (IS_ERR(idev))
 		return PTR_ERR(idev);
 	ioasid_device_commit(idev, is_new, params, file_ref);
-	idev->cookie = params->cookie;
+	WRITE_ONCE(idev->cookie, params->cookie);
 	if (dev_id)
 		*dev_id = idev->id;
 	return 0;

@@ -17,6 +17,8 @@
 void ioasid_domain_free(struct ioasid_domain *domain)
 {
 	iommu_domain_free(domain->domain);
+	ioasid_uncharge_user(domain->user, IOASID_QUOTA_DOMAINS, 1);
+	ioasid_user_put(domain->user);
 	kfree(domain);
 }
 
@@ -129,22 +131,52 @@ static int ioasid_fill_area(struct ioasid_domain *domain,
 			   area->first, area->last, (u64)g->aperture_end);
 }
 
-/* Unmaps the areas below @end in a domain; all of them if @end is NULL */
-static void ioasid_unfill(struct ioasid_space *space,
-			  struct ioasid_domain *domain, struct ioasid_area *end)
+/*
+ * Unmapping an area frees the tables that it covers as a whole; those at its ends
+ * stay until the domain is freed. Counts them; @seen has the previous ones.
+ */
+static u32 ioasid_partial_tables(const struct ioasid_area *area, u64 seen[2])
+{
+	static const u32 shift[2] = { 21, 30 };
+	u64 end[2] = { area->first, area->last + 1 };
+	u32 level, i, nr = 0;
+
+	for (level = 0; level < 2; level++)
+		for (i = 0; i < 2; i++) {
+			u64 table = (end[i] - i) >> shift[level];
+
+			if (!(end[i] & (BIT_ULL(shift[level]) - 1)) ||
+			    seen[level] == table + 1)
+				continue;
+			seen[level] = table + 1;
+			nr++;
+		}
+	return nr;
+}
+
+/*
+ * Unmaps the areas below @end in a domain; all of them if @end is NULL. Returns
+ * how many pages of page tables are left, about.
+ */
+static u32 ioasid_unfill(struct ioasid_space *space,
+			 struct ioasid_domain *domain, struct ioasid_area *end)
 {
 	struct ioasid_area *area = ioasid_iova_first(space, 0, U64_MAX);
 	struct iommu_iotlb_gather gather;
+	u64 seen[2] = {};
+	u32 tables = 0;
 
 	lockdep_assert_held(&space->iova_lock);
 	if (area == end)
-		return;
+		return 0;
 	iommu_iotlb_gather_init(&gather);
 	for (; area != end; area = ioasid_iova_next(area)) {
 		ioasid_unmap_area(domain->domain, area, &gather);
+		tables += ioasid_partial_tables(area, seen);
 		cond_resched();
 	}
 	ioasid_flush(domain->domain, &gather);
+	return tables;
 }
 
 /**
@@ -186,9 +218,10 @@ int ioasid_domain_fill(struct ioasid_space *space, struct ioasid_domain *domain,
  * @space: the space
  * @domain: its domain; not used by any device any more
  *
- * Freeing a domain frees its page table without unmapping each entry, except on
- * kernels with CONFIG_IOMMU_DEBUG_PAGEALLOC, which count the mappings of each
- * page.
+ * Freeing a domain frees its page table without unmapping each entry. But where
+ * the free is deferred, nobody looks at the page table in the meantime, whose
+ * memory is not to be kept. Kernels with CONFIG_IOMMU_DEBUG_PAGEALLOC count the
+ * mappings of each page.
  *
  * Context: ioasid_space.rwsem is held for writing; can sleep. Takes iova_lock.
  */
@@ -196,9 +229,10 @@ void ioasid_domain_unfill(struct ioasid_space *space,
 			  struct ioasid_domain *domain)
 {
 	lockdep_assert_held_write(&space->rwsem);
-	if (!IS_ENABLED(CONFIG_IOMMU_DEBUG_PAGEALLOC))
+	if (!IS_ENABLED(CONFIG_IOMMU_DEBUG_PAGEALLOC) &&
+	    !ioasid_space_may_report(space) && !domain->reports_unlocked)
 		return;
 	mutex_lock(&space->iova_lock);
-	ioasid_unfill(space, domain, NULL);
+	domain->tables = ioasid_unfill(space, domain, NULL);
 	mutex_unlock(&space->iova_lock);
 }

@@ -213,8 +213,10 @@ void ioasid_fault_report_event(struct ioasid_dev_pasid *dev_pasid,
 	full.flags = record->flags;
 	full.addr = record->addr;
 	full.reason = record->reason;
-	if (several)
+	if (several) {
 		full.pasid = IOASID_PASID_ANY;
+		full.device_cookie = READ_ONCE(dev_pasid->idev->cookie);
+	}
 	guard(spinlock)(&att->fault_lock);
 	guard(spinlock)(&att->space->fault_lock);
 	q = ioasid_fault_queue(att);

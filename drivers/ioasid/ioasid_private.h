@@ -128,6 +128,9 @@ struct ioasid_ctx {
  * struct ioasid_domain - a page table behind a space
  * @link: in ioasid_space.domains
  * @domain: domain of the IOMMU core
+ * @user: who is charged for it; referenced
+ * @tables: number of pages of page tables that are left in it, about, once it is
+ *	unfilled
  * @users: number of attachments
  * @enforced: the IOMMU forces DMA to be cache coherent
  * @reports_unlocked: the IOMMU driver may still report a fault after a detach
@@ -137,6 +140,8 @@ struct ioasid_ctx {
 struct ioasid_domain {
 	struct list_head link;
 	struct iommu_domain *domain;
+	struct ioasid_user *user;
+	u32 tables;
 	u32 users;
 	bool enforced;
 	bool reports_unlocked;
@@ -314,6 +319,7 @@ enum ioasid_fault_state {
  * @space: the space; referenced
  * @domain: domain of the space that the group uses, or NULL if not one of ours
  * @orphan: domain without other users, to be freed with the attachment, or NULL
+ * @user: who is charged while its free is deferred; referenced
  * @pasid: PASID or IOASID_RID
  * @fault_lock: protects @dev_pasids, @fault_state, @parked and @queue
  * @fault_state: what becomes of its page requests
@@ -332,6 +338,7 @@ struct ioasid_attachment {
 	struct ioasid_space *space;
 	struct ioasid_domain *domain;
 	struct ioasid_domain *orphan;
+	struct ioasid_user *user;
 	u32 pasid;
 	spinlock_t fault_lock;
 	enum ioasid_fault_state fault_state;
@@ -619,6 +626,9 @@ struct ioasid_attachment *ioasid_attachment_alloc(struct ioasid_group *g,
 						  struct ioasid_extack *extack);
 bool ioasid_space_may_report(struct ioasid_space *space);
 void ioasid_attachment_free_deferred(struct ioasid_attachment *att);
+int ioasid_deferred_free_throttle(struct ioasid_user *user,
+				  struct ioasid_extack *extack);
+bool ioasid_deferred_free_wait(void);
 void ioasid_deferred_free_flush(void);
 void ioasid_deferred_free_teardown(void);
 

@@ -316,8 +316,7 @@ struct file *ioasid_queue_open(struct ioasid_queue *q,
 		return file;
 	}
 	kref_get(&q->ctx->ref);
-	rc = xa_alloc(&q->ctx->queues, &q->id, q, XA_LIMIT(1, S32_MAX),
-		      GFP_KERNEL_ACCOUNT);
+	rc = ioasid_id_alloc(&q->ctx->queues, &q->ctx->next_queue, &q->id, q);
 	if (!rc)
 		return file;
 	fput(file);

@@ -68,8 +68,7 @@ static void all_is_told(struct kunit *test)
 		KUNIT_ASSERT_EQ(test, ask(it, &info, 2, 8), 0);
 		KUNIT_EXPECT_EQ(test, info.caps, caps |
 				(i ? IOASID_DEVICE_ATTACHED : 0));
-		KUNIT_EXPECT_EQ(test, info.cookie, i ? 0 :
-				0x1122334455667788ULL);
+		KUNIT_EXPECT_EQ(test, info.cookie, 0x1122334455667788ULL);
 		KUNIT_EXPECT_EQ(test, info.group_id,
 				(u32)iommu_group_id(dev->iommu_group));
 		KUNIT_EXPECT_EQ(test, info.pasid_bits, 0U);

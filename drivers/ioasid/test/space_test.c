@@ -290,11 +290,13 @@ static void visitors_and_free(struct kunit *test)
 	}
 	end = jiffies + HZ / 2;
 	while (time_before(jiffies, end)) {
+		it->ctx->next_space = 1;
 		KUNIT_EXPECT_EQ(test, itest_alloc_space(it), 1U);
 		schedule_timeout_uninterruptible(itest_below(&rnd, 3));
 		KUNIT_EXPECT_EQ(test, itest_free_space(it, 1), 0);
 	}
 	/* Keeps one space, so that they can lock it even on one slow processor */
+	it->ctx->next_space = 1;
 	KUNIT_EXPECT_EQ(test, itest_alloc_space(it), 1U);
 	for (i = 0; i < 3; i++) {
 		while (!READ_ONCE(v[i].entered))
