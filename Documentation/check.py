@@ -218,7 +218,7 @@ def constants_are_in_the_page():
 def fields_are_in_the_page():
     page = read(UAPI_PAGE)
     return ["struct %s: %s is missing" % (s, f) for s, fields in structs().items()
-            for f in fields if f != "__reserved" and "``%s``" % f not in page]
+            for f in fields if not f.startswith("__reserved") and "``%s``" % f not in page]
 
 
 def errors_are_in_tables():

@@ -111,8 +111,10 @@ static void sim_touch(struct sim_op *op, u64 pa, void *buf, size_t len)
 	if (op->atomic)
 		*(u64 *)buf = atomic64_fetch_add(op->add, (atomic64_t *)p);
 	else if (op->access & SIM_WRITE)
+		/* As said above */
 		data_race(memcpy(p, buf, len));
 	else
+		/* As said above */
 		data_race(memcpy(buf, p, len));
 	kunmap_local(page);
 }

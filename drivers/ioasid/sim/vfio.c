@@ -272,6 +272,7 @@ static ssize_t sim_write(struct vfio_device *vdev, const char __user *buf, size_
 		break;
 	case IOASID_SIM_REGION_MEMORY:
 		rc = sim_memory_left(pos, count);
+		/* The user may write by other means at the same time */
 		if (data_race(copy_from_user(ep->memory + pos, buf, rc)))
 			rc = -EFAULT;
 		break;

@@ -28,6 +28,7 @@ bool sim_is_memory(u64 pa)
 	 * changes at this moment. PG_reserved is not among them.
 	 */
 	return pfn_valid(pfn) &&
+	       /* As said above */
 	       (!data_race(PageReserved(pfn_to_page(pfn))) || is_zero_pfn(pfn));
 }
 

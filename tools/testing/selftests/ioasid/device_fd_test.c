@@ -609,6 +609,7 @@ static int borrows(void *arg)
 TEST_F(device_fd, another_process_is_killed)
 {
 	struct borrower b = { self, variant->iommu };
+	long pins = t_pinned_pages();
 	u32 dev_id;
 	int i;
 
@@ -616,8 +617,8 @@ TEST_F(device_fd, another_process_is_killed)
 	for (i = 0; i < 10; i++) {
 		EXPECT_EQ(-SIGKILL, t_child(borrows, &b));
 		/* All of it is given back when the child can be waited for, or soon after */
-		if (self->pins >= 0)
-			t_pinned_pages_settled(self->pins);
+		if (pins >= 0)
+			EXPECT_EQ(pins, t_pinned_pages_settled(pins));
 		ASSERT_OK(attach_any(self, variant->iommu, self->fd, self->id, &dev_id));
 		ASSERT_OK(t_unbind(self->fd, dev_id));
 	}
