@@ -39,7 +39,7 @@ def counts(text, status=0):
 FULL = "TAP version 13\n1..3\nok 1 a\nok 2 b # SKIP no device\nnot ok 3 c\n"
 PASS = "1..1\nok 1 a\n"
 
-print("TAP version 13\n1..85")
+print("TAP version 13\n1..88")
 check("pass, skip and fail are counted apart", counts(FULL, 1) == (1, 1, 1))
 check("a truncated plan fails", counts("1..3\nok 1 a\n") == (1, 1, 0))
 check("no plan fails", counts("hello\n") == (0, 1, 0))
@@ -178,7 +178,8 @@ check("a word stands for others", v.options == ["--kernel", "7.x", "--icount", "
 check("a bed has its arguments and variables",
       (u.args, u.env["check"], u.env["check-all"], v.env["check-all"]) == (" -v x", ["A=1"], [], ["B=2"]))
 check("something else can run in its place",
-      [u.command(t) for t in ("a_test", "b_test", "unload")] == ["a_test -v x", "y b_test -v x", "unload"])
+      [u.command(t) for t in ("a_test", "b_test", "unload")]
+      == ["counters a_test -v x", "y b_test -v x", "unload"])
 check("a machine gets its kernel as an option", v.argv() == ["vm", "run"] + v.options)
 check("a program has an option for it", u.argv() == ["uml", "run", "--no-build", "--debug", "--mem", "1G"])
 check("a table that fits is right", t.compare(["a_test", "b_test"]) == [])
@@ -272,8 +273,9 @@ b, said = board([Job("j%d" % i, counted, 1, 1) for i in range(6)])
 check("no more processors are promised than there are", most[0] == 2 and b.total.passed == 6)
 b, said = board([Job("big", passes, 1, 16)])
 check("a job bigger than the machine runs alone", b.total.passed == 1)
-said = ("# lab: begin a\n1..1\nok 1 a\n\n# lab: end 0 1\n"
-        "# lab: begin b\n1..1\nok 1 b # SKIP no device\n\n# lab: end 0 1\n")
+said = ("# lab: begin a\n1..1\nok 1 a\n# machine: as before\n\n# lab: end 0 1\n"
+        "# lab: begin b\n1..1\nok 1 b # SKIP no device\n# machine: as before; not seen here: x\n"
+        "\n# lab: end 0 1\n")
 r = lab_check.judge("bed", ["a"], 0, said[:said.index("# lab: begin b")], "vm: note: x\n")
 check("tests of a machine are counted", (r.passed, r.failed, r.notes) == (1, 0, ["x"]))
 r = lab_check.judge("bed", ["a", "b"], 0, said, "")
@@ -284,6 +286,14 @@ r = lab_check.judge("bed", ["a", "c"], 124, said[:said.index("# lab: end 0")], "
 check("and one in which the machine ended", (r.passed, r.failed) == (1, 2))
 r = lab_check.judge("bed", ["a"], 125, said[:said.index("# lab: begin b")], "vm: bad lines\n")
 check("and a machine with a bad log", (r.passed, r.failed) == (1, 1))
+r = lab_check.judge("bed", ["a"], 0, "# lab: begin a\n1..1\nok 1 a\n# machine: x: 1 before, 2 after\n"
+                    "# machine: changed\n\n# lab: end 1 1\n", "")
+check("a test that changes the machine has failed", r.failed and r.failures[-1] == (
+    "a: the machine is not as it was", ["x: 1 before, 2 after", "changed"]))
+r = lab_check.judge("bed", ["a"], 0, "# lab: begin a\n1..1\nok 1 a\n\n# lab: end 0 1\n", "")
+check("so has one that nobody compared the machine for", (r.passed, r.failed) == (1, 1))
+r = lab_check.judge("bed", ["unload"], 0, "# lab: begin unload\n1..1\nok 1 a\n\n# lab: end 0 1\n", "")
+check("without our modules there is nothing to compare", (r.passed, r.failed) == (1, 0))
 lab_check.LOGS = top
 status, out, err = lab_check.run("t", ["sh", "-c", "echo out; echo err >&2; exit 3"])
 check("a job's status and outputs come back", (status, out, err) == (3, "out\n", "err\n"))

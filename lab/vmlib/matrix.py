@@ -10,6 +10,8 @@ CHECK, ALL = "check", "check-all"
 MARKS = {"c": (CHECK, ALL), "a": (ALL,), ".": ()}
 # Is in every machine, and is no selftest: see lab/guest.
 MORE = ("unload",)
+# Compares what the machine has before and after a test; a row of `run` has it itself.
+COUNTERS = "counters "
 
 
 class Wrong(Exception):
@@ -43,7 +45,7 @@ class Bed:
         """What is said in the machine to run TEST."""
         if test in MORE:
             return test
-        return self.instead.get(test, test) + self.args
+        return self.instead.get(test, COUNTERS + test) + self.args
 
     def argv(self):
         """The arguments of lab/vm or lab/uml; the latter has an option for its debug kernel."""

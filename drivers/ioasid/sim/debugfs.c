@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * /sys/kernel/debug/ioasid_sim: the last faults of each unit, and the counters of
- * its endpoints. Reading must never change anything.
+ * /sys/kernel/debug/ioasid_sim: the last faults of each unit, the counters of its
+ * endpoints, and the number of domains. Reading must never change anything.
  */
 #include <linux/debugfs.h>
 #include <linux/seq_file.h>
@@ -55,6 +55,13 @@ static int endpoints_show(struct seq_file *s, void *v)
 }
 DEFINE_SHOW_ATTRIBUTE(endpoints);
 
+static int domains_show(struct seq_file *s, void *v)
+{
+	seq_printf(s, "%u\n", sim_domain_count());
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(domains);
+
 /**
  * sim_debugfs_add() - add the directory of a unit
  * @unit: the unit
@@ -90,6 +97,7 @@ void sim_debugfs_remove(struct sim_unit *unit)
 void sim_debugfs_init(void)
 {
 	sim_debugfs_root = debugfs_create_dir("ioasid_sim", NULL);
+	debugfs_create_file("domains", 0400, sim_debugfs_root, NULL, &domains_fops);
 }
 
 /**

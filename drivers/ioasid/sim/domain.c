@@ -10,6 +10,7 @@
 #include "unit.h"
 
 static DEFINE_IDA(sim_tags);
+static atomic_t sim_domains;
 
 /**
  * sim_domain_alloc() - allocate a domain with a tag of its own
@@ -35,6 +36,7 @@ struct sim_domain *sim_domain_alloc(enum sim_kind kind, unsigned int type,
 		kfree(domain);
 		return ERR_PTR(tag);
 	}
+	atomic_inc(&sim_domains);
 	domain->tag = tag;
 	domain->kind = kind;
 	domain->domain.type = type;
@@ -55,7 +57,20 @@ void sim_domain_free(struct sim_domain *domain)
 {
 	WARN_ON(!list_empty(&domain->attachments));
 	ida_free(&sim_tags, domain->tag);
+	atomic_dec(&sim_domains);
 	kfree(domain);
+}
+
+/**
+ * sim_domain_count() - how many domains there are
+ *
+ * Context: any.
+ *
+ * Return: the number of domains of all units; each has a tag.
+ */
+unsigned int sim_domain_count(void)
+{
+	return atomic_read(&sim_domains);
 }
 
 /**

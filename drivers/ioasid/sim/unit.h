@@ -449,6 +449,7 @@ void sim_flush(struct sim_domain *domain, u64 first, u64 last);
 struct sim_domain *sim_domain_alloc(enum sim_kind kind, unsigned int type,
 				    const struct iommu_domain_ops *ops);
 void sim_domain_free(struct sim_domain *domain);
+unsigned int sim_domain_count(void);
 struct iommu_domain *sim_paging_create(const struct sim_config *cfg, u32 flags);
 int sim_map_pages(struct iommu_domain *domain, unsigned long iova,
 		  phys_addr_t pa, size_t pgsize, size_t pgcount, int prot,

@@ -93,8 +93,11 @@ enum ioasid_sim_stat {
 
 /*
  * Region 1: commands, completions, a page that the device does not use (for
- * processes that share it), and the buffer for data of DMA. A reset only clears
- * the buffer.
+ * processes that share it), and the buffer for data of DMA.
+ *
+ * A reset clears the buffer and nothing else: completions stay as they are. So
+ * IOASID_SIM_OK says that the DMA was done, not that its data is still in the
+ * buffer: the command can have ended just before a reset.
  */
 #define IOASID_SIM_SLOTS	128
 #define IOASID_SIM_COMMANDS	0x0000

@@ -717,6 +717,35 @@ TEST_F(sim, reset)
 	EXPECT_EQ(-1, t_differs(t_sim_buffer(self->sim, 0), T_PAGE, 1));
 }
 
+/* What ended before a reset stays OK, and its data is gone: nobody may compare it */
+TEST_F(sim, reset_after_end)
+{
+	struct ioasid_sim_command cmd = {
+		.opcode = IOASID_SIM_OP_READ, .iova = AT, .length = T_PAGE, .tag = 77,
+	};
+	struct ioasid_sim_completion *c;
+	u64 end = t_end_of_patience(10000);
+	int slot, round;
+
+	MAP(AT, self->mem, LEN, R | W);
+	t_fill(self->mem, T_PAGE, 1);
+	for (round = 0; round < 5; round++) {
+		slot = t_sim_submit(self->sim, &cmd);
+		ASSERT_LE(0, slot);
+		while (!t_sim_ended(self->sim, slot) && t_now_ns() < end)
+			t_sleep_ms(0);
+		c = t_sim_completion(self->sim, slot);
+		ASSERT_EQ((u32)IOASID_SIM_DONE, c->state);
+		EXPECT_EQ(-1, t_differs(t_sim_buffer(self->sim, 0), T_PAGE, 1));
+		ASSERT_EQ(0, t_vfio_reset(&self->dev.vfio));
+		EXPECT_EQ((u32)IOASID_SIM_DONE, c->state);
+		EXPECT_EQ((u32)IOASID_SIM_OK, c->status);
+		EXPECT_EQ(cmd.tag, c->tag);
+		EXPECT_EQ(-1, t_not_byte(t_sim_buffer(self->sim, 0), IOASID_SIM_BUFFER_BYTES, 0));
+		EXPECT_EQ(0, t_sim_wait(self->sim, slot, NULL, 0));
+	}
+}
+
 TEST_F(sim, reset_under_load)
 {
 	char *big = t_memory(T_ANON, BIG);
