@@ -206,6 +206,15 @@ static void *watcher(void *arg)
 	return NULL;
 }
 
+/* Waits until the watcher has begun and ended another look */
+static void sampled(struct watch *w, long more)
+{
+	long end = __atomic_load_n(&w->samples, __ATOMIC_RELAXED) + more;
+
+	while (__atomic_load_n(&w->samples, __ATOMIC_RELAXED) < end)
+		usleep(100);
+}
+
 static int never_more_than_the_limit(void *arg)
 {
 	struct watch w = { 0 };
@@ -223,6 +232,9 @@ static int never_more_than_the_limit(void *arg)
 			continue;
 		T_CHECK(!map_pages(self, self->id, 0, LIMIT_PAGES));
 		T_CHECK(memlock_said(map_pages(self, self->id, LIMIT_PAGES, LIMIT_PAGES)));
+		/* The watcher must have looked while it is mapped, at least once */
+		if (!i)
+			sampled(&w, 2);
 		T_CHECK(t_unmap_all(self->fd, self->id) == LIMIT);
 	}
 	__atomic_store_n(&w.stop, true, __ATOMIC_RELAXED);
