@@ -212,7 +212,8 @@ int ioasid_set_account_mode(struct ioasid_ctx *ctx, u64 mode,
 				   "the accounting mode cannot change while %llu KiB are pinned",
 				   (u64)atomic64_read(&ctx->pinned) <<
 				   (PAGE_SHIFT - 10));
-	ctx->account_mode = mode;
+	/* GET_INFO, OPTION and debugfs read it without the lock */
+	WRITE_ONCE(ctx->account_mode, mode);
 	return 0;
 }
 

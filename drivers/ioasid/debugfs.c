@@ -12,10 +12,15 @@ static struct dentry *ioasid_debugfs_root;
 static int context_show(struct seq_file *m, void *unused)
 {
 	struct ioasid_ctx *ctx = m->private;
+	u32 nr_devices;
 
+	scoped_guard(mutex, &ctx->lock)
+		nr_devices = ctx->nr_devices;
 	seq_printf(m, "opener=%d account_mode=%s spaces=%d devices=%u pinned_kib=%llu\n",
-		   ctx->opener, ctx->account_mode == IOASID_ACCOUNT_USER ?
-		   "user" : "mm", atomic_read(&ctx->nr_spaces), ctx->nr_devices,
+		   ctx->opener,
+		   READ_ONCE(ctx->account_mode) == IOASID_ACCOUNT_USER ?
+			   "user" : "mm",
+		   atomic_read(&ctx->nr_spaces), nr_devices,
 		   (u64)atomic64_read(&ctx->pinned) << (PAGE_SHIFT - 10));
 	return 0;
 }

@@ -48,7 +48,8 @@ void ioasid_queue_put_record(struct ioasid_queue *q,
 			     const struct ioasid_fault_record *record)
 {
 	lockdep_assert_held(&q->lock);
-	q->records[q->head & (q->depth - 1)] = *record;
+	/* A user who moves the tail of the mapped ring can be reading it */
+	data_race(q->records[q->head & (q->depth - 1)] = *record);
 	q->head++;
 }
 

@@ -41,7 +41,7 @@ int ioasid_cmd_get_info(struct ioasid_command *cmd)
 	info->nr_mappings = 0;
 	info->mapped = 0;
 	mutex_lock(&ctx->lock);
-	info->account_mode = ctx->account_mode;
+	info->account_mode = READ_ONCE(ctx->account_mode);
 	info->nr_devices = ctx->nr_devices;
 	info->nr_pasids = atomic64_read(&ctx->used[IOASID_QUOTA_PASIDS]);
 	info->nr_spaces = atomic_read(&ctx->nr_spaces);
