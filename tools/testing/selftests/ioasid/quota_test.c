@@ -197,13 +197,33 @@ static u32 nr_pasids(int fd)
 	return t_info(fd, &info) ? ~0U : info.nr_pasids;
 }
 
+/* An idle processor keeps the page table of the last process until another one comes */
+static void visit_processors(void)
+{
+	cpu_set_t all, one;
+	int cpu;
+
+	if (sched_getaffinity(0, sizeof(all), &all))
+		return;
+	for (cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+		if (!CPU_ISSET(cpu, &all))
+			continue;
+		CPU_ZERO(&one);
+		CPU_SET(cpu, &one);
+		sched_setaffinity(0, sizeof(one), &one);
+	}
+	sched_setaffinity(0, sizeof(all), &all);
+}
+
 /* What it has come down to, when no processor has the memory of a dead child any more */
 static u32 settled(int fd, u32 want)
 {
 	u64 end = t_end_of_patience(10000);
 
-	while (nr_pasids(fd) != want && t_now_ns() < end)
+	while (nr_pasids(fd) != want && t_now_ns() < end) {
+		visit_processors();
 		t_sleep_ms(10);
+	}
 	return nr_pasids(fd);
 }
 
