@@ -148,7 +148,7 @@ static bool ioasid_fault_route(struct ioasid_attachment *att,
 static bool ioasid_fault_take(struct ioasid_attachment *att,
 			      struct iopf_group *group, u32 *code)
 {
-	guard(spinlock)(&att->fault_lock);
+	lockdep_assert_held(&att->fault_lock);
 	switch (att->fault_state) {
 	case IOASID_ATTACHING:
 		list_add_tail(&group->node, &att->parked);
@@ -170,6 +170,8 @@ static int ioasid_fault_handler(struct iopf_group *group)
 
 	/* From here on the group is ours, even if the device goes away */
 	iopf_group_dequeue(group);
+	/* Answered under the lock, too, so that a detach leaves none behind */
+	guard(spinlock)(&att->fault_lock);
 	if (!ioasid_fault_take(att, group, &code))
 		ioasid_group_answer(group, code);
 	return 0;
