@@ -81,6 +81,17 @@ struct ioasid_payer *ioasid_payer_get(struct ioasid_ctx *ctx)
 	return payer;
 }
 
+/* Drops the cached reference if the caller has the only other one */
+static void ioasid_payer_uncache(struct ioasid_ctx *ctx,
+				 struct ioasid_payer *payer)
+{
+	guard(mutex)(&ctx->ledger_lock);
+	if (ctx->payer != payer || refcount_read(&payer->ref) != 2)
+		return;
+	ctx->payer = NULL;
+	refcount_dec(&payer->ref);
+}
+
 /**
  * ioasid_payer_put() - put a reference on a payer
  * @ctx: the context
@@ -90,6 +101,9 @@ struct ioasid_payer *ioasid_payer_get(struct ioasid_ctx *ctx)
  */
 void ioasid_payer_put(struct ioasid_ctx *ctx, struct ioasid_payer *payer)
 {
+	/* A process that has exited keeps its PASID as long as its mm is held */
+	if (unlikely(!atomic_read(&payer->mm->mm_users)))
+		ioasid_payer_uncache(ctx, payer);
 	if (!refcount_dec_and_mutex_lock(&payer->ref, &ctx->ledger_lock))
 		return;
 	list_del(&payer->link);

@@ -155,8 +155,10 @@ static bool ioasid_fault_take(struct ioasid_attachment *att,
 		return true;
 	case IOASID_ATTACHED:
 		return ioasid_fault_route(att, group, code);
+	case IOASID_REPLACED:
+		*code = IOASID_FAULT_SUCCESS;
+		return false;
 	default:
-		/* @att may have no space any more */
 		return false;
 	}
 }
@@ -369,16 +371,12 @@ void ioasid_fault_unmove(struct ioasid_dev_pasid *dev_pasid)
 	ioasid_fault_unpark(&parked, IOASID_FAULT_SUCCESS);
 }
 
-static int ioasid_fault_after_detach(struct iopf_group *group)
-{
-	iopf_group_dequeue(group);
-	ioasid_group_answer(group, IOASID_FAULT_INVALID);
-	return 0;
-}
-
-/* The handle of a detached attachment points here */
+/*
+ * The handle of a detached attachment points here. The IOMMU core may be on its way
+ * to the handler, which finds the state of the attachment.
+ */
 static struct iommu_domain ioasid_no_domain = {
-	.iopf_handler = ioasid_fault_after_detach,
+	.iopf_handler = ioasid_fault_handler,
 };
 
 /**
@@ -390,7 +388,7 @@ static struct iommu_domain ioasid_no_domain = {
  *	again
  *
  * Searches all queues of the context: groups stay in the queue that was bound
- * when they came. Requests that are still to come are answered INVALID at once.
+ * when they came. Requests that are still to come are answered @code at once.
  *
  * Context: ioasid_ctx.lock and ioasid_group.lock are held; can sleep. Takes
  * ioasid_queue.lock of all queues.
@@ -407,7 +405,11 @@ void ioasid_fault_end(struct ioasid_dev_pasid *dev_pasid, u32 code)
 	scoped_guard(spinlock, &att->fault_lock) {
 		list_del(&dev_pasid->node);
 		if (list_empty(&att->dev_pasids))
-			ioasid_fault_set_state(att, IOASID_DETACHED, &parked);
+			ioasid_fault_set_state(att,
+					       code == IOASID_FAULT_SUCCESS ?
+						       IOASID_REPLACED :
+						       IOASID_DETACHED,
+					       &parked);
 	}
 	ioasid_fault_unpark(&parked, code);
 	if (!att->space->faults)

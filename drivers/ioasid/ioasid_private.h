@@ -302,11 +302,14 @@ struct ioasid_group {
  * enum ioasid_fault_state - what becomes of the page requests of an attachment
  * @IOASID_ATTACHING: hardware may know it already: they wait for the outcome
  * @IOASID_ATTACHED: they go to the queue or to the policy
+ * @IOASID_REPLACED: another attachment has taken its place: they are answered
+ *	SUCCESS, so that the device asks again; nothing else of it may be used
  * @IOASID_DETACHED: they are answered INVALID; nothing else of it may be used
  */
 enum ioasid_fault_state {
 	IOASID_ATTACHING,
 	IOASID_ATTACHED,
+	IOASID_REPLACED,
 	IOASID_DETACHED,
 };
 

@@ -600,12 +600,13 @@ static void unmap_very_many(struct kunit *test)
 	ioasid_space_put(space);
 }
 
-static void check_job(struct itest *it, struct itest_domain *d, u64 pages,
-		      u64 mappings, u64 pinned)
+/* Not by GET_INFO, since a job keeps the space locked */
+static void check_job(struct itest *it, struct ioasid_space *space,
+		      struct itest_domain *d, u64 pages, s64 mappings, s64 pinned)
 {
 	KUNIT_EXPECT_EQ(it->test, d->pages, pages);
-	KUNIT_EXPECT_EQ(it->test, itest_info(it).nr_mappings, mappings);
-	KUNIT_EXPECT_EQ(it->test, itest_info(it).pinned, pinned * PAGE_SIZE);
+	KUNIT_EXPECT_EQ(it->test, atomic64_read(&space->nr_mappings), mappings);
+	KUNIT_EXPECT_EQ(it->test, atomic64_read(&it->ctx->pinned), pinned);
 	itest_domain_check(it->test, d);
 }
 
@@ -633,14 +634,14 @@ static void undone_in_the_middle(struct kunit *test)
 	itest_space_add_domain(test, space, d);
 	KUNIT_ASSERT_EQ(test, ioasid_map_begin(&job, it->ctx, r, 2, &e), 0);
 	for (i = 0; i < 3; i++) {
-		check_job(it, d, 0, 0, 3);
+		check_job(it, space, d, 0, 0, 3);
 		KUNIT_ASSERT_EQ(test, ioasid_map_place(&job, id, &e), 0);
-		check_job(it, d, 3, 0, 3);
+		check_job(it, space, d, 3, 0, 3);
 		if (i < 2)
 			ioasid_map_unplace(&job);
 	}
 	ioasid_map_commit(&job);
-	check_job(it, d, 3, 2, 3);
+	check_job(it, space, d, 3, 2, 3);
 
 	copy.src_ioasid = id;
 	copy.dst_ioasid = id;
@@ -650,9 +651,9 @@ static void undone_in_the_middle(struct kunit *test)
 							&e), 0);
 		KUNIT_ASSERT_EQ(test, ioasid_copy_place(&job, &copy, &e), 0);
 		ioasid_map_unplace(&job);
-		check_job(it, d, 3, 2, 3);
+		check_job(it, space, d, 3, 2, 3);
 		KUNIT_ASSERT_EQ(test, ioasid_copy_place(&job, &copy, &e), 0);
-		check_job(it, d, 5, 2, 3);
+		check_job(it, space, d, 5, 2, 3);
 		if (i) {
 			ioasid_map_commit(&job);
 			continue;
@@ -660,9 +661,9 @@ static void undone_in_the_middle(struct kunit *test)
 		ioasid_map_unplace(&job);
 		ioasid_map_abort(&job);
 	}
-	check_job(it, d, 5, 3, 3);
+	check_job(it, space, d, 5, 3, 3);
 	KUNIT_EXPECT_EQ(test, itest_unmap(it, id, NULL, 0, NULL), 0);
-	check_job(it, d, 0, 0, 0);
+	check_job(it, space, d, 0, 0, 0);
 	itest_space_del_domain(space, d);
 	ioasid_space_put(space);
 }
@@ -711,7 +712,7 @@ static void killed_in_the_middle(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, ioasid_copy_place(&job, &copy, &e), -EINTR);
 	KUNIT_EXPECT_EQ(test, e.code, (u32)IOASID_REASON_KILLED);
 	itest_set_killed(false);
-	check_job(it, d, 3, 3, 3);
+	check_job(it, space, d, 3, 3, 3);
 	KUNIT_EXPECT_EQ(test, space->nr_areas, 3U);
 	ioasid_map_abort(&job);
 
@@ -719,9 +720,9 @@ static void killed_in_the_middle(struct kunit *test)
 	ITEST_EXPECT_ERR(it, itest_unmap(it, id, &u, 1, NULL), -EINTR,
 			 IOASID_REASON_KILLED);
 	itest_set_killed(false);
-	check_job(it, d, 3, 3, 3);
+	check_job(it, space, d, 3, 3, 3);
 	KUNIT_EXPECT_EQ(test, itest_unmap(it, id, &u, 1, NULL), 0);
-	check_job(it, d, 0, 0, 0);
+	check_job(it, space, d, 0, 0, 0);
 	itest_space_del_domain(space, d);
 	ioasid_space_put(space);
 }

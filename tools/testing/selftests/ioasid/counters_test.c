@@ -71,7 +71,9 @@ TEST_F(counters, pinned_memory)
 {
 	ASSERT_OK(t_map_at(self->fd, self->id, self->mem, PAGES * T_PAGE, T_RW, AT));
 	EXPECT_MORE(T_CONTEXTS, 1);
-	EXPECT_MORE(T_PINNED, PAGES);
+	/* Not every kernel counts them */
+	if (t_pinned_pages() >= 0)
+		EXPECT_MORE(T_PINNED, PAGES);
 	EXPECT_MORE(T_LOCKED_ROOT, PAGES);
 	EXPECT_MORE(T_PROCESSES_PINNED, PAGES * 4);
 }
@@ -144,11 +146,10 @@ TEST_F(counters, domains)
 	bool real = !t_on_sim() && t_testdev_find(1);
 	int i;
 
-	if (real) {
-		ASSERT_EQ(0, t_testdev_open(&testdev, 0, VFIO_IOASID_IOMMU));
-	} else {
+	if (!real)
 		NEED_DMA(&dma, T_EDU, 0);
-	}
+	if (real)
+		ASSERT_EQ(0, t_testdev_open(&testdev, 0, VFIO_IOASID_IOMMU));
 	vfio = real ? &testdev.vfio : &dma.vfio;
 	for (i = 0; i < 64; i++)
 		ASSERT_OK(t_map_at(self->fd, self->id, self->mem, T_PAGE, T_RW, AT + i * T_HUGE));

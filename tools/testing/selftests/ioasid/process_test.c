@@ -659,11 +659,8 @@ static void map_late_array(struct __test_metadata *_metadata, FIXTURE_DATA(space
 	ASSERT_EQ(0, pthread_create(&mapper, NULL, maps_late_array, &a));
 	ASSERT_TRUE(awaited(&a.l));
 	/* Gone for good, or only from the page table, as when it is swapped out */
-	if (gone) {
-		ASSERT_EQ(0, mprotect(a.range, T_PAGE, PROT_READ));
-	} else {
-		ASSERT_EQ(0, madvise(a.range, T_PAGE, MADV_DONTNEED));
-	}
+	ASSERT_EQ(0, gone ? mprotect(a.range, T_PAGE, PROT_READ) :
+			    madvise(a.range, T_PAGE, MADV_DONTNEED));
 	resolve(&a.l);
 	pthread_join(mapper, NULL);
 	EXPECT_EQ(gone ? -EFAULT : 0, a.l.ret);
