@@ -496,8 +496,12 @@ static int ioasid_dev_pasid_move(struct ioasid_dev_pasid *dev_pasid,
 	int rc;
 
 	lockdep_assert_held(&dev_pasid->idev->group->lock);
-	if (old->space == space)
+	if (old->space == space) {
+		/* A record may be made at the same time, with either */
+		if (cookie)
+			WRITE_ONCE(dev_pasid->cookie, cookie);
 		return 0;
+	}
 	if (!ioasid_space_has_domains(old->space) ||
 	    !ioasid_space_has_domains(space))
 		return ioasid_fail(extack, -EOPNOTSUPP, IOASID_REASON_KIND,

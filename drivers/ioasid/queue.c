@@ -129,7 +129,7 @@ ioasid_fault_record(struct ioasid_dev_pasid *dev_pasid, u32 type, u32 nr)
 		.dev_id = dev_pasid->idev->id,
 		.pasid = dev_pasid->vpasid,
 		.ioasid = dev_pasid->att->space->id,
-		.device_cookie = dev_pasid->cookie,
+		.device_cookie = READ_ONCE(dev_pasid->cookie),
 	};
 }
 

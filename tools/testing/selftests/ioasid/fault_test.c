@@ -190,6 +190,14 @@ TEST_F(fault, cookies)
 	EXPECT_EQ(5, r.device_cookie);
 	ASSERT_EQ(0, t_queue_answer(&self->q, r.cookie, IOASID_FAULT_INVALID));
 	EXPECT_EQ(-EIO, ended(self, slot));
+	/* Also where the space stays as it is */
+	at.cookie = 9;
+	ASSERT_OK(t_cmd(self->fd, IOASID_DEVICE_ATTACH, &at));
+	slot = begin(self, AT);
+	NEXT(&r);
+	EXPECT_EQ(9, r.device_cookie);
+	ASSERT_EQ(0, t_queue_answer(&self->q, r.cookie, IOASID_FAULT_INVALID));
+	EXPECT_EQ(-EIO, ended(self, slot));
 	at.cookie = info.cookie;
 	ASSERT_OK(t_device_info(self->fd, self->dev_id, &info));
 	EXPECT_EQ(at.cookie, info.cookie);
