@@ -7,9 +7,11 @@
  * end, so each charge holds a reference of its own, and is over when that one is
  * the last. A PASID must never be uncharged before it is back in the pool.
  */
+#include <linux/delay.h>
 #include <linux/hashtable.h>
 #include <linux/iommu.h>
 #include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include "ioasid_private.h"
 
@@ -35,6 +37,9 @@ struct ioasid_mm_pasid {
 
 /* Charges looked at while the lock is held once */
 #define IOASID_MM_PASID_BATCH	64
+
+/* How often to wait 10 ms for those that have exited just before */
+#define IOASID_MM_PASID_WAITS	50
 
 /* How often to look for processes that have gone: soon, and later on */
 #define IOASID_MM_PASID_SOON	DIV_ROUND_UP(HZ, 50)
@@ -191,6 +196,22 @@ static void ioasid_mm_pasid_work_fn(struct work_struct *work)
 	ioasid_mm_pasid_arm();
 }
 
+/* Has any of them exited, so that its PASID may be back in a moment? */
+static bool ioasid_mm_pasid_any_exited(void)
+{
+	struct ioasid_mm_pasid *p;
+	u32 n = 0;
+
+	guard(spinlock)(&ioasid_mm_pasid_lock);
+	list_for_each_entry(p, &ioasid_mm_pasid_idle, idle) {
+		if (!atomic_read(&p->mm->mm_users))
+			return true;
+		if (n++ == IOASID_MM_PASID_BATCH)
+			break;
+	}
+	return false;
+}
+
 /**
  * ioasid_charge_pasid() - charge a PASID to a context and its user
  * @ctx: the context
@@ -204,12 +225,19 @@ static void ioasid_mm_pasid_work_fn(struct work_struct *work)
  */
 int ioasid_charge_pasid(struct ioasid_ctx *ctx, struct ioasid_extack *extack)
 {
+	u32 waits = IOASID_MM_PASID_WAITS;
 	int rc;
 
 	for (;;) {
 		rc = ioasid_charge(ctx, IOASID_QUOTA_PASIDS, 1, extack);
-		if (!rc || !ioasid_mm_pasid_reap_one())
-			return rc;
+		if (!rc)
+			return 0;
+		if (!ioasid_mm_pasid_reap_one()) {
+			if (!waits-- || !ioasid_mm_pasid_any_exited() ||
+			    fatal_signal_pending(current))
+				return rc;
+			msleep(10);
+		}
 		extack->code = IOASID_REASON_NONE;
 	}
 }
