@@ -266,18 +266,16 @@ static s64 locked_user(void)
 }
 
 /* The pool gives out the smallest number: what it leaves out is in use */
-static s64 pasids_of(struct t_vfio *vfio)
+s64 t_machine_pasids(int fd, u32 dev_id)
 {
 	static u32 pasid[PROBED_PASIDS];
 	struct ioasid_pasid_alloc cmd = {
 		.size = sizeof(cmd), .nr = PROBED_PASIDS, .pasids = (uintptr_t)pasid,
+		.dev_id = dev_id,
 	};
-	int fd = t_open(), ret;
 	u32 last = 0, i;
+	int ret;
 
-	if (fd < 0 || t_vfio_bind(vfio, fd))
-		return T_UNSEEN;
-	cmd.dev_id = vfio->dev_id;
 	/* Of a device with fewer, as many as there are */
 	while ((ret = t_cmd(fd, IOASID_PASID_ALLOC, &cmd)) == -ENOSPC && cmd.nr > 1)
 		cmd.nr /= 2;
@@ -285,7 +283,15 @@ static s64 pasids_of(struct t_vfio *vfio)
 		return T_UNSEEN;
 	for (i = 0; i < cmd.nr; i++)
 		last = pasid[i] > last ? pasid[i] : last;
+	t_pasid_free(fd, cmd.nr, pasid);
 	return last - cmd.nr;
+}
+
+static s64 pasids_of(struct t_vfio *vfio)
+{
+	int fd = t_open();
+
+	return fd < 0 || t_vfio_bind(vfio, fd) ? T_UNSEEN : t_machine_pasids(fd, vfio->dev_id);
 }
 
 static s64 pasids_in_use(void *arg)

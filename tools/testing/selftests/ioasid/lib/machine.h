@@ -39,6 +39,8 @@ struct t_machine {
 
 const char *t_machine_name(enum t_machine_counter c);
 s64 t_machine_counter(enum t_machine_counter c);
+/* T_PASIDS by a device that is bound to the context, for who has them all open */
+s64 t_machine_pasids(int fd, u32 dev_id);
 void t_machine_read(struct t_machine *m);
 /* Is this counter not as it was? */
 bool t_machine_changed(enum t_machine_counter c, const struct t_machine *before,
