@@ -378,7 +378,7 @@ static int ioasid_attachment_create(struct ioasid_space *space,
 		return -ENOMEM;
 	att->pasid = pasid;
 	att->space = space;
-	att->user = ioasid_user_ref(space->ctx->user);
+	att->deferred = ioasid_deferred_get(space->ctx->deferred);
 	/* So that xa_store() cannot fail; no-op if @old has the entry */
 	rc = xa_reserve(&g->table, pasid, GFP_KERNEL_ACCOUNT);
 	if (rc) {
@@ -697,7 +697,7 @@ int ioasid_device_attach(struct ioasid_device *idev,
 	space = ioasid_space_get(idev->ctx, req->ioasid, extack);
 	if (IS_ERR(space))
 		return PTR_ERR(space);
-	rc = ioasid_deferred_free_throttle(idev->ctx->user, extack) ?:
+	rc = ioasid_deferred_free_throttle(idev->ctx->deferred, extack) ?:
 	     ioasid_pasid_choose(idev, space, req, extack);
 	if (!rc) {
 		req->key = req->vpasid ?: req->pasid;

@@ -7,6 +7,7 @@
 #include <linux/delay.h>
 #include <linux/iommu.h>
 #include <linux/module.h>
+#include <linux/refcount.h>
 #include <linux/slab.h>
 #include <linux/wait.h>
 #include "ioasid_private.h"
@@ -14,9 +15,26 @@
 /* How long the IOMMU core may use the handle after a detach */
 #define IOASID_DEFERRED_FREE_SECONDS 2
 
-/* Limits of a user; above them an attach waits for the oldest */
-#define IOASID_MAX_DEFERRED		64
+/* Limits of a context and of a user; above them an attach waits for the oldest */
+#define IOASID_MAX_DEFERRED		256
 #define IOASID_MAX_DEFERRED_TABLES	2048
+#define IOASID_MAX_USER_DEFERRED	1024
+#define IOASID_MAX_USER_DEFERRED_TABLES	16384
+
+/**
+ * struct ioasid_deferred - what is deferred of a context, which it can outlive
+ * @ref: held by the context, and by its attachments
+ * @user: the user of the context; referenced
+ * @nr: number of attachments whose free is deferred; under
+ *	ioasid_deferred_free_lock
+ * @tables: number of pages of page tables that these keep, about
+ */
+struct ioasid_deferred {
+	refcount_t ref;
+	struct ioasid_user *user;
+	u32 nr;
+	u32 tables;
+};
 
 static void ioasid_deferred_free_work_fn(struct work_struct *work);
 static DEFINE_SPINLOCK(ioasid_deferred_free_lock);
@@ -92,6 +110,53 @@ bool ioasid_space_may_report(struct ioasid_space *space)
 	return space->faults || READ_ONCE(space->has_queue);
 }
 
+/**
+ * ioasid_deferred_new() - begin to count what is deferred of a context
+ * @user: the user of the context
+ *
+ * Context: can sleep.
+ *
+ * Return: the counts with a reference, or NULL without memory.
+ */
+struct ioasid_deferred *ioasid_deferred_new(struct ioasid_user *user)
+{
+	struct ioasid_deferred *d = kzalloc(sizeof(*d), GFP_KERNEL_ACCOUNT);
+
+	if (!d)
+		return NULL;
+	refcount_set(&d->ref, 1);
+	d->user = ioasid_user_ref(user);
+	return d;
+}
+
+/**
+ * ioasid_deferred_get() - take a reference
+ * @d: the counts of a context
+ *
+ * Context: any.
+ *
+ * Return: @d.
+ */
+struct ioasid_deferred *ioasid_deferred_get(struct ioasid_deferred *d)
+{
+	refcount_inc(&d->ref);
+	return d;
+}
+
+/**
+ * ioasid_deferred_put() - put a reference
+ * @d: the counts of a context
+ *
+ * Context: any but interrupts.
+ */
+void ioasid_deferred_put(struct ioasid_deferred *d)
+{
+	if (!refcount_dec_and_test(&d->ref))
+		return;
+	ioasid_user_put(d->user);
+	kfree(d);
+}
+
 static void ioasid_attachment_free(struct ioasid_attachment *att)
 {
 	struct module *owner;
@@ -102,8 +167,8 @@ static void ioasid_attachment_free(struct ioasid_attachment *att)
 		if (att->deferred_since)
 			module_put(owner);
 	}
-	if (att->user)
-		ioasid_user_put(att->user);
+	if (att->deferred)
+		ioasid_deferred_put(att->deferred);
 	kfree(att);
 }
 
@@ -126,18 +191,30 @@ static struct ioasid_attachment *ioasid_deferred_pop(bool now)
 	return att;
 }
 
+static void ioasid_deferred_count(struct ioasid_deferred *d, int nr, int tables)
+{
+	lockdep_assert_held(&ioasid_deferred_free_lock);
+	d->nr += nr;
+	d->tables += tables;
+	d->user->nr_deferred += nr;
+	d->user->deferred_tables += tables;
+}
+
+static u32 ioasid_deferred_tables(const struct ioasid_attachment *att)
+{
+	return att->orphan ? att->orphan->tables : 0;
+}
+
 static void ioasid_deferred_free(struct ioasid_attachment *att)
 {
-	struct ioasid_user *user = ioasid_user_ref(att->user);
-	u32 tables = att->orphan ? att->orphan->tables : 0;
+	struct ioasid_deferred *d = ioasid_deferred_get(att->deferred);
+	u32 tables = ioasid_deferred_tables(att);
 
 	ioasid_attachment_free(att);
 	/* Only now, since whoever waits for it counts on its memory */
-	scoped_guard(spinlock, &ioasid_deferred_free_lock) {
-		user->nr_deferred--;
-		user->deferred_tables -= tables;
-	}
-	ioasid_user_put(user);
+	scoped_guard(spinlock, &ioasid_deferred_free_lock)
+		ioasid_deferred_count(d, -1, -tables);
+	ioasid_deferred_put(d);
 	wake_up_all(&ioasid_deferred_free_waiters);
 }
 
@@ -178,8 +255,8 @@ static void ioasid_deferred_free_work_fn(struct work_struct *work)
 void ioasid_attachment_free_deferred(struct ioasid_attachment *att)
 {
 	ioasid_queue_put(att->queue);
-	if (!att->user || (!ioasid_space_may_report(att->space) &&
-			   !(att->orphan && att->orphan->reports_unlocked))) {
+	if (!att->deferred || (!ioasid_space_may_report(att->space) &&
+			       !(att->orphan && att->orphan->reports_unlocked))) {
 		ioasid_attachment_free(att);
 		return;
 	}
@@ -189,38 +266,40 @@ void ioasid_attachment_free_deferred(struct ioasid_attachment *att)
 	att->deferred_since = jiffies | 1;
 	scoped_guard(spinlock, &ioasid_deferred_free_lock) {
 		list_add_tail(&att->space_link, &ioasid_deferred_free_list);
-		att->user->nr_deferred++;
-		if (att->orphan)
-			att->user->deferred_tables += att->orphan->tables;
+		ioasid_deferred_count(att->deferred, 1,
+				      ioasid_deferred_tables(att));
 	}
 	ioasid_deferred_free_arm();
 }
 
-static bool ioasid_deferred_has_room(struct ioasid_user *user)
+static bool ioasid_deferred_has_room(struct ioasid_deferred *d)
 {
 	guard(spinlock)(&ioasid_deferred_free_lock);
-	return user->nr_deferred < IOASID_MAX_DEFERRED &&
-	       user->deferred_tables < IOASID_MAX_DEFERRED_TABLES;
+	return d->nr < IOASID_MAX_DEFERRED &&
+	       d->tables < IOASID_MAX_DEFERRED_TABLES &&
+	       d->user->nr_deferred < IOASID_MAX_USER_DEFERRED &&
+	       d->user->deferred_tables < IOASID_MAX_USER_DEFERRED_TABLES;
 }
 
 /**
- * ioasid_deferred_free_throttle() - wait while too much of a user is deferred
- * @user: the user, who is about to attach
+ * ioasid_deferred_free_throttle() - wait while too much of a context is deferred
+ * @d: what is deferred of the context that is about to attach
  * @extack: the reason if it fails
  *
  * A detach cannot wait, so that an attach does: whoever attaches and detaches in
- * a loop uses no more than his share of the ids and of the memory of the machine.
+ * a loop uses no more than his share of the ids and of the memory of the machine,
+ * even if he does it with one context after the other.
  *
  * Context: ioasid_ctx.lock may be held, and no lock that other contexts take;
  * sleeps up to IOASID_DEFERRED_FREE_SECONDS.
  *
  * Return: 0, or -EINTR if killed.
  */
-int ioasid_deferred_free_throttle(struct ioasid_user *user,
+int ioasid_deferred_free_throttle(struct ioasid_deferred *d,
 				  struct ioasid_extack *extack)
 {
 	if (!wait_event_killable(ioasid_deferred_free_waiters,
-				 ioasid_deferred_has_room(user)))
+				 ioasid_deferred_has_room(d)))
 		return 0;
 	return ioasid_fail(extack, -EINTR, IOASID_REASON_KILLED,
 			   "killed while waiting for earlier attachments to be freed");

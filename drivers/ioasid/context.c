@@ -35,6 +35,13 @@ struct ioasid_ctx *ioasid_ctx_create(void)
 		kfree(ctx);
 		return ERR_PTR(-EDQUOT);
 	}
+	ctx->deferred = ioasid_deferred_new(ctx->user);
+	if (!ctx->deferred) {
+		ioasid_uncharge_user(ctx->user, IOASID_QUOTA_CONTEXTS, 1);
+		ioasid_user_put(ctx->user);
+		kfree(ctx);
+		return ERR_PTR(-ENOMEM);
+	}
 	kref_init(&ctx->ref);
 	mutex_init(&ctx->lock);
 	mutex_init(&ctx->ledger_lock);
@@ -95,6 +102,7 @@ static void ioasid_ctx_free(struct kref *ref)
 	xa_destroy(&ctx->pasids);
 	xa_destroy(&ctx->queues);
 	ioasid_uncharge_user(ctx->user, IOASID_QUOTA_CONTEXTS, 1);
+	ioasid_deferred_put(ctx->deferred);
 	ioasid_user_put(ctx->user);
 	kfree(ctx);
 }

@@ -61,6 +61,7 @@
 #include "pages.h"
 
 struct dentry;
+struct ioasid_deferred;
 struct ioasid_domain;
 struct ioasid_dev_pasid;
 struct ioasid_fault_record;
@@ -87,6 +88,7 @@ struct seq_file;
  * @pinned: number of pages pinned
  * @user: who has opened it, and is charged for what it has
  * @used: how much of each enum ioasid_quota it has
+ * @deferred: what is deferred of it; referenced
  * @nr_spaces: number of spaces
  * @nr_devices: number of devices
  * @pasids: PASID -> struct ioasid_pasid
@@ -113,6 +115,7 @@ struct ioasid_ctx {
 	atomic64_t pinned;
 	struct ioasid_user *user;
 	atomic64_t used[IOASID_NR_QUOTAS];
+	struct ioasid_deferred *deferred;
 	atomic_t nr_spaces;
 	u32 nr_devices;
 	struct xarray pasids;
@@ -322,7 +325,7 @@ enum ioasid_fault_state {
  * @space: the space; referenced
  * @domain: domain of the space that the group uses, or NULL if not one of ours
  * @orphan: domain without other users, to be freed with the attachment, or NULL
- * @user: who is charged while its free is deferred; referenced
+ * @deferred: what counts it while its free is deferred; referenced
  * @pasid: PASID or IOASID_RID
  * @fault_lock: protects @dev_pasids, @fault_state, @parked and @queue
  * @fault_state: what becomes of its page requests
@@ -341,7 +344,7 @@ struct ioasid_attachment {
 	struct ioasid_space *space;
 	struct ioasid_domain *domain;
 	struct ioasid_domain *orphan;
-	struct ioasid_user *user;
+	struct ioasid_deferred *deferred;
 	u32 pasid;
 	spinlock_t fault_lock;
 	enum ioasid_fault_state fault_state;
@@ -629,7 +632,10 @@ struct ioasid_attachment *ioasid_attachment_alloc(struct ioasid_group *g,
 						  struct ioasid_extack *extack);
 bool ioasid_space_may_report(struct ioasid_space *space);
 void ioasid_attachment_free_deferred(struct ioasid_attachment *att);
-int ioasid_deferred_free_throttle(struct ioasid_user *user,
+struct ioasid_deferred *ioasid_deferred_new(struct ioasid_user *user);
+struct ioasid_deferred *ioasid_deferred_get(struct ioasid_deferred *deferred);
+void ioasid_deferred_put(struct ioasid_deferred *deferred);
+int ioasid_deferred_free_throttle(struct ioasid_deferred *deferred,
 				  struct ioasid_extack *extack);
 bool ioasid_deferred_free_wait(void);
 void ioasid_deferred_free_flush(void);
