@@ -19,6 +19,8 @@
  *   (the IOMMU core's group mutex)
  *   mmap_lock                  taken by pinning, before rwsem, and by mm
  *                              accounting
+ *   (the lock of an inode)     taken by pinning huge pages of a file, with none
+ *                              of the others
  *   ioasid_space.iova_lock     the tree of areas; never held while pinning. The
  *                              handler of page requests only tries it
  *   ioasid_attachment.fault_lock  spinlock: where the page requests of an
@@ -61,6 +63,8 @@
 #include "pages.h"
 
 struct dentry;
+struct file;
+struct folio;
 struct ioasid_deferred;
 struct ioasid_domain;
 struct ioasid_dev_pasid;
@@ -69,6 +73,7 @@ struct ioasid_mm_pasid;
 struct ioasid_queue;
 struct ioasid_space;
 struct mm_struct;
+struct page;
 struct seq_file;
 
 /**
@@ -691,6 +696,30 @@ void ioasid_file_ref_end(struct ioasid_file_ref *file_ref);
 void ioasid_file_ref_copy(struct ioasid_file_ref *to,
 			  const struct ioasid_file_ref *from);
 void ioasid_file_ref_put(struct ioasid_file_ref *file_ref);
+
+/* pin.c */
+int ioasid_pin_wait(u32 try, unsigned int order, u64 at,
+		    struct ioasid_extack *extack);
+int ioasid_pin_user_again(int rc, u64 addr, u32 nr, unsigned int gup,
+			  struct page **page, struct ioasid_extack *extack);
+long ioasid_pin_file_folios(struct file *file, u64 start, u64 end,
+			    struct folio **folio, u32 max, pgoff_t *offset,
+			    struct ioasid_extack *extack);
+
+/* pin_huge.c */
+#ifdef CONFIG_HUGETLBFS
+long ioasid_pin_huge_folios(struct file *file, u64 start, u64 end,
+			    struct folio **folio, u32 max, pgoff_t *offset,
+			    struct ioasid_extack *extack);
+#else
+static inline long ioasid_pin_huge_folios(struct file *file, u64 start, u64 end,
+					  struct folio **folio, u32 max,
+					  pgoff_t *offset,
+					  struct ioasid_extack *extack)
+{
+	return -EINVAL;
+}
+#endif
 
 /* pasid.c */
 bool ioasid_pasid_enabled(struct device *dev);

@@ -195,7 +195,8 @@ static long ioasid_ioctl(struct file *file, unsigned int nr, unsigned long arg)
 	rc = ioasid_check_struct(&cmd, op);
 	if (!rc)
 		rc = op->fn(&cmd);
-	if (rc) {
+	/* After the signal the command is begun anew, so it has not failed */
+	if (rc && rc != -ERESTARTNOINTR) {
 		trace_ioasid_error(cmd.ctx->nr, op->name, rc, &extack);
 		ioasid_extack_to_user(&extack, header.extack, rc);
 	}

@@ -8,7 +8,6 @@
 #include <linux/file.h>
 #include <linux/hugetlb.h>
 #include <linux/iommu.h>
-#include <linux/memfd.h>
 #include <linux/mm.h>
 #include <linux/pagemap.h>
 #include <linux/scatterlist.h>
@@ -288,12 +287,15 @@ static int ioasid_pin_user(struct ioasid_pages *pages, struct page **page,
 
 	while (pinned < pages->nr) {
 		u64 addr = pages->addr + ((u64)pinned << PAGE_SHIFT);
+		u32 nr = min(max, pages->nr - pinned);
 
 		if (fatal_signal_pending(current))
 			return ioasid_fail(extack, -EINTR, IOASID_REASON_KILLED,
 					   "killed while pinning");
-		rc = pin_user_pages_fast(addr, min(max, pages->nr - pinned),
-					 gup, page);
+		rc = pin_user_pages_fast(addr, nr, gup, page);
+		if (unlikely(rc < 0))
+			rc = ioasid_pin_user_again(rc, addr, nr, gup, page,
+						   extack);
 		if (rc == -EINTR)
 			return ioasid_fail(extack, rc, IOASID_REASON_KILLED,
 					   "killed while pinning");
@@ -337,10 +339,12 @@ static int ioasid_pin_folios(struct ioasid_pages *pages, struct file *file,
 		if (fatal_signal_pending(current))
 			return ioasid_fail(extack, -EINTR, IOASID_REASON_KILLED,
 					   "killed while pinning");
-		rc = memfd_pin_folios(file, start, end, folio,
-				      min(max, pages->nr - pinned), &offset);
+		rc = ioasid_pin_file_folios(file, start, end, folio,
+					    min(max, pages->nr - pinned),
+					    &offset, extack);
 		if (rc <= 0) {
-			extack->value = start;
+			if (!extack->code)
+				extack->value = start;
 			return ioasid_fail(extack, rc ?: -EFAULT,
 					   IOASID_REASON_PIN,
 					   "cannot pin the file at %#llx (error %ld)",
@@ -504,7 +508,9 @@ ioasid_pages_fill_small(struct ioasid_pages *pages, int fd,
  * Context: a user process; can sleep. Takes mmap_lock.
  *
  * Return: 0, -ENOMEM without memory or above RLIMIT_MEMLOCK, -EINTR if killed,
- * -EBADF, -EINVAL or -EPERM for an unsuitable file, or the error of pinning.
+ * -ERESTARTNOINTR if a signal must be handled first, -EBADF, -EINVAL or -EPERM
+ * for an unsuitable file, -EBUSY if others keep the memory from being moved, or
+ * the error of pinning.
  */
 int ioasid_pages_pin(struct ioasid_ctx *ctx, struct ioasid_pages *pages, int fd,
 		     struct ioasid_extack *extack)

@@ -100,7 +100,7 @@
  * @IOASID_REASON_NO_MEMORY: the kernel is out of memory
  * @IOASID_REASON_KILLED: the caller was killed
  * @IOASID_REASON_IN_USE: still in use
- * @IOASID_REASON_RACE: another command is using the same object: try again
+ * @IOASID_REASON_RACE: the object is in use by others at this moment: try again
  * @IOASID_REASON_LIMIT: a limit would be exceeded
  * @IOASID_REASON_SIBLING: another device of the group uses another space
  * @IOASID_REASON_ATTACHED: already attached
