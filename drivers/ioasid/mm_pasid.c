@@ -38,8 +38,8 @@ struct ioasid_mm_pasid {
 /* Charges looked at while the lock is held once */
 #define IOASID_MM_PASID_BATCH	64
 
-/* How often to wait 10 ms for those that have exited just before */
-#define IOASID_MM_PASID_WAITS	50
+/* How often to wait 20 ms for those that have exited just before */
+#define IOASID_MM_PASID_WAITS	25
 
 /* How often to look for processes that have gone: soon, and later on */
 #define IOASID_MM_PASID_SOON	DIV_ROUND_UP(HZ, 50)
@@ -236,7 +236,7 @@ int ioasid_charge_pasid(struct ioasid_ctx *ctx, struct ioasid_extack *extack)
 			if (!waits-- || !ioasid_mm_pasid_any_exited() ||
 			    fatal_signal_pending(current))
 				return rc;
-			msleep(10);
+			msleep(20);
 		}
 		extack->code = IOASID_REASON_NONE;
 	}
