@@ -724,7 +724,8 @@ static int ioasid_queue_alloc_pools(struct ioasid_queue *q)
 	const gfp_t gfp = GFP_KERNEL_ACCOUNT | __GFP_NOWARN;
 	u32 i;
 
-	q->share_bits = ilog2(roundup_pow_of_two(q->max_pending));
+	/* A hash of no bits is undefined */
+	q->share_bits = max(ilog2(roundup_pow_of_two(q->max_pending)), 1);
 	q->ring = __vmalloc(ioasid_ring_bytes(q->depth), gfp | __GFP_ZERO);
 	q->pool = kvcalloc(q->max_pending, sizeof(*q->pool), gfp);
 	q->share_pool = kvcalloc(2 * q->max_pending, sizeof(*q->share_pool), gfp);

@@ -377,6 +377,24 @@ static void bad_queues(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, atomic_read(&it->ctx->nr_records));
 }
 
+/* The smallest limits there are: one group of one record */
+static void smallest_queue(struct kunit *test)
+{
+	static const struct ioasid_fault_queue args = {
+		.depth = 16, .max_pending = 1,
+	};
+	struct itest_queue tq;
+	struct itest *it;
+
+	itest_memory(test);
+	it = itest_open(test);
+	itest_queue_open(it, &tq, &args);
+	KUNIT_EXPECT_EQ(test, tq.q->max_per_device, 1U);
+	KUNIT_EXPECT_EQ(test, tq.q->max_per_pasid, 1U);
+	KUNIT_EXPECT_GT(test, tq.q->share_bits, 0U);
+	itest_queue_close(it, &tq);
+}
+
 /* A queue can outlive its file, keeps the context, and accepts nothing any more */
 static void queue_and_context(struct kunit *test)
 {
@@ -402,6 +420,7 @@ static struct kunit_case ioasid_queue_cases[] = {
 	KUNIT_CASE(file_operations),
 	KUNIT_CASE(ring_is_mapped),
 	KUNIT_CASE(bad_queues),
+	KUNIT_CASE(smallest_queue),
 	KUNIT_CASE(queue_and_context),
 	{}
 };
