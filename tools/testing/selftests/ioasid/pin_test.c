@@ -441,21 +441,23 @@ FIXTURE_VARIANT(together) {
 	bool processes;
 };
 
-#define TOGETHER(name, kind, file, there)						\
-	FIXTURE_VARIANT_ADD(together, threads_##name) {				\
-		.memory = kind, .by_file = file, .touched = there,		\
-	};									\
-	FIXTURE_VARIANT_ADD(together, processes_##name) {			\
-		.memory = kind, .by_file = file, .touched = there, .processes = true,	\
+#define TOGETHER(name, kind, file, there, forked)					\
+	FIXTURE_VARIANT_ADD(together, name) {						\
+		.memory = kind, .by_file = file, .touched = there, .processes = forked,	\
 	}
 
 FIXTURE_VARIANT_ADD(together, threads_anonymous) { .memory = T_ANON };
 FIXTURE_VARIANT_ADD(together, threads_transparent_huge) { .memory = T_THP };
-TOGETHER(shared_anonymous, T_SHARED, false, true);
-TOGETHER(memfd, T_MEMFD, true, true);
-TOGETHER(memfd_untouched, T_MEMFD, true, false);
-TOGETHER(hugetlb, T_HUGETLB, true, true);
-TOGETHER(hugetlb_untouched, T_HUGETLB, true, false);
+TOGETHER(threads_shared_anonymous, T_SHARED, false, true, false);
+TOGETHER(processes_shared_anonymous, T_SHARED, false, true, true);
+TOGETHER(threads_memfd, T_MEMFD, true, true, false);
+TOGETHER(processes_memfd, T_MEMFD, true, true, true);
+TOGETHER(threads_memfd_untouched, T_MEMFD, true, false, false);
+TOGETHER(processes_memfd_untouched, T_MEMFD, true, false, true);
+TOGETHER(threads_hugetlb, T_HUGETLB, true, true, false);
+TOGETHER(processes_hugetlb, T_HUGETLB, true, true, true);
+TOGETHER(threads_hugetlb_untouched, T_HUGETLB, true, false, false);
+TOGETHER(processes_hugetlb_untouched, T_HUGETLB, true, false, true);
 
 /* Is there memory that must be moved before it may be pinned? */
 static bool movable_zone(void)
@@ -581,20 +583,14 @@ TEST_F(together, mapped)
 	pid_t pids[MAPPERS];
 	int i;
 
-	for (i = 0; i < MAPPERS; i++) {
-		if (variant->processes) {
-			pids[i] = t_fork(map_in_process, self);
-		} else {
-			ASSERT_EQ(0, pthread_create(&threads[i], NULL, map_in_thread, &m));
-		}
-	}
-	for (i = 0; i < MAPPERS; i++) {
-		if (variant->processes) {
-			EXPECT_EQ(0, t_wait(pids[i]));
-		} else {
-			pthread_join(threads[i], NULL);
-		}
-	}
+	for (i = 0; i < MAPPERS && variant->processes; i++)
+		pids[i] = t_fork(map_in_process, self);
+	for (i = 0; i < MAPPERS && !variant->processes; i++)
+		ASSERT_EQ(0, pthread_create(&threads[i], NULL, map_in_thread, &m));
+	for (i = 0; i < MAPPERS && variant->processes; i++)
+		EXPECT_EQ(0, t_wait(pids[i]));
+	for (i = 0; i < MAPPERS && !variant->processes; i++)
+		pthread_join(threads[i], NULL);
 	EXPECT_EQ(0, self->shared->errors) TH_LOG("%d mapped; error %d: %s", self->shared->mapped,
 						  -self->shared->ret, self->shared->why);
 	EXPECT_EQ(ROUNDS * MAPPERS, self->shared->mapped);
