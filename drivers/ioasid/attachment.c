@@ -16,9 +16,9 @@
 #define IOASID_DEFERRED_FREE_SECONDS 2
 
 /* Limits of a context and of a user; above them an attach waits for the oldest */
-#define IOASID_MAX_DEFERRED		256
+#define IOASID_MAX_DEFERRED		1024
 #define IOASID_MAX_DEFERRED_TABLES	2048
-#define IOASID_MAX_USER_DEFERRED	1024
+#define IOASID_MAX_USER_DEFERRED	2048
 #define IOASID_MAX_USER_DEFERRED_TABLES	16384
 
 /**
