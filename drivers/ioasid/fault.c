@@ -108,21 +108,6 @@ static struct ioasid_queue *ioasid_fault_queue(struct ioasid_attachment *att)
 }
 
 /* Returns true if the group is in a queue, otherwise @code is its answer */
-static bool ioasid_fault_forward(struct ioasid_queue *q,
-				 struct ioasid_dev_pasid *dev_pasid,
-				 struct iopf_group *group, u32 *code)
-{
-	enum ioasid_forward rc;
-
-	spin_lock(&q->lock);
-	rc = ioasid_queue_enqueue(q, dev_pasid, group);
-	spin_unlock(&q->lock);
-	if (rc == IOASID_FORWARD_RETRY)
-		*code = IOASID_FAULT_SUCCESS;
-	return rc == IOASID_FORWARD_QUEUED;
-}
-
-/* The same, by queue and policy */
 static bool ioasid_fault_route(struct ioasid_attachment *att,
 			       struct iopf_group *group, u32 *code)
 {
@@ -141,7 +126,8 @@ static bool ioasid_fault_route(struct ioasid_attachment *att,
 	}
 	if (!q || (!att->queue && space->policy == IOASID_FAULT_REFUSE))
 		return false;
-	return ioasid_fault_forward(q, dev_pasid, group, code);
+	guard(spinlock)(&q->lock);
+	return ioasid_queue_enqueue(q, dev_pasid, group, code);
 }
 
 /* The same, by the state of the attachment */

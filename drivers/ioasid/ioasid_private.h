@@ -419,7 +419,7 @@ struct ioasid_device {
  * @nr: number of @entries
  * @lost_events: number of later faults, for which there was no entry
  * @entries: address and IOASID_FAULT_* of each fault; @several: as in
- *	ioasid_queue_report_event()
+ *	ioasid_fault_report_event()
  */
 struct ioasid_unrecoverable {
 	struct list_head node;

@@ -316,6 +316,14 @@ void ioasid_group_answer(struct iopf_group *group, u32 code)
 	iopf_free_group(group);
 }
 
+static struct ioasid_pending *ioasid_pending_next(struct ioasid_queue *q,
+						  struct ioasid_pending *p)
+{
+	lockdep_assert_held(&q->lock);
+	return list_is_last(&p->node, &q->pending) ? NULL :
+						     list_next_entry(p, node);
+}
+
 /* Frees the entry of a group, and retires its cookie */
 static struct iopf_group *ioasid_pending_take(struct ioasid_queue *q,
 					      struct ioasid_pending *p)
@@ -324,8 +332,7 @@ static struct iopf_group *ioasid_pending_take(struct ioasid_queue *q,
 
 	lockdep_assert_held(&q->lock);
 	if (q->next_stale == p)
-		q->next_stale = list_is_last(&p->node, &q->pending) ?
-				NULL : list_next_entry(p, node);
+		q->next_stale = ioasid_pending_next(q, p);
 	list_del(&p->share_node);
 	ioasid_share_uncharge(q, p->pasid, group->fault_count);
 	ioasid_share_uncharge(q, p->device, group->fault_count);
@@ -432,8 +439,7 @@ static bool ioasid_queue_scan_some(struct ioasid_queue *q)
 			ioasid_queue_reap_stale(q, p->dev_pasid, p->pasid);
 			return q->next_stale;
 		}
-		p = list_is_last(&p->node, &q->pending) ?
-		    NULL : list_next_entry(p, node);
+		p = ioasid_pending_next(q, p);
 	}
 	q->next_stale = p;
 	return p;
@@ -444,16 +450,15 @@ static void ioasid_queue_scan(struct ioasid_queue *q)
 {
 	bool more;
 
-	spin_lock(&q->lock);
-	q->next_stale = list_first_entry_or_null(&q->pending,
-						 struct ioasid_pending, node);
+	scoped_guard(spinlock, &q->lock)
+		q->next_stale = list_first_entry_or_null(&q->pending,
+							 struct ioasid_pending,
+							 node);
 	do {
-		more = ioasid_queue_scan_some(q);
-		spin_unlock(&q->lock);
+		scoped_guard(spinlock, &q->lock)
+			more = ioasid_queue_scan_some(q);
 		cond_resched();
-		spin_lock(&q->lock);
 	} while (more);
-	spin_unlock(&q->lock);
 }
 
 static void ioasid_queue_work(struct work_struct *work)
@@ -464,7 +469,7 @@ static void ioasid_queue_work(struct work_struct *work)
 	u32 n;
 
 	ioasid_queue_scan(q);
-	spin_lock(&q->lock);
+	guard(spinlock)(&q->lock);
 	/* A batch only, since page requests wait for the lock; then rearm */
 	for (n = 0; n < IOASID_QUEUE_BATCH; n++) {
 		p = list_first_entry_or_null(&q->pending, struct ioasid_pending,
@@ -474,7 +479,6 @@ static void ioasid_queue_work(struct work_struct *work)
 		ioasid_pending_expired(q, p);
 	}
 	ioasid_queue_arm(q);
-	spin_unlock(&q->lock);
 }
 
 /* Returns NULL if no pending group has that cookie */
@@ -530,16 +534,17 @@ static bool ioasid_queue_has_room(struct ioasid_queue *q,
  * @q: the queue
  * @dev_pasid: the attachment of the device that sent it
  * @group: the group, taken from the IOMMU core
+ * @code: in: the answer beyond a limit and after the last close; out:
+ *	IOASID_FAULT_SUCCESS while groups from before a reset are still being
+ *	dropped, so that the device asks again
  *
  * Context: ioasid_queue.lock is held.
  *
- * Return: IOASID_FORWARD_QUEUED, or what the caller must answer: _REFUSED
- * (INVALID) beyond a limit or after the last close; _RETRY (SUCCESS) while
- * groups from before a reset are still being dropped.
+ * Return: false if it is not queued, and the caller must answer it @code.
  */
-enum ioasid_forward ioasid_queue_enqueue(struct ioasid_queue *q,
-					 struct ioasid_dev_pasid *dev_pasid,
-					 struct iopf_group *group)
+bool ioasid_queue_enqueue(struct ioasid_queue *q,
+			  struct ioasid_dev_pasid *dev_pasid,
+			  struct iopf_group *group, u32 *code)
 {
 	struct ioasid_queue_share *device, *pasid;
 	u32 records = group->fault_count;
@@ -547,17 +552,19 @@ enum ioasid_forward ioasid_queue_enqueue(struct ioasid_queue *q,
 
 	lockdep_assert_held(&q->lock);
 	if (q->dead)
-		return IOASID_FORWARD_REFUSED;
+		return false;
 	pasid = ioasid_share_find(q, dev_pasid);
-	if (pasid && !ioasid_queue_reap_stale(q, dev_pasid, pasid))
-		return IOASID_FORWARD_RETRY;
+	if (pasid && !ioasid_queue_reap_stale(q, dev_pasid, pasid)) {
+		*code = IOASID_FAULT_SUCCESS;
+		return false;
+	}
 	/* The last stale group freed the share */
 	if (pasid && !pasid->records)
 		pasid = NULL;
 	device = ioasid_share_find(q, dev_pasid->idev);
 	if (!ioasid_queue_has_room(q, device, pasid, records)) {
 		q->lost++;
-		return IOASID_FORWARD_REFUSED;
+		return false;
 	}
 	p = list_first_entry(&q->free, struct ioasid_pending, node);
 	p->group = group;
@@ -571,7 +578,7 @@ enum ioasid_forward ioasid_queue_enqueue(struct ioasid_queue *q,
 	ioasid_queue_put_group(q, p);
 	if (list_is_singular(&q->pending))
 		ioasid_queue_arm(q);
-	return IOASID_FORWARD_QUEUED;
+	return true;
 }
 
 /* --- the end ------------------------------------------------------------ */

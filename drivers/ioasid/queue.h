@@ -128,13 +128,6 @@ struct ioasid_queue {
 /* Groups looked at per lock hold in search of stale ones */
 #define IOASID_QUEUE_SCAN	64
 
-/* What becomes of a group */
-enum ioasid_forward {
-	IOASID_FORWARD_QUEUED,
-	IOASID_FORWARD_REFUSED,
-	IOASID_FORWARD_RETRY,
-};
-
 /* queue.c, with ioasid_queue.lock held */
 u32 ioasid_queue_room(struct ioasid_queue *q);
 void ioasid_queue_put_record(struct ioasid_queue *q,
@@ -146,9 +139,9 @@ bool ioasid_pending_answer(struct ioasid_queue *q, struct ioasid_pending *p,
 			   u32 code);
 int ioasid_queue_respond(struct ioasid_queue *q,
 			 const struct ioasid_fault_response *r);
-enum ioasid_forward ioasid_queue_enqueue(struct ioasid_queue *q,
-					 struct ioasid_dev_pasid *dev_pasid,
-					 struct iopf_group *group);
+bool ioasid_queue_enqueue(struct ioasid_queue *q,
+			  struct ioasid_dev_pasid *dev_pasid,
+			  struct iopf_group *group, u32 *code);
 void ioasid_queue_put_event(struct ioasid_queue *q,
 			    const struct ioasid_fault_record *record,
 			    u32 spare);
