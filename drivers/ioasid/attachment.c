@@ -255,8 +255,8 @@ static void ioasid_deferred_free_work_fn(struct work_struct *work)
 void ioasid_attachment_free_deferred(struct ioasid_attachment *att)
 {
 	ioasid_queue_put(att->queue);
-	if (!att->deferred || (!ioasid_space_may_report(att->space) &&
-			       !(att->orphan && att->orphan->reports_unlocked))) {
+	if (!ioasid_space_may_report(att->space) &&
+	    !(att->orphan && att->orphan->reports_unlocked)) {
 		ioasid_attachment_free(att);
 		return;
 	}

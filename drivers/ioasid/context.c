@@ -21,27 +21,20 @@ struct ioasid_ctx *ioasid_ctx_create(void)
 {
 	struct ioasid_ctx *ctx = kzalloc(sizeof(*ctx), GFP_KERNEL_ACCOUNT);
 	struct ioasid_extack extack;
+	int rc = -ENOMEM;
 
 	if (!ctx)
-		return ERR_PTR(-ENOMEM);
+		return ERR_PTR(rc);
 	ctx->user = ioasid_user_get();
-	if (!ctx->user) {
-		kfree(ctx);
-		return ERR_PTR(-ENOMEM);
-	}
-	ioasid_extack_init(&extack);
-	if (ioasid_charge_user(ctx->user, IOASID_QUOTA_CONTEXTS, 1, &extack)) {
-		ioasid_user_put(ctx->user);
-		kfree(ctx);
-		return ERR_PTR(-EDQUOT);
-	}
+	if (!ctx->user)
+		goto free;
 	ctx->deferred = ioasid_deferred_new(ctx->user);
-	if (!ctx->deferred) {
-		ioasid_uncharge_user(ctx->user, IOASID_QUOTA_CONTEXTS, 1);
-		ioasid_user_put(ctx->user);
-		kfree(ctx);
-		return ERR_PTR(-ENOMEM);
-	}
+	if (!ctx->deferred)
+		goto put_user;
+	ioasid_extack_init(&extack);
+	rc = ioasid_charge_user(ctx->user, IOASID_QUOTA_CONTEXTS, 1, &extack);
+	if (rc)
+		goto put_deferred;
 	kref_init(&ctx->ref);
 	mutex_init(&ctx->lock);
 	mutex_init(&ctx->ledger_lock);
@@ -56,6 +49,13 @@ struct ioasid_ctx *ioasid_ctx_create(void)
 	ctx->opener = task_tgid_nr(current);
 	ioasid_debugfs_add(ctx);
 	return ctx;
+put_deferred:
+	ioasid_deferred_put(ctx->deferred);
+put_user:
+	ioasid_user_put(ctx->user);
+free:
+	kfree(ctx);
+	return ERR_PTR(rc);
 }
 
 /*

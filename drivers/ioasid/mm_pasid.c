@@ -293,8 +293,7 @@ static struct ioasid_mm_pasid *ioasid_mm_pasid_new(struct ioasid_ctx *ctx,
 	INIT_LIST_HEAD(&p->idle);
 	p->mm = mm;
 	mmgrab(mm);
-	p->user = ctx->user;
-	refcount_inc(&p->user->ref);
+	p->user = ioasid_user_ref(ctx->user);
 	p->ctx = ctx;
 	p->spaces = 1;
 	return p;

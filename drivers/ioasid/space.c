@@ -295,13 +295,11 @@ int ioasid_space_delete(struct ioasid_ctx *ctx, u32 id,
 
 	if (IS_ERR(space))
 		return PTR_ERR(space);
-	if (down_write_killable(&space->rwsem)) {
-		rc = ioasid_fail(extack, -EINTR, IOASID_REASON_KILLED,
-				 "killed while waiting for space %u", id);
+	rc = ioasid_space_lock(space, extack);
+	if (rc)
 		goto put;
-	}
 	rc = ioasid_release_id_locked(space, extack);
-	up_write(&space->rwsem);
+	ioasid_space_unlock(space);
 	if (!rc) {
 		ioasid_space_empty(space);
 		ioasid_space_put(space);

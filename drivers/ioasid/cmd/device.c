@@ -204,14 +204,11 @@ static int ioasid_check_detach(struct ioasid_command *cmd)
 static int ioasid_check_detach_fd(struct ioasid_command *cmd)
 {
 	struct ioasid_device_detach *arg = cmd->arg;
-	int rc = ioasid_check_fd_size(cmd, sizeof(*arg));
+	int rc = ioasid_check_fd_size(cmd, sizeof(*arg)) ?:
+			 ioasid_check_zero(arg->__reserved, cmd->extack);
 
 	if (rc)
 		return rc;
-	if (arg->__reserved)
-		return ioasid_fail(cmd->extack, -EOPNOTSUPP,
-				   IOASID_REASON_FLAGS,
-				   "a reserved field is not zero");
 	if (arg->dev_id)
 		return ioasid_fail(cmd->extack, -EINVAL, IOASID_REASON_VALUE,
 				   "dev_id and device_fd must not both be given");

@@ -110,9 +110,10 @@ int ioasid_cmd_fault_queue(struct ioasid_command *cmd)
 static int ioasid_check_bind(const struct ioasid_fault_bind *arg,
 			     struct ioasid_extack *extack)
 {
-	if (arg->__reserved)
-		return ioasid_fail(extack, -EOPNOTSUPP, IOASID_REASON_FLAGS,
-				   "a reserved field is not zero");
+	int rc = ioasid_check_zero(arg->__reserved, extack);
+
+	if (rc)
+		return rc;
 	if (!arg->ioasid == !arg->dev_id)
 		return ioasid_fail(extack, -EINVAL, IOASID_REASON_VALUE,
 				   "either ioasid or dev_id must be given, not %s",

@@ -75,11 +75,10 @@ int ioasid_cmd_get_info(struct ioasid_command *cmd)
 int ioasid_cmd_option(struct ioasid_command *cmd)
 {
 	struct ioasid_option *arg = cmd->arg;
+	int rc = ioasid_check_zero(arg->__reserved, cmd->extack);
 
-	if (arg->__reserved)
-		return ioasid_fail(cmd->extack, -EOPNOTSUPP,
-				   IOASID_REASON_FLAGS,
-				   "a reserved field is not zero");
+	if (rc)
+		return rc;
 	if (arg->option != IOASID_OPTION_ACCOUNT_MODE) {
 		cmd->extack->value = arg->option;
 		return ioasid_fail(cmd->extack, -EINVAL, IOASID_REASON_VALUE,

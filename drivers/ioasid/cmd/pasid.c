@@ -77,13 +77,11 @@ int ioasid_cmd_pasid_free(struct ioasid_command *cmd)
 		.nr = arg->nr,
 		.what = "PASIDs",
 	};
+	int rc = ioasid_check_zero(arg->__reserved, cmd->extack);
 	u32 *pasids;
-	int rc;
 
-	if (arg->__reserved)
-		return ioasid_fail(cmd->extack, -EOPNOTSUPP,
-				   IOASID_REASON_FLAGS,
-				   "a reserved field is not zero");
+	if (rc)
+		return rc;
 	if (!arg->nr || arg->nr > IOASID_MAX_VECTOR) {
 		cmd->extack->value = arg->nr;
 		return ioasid_fail(cmd->extack, arg->nr ? -E2BIG : -EINVAL,

@@ -9,11 +9,10 @@
 static int ioasid_check_alloc(struct ioasid_command *cmd)
 {
 	struct ioasid_alloc *arg = cmd->arg;
+	int rc = ioasid_check_zero(arg->__reserved, cmd->extack);
 
-	if (arg->__reserved)
-		return ioasid_fail(cmd->extack, -EOPNOTSUPP,
-				   IOASID_REASON_FLAGS,
-				   "a reserved field is not zero");
+	if (rc)
+		return rc;
 	if (strnlen(arg->label, sizeof(arg->label)) == sizeof(arg->label))
 		return ioasid_fail(cmd->extack, -EINVAL, IOASID_REASON_VALUE,
 				   "the label is not terminated within %zu bytes",
@@ -70,11 +69,8 @@ int ioasid_cmd_free(struct ioasid_command *cmd)
 {
 	struct ioasid_free *arg = cmd->arg;
 
-	if (arg->__reserved)
-		return ioasid_fail(cmd->extack, -EOPNOTSUPP,
-				   IOASID_REASON_FLAGS,
-				   "a reserved field is not zero");
-	return ioasid_space_delete(cmd->ctx, arg->ioasid, cmd->extack);
+	return ioasid_check_zero(arg->__reserved, cmd->extack) ?:
+	       ioasid_space_delete(cmd->ctx, arg->ioasid, cmd->extack);
 }
 
 static void ioasid_space_describe(struct ioasid_space *space,
