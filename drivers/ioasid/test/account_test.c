@@ -194,7 +194,6 @@ static void same_page_too_often(struct kunit *test)
 		.flags = IOASID_MAP_READ, .length = PAGE_SIZE,
 	};
 	struct ioasid_space *space;
-	struct ioasid_extack extack;
 	struct ioasid_area *area;
 	struct itest *it;
 	u32 id;
@@ -204,9 +203,7 @@ static void same_page_too_often(struct kunit *test)
 	id = itest_alloc_space(it);
 	KUNIT_ASSERT_EQ(test, itest_map_one(it, id, 0, ITEST_MEM, PAGE_SIZE,
 					    IOASID_MAP_READ), 0);
-	ioasid_extack_init(&extack);
-	space = ioasid_space_get(it->ctx, id, &extack);
-	KUNIT_ASSERT_FALSE(test, IS_ERR(space));
+	space = itest_space_get(it, id);
 	scoped_guard(mutex, &space->iova_lock)
 		area = ioasid_iova_first(space, 0, 0);
 	refcount_set(&area->pages->users, 1U << 28);

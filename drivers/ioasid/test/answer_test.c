@@ -62,16 +62,13 @@ static void spaces_and_mappings(struct kunit *test)
 	struct itest_domain *d = itest_domain_new(test);
 	struct ioasid_space *space;
 	struct ioasid_info before;
-	struct ioasid_extack e;
 	struct itest *it;
 	u32 id;
 
 	itest_memory(test);
 	it = itest_open(test);
 	id = itest_alloc_space(it);
-	ioasid_extack_init(&e);
-	space = ioasid_space_get(it->ctx, id, &e);
-	KUNIT_ASSERT_FALSE(test, IS_ERR(space));
+	space = itest_space_get(it, id);
 	itest_space_add_domain(test, space, d);
 	KUNIT_ASSERT_EQ(test, itest_map_one(it, id, SZ_1M, ITEST_MEM,
 					    2 * PAGE_SIZE, RW), 0);

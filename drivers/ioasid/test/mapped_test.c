@@ -629,8 +629,7 @@ static void undone_in_the_middle(struct kunit *test)
 	it = itest_open(test);
 	id = itest_alloc_space(it);
 	ioasid_extack_init(&e);
-	space = ioasid_space_get(it->ctx, id, &e);
-	KUNIT_ASSERT_FALSE(test, IS_ERR(space));
+	space = itest_space_get(it, id);
 	itest_space_add_domain(test, space, d);
 	KUNIT_ASSERT_EQ(test, ioasid_map_begin(&job, it->ctx, r, 2, &e), 0);
 	for (i = 0; i < 3; i++) {
@@ -685,8 +684,7 @@ static void killed_in_the_middle(struct kunit *test)
 	it = itest_open(test);
 	id = itest_alloc_space(it);
 	ioasid_extack_init(&e);
-	space = ioasid_space_get(it->ctx, id, &e);
-	KUNIT_ASSERT_FALSE(test, IS_ERR(space));
+	space = itest_space_get(it, id);
 	for (i = 0; i < 3; i++)
 		r[i] = (struct ioasid_map_range) {
 			.iova = SZ_1M + i * PAGE_SIZE, .addr = ITEST_MEM,
