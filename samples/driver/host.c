@@ -271,19 +271,26 @@ static int host_ioctl_dma(struct host_file *f, const struct ioasid_host_dma __us
 	return rc;
 }
 
+/* Copies a struct that begins with the address of an extack, and checks that */
+static int host_get_arg(const struct ioasid_host_glue *glue, void *arg,
+			const void __user *uarg, size_t size)
+{
+	if (!glue)
+		return -ENOTTY;
+	if (copy_from_user(arg, uarg, size))
+		return -EFAULT;
+	return glue->extack_check(*(u64 *)arg);
+}
+
 static int host_ioctl_attach(struct host_file *f, unsigned int cmd,
 			     struct ioasid_host_attach __user *uarg)
 {
 	const struct ioasid_host_glue *glue = host_get_glue(f);
 	struct ioasid_host_attach arg;
 	struct ioasid_extack extack;
-	int rc;
+	int rc = host_get_arg(glue, &arg, uarg, sizeof(arg));
 
-	if (!glue)
-		return -ENOTTY;
-	if (copy_from_user(&arg, uarg, sizeof(arg)))
-		return -EFAULT;
-	rc = glue->extack_check(arg.extack);
+	static_assert(!offsetof(struct ioasid_host_attach, extack));
 	if (rc)
 		return rc;
 	ioasid_extack_init(&extack);
@@ -307,13 +314,9 @@ static int host_ioctl_map(struct host_file *f, unsigned int cmd,
 	const struct ioasid_host_glue *glue = host_get_glue(f);
 	struct ioasid_host_map arg;
 	struct ioasid_extack extack;
-	int rc;
+	int rc = host_get_arg(glue, &arg, uarg, sizeof(arg));
 
-	if (!glue)
-		return -ENOTTY;
-	if (copy_from_user(&arg, uarg, sizeof(arg)))
-		return -EFAULT;
-	rc = glue->extack_check(arg.extack);
+	static_assert(!offsetof(struct ioasid_host_map, extack));
 	if (rc)
 		return rc;
 	ioasid_extack_init(&extack);
