@@ -367,10 +367,11 @@ struct ioasid_user *ioasid_user_ref(struct ioasid_user *user)
  */
 void ioasid_user_put(struct ioasid_user *user)
 {
-	if (!refcount_dec_and_lock(&user->ref, &ioasid_users_lock))
-		return;
-	hash_del(&user->node);
-	spin_unlock(&ioasid_users_lock);
+	scoped_guard(spinlock, &ioasid_users_lock) {
+		if (!refcount_dec_and_test(&user->ref))
+			return;
+		hash_del(&user->node);
+	}
 	kfree(user);
 }
 
