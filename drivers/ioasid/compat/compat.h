@@ -11,6 +11,7 @@
 #include <linux/export.h>
 #include <linux/iommu.h>
 #include <linux/kconfig.h>
+#include <linux/spinlock.h>
 #include <uapi/linux/iommufd.h>
 #include "config.h"
 #include "namespace.h"
@@ -21,6 +22,16 @@
 #define IOASID_EXPORT(sym)	EXPORT_SYMBOL_NS_GPL(sym, IOASID)
 #else
 #define IOASID_EXPORT(sym)	EXPORT_SYMBOL_NS_GPL(sym, "IOASID")
+#endif
+
+/*
+ * Sparse does not run cleanups, so that it misses the unlock of each guard. It
+ * must not see the lock, either; lock and unlock by hand it checks as before.
+ * Later kernels have the constructor as a macro, and nothing there for sparse.
+ */
+#if defined(__CHECKER__) && !defined(class_spinlock_constructor)
+class_spinlock_t compat_sparse_spinlock_guard(spinlock_t *lock);
+#define class_spinlock_constructor compat_sparse_spinlock_guard
 #endif
 
 /**

@@ -13,6 +13,7 @@
 #include <linux/vfio.h>
 #include <linux/workqueue.h>
 #include <uapi/linux/ioasid_sim.h>
+#include "../compat/compat.h"
 #include "sim.h"
 
 struct sim_endpoint;
