@@ -15,6 +15,7 @@
 #include <linux/sizes.h>
 #include <linux/slab.h>
 #include "compat/folio_batch.h"
+#include "compat/map.h"
 #include "compat/memfd.h"
 #include "ioasid_private.h"
 
@@ -737,17 +738,42 @@ static int ioasid_map_error(int rc, u64 iova, struct ioasid_extack *extack)
 			   iova, -rc);
 }
 
-/* Maps the next pages of @cur within one block, all of them or none */
-static int ioasid_map_step(struct iommu_domain *domain, u64 iova, int prot,
-			   struct ioasid_cursor *cur, struct scatterlist *sg,
-			   u32 max, u32 *done)
+/* Maps the next pages of @cur, at most @pages, all of them or none */
+static int ioasid_map_pieces(struct iommu_domain *domain, u64 iova, int prot,
+			     struct ioasid_cursor *cur, u32 pages, u32 *done)
 {
-	u32 pages = ioasid_block_pages(iova), nents;
+	size_t mapped = 0;
+	unsigned long pfn;
+	u32 i, n;
+	int rc = 0;
+
+	*done = 0;
+	for (i = 0; i < IOASID_BATCH && *done < pages && cur->left; i++) {
+		pfn = ioasid_cursor_next(cur, pages - *done, &n);
+		rc = compat_map_piece(domain, iova + mapped, PFN_PHYS(pfn),
+				      (u64)n << PAGE_SHIFT, prot, &mapped);
+		if (rc)
+			goto undo;
+		*done += n;
+	}
+	rc = compat_sync_map(domain, iova, mapped);
+	if (!rc)
+		return 0;
+undo:
+	if (mapped)
+		iommu_unmap(domain, iova, mapped);
+	return rc;
+}
+
+/* The same through the IOMMU core, with @sg for up to @max runs */
+static int ioasid_map_sg(struct iommu_domain *domain, u64 iova, int prot,
+			 struct ioasid_cursor *cur, struct scatterlist *sg,
+			 u32 max, u32 pages, u32 *done)
+{
 	unsigned long pfn;
 	ssize_t rc;
+	u32 nents;
 
-	if (fatal_signal_pending(current))
-		return -EINTR;
 	/* No scatterlist if one run covers the rest of block or area */
 	if (cur->run->nr - cur->skip >= min(cur->left, pages)) {
 		pfn = ioasid_cursor_next(cur, pages, done);
@@ -762,17 +788,25 @@ static int ioasid_map_step(struct iommu_domain *domain, u64 iova, int prot,
 	return WARN_ON_ONCE(rc != (ssize_t)*done << PAGE_SHIFT) ? -EINVAL : 0;
 }
 
+/* Without @sg the domain takes pieces */
 static int ioasid_map_cursor(struct iommu_domain *domain, u64 iova, int prot,
 			     struct ioasid_cursor *cur, struct scatterlist *sg,
 			     u32 max, struct ioasid_extack *extack)
 {
 	u64 mapped = 0;
-	u32 done;
+	u32 pages, done;
 	int rc;
 
 	while (cur->left) {
-		rc = ioasid_map_step(domain, iova + mapped, prot, cur, sg, max,
-				     &done);
+		pages = ioasid_block_pages(iova + mapped);
+		if (fatal_signal_pending(current))
+			rc = -EINTR;
+		else if (sg)
+			rc = ioasid_map_sg(domain, iova + mapped, prot, cur, sg,
+					   max, pages, &done);
+		else
+			rc = ioasid_map_pieces(domain, iova + mapped, prot, cur,
+					       pages, &done);
 		if (rc)
 			goto undo;
 		mapped += (u64)done << PAGE_SHIFT;
@@ -837,6 +871,9 @@ int ioasid_area_map(struct iommu_domain *domain, const struct ioasid_area *area,
 	struct scatterlist *sg;
 	int rc;
 
+	if (compat_maps_pieces(domain))
+		return ioasid_map_cursor(domain, area->first, prot, &cur, NULL,
+					 0, extack);
 	if (pages->nr_runs <= IOASID_FEW)
 		return ioasid_map_few(domain, area->first, prot, &cur, extack);
 	sg = kvmalloc_array(IOASID_BATCH, sizeof(*sg), GFP_KERNEL_ACCOUNT);
