@@ -22,8 +22,8 @@ static int ioasid_check_collision(struct ioasid_space *space,
 
 	lockdep_assert_held_write(&space->rwsem);
 	guard(mutex)(&space->iova_lock);
-	for (i = 0; i < att->nr_reserved; i++) {
-		struct ioasid_iova_range *r = &att->reserved[i];
+	for (i = 0; i < att->regions->nr; i++) {
+		struct ioasid_iova_range *r = &att->regions->range[i];
 
 		area = ioasid_iova_first(space, r->first, r->last);
 		if (!area)
@@ -219,7 +219,8 @@ static void ioasid_fault_disable(struct ioasid_device *idev,
 
 /*
  * True if another attachment reserves the same IOVA. Saves updating the usable
- * ranges, which walks all attachments, for each of many PASIDs of one group.
+ * ranges, which walks all attachments, for each of many PASIDs of a group, or of
+ * many devices behind one IOMMU.
  */
 static bool ioasid_space_reserves(struct ioasid_space *space,
 				  const struct ioasid_attachment *att)
@@ -228,11 +229,7 @@ static bool ioasid_space_reserves(struct ioasid_space *space,
 
 	lockdep_assert_held_write(&space->rwsem);
 	list_for_each_entry(other, &space->attachments, space_link)
-		if (other->group == att->group &&
-		    other->nr_reserved == att->nr_reserved &&
-		    !memcmp(other->reserved, att->reserved,
-			    array_size(att->nr_reserved,
-				       sizeof(att->reserved[0]))))
+		if (ioasid_regions_equal(other->regions, att->regions))
 			return true;
 	return false;
 }
@@ -250,7 +247,7 @@ static int ioasid_space_attach(struct ioasid_space *space,
 	lockdep_assert_held_write(&space->rwsem);
 	if (rc)
 		return rc;
-	if (!covered && ioasid_iova_make_room(space, att->nr_reserved))
+	if (!covered && ioasid_iova_make_room(space, att->regions->nr))
 		return ioasid_fail(extack, -ENOMEM, IOASID_REASON_NO_MEMORY,
 				   "no memory for the usable ranges");
 	rc = ioasid_find_domain(space, att, old, dev, extack);
@@ -276,7 +273,8 @@ static void ioasid_space_detach(struct ioasid_attachment *att)
 	down_write(&space->rwsem);
 	list_del(&att->space_link);
 	space->nr_devices--;
-	covered = ioasid_space_reserves(space, att);
+	covered = !ioasid_space_has_domains(space) ||
+		  ioasid_space_reserves(space, att);
 	if (d && !--d->users) {
 		/*
 		 * No device can reach the page table any more, and detaching

@@ -46,52 +46,28 @@ static DECLARE_WAIT_QUEUE_HEAD(ioasid_deferred_free_waiters);
 
 /**
  * ioasid_attachment_alloc() - allocate an attachment with its reserved ranges
- * @g: the group
+ * @g: the group, which has a bound device
  * @extack: the reason if there is no memory
  *
- * Context: can sleep.
+ * Context: ioasid_group.lock is held; can sleep.
  *
- * Return: the attachment, to be freed by kfree(), or NULL.
+ * Return: the attachment, to be freed by ioasid_attachment_free(), or NULL.
  */
 struct ioasid_attachment *ioasid_attachment_alloc(struct ioasid_group *g,
 						  struct ioasid_extack *extack)
 {
-	struct ioasid_attachment *att = NULL;
-	struct iommu_resv_region *region;
-	LIST_HEAD(regions);
-	u32 nr = 0;
+	struct ioasid_attachment *att = kzalloc(sizeof(*att),
+						GFP_KERNEL_ACCOUNT);
 
-	/* Without reserved regions this succeeds with an empty list */
-	if (iommu_get_group_resv_regions(g->group, &regions))
-		goto out;
-	list_for_each_entry(region, &regions, list)
-		nr++;
-	att = kzalloc(struct_size(att, reserved, nr), GFP_KERNEL_ACCOUNT);
-	if (!att)
-		goto out;
-	att->group = g;
-	ioasid_fault_init(att);
-	list_for_each_entry(region, &regions, list) {
-		struct ioasid_iova_range *r = &att->reserved[att->nr_reserved];
-
-		/* Relaxable regions matter only to the firmware */
-		if (region->type == IOMMU_RESV_DIRECT_RELAXABLE ||
-		    !region->length)
-			continue;
-		r->first = region->start & PAGE_MASK;
-		r->last = (region->start + region->length - 1) | ~PAGE_MASK;
-		att->nr_reserved++;
-	}
-out:
-	while (!list_empty(&regions)) {
-		region = list_first_entry(&regions, struct iommu_resv_region,
-					  list);
-		list_del(&region->list);
-		kfree(region);
-	}
-	if (!att)
+	lockdep_assert_held(&g->lock);
+	if (!att) {
 		ioasid_fail(extack, -ENOMEM, IOASID_REASON_NO_MEMORY,
 			    "no memory for an attachment");
+		return NULL;
+	}
+	att->group = g;
+	att->regions = ioasid_regions_get(g->regions);
+	ioasid_fault_init(att);
 	return att;
 }
 
@@ -157,7 +133,14 @@ void ioasid_deferred_put(struct ioasid_deferred *d)
 	kfree(d);
 }
 
-static void ioasid_attachment_free(struct ioasid_attachment *att)
+/**
+ * ioasid_attachment_free() - free an attachment at once
+ * @att: the attachment, in no table and no list; the IOMMU core has never seen
+ *	its handle, or cannot look at it any more; its @orphan is freed as well
+ *
+ * Context: can sleep.
+ */
+void ioasid_attachment_free(struct ioasid_attachment *att)
 {
 	struct module *owner;
 
@@ -169,6 +152,7 @@ static void ioasid_attachment_free(struct ioasid_attachment *att)
 	}
 	if (att->deferred)
 		ioasid_deferred_put(att->deferred);
+	ioasid_regions_put(att->regions);
 	kfree(att);
 }
 

@@ -68,6 +68,9 @@ static int ioasid_device_enlist(struct ioasid_device *idev, bool by_file,
 			return ioasid_fail(extack, -EBUSY, IOASID_REASON_OWNER,
 					   "device %s is bound to another context",
 					   dev_name(idev->dev));
+	if (ioasid_group_update_regions(g))
+		return ioasid_fail(extack, -ENOMEM, IOASID_REASON_NO_MEMORY,
+				   "no memory for a device");
 	idev->exclusive = by_file;
 	list_add_tail(&idev->group_node, &g->devices);
 	return 0;

@@ -5,6 +5,7 @@
  * may attach anything.
  */
 #include <linux/iommu.h>
+#include <linux/refcount.h>
 #include <linux/slab.h>
 #include "ioasid_private.h"
 
@@ -69,8 +70,108 @@ void ioasid_group_put(struct ioasid_group *g)
 	WARN_ON(!xa_empty(&g->table));
 	xa_destroy(&g->table);
 	list_del(&g->link);
+	ioasid_regions_put(g->regions);
 	iommu_group_put(g->group);
 	kfree(g);
+}
+
+static struct ioasid_regions *ioasid_regions_new(struct list_head *list)
+{
+	struct iommu_resv_region *region;
+	struct ioasid_regions *r;
+
+	r = kzalloc(struct_size(r, range, list_count_nodes(list)),
+		    GFP_KERNEL_ACCOUNT);
+	if (!r)
+		return NULL;
+	refcount_set(&r->ref, 1);
+	list_for_each_entry(region, list, list) {
+		/* Relaxable regions matter only to the firmware */
+		if (region->type == IOMMU_RESV_DIRECT_RELAXABLE ||
+		    !region->length)
+			continue;
+		r->range[r->nr].first = region->start & PAGE_MASK;
+		r->range[r->nr].last = (region->start + region->length - 1) |
+				       ~PAGE_MASK;
+		r->nr++;
+	}
+	return r;
+}
+
+/**
+ * ioasid_regions_get() - take a reference on reserved ranges
+ * @r: the ranges
+ *
+ * Context: any.
+ *
+ * Return: @r.
+ */
+struct ioasid_regions *ioasid_regions_get(struct ioasid_regions *r)
+{
+	refcount_inc(&r->ref);
+	return r;
+}
+
+/**
+ * ioasid_regions_put() - put a reference on reserved ranges
+ * @r: the ranges, or NULL
+ *
+ * Context: any but interrupts.
+ */
+void ioasid_regions_put(struct ioasid_regions *r)
+{
+	if (r && refcount_dec_and_test(&r->ref))
+		kfree(r);
+}
+
+/**
+ * ioasid_regions_equal() - compare reserved ranges
+ * @a: some
+ * @b: others
+ *
+ * Context: any.
+ *
+ * Return: true if they are the same, in the same order.
+ */
+bool ioasid_regions_equal(const struct ioasid_regions *a,
+			  const struct ioasid_regions *b)
+{
+	return a == b || (a->nr == b->nr &&
+			  !memcmp(a->range, b->range,
+				  array_size(a->nr, sizeof(a->range[0]))));
+}
+
+/**
+ * ioasid_group_update_regions() - ask which IOVA a group cannot use
+ * @g: the group, which gets another device
+ *
+ * The IOMMU driver is asked here and not by each attach, for which that is a
+ * tenth of the work.
+ *
+ * Context: ioasid_group.lock is held; can sleep.
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int ioasid_group_update_regions(struct ioasid_group *g)
+{
+	struct iommu_resv_region *region, *next;
+	struct ioasid_regions *r = NULL;
+	LIST_HEAD(list);
+
+	lockdep_assert_held(&g->lock);
+	/* Without reserved regions this succeeds with an empty list */
+	if (!iommu_get_group_resv_regions(g->group, &list))
+		r = ioasid_regions_new(&list);
+	list_for_each_entry_safe(region, next, &list, list)
+		kfree(region);
+	if (!r)
+		return -ENOMEM;
+	/* Attachments that share the object are compared by its address */
+	if (g->regions && ioasid_regions_equal(r, g->regions))
+		swap(r, g->regions);
+	ioasid_regions_put(g->regions);
+	g->regions = r;
+	return 0;
 }
 
 /* Computes the usable ranges of a space with only @domain and @att */
@@ -80,7 +181,7 @@ static int ioasid_try_ranges(struct ioasid_space *space,
 {
 	struct ioasid_domain d = { .domain = domain };
 
-	if (ioasid_iova_make_room(space, att->nr_reserved))
+	if (ioasid_iova_make_room(space, att->regions->nr))
 		return -ENOMEM;
 	list_add(&d.link, &space->domains);
 	list_add(&att->space_link, &space->attachments);
@@ -116,7 +217,8 @@ struct ioasid_iova_range *ioasid_group_ranges(struct ioasid_device *idev,
 	struct ioasid_dev_pasid *rid;
 
 	lockdep_assert_held(&idev->ctx->lock);
-	att = ioasid_attachment_alloc(idev->group, extack);
+	scoped_guard(mutex, &idev->group->lock)
+		att = ioasid_attachment_alloc(idev->group, extack);
 	space = att ? ioasid_space_scratch(extack) : NULL;
 	if (!space)
 		goto free;
@@ -144,6 +246,7 @@ struct ioasid_iova_range *ioasid_group_ranges(struct ioasid_device *idev,
 put:
 	ioasid_space_put(space);
 free:
-	kfree(att);
+	if (att)
+		ioasid_attachment_free(att);
 	return ranges;
 }

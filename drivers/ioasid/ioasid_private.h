@@ -289,12 +289,27 @@ static inline bool ioasid_space_has_domains(const struct ioasid_space *space)
 }
 
 /**
+ * struct ioasid_regions - IOVA that the devices of a group cannot use
+ * @ref: held by the group and by its attachments
+ * @nr: number of @range
+ * @range: whole pages, in any order, and possibly twice
+ */
+struct ioasid_regions {
+	refcount_t ref;
+	u32 nr;
+	struct ioasid_iova_range range[];
+};
+
+/**
  * struct ioasid_group - the attachments of one IOMMU group
  * @link: in the list of all groups
  * @users: number of bound devices, of all contexts
  * @group: IOMMU group; referenced
- * @lock: protects @devices, @table, and the dev_pasids of its attachments
+ * @lock: protects @devices, @regions, @table, and the dev_pasids of its
+ *	attachments
  * @devices: struct ioasid_device, of all contexts
+ * @regions: what the IOMMU driver told when the last device was bound; NULL
+ *	before the first
  * @table: PASID or IOASID_RID -> struct ioasid_attachment
  */
 struct ioasid_group {
@@ -303,6 +318,7 @@ struct ioasid_group {
 	struct iommu_group *group;
 	struct mutex lock;
 	struct list_head devices;
+	struct ioasid_regions *regions;
 	struct xarray table;
 };
 
@@ -339,8 +355,8 @@ enum ioasid_fault_state {
  *	under ioasid_ctx.lock
  * @deferred_since: when its free was deferred, in jiffies; 0 if it was not
  * @handle: handle in the IOMMU core; each attach needs a new one
- * @nr_reserved: number of @reserved
- * @reserved: IOVA ranges that devices of the group cannot use
+ * @regions: IOVA that the devices of the group cannot use; referenced; NULL if
+ *	the page table is not one of ours
  */
 struct ioasid_attachment {
 	struct list_head space_link;
@@ -357,8 +373,7 @@ struct ioasid_attachment {
 	struct ioasid_queue *queue;
 	unsigned long deferred_since;
 	struct iommu_attach_handle handle;
-	u32 nr_reserved;
-	struct ioasid_iova_range reserved[];
+	struct ioasid_regions *regions;
 };
 
 /**
@@ -628,6 +643,11 @@ void ioasid_domain_unfill(struct ioasid_space *space,
 /* group.c */
 struct ioasid_group *ioasid_group_get(struct iommu_group *group);
 void ioasid_group_put(struct ioasid_group *g);
+struct ioasid_regions *ioasid_regions_get(struct ioasid_regions *r);
+void ioasid_regions_put(struct ioasid_regions *r);
+bool ioasid_regions_equal(const struct ioasid_regions *a,
+			  const struct ioasid_regions *b);
+int ioasid_group_update_regions(struct ioasid_group *g);
 struct ioasid_iova_range *ioasid_group_ranges(struct ioasid_device *idev,
 					      u32 *nr,
 					      struct ioasid_extack *extack);
@@ -636,6 +656,7 @@ struct ioasid_iova_range *ioasid_group_ranges(struct ioasid_device *idev,
 struct ioasid_attachment *ioasid_attachment_alloc(struct ioasid_group *g,
 						  struct ioasid_extack *extack);
 bool ioasid_space_may_report(struct ioasid_space *space);
+void ioasid_attachment_free(struct ioasid_attachment *att);
 void ioasid_attachment_free_deferred(struct ioasid_attachment *att);
 struct ioasid_deferred *ioasid_deferred_new(struct ioasid_user *user);
 struct ioasid_deferred *ioasid_deferred_get(struct ioasid_deferred *deferred);

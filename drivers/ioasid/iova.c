@@ -433,7 +433,7 @@ static u32 ioasid_usable_most(struct ioasid_space *space)
 	u32 most = 1 + space->nr_reserved;
 
 	list_for_each_entry(att, &space->attachments, space_link)
-		most += att->nr_reserved;
+		most += att->regions->nr;
 	return most;
 }
 
@@ -561,9 +561,9 @@ void ioasid_iova_update(struct ioasid_space *space)
 					     U64_MAX);
 	}
 	list_for_each_entry(att, &space->attachments, space_link)
-		for (i = 0; i < att->nr_reserved; i++)
-			ioasid_usable_remove(space, att->reserved[i].first,
-					     att->reserved[i].last);
+		for (i = 0; i < att->regions->nr; i++)
+			ioasid_usable_remove(space, att->regions->range[i].first,
+					     att->regions->range[i].last);
 	for (i = 0; i < space->nr_reserved; i++)
 		ioasid_usable_remove(space, space->reserved[i].first,
 				     space->reserved[i].last);

@@ -95,16 +95,17 @@ static void reserved_regions(struct kunit *test)
 
 	new_setup(test, &s, &conf, 0);
 	ioasid_extack_init(&extack);
-	att = ioasid_attachment_alloc(s.idev->group, &extack);
+	scoped_guard(mutex, &s.idev->group->lock)
+		att = ioasid_attachment_alloc(s.idev->group, &extack);
 	KUNIT_ASSERT_NOT_NULL(test, att);
-	KUNIT_EXPECT_EQ(test, att->nr_reserved, (u32)ARRAY_SIZE(want));
+	KUNIT_EXPECT_EQ(test, att->regions->nr, (u32)ARRAY_SIZE(want));
 	KUNIT_EXPECT_PTR_EQ(test, att->group, s.idev->group);
 	for (i = 0; i < ARRAY_SIZE(want); i++)
-		for (k = 0; k < att->nr_reserved; k++)
-			found += !memcmp(&want[i], &att->reserved[k],
+		for (k = 0; k < att->regions->nr; k++)
+			found += !memcmp(&want[i], &att->regions->range[k],
 					 sizeof(want[i]));
 	KUNIT_EXPECT_EQ(test, found, (u32)ARRAY_SIZE(want));
-	kfree(att);
+	ioasid_attachment_free(att);
 	end_setup(&s);
 }
 

@@ -540,9 +540,9 @@ static void check_usable(struct kunit *test, struct ioasid_space *space,
 		struct iommu_domain_geometry *g =
 			&c->page_table[i]->domain.geometry;
 
-		for (k = 0; c->att[i] && k < c->att[i]->nr_reserved; k++)
-			model_cut(c, usable, c->att[i]->reserved[k].first,
-				  c->att[i]->reserved[k].last);
+		for (k = 0; c->att[i] && k < c->att[i]->regions->nr; k++)
+			model_cut(c, usable, c->att[i]->regions->range[k].first,
+				  c->att[i]->regions->range[k].last);
 		if (!c->in[i] || !g->force_aperture)
 			continue;
 		if (g->aperture_start)
@@ -591,14 +591,17 @@ static void toggle_attachment(struct kunit *test, struct ioasid_space *space,
 
 	if (att) {
 		list_del(&att->space_link);
-		kfree(att);
+		ioasid_attachment_free(att);
 		c->att[i] = NULL;
 		return;
 	}
-	att = kzalloc(struct_size(att, reserved, nr), GFP_KERNEL);
+	att = kzalloc(sizeof(*att), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, att);
-	att->nr_reserved = nr;
-	random_ranges(c, rnd, att->reserved, nr);
+	att->regions = kzalloc(struct_size(att->regions, range, nr), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, att->regions);
+	refcount_set(&att->regions->ref, 1);
+	att->regions->nr = nr;
+	random_ranges(c, rnd, att->regions->range, nr);
 	KUNIT_ASSERT_EQ(test, ioasid_iova_make_room(space, nr), 0);
 	list_add_tail(&att->space_link, &space->attachments);
 	c->att[i] = att;
