@@ -197,13 +197,23 @@ IOASID_EXPORT(ioasid_space_alloc);
  * Context: can sleep; any process. Takes mmap_lock of the process that was
  * charged, so the caller must not hold one.
  *
- * Return: 0, -ENOENT if there is no such space, -EBUSY if a device is attached,
- * -EINTR if killed while waiting for the space.
+ * Not interrupted by signals, as a glue that cleans up has no other chance.
+ *
+ * Return: 0, -ENOENT if there is no such space, -EBUSY if a device is attached.
  */
 int ioasid_space_free(struct ioasid_ctx *ctx, u32 ioasid,
 		      struct ioasid_extack *extack)
 {
-	return ioasid_space_delete(ctx, ioasid, extack);
+	struct ioasid_space *space = ioasid_space_get(ctx, ioasid, extack);
+	int rc;
+
+	if (IS_ERR(space))
+		return PTR_ERR(space);
+	rc = ioasid_space_release_id(space, extack);
+	if (!rc)
+		ioasid_space_put(space);
+	ioasid_space_put(space);
+	return rc;
 }
 IOASID_EXPORT(ioasid_space_free);
 

@@ -257,7 +257,7 @@ static void ioasid_space_empty(struct ioasid_space *space)
  * If it succeeds, the caller puts the reference of the id as well.
  *
  * Context: can sleep; takes ioasid_space.rwsem for writing. Not interrupted by
- * signals, since it is for the end of a context.
+ * signals, since it is for the end of a context, and for glues.
  *
  * Return: 0, -ENOENT if the id is already released, -EBUSY if a device is
  * attached.

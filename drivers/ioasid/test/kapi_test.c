@@ -3,7 +3,11 @@
  * Spaces by the kAPI: a glue and the commands see the same spaces and mappings. The
  * functions behind them are tested by the commands.
  */
+#include <linux/completion.h>
+#include <linux/delay.h>
+#include <linux/kthread.h>
 #include <linux/mman.h>
+#include <linux/sched/signal.h>
 #include "test.h"
 
 /* A context, memory to map, and the extack of the last error */
@@ -117,6 +121,77 @@ static void unmaps_what_a_command_mapped(struct kunit *test)
 	itest_close(it);
 }
 
+/**
+ * struct killed - a thread that frees a space although it is killed
+ * @it: the context
+ * @id: the space
+ * @by: ioasid_space_free() or what IOASID_FREE calls
+ * @rc: out
+ * @done: completed at the end
+ */
+struct killed {
+	struct itest *it;
+	u32 id;
+	int (*by)(struct ioasid_ctx *ctx, u32 id, struct ioasid_extack *extack);
+	int rc;
+	struct completion done;
+};
+
+static int free_while_killed(void *data)
+{
+	struct killed *k = data;
+	struct ioasid_extack extack;
+
+	ioasid_extack_init(&extack);
+	allow_signal(SIGKILL);
+	send_sig(SIGKILL, current, 1);
+	k->rc = fatal_signal_pending(current) ?
+			k->by(k->it->ctx, k->id, &extack) : -EINVAL;
+	flush_signals(current);
+	complete(&k->done);
+	return 0;
+}
+
+/* The space is kept from it until the thread waits, or has given up */
+static void run_killed(struct kunit *test, struct killed *k)
+{
+	struct ioasid_space *space = itest_space_get(k->it, k->id);
+	struct task_struct *t;
+
+	init_completion(&k->done);
+	down_read(&space->rwsem);
+	t = kthread_run(free_while_killed, k, "ioasid-test");
+	if (!IS_ERR(t))
+		while (!rwsem_is_contended(&space->rwsem) &&
+		       !completion_done(&k->done))
+			usleep_range(1000, 2000);
+	up_read(&space->rwsem);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, t);
+	wait_for_completion(&k->done);
+	ioasid_space_put(space);
+}
+
+/* A program that waits for another's work can be killed; a glue must go on */
+static void killed_while_freeing(struct kunit *test)
+{
+	struct ioasid_extack extack;
+	struct itest *it = kapi_open(test, &extack);
+	struct killed k = {
+		.it = it,
+		.id = kapi_alloc(test, it, &extack),
+		.by = ioasid_space_delete,
+	};
+
+	run_killed(test, &k);
+	KUNIT_EXPECT_EQ(test, k.rc, -EINTR);
+	KUNIT_EXPECT_EQ(test, itest_info(it).nr_spaces, 1);
+	k.by = ioasid_space_free;
+	run_killed(test, &k);
+	KUNIT_EXPECT_EQ(test, k.rc, 0);
+	KUNIT_EXPECT_EQ(test, itest_info(it).nr_spaces, 0);
+	itest_close(it);
+}
+
 static void ranges_are_those_of_the_space(struct kunit *test)
 {
 	struct ioasid_extack extack;
@@ -213,6 +288,7 @@ static struct kunit_case ioasid_kapi_cases[] = {
 	KUNIT_CASE(label_prints),
 	KUNIT_CASE(maps_for_the_commands),
 	KUNIT_CASE(unmaps_what_a_command_mapped),
+	KUNIT_CASE(killed_while_freeing),
 	KUNIT_CASE(ranges_are_those_of_the_space),
 	KUNIT_CASE(nonsense_is_refused),
 	KUNIT_CASE(without_a_process),
