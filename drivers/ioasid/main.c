@@ -10,6 +10,7 @@
 #include <linux/module.h>
 #include <linux/uaccess.h>
 #include "cmd/cmd.h"
+#include "queue.h"
 #include "trace.h"
 
 struct ioasid_header {
@@ -277,12 +278,17 @@ static int __init ioasid_module_init(void)
 
 	if (rc)
 		return rc;
+	rc = ioasid_queues_setup();
+	if (rc)
+		goto pages;
 	ioasid_debugfs_setup();
 	rc = misc_register(&ioasid_miscdev);
-	if (rc) {
-		ioasid_debugfs_teardown();
-		ioasid_pages_teardown();
-	}
+	if (!rc)
+		return 0;
+	ioasid_debugfs_teardown();
+	ioasid_queues_teardown();
+pages:
+	ioasid_pages_teardown();
 	return rc;
 }
 
@@ -292,6 +298,7 @@ static void __exit ioasid_module_exit(void)
 	ioasid_debugfs_teardown();
 	ioasid_deferred_free_teardown();
 	ioasid_mm_pasids_teardown();
+	ioasid_queues_teardown();
 	ioasid_pages_teardown();
 }
 

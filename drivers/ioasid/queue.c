@@ -18,6 +18,35 @@
 /* How often per second to look for groups from before a reset */
 #define IOASID_REAPS 10
 
+/* Waiters that are woken with the lock held */
+#define IOASID_QUEUE_FEW_WAITERS 4
+
+/* Unbound, so that a long wake-up does not delay that of another queue */
+static struct workqueue_struct *ioasid_queue_wq;
+
+/**
+ * ioasid_queues_setup() - prepare for queues
+ *
+ * Context: can sleep.
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int ioasid_queues_setup(void)
+{
+	ioasid_queue_wq = alloc_workqueue("ioasid", WQ_UNBOUND, 0);
+	return ioasid_queue_wq ? 0 : -ENOMEM;
+}
+
+/**
+ * ioasid_queues_teardown() - undo ioasid_queues_setup()
+ *
+ * Context: can sleep; no file of a queue is left.
+ */
+void ioasid_queues_teardown(void)
+{
+	destroy_workqueue(ioasid_queue_wq);
+}
+
 /* --- the ring ----------------------------------------------------------- */
 
 /**
@@ -53,24 +82,58 @@ void ioasid_queue_put_record(struct ioasid_queue *q,
 	q->head++;
 }
 
+static void ioasid_queue_wake(struct work_struct *work)
+{
+	struct ioasid_queue *q = container_of(work, struct ioasid_queue, wake);
+
+	wake_up_interruptible(&q->wait);
+	if (q->eventfd)
+		eventfd_signal(q->eventfd);
+}
+
+static bool ioasid_queue_few_waiters(struct ioasid_queue *q)
+{
+	struct list_head *at;
+	u32 nr = 0;
+
+	guard(spinlock_irqsave)(&q->wait.lock);
+	list_for_each(at, &q->wait.head)
+		if (++nr > IOASID_QUEUE_FEW_WAITERS)
+			return false;
+	return true;
+}
+
 /**
  * ioasid_queue_publish() - make the new records visible to user space
  * @q: the queue
+ *
+ * A user can have a file polled any number of times, and those of an eventfd
+ * cannot even be counted, while the devices of everybody wait for the caller. So
+ * he wakes a few, and leaves the rest to a work item.
  *
  * Context: ioasid_queue.lock is held.
  */
 void ioasid_queue_publish(struct ioasid_queue *q)
 {
+	bool later = q->eventfd;
+
 	lockdep_assert_held(&q->lock);
 	/* Orders the records before the index that covers them */
 	smp_store_release(&q->published, q->head);
 	/* The same for readers of the mapped ring */
 	smp_store_release(&q->ring->head, q->head);
+	/* Whoever closes the file flushes the work after he has set it */
+	if (q->dead)
+		return;
 	/* The barrier pairs with poll_wait(), so that no wake-up is lost */
-	if (wq_has_sleeper(&q->wait))
-		wake_up_interruptible(&q->wait);
-	if (q->eventfd)
-		eventfd_signal(q->eventfd);
+	if (wq_has_sleeper(&q->wait)) {
+		if (ioasid_queue_few_waiters(q))
+			wake_up_interruptible(&q->wait);
+		else
+			later = true;
+	}
+	if (later)
+		queue_work(ioasid_queue_wq, &q->wake);
 }
 
 /**
@@ -767,6 +830,7 @@ static struct ioasid_queue *ioasid_queue_alloc(struct ioasid_ctx *ctx,
 	INIT_LIST_HEAD(&q->free);
 	INIT_LIST_HEAD(&q->pending);
 	INIT_DELAYED_WORK(&q->work, ioasid_queue_work);
+	INIT_WORK(&q->wake, ioasid_queue_wake);
 	init_waitqueue_head(&q->wait);
 	q->depth = arg->depth;
 	q->max_pending = arg->max_pending ?: arg->depth;

@@ -9,6 +9,7 @@
 #define __IOASID_QUEUE_H
 
 #include <linux/iommu.h>
+#include <linux/workqueue.h>
 #include "ioasid_private.h"
 
 struct file;
@@ -86,6 +87,7 @@ struct ioasid_pending {
  * @work: answers expired groups, and reaps stale ones
  * @wait: readers
  * @eventfd: signalled when records are published, or NULL
+ * @wake: wakes and signals them if there are, or may be, many
  */
 struct ioasid_queue {
 	struct ioasid_object obj;
@@ -120,6 +122,7 @@ struct ioasid_queue {
 	struct delayed_work work;
 	wait_queue_head_t wait;
 	struct eventfd_ctx *eventfd;
+	struct work_struct wake;
 };
 
 /* Groups answered per lock hold, since new page requests wait for the lock */
@@ -129,6 +132,8 @@ struct ioasid_queue {
 #define IOASID_QUEUE_SCAN	64
 
 /* queue.c, with ioasid_queue.lock held */
+int ioasid_queues_setup(void);
+void ioasid_queues_teardown(void);
 u32 ioasid_queue_room(struct ioasid_queue *q);
 void ioasid_queue_put_record(struct ioasid_queue *q,
 			     const struct ioasid_fault_record *record);

@@ -271,6 +271,8 @@ static int ioasid_queue_release(struct inode *inode, struct file *file)
 		cond_resched();
 	xa_erase(&ctx->queues, q->id);
 	cancel_delayed_work_sync(&q->work);
+	/* Not cancelled: somebody else may wait for the eventfd */
+	flush_work(&q->wake);
 	ioasid_queue_put(q);
 	ioasid_ctx_put(ctx);
 	return 0;

@@ -56,6 +56,57 @@ static bool readable(struct ring *r)
 	return r->tq.file->f_op->poll(r->tq.file, NULL) & EPOLLIN;
 }
 
+/**
+ * struct waiter - somebody who waits for records
+ * @entry: in the queue
+ * @woken: how often
+ * @by: who has woken it
+ */
+struct waiter {
+	struct wait_queue_entry entry;
+	u32 woken;
+	struct task_struct *by;
+};
+
+static int waiter_woken(struct wait_queue_entry *entry, unsigned int mode,
+			int flags, void *key)
+{
+	struct waiter *w = container_of(entry, struct waiter, entry);
+
+	w->woken++;
+	w->by = current;
+	return 0;
+}
+
+/* Whoever brings a record wakes a few, and has others do it if there are many */
+static void many_waiters(struct kunit *test)
+{
+	struct waiter *w = kunit_kcalloc(test, 64, sizeof(*w), GFP_KERNEL);
+	struct ring *r = new_ring(test, 0);
+	struct ioasid_queue *q = r->tq.q;
+	u32 nr, i;
+
+	KUNIT_ASSERT_NOT_NULL(test, w);
+	for (nr = 1; nr <= 64; nr++) {
+		init_waitqueue_func_entry(&w[nr - 1].entry, waiter_woken);
+		add_wait_queue(&q->wait, &w[nr - 1].entry);
+		spin_lock(&q->lock);
+		ioasid_queue_publish(q);
+		spin_unlock(&q->lock);
+		for (i = 0; i < nr && nr <= 4; i++)
+			KUNIT_EXPECT_PTR_EQ(test, w[i].by, current);
+		flush_work(&q->wake);
+		for (i = 0; i < nr; i++) {
+			KUNIT_EXPECT_EQ(test, w[i].woken, nr - i);
+			KUNIT_EXPECT_EQ(test, w[i].by == current, nr <= 4);
+		}
+	}
+	for (i = 0; i < 64; i++)
+		remove_wait_queue(&q->wait, &w[i].entry);
+	itest_queue_close(r->it, &r->tq);
+	itest_close(r->it);
+}
+
 /* A test that is aborted must not leave the lock held, which the release takes */
 static u32 room(struct ring *r)
 {
@@ -415,6 +466,7 @@ static void queue_and_context(struct kunit *test)
 }
 
 static struct kunit_case ioasid_queue_cases[] = {
+	KUNIT_CASE(many_waiters),
 	KUNIT_CASE(random_ring),
 	KUNIT_CASE(random_doorbells),
 	KUNIT_CASE(file_operations),

@@ -873,6 +873,8 @@ TEST_F(fault, ring_wraps)
 		EXPECT_EQ(q.ring->response_head, q.ring->response_tail);
 		for (i = 0; i < 8; i++)
 			EXPECT_EQ(-EIO, ended(self, slot[i]));
+		/* It can be a little later than the record */
+		ASSERT_EQ(1, poll(&(struct pollfd){ .fd = efd, .events = POLLIN }, 1, 5000));
 		EXPECT_EQ(8, read(efd, &n, 8));
 	}
 	/* A bad one does not keep the others */
