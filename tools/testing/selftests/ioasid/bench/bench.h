@@ -186,8 +186,8 @@ struct measure {
 	bool mm;	/* also with OURS_MM */
 };
 
-/* Of their own files: page requests; PASIDs and the memory of processes */
-measure_fn measure_faults, measure_pasids;
+/* Of their own files: page requests; PASIDs and the memory of processes; two processors */
+measure_fn measure_faults, measure_pasids, measure_smp;
 /* The first call makes what is needed, and each does it once */
 void profile_pasids(const struct side *side);
 void profile_faults(const struct side *side, bool ring);

@@ -90,6 +90,10 @@ ROWS = {
     "pasid-free": ("give them back in one call, each", None, None),
     "mm-attach": ("the memory of a process for a device", None, None),
     "mm-detach": ("take it away", None, None),
+    "smp-space-alone": ("map and unmap 4 MiB, one process", None, None),
+    "smp-space": ("one of two that use one space / alone", None, None),
+    "smp-contexts-alone": ("map and unmap 4 MiB, one process", None, None),
+    "smp-contexts": ("one of two that use two contexts / alone", None, None),
 }
 # Rows of which ours is one row and the peers' another
 DERIVED = {
@@ -99,7 +103,7 @@ DERIVED = {
 # What type1 does not have
 NO_TYPE1 = ("fault-", "pasid-", "mm-")
 # Not a ratio but a bound, in the row's unit.
-AT_MOST = {"slab-4k": 128}
+AT_MOST = {"slab-4k": 128, "smp-space": 1.11, "smp-contexts": 1.11}
 
 
 def read(lines, values, notes):
@@ -146,7 +150,7 @@ def judge(row, alone):
     """What is wanted, in words, and whether it is so (None: nothing is wanted)."""
     name = row["name"]
     if name in AT_MOST:
-        return "<=%d%s" % (AT_MOST[name], row["unit"]), row["ours"] <= AT_MOST[name]
+        return "<=%g%s" % (AT_MOST[name], row["unit"]), row["ours"] <= AT_MOST[name]
     # Counting memory in another way is not a row of its own beside iommufd
     target = ROWS[row["base"]][1 if alone else 2] if name in ROWS else None
     if target is None:
