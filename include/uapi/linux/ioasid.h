@@ -893,7 +893,8 @@ struct vfio_device_detach {
  * Entries are written before the index that covers them (store-release), and
  * read after it (load-acquire). The kernel reads responses when
  * IOASID_FAULT_DOORBELL is called. read() and write() do the same without the
- * ring: whole records out, whole responses in.
+ * ring: whole records out, whole responses in. Should they ever grow, then only
+ * in queues made with a larger struct ioasid_fault_queue that asks for it.
  */
 #define IOASID_FAULT_MIN_DEPTH		16U
 #define IOASID_FAULT_MAX_DEPTH		65536U
