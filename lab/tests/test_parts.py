@@ -39,7 +39,7 @@ def counts(text, status=0):
 FULL = "TAP version 13\n1..3\nok 1 a\nok 2 b # SKIP no device\nnot ok 3 c\n"
 PASS = "1..1\nok 1 a\n"
 
-print("TAP version 13\n1..88")
+print("TAP version 13\n1..89")
 check("pass, skip and fail are counted apart", counts(FULL, 1) == (1, 1, 1))
 check("a truncated plan fails", counts("1..3\nok 1 a\n") == (1, 1, 0))
 check("no plan fails", counts("hello\n") == (0, 1, 0))
@@ -145,6 +145,26 @@ check("checks that are off are turned on at boot", own.append() == ["iommu.debug
 check("nothing is asked of a stock kernel", stock.checks() == stock.append() == [])
 check("a module from elsewhere taints ours", own.taint_ok() & 1 << 12 == 0)
 check("a warning taints both", not (own.taint_ok() | stock.taint_ok()) & 1 << 9)
+
+# --- configurations of our kernels: those that make check never builds, too ---------
+
+KCONFIG = os.path.join(os.path.dirname(os.path.realpath(__file__)), "../kconfig")
+
+
+def options(name, values):
+    """Adds the options of a fragment and of what it is made with; True if none has two values."""
+    ok = True
+    for line in open(os.path.join(KCONFIG, name)).read().splitlines():
+        if line.startswith("# with: "):
+            ok = all([options(w, values) for w in line.split()[2:]]) and ok
+        elif line.startswith("CONFIG_"):
+            option, value = line.split("=", 1)
+            ok = values.setdefault(option, value) == value and ok
+    return ok
+
+
+check("no fragment contradicts another one that it is made with",
+      [f for f in sorted(os.listdir(KCONFIG)) if f != "Kconfig" and not options(f, {})] == [])
 
 # --- the table of tests ------------------------------------------------------------
 
