@@ -23,8 +23,9 @@ DKMSDIR	:= $(DESTDIR)/usr/src/ioasid-$(VERSION)
 
 help:
 	@echo 'make demo           show it at work on a stock kernel in QEMU (needs root)'
-	@echo 'make check          run every test, for every day (needs root)'
-	@echo 'make check-all      run every test on every machine, and what takes long (needs root)'
+	@echo 'make check          the everyday tests: each on at least one machine, the most important'
+	@echo '                    ones on both kernels and under every IOMMU (needs root)'
+	@echo 'make check-all      the whole matrix of tests and machines (needs root)'
 	@echo 'make bench          compare with VFIO type1 and iommufd, repeatable numbers (needs root)'
 	@echo 'make fuzz           look for programs that break the kernel (SECONDS=300; needs root)'
 	@echo 'make coverage       which lines of the core the tests run through (needs root)'
