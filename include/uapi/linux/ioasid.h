@@ -100,7 +100,7 @@
  * @IOASID_REASON_NO_MEMORY: the kernel is out of memory
  * @IOASID_REASON_KILLED: the caller was killed
  * @IOASID_REASON_IN_USE: still in use
- * @IOASID_REASON_RACE: the object is in use by others at this moment: try again
+ * @IOASID_REASON_RACE: the object is in use at this moment: try again
  * @IOASID_REASON_LIMIT: a limit would be exceeded
  * @IOASID_REASON_SIBLING: another device of the group uses another space
  * @IOASID_REASON_ATTACHED: already attached
@@ -205,7 +205,7 @@ struct ioasid_extack {
 #define IOASID_CAP_FAULT	(1ULL << 6)	/* page requests can be answered */
 #define IOASID_CAP_POLICY	(1ULL << 7)	/* a space has a policy for page requests */
 #define IOASID_CAP_UNRECOVERABLE (1ULL << 8)	/* some devices report unrecoverable faults */
-#define IOASID_CAP_DEVICE_FD	(1ULL << 9)	/* a glue is loaded whose devices have files */
+#define IOASID_CAP_DEVICE_FD	(1ULL << 9)	/* an fd can name a device */
 
 enum ioasid_account_mode {
 	IOASID_ACCOUNT_USER = 0,
@@ -526,7 +526,7 @@ struct ioasid_unmap_range {
  * @nr: number of ranges, 1 to IOASID_MAX_VECTOR; 0 with IOASID_UNMAP_ALL
  * @ranges: address of an array of struct ioasid_unmap_range; they must not
  *	overlap
- * @range_size: sizeof(struct ioasid_unmap_range); not looked at with
+ * @range_size: sizeof(struct ioasid_unmap_range); ignored with
  *	IOASID_UNMAP_ALL
  * @__reserved: 0
  * @unmapped: out: bytes unmapped
@@ -696,7 +696,7 @@ struct ioasid_option {
  * replaced together.
  *
  * IOASID_ATTACH_FD binds the device to this context, which keeps its file open,
- * whoever closes the fd, until the device is detached from all spaces. Closing
+ * even if the fd is closed, until the device is detached from all spaces. Closing
  * the context detaches it. With IOASID_ATTACH_BIND_ONLY the device stays bound
  * until DEVICE_DETACH with IOASID_DETACH_UNBIND. For a device that its container
  * has bound (VFIO_DEVICE_ATTACH), no file is kept open, and @device_fd is the
@@ -1103,7 +1103,7 @@ struct ioasid_fault_record {
  * @IOASID_FAULT_SUCCESS: the pages are mapped: the device retries the access
  * @IOASID_FAULT_INVALID: the pages cannot be accessed: the device fails the access
  *
- * None of them turns page requests off: that would be for the whole function, also
+ * Neither turns page requests off: that would be for the whole function, also
  * for PASIDs of other programs, and for all of its virtual functions.
  */
 enum ioasid_fault_code {
@@ -1129,8 +1129,8 @@ struct ioasid_fault_response {
  * @flags: 0
  * @done: out: number of responses that were passed on to a device
  * @failed: out: number of other responses
- * @first_error: out: errno of the first one that failed: ENOENT if no group with
- *	that cookie is pending (any more), EINVAL for an invalid response
+ * @first_error: out: errno of the first one that failed: ENOENT for a cookie with
+ *	no pending group, EINVAL for an invalid response
  * @__reserved: 0
  * @first_cookie: out: its cookie
  *
