@@ -32,9 +32,10 @@ help:
 	@echo 'make lint           checkpatch, kernel-doc, sparse, shellcheck (needs root)'
 	@echo 'make shell          a shell in a test machine (needs root)'
 	@echo 'make modules        build the modules for this kernel (KVER=, KDIR=)'
-	@echo 'make install        modules, header, man pages and udev rule (KVER=, DESTDIR=)'
+	@echo 'make install        modules, headers, man pages and udev rule (KVER=, DESTDIR=)'
 	@echo 'make uninstall      the reverse of install'
-	@echo 'make dkms-install   let DKMS build and install them for this kernel and the next'
+	@echo 'make dkms-install   let DKMS build and install the modules, for this kernel and the next;'
+	@echo '                    also headers and udev rule, but no man pages'
 	@echo 'make dkms-uninstall the reverse of dkms-install'
 	@echo 'make clean          remove what was built in this directory'
 
