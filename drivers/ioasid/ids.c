@@ -45,10 +45,16 @@ int ioasid_id_alloc(struct xarray *table, u32 *next, u32 *id, void *entry)
 /* The object with a reference; NULL if there is none, or it is being freed */
 static struct ioasid_object *ioasid_object_get(struct xarray *table, u32 id)
 {
+	XA_STATE(xas, table, id);
 	struct ioasid_object *obj;
 
+	/* Like xa_load(), which would lock once more */
 	guard(rcu)();
-	obj = xa_load(table, id);
+	do {
+		obj = xas_load(&xas);
+		if (xa_is_zero(obj))
+			obj = NULL;
+	} while (xas_retry(&xas, obj));
 	return obj && kref_get_unless_zero(&obj->ref) ? obj : NULL;
 }
 

@@ -7,6 +7,7 @@
 #ifndef __IOASID_CMD_H
 #define __IOASID_CMD_H
 
+#include <linux/uaccess.h>
 #include "../ioasid_private.h"
 
 /**
@@ -51,6 +52,30 @@ bool ioasid_try_respond(struct ioasid_command *cmd, size_t size);
 int ioasid_check_zero(u32 reserved, struct ioasid_extack *extack);
 int ioasid_get_elements(const struct ioasid_array *array, void *to, size_t size,
 			struct ioasid_extack *extack);
+
+/**
+ * ioasid_get_element() - read an array of one element
+ * @array: the array
+ * @to: where to
+ * @size: size of our element in bytes; a constant, which hardened usercopy need
+ *	not check
+ * @extack: the reason if it fails
+ *
+ * Context: a user process, no locks held; can sleep.
+ *
+ * Return: 0 or an error of ioasid_get_elements().
+ */
+static __always_inline int ioasid_get_element(const struct ioasid_array *array,
+					      void *to, size_t size,
+					      struct ioasid_extack *extack)
+{
+	if (likely(array->stride == size) &&
+	    !copy_from_user(to, u64_to_user_ptr(array->uptr), size))
+		return 0;
+	/* The rare case, or the reason */
+	return ioasid_get_elements(array, to, size, extack);
+}
+
 void *ioasid_get_array(const struct ioasid_array *array, size_t size,
 		       struct ioasid_extack *extack);
 int ioasid_put_ranges(const struct ioasid_array *array,

@@ -114,7 +114,7 @@ int ioasid_cmd_map(struct ioasid_command *cmd)
 	/* Avoids an allocation for a single range */
 	if (arg->nr > 1)
 		return ioasid_map_vector(cmd, &array);
-	return ioasid_get_elements(&array, &r, sizeof(r), cmd->extack) ?:
+	return ioasid_get_element(&array, &r, sizeof(r), cmd->extack) ?:
 		       ioasid_map_user_ranges(cmd, &array, &r);
 }
 
@@ -140,7 +140,7 @@ static int ioasid_unmap_one(struct ioasid_command *cmd,
 	struct ioasid_unmap *arg = cmd->arg;
 	struct ioasid_unmap_range r;
 
-	return ioasid_get_elements(array, &r, sizeof(r), cmd->extack) ?:
+	return ioasid_get_element(array, &r, sizeof(r), cmd->extack) ?:
 		       ioasid_unmap_ranges(cmd->ctx, arg->ioasid, &r, 1,
 					   arg->flags, &arg->unmapped,
 					   cmd->extack);
@@ -155,6 +155,18 @@ static int ioasid_unmap_everything(struct ioasid_command *cmd)
 				   "IOASID_UNMAP_ALL takes no ranges");
 	return ioasid_unmap_all(cmd->ctx, arg->ioasid, &arg->unmapped,
 				cmd->extack);
+}
+
+/* The only field of the answer: to write all of the struct costs ten times that */
+static int ioasid_put_unmapped(struct ioasid_command *cmd)
+{
+	struct ioasid_unmap __user *uarg = cmd->uptr;
+	struct ioasid_unmap *arg = cmd->arg;
+
+	if (!put_user(arg->unmapped, &uarg->unmapped))
+		return 0;
+	return ioasid_fail(cmd->extack, -EFAULT, IOASID_REASON_POINTER,
+			   "cannot write the command's struct back");
 }
 
 /**
@@ -187,7 +199,7 @@ int ioasid_cmd_unmap(struct ioasid_command *cmd)
 			rc = arg->nr > 1 ? ioasid_unmap_vector(cmd, &array) :
 					   ioasid_unmap_one(cmd, &array);
 	}
-	return rc ?: ioasid_respond(cmd, sizeof(*arg));
+	return rc ?: ioasid_put_unmapped(cmd);
 }
 
 /**
