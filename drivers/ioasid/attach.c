@@ -32,7 +32,7 @@ static int ioasid_check_collision(struct ioasid_space *space,
 		return ioasid_fail(extack, -EADDRINUSE, IOASID_REASON_RESERVED,
 				   "device %s reserves %#llx-%#llx, and %#llx-%#llx is mapped",
 				   dev_name(dev), r->first, r->last,
-				   area->first, area->last);
+				   area->first, ioasid_area_last(area));
 	}
 	return 0;
 }

@@ -48,8 +48,8 @@ static void ioasid_unmap_area(struct iommu_domain *domain,
 		return;
 	/* A device can still reach the pages, so leak them */
 	pr_err_once("ioasid: the IOMMU driver cannot unmap %#llx-%#llx: its pages stay pinned forever\n",
-		    area->first, area->last);
-	refcount_inc(&area->pages->users);
+		    area->first, ioasid_area_last(area));
+	refcount_inc(&ioasid_area_pages(area)->users);
 }
 
 /**
@@ -123,12 +123,13 @@ static int ioasid_fill_area(struct ioasid_domain *domain,
 	struct iommu_domain_geometry *g = &domain->domain->geometry;
 
 	if (!g->force_aperture || (area->first >= g->aperture_start &&
-				   area->last <= g->aperture_end))
+				   ioasid_area_last(area) <= g->aperture_end))
 		return ioasid_area_map(domain->domain, area, extack);
 	extack->value = area->first;
 	return ioasid_fail(extack, -ERANGE, IOASID_REASON_APERTURE,
 			   "the mapping at %#llx-%#llx is beyond the last address of the IOMMU (%#llx)",
-			   area->first, area->last, (u64)g->aperture_end);
+			   area->first, ioasid_area_last(area),
+			   (u64)g->aperture_end);
 }
 
 /*
@@ -138,7 +139,7 @@ static int ioasid_fill_area(struct ioasid_domain *domain,
 static u32 ioasid_partial_tables(const struct ioasid_area *area, u64 seen[2])
 {
 	static const u32 shift[2] = { 21, 30 };
-	u64 end[2] = { area->first, area->last + 1 };
+	u64 end[2] = { area->first, ioasid_area_last(area) + 1 };
 	u32 level, i, nr = 0;
 
 	for (level = 0; level < 2; level++)

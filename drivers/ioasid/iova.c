@@ -99,27 +99,28 @@ static int ioasid_iova_link(struct ioasid_space *space, struct ioasid_area *area
 {
 	struct rb_node **link = &space->areas.rb_node, *parent = NULL;
 	struct ioasid_area *below = NULL, *above = NULL;
+	u64 last = ioasid_area_last(area);
 
 	lockdep_assert_held(&space->iova_lock);
 	while (*link) {
 		struct ioasid_area *at = ioasid_area_of(*link);
 
 		parent = *link;
-		if (area->last < at->first) {
+		if (last < at->first) {
 			above = at;
 			link = &parent->rb_left;
-		} else if (area->first > at->last) {
+		} else if (area->first > ioasid_area_last(at)) {
 			below = at;
 			link = &parent->rb_right;
 		} else {
 			return -EEXIST;
 		}
 	}
-	area->hole = area->first - (below ? below->last + 1 : 0);
+	area->hole = area->first - (below ? ioasid_area_last(below) + 1 : 0);
 	area->widest = area->hole;
 	rb_link_node(&area->node, parent, link);
 	if (above)
-		above->hole = above->first - area->last - 1;
+		above->hole = above->first - last - 1;
 	/* Before the rebalancing, which relies on up-to-date nodes */
 	if (parent)
 		ioasid_area_callbacks_propagate(parent, NULL);
@@ -153,7 +154,7 @@ static int ioasid_check_free(struct ioasid_space *space, u64 first, u64 last,
 	extack->value = other->first;
 	return ioasid_fail(extack, -EEXIST, IOASID_REASON_OVERLAP,
 			   "IOVA %#llx-%#llx overlaps the mapping at %#llx-%#llx",
-			   first, last, other->first, other->last);
+			   first, last, other->first, ioasid_area_last(other));
 }
 
 /* True if the left subtree may have a hole of @need bytes above @low */
@@ -220,6 +221,7 @@ static bool ioasid_gap_find(struct ioasid_space *space, u64 first, u64 last,
 {
 	struct ioasid_area *area = ioasid_hole_find(space, first, need);
 	struct rb_node *top;
+	u64 end;
 
 	lockdep_assert_held(&space->iova_lock);
 	if (area) {
@@ -227,9 +229,10 @@ static bool ioasid_gap_find(struct ioasid_space *space, u64 first, u64 last,
 	} else {
 		/* The gap above the top area is not the hole of any area */
 		top = rb_last(&space->areas);
-		if (top && ioasid_area_of(top)->last >= last)
+		end = top ? ioasid_area_last(ioasid_area_of(top)) + 1 : 0;
+		if (top && end - 1 >= last)
 			return false;
-		*gap = top ? max(first, ioasid_area_of(top)->last + 1) : first;
+		*gap = max(first, end);
 	}
 	return *gap <= last && last - *gap >= need - 1;
 }
@@ -325,7 +328,7 @@ int ioasid_iova_place(struct ioasid_space *space, u64 *iova, u64 length,
 /**
  * ioasid_iova_insert() - insert an area into the tree
  * @space: the space
- * @area: the area, with @first and @last set
+ * @area: the area, with @first and @nr set
  * @extack: the reason if it fails
  *
  * Context: ioasid_space.rwsem is held for reading, and iova_lock.
@@ -336,13 +339,14 @@ int ioasid_iova_place(struct ioasid_space *space, u64 *iova, u64 length,
 int ioasid_iova_insert(struct ioasid_space *space, struct ioasid_area *area,
 		       struct ioasid_extack *extack)
 {
-	int rc = ioasid_check_usable(space, area->first, area->last, extack);
+	u64 last = ioasid_area_last(area);
+	int rc = ioasid_check_usable(space, area->first, last, extack);
 
 	lockdep_assert_held(&space->rwsem);
 	lockdep_assert_held(&space->iova_lock);
 	if (rc || !ioasid_iova_link(space, area))
 		return rc;
-	return ioasid_check_free(space, area->first, area->last, extack);
+	return ioasid_check_free(space, area->first, last, extack);
 }
 
 /**
@@ -360,7 +364,7 @@ void ioasid_iova_erase(struct ioasid_space *space, struct ioasid_area *area)
 	space->hint = min(space->hint, area->first - area->hole);
 	rb_erase_augmented(&area->node, &space->areas, &ioasid_area_callbacks);
 	if (above) {
-		above->hole += area->last - area->first + 1 + area->hole;
+		above->hole += ioasid_area_length(area) + area->hole;
 		ioasid_area_callbacks_propagate(&above->node, NULL);
 	}
 	space->nr_areas--;
@@ -399,7 +403,7 @@ struct ioasid_area *ioasid_iova_first(struct ioasid_space *space, u64 first,
 	while (node) {
 		struct ioasid_area *area = ioasid_area_of(node);
 
-		if (first > area->last) {
+		if (first > ioasid_area_last(area)) {
 			node = node->rb_right;
 			continue;
 		}
@@ -634,7 +638,7 @@ static int ioasid_check_reserved(struct ioasid_space *space,
 			return ioasid_fail(extack, -EADDRINUSE,
 					   IOASID_REASON_RESERVED,
 					   "range %u: %#llx-%#llx is mapped", i,
-					   area->first, area->last);
+					   area->first, ioasid_area_last(area));
 		}
 	}
 	extack->index = IOASID_NO_INDEX;

@@ -55,11 +55,9 @@ static void ioasid_count(struct ioasid_space *space, struct ioasid_area **area,
 	u32 i;
 
 	for (i = 0; i < nr; i++) {
-		u64 n = ioasid_area_length(area[i]) >> PAGE_SHIFT;
-
-		pages += n;
-		if (area[i] == &area[i]->pages->area)
-			own += n;
+		pages += area[i]->nr;
+		if (area[i]->embedded)
+			own += area[i]->nr;
 		ioasid_resched_some(i);
 	}
 	atomic64_add(sign * (s64)nr, &space->nr_mappings);
@@ -127,7 +125,7 @@ static void ioasid_publish_areas(struct ioasid_space *space,
 	for (i = 0; i < nr; i++) {
 		trace_ioasid_map(space, area[i]->first,
 				 ioasid_area_length(area[i]), area[i]->prot,
-				 area[i]->pages->nr_runs);
+				 ioasid_area_pages(area[i])->nr_runs);
 		ioasid_resched_some(i);
 	}
 	mutex_lock(&space->iova_lock);
@@ -232,9 +230,8 @@ static struct ioasid_pages *ioasid_new_pages(const struct ioasid_map_range *r)
 	if (!pages)
 		return NULL;
 	pages->addr = r->addr;
-	pages->nr = r->length >> PAGE_SHIFT;
-	pages->writable = r->flags & IOASID_MAP_WRITE;
-	pages->file = r->flags & IOASID_MAP_FILE;
+	pages->area.nr = r->length >> PAGE_SHIFT;
+	pages->area.file = r->flags & IOASID_MAP_FILE;
 	pages->area.prot = r->flags & (IOASID_MAP_READ | IOASID_MAP_WRITE);
 	return pages;
 }
@@ -277,7 +274,6 @@ static int ioasid_insert_range(struct ioasid_space *space,
 	}
 	if (!rc) {
 		area->first = r->iova;
-		area->last = r->iova + r->length - 1;
 		rc = ioasid_iova_insert(space, area, extack);
 	}
 	mutex_unlock(&space->iova_lock);
@@ -570,14 +566,16 @@ static int ioasid_unmap_batch_grow(struct ioasid_unmap_batch *batch, u32 max)
 static int ioasid_check_unmap_area(const struct ioasid_area *area, u64 first,
 				   u64 last, struct ioasid_extack *extack)
 {
-	if (area->first >= first && area->last <= last &&
+	u64 area_last = ioasid_area_last(area);
+
+	if (area->first >= first && area_last <= last &&
 	    area->state == IOASID_AREA_READY)
 		return 0;
 	extack->value = area->first;
-	if (area->first < first || area->last > last)
+	if (area->first < first || area_last > last)
 		return ioasid_fail(extack, -EINVAL, IOASID_REASON_SPLIT,
 				   "%#llx-%#llx would split the mapping at %#llx-%#llx",
-				   first, last, area->first, area->last);
+				   first, last, area->first, area_last);
 	return ioasid_fail(extack, -EBUSY, IOASID_REASON_RACE,
 			   "another command is using the mapping at %#llx",
 			   area->first);
@@ -610,7 +608,7 @@ static int ioasid_unmap_batch_take(struct ioasid_unmap_batch *batch, u64 first,
 			return rc;
 		area->state = IOASID_AREA_UNMAPPING;
 		batch->area[batch->nr++] = area;
-		if (area->last >= last)
+		if (ioasid_area_last(area) >= last)
 			break;
 		area = ioasid_iova_next(area);
 		rc = ioasid_check_killed(extack);
@@ -657,7 +655,7 @@ static void ioasid_unmap_batch_take_some(struct ioasid_unmap_batch *batch,
 	area = ioasid_iova_first(batch->space, *at, U64_MAX);
 	while (area && batch->nr < batch->max) {
 		ioasid_resched_some(seen++);
-		*at = area->last + 1;
+		*at = ioasid_area_last(area) + 1;
 		/* Skips areas that another command maps or unmaps */
 		if (area->state == IOASID_AREA_READY) {
 			area->state = IOASID_AREA_UNMAPPING;
@@ -858,12 +856,12 @@ static int ioasid_copy_count(struct ioasid_space *space,
 		rc = ioasid_copy_check_area(area, at, arg->flags, extack);
 		if (rc)
 			return rc;
-		if (area->last >= last)
+		if (ioasid_area_last(area) >= last)
 			return 0;
 		rc = ioasid_check_killed(extack);
 		if (rc)
 			return rc;
-		at = area->last + 1;
+		at = ioasid_area_last(area) + 1;
 		area = ioasid_iova_next(area);
 	}
 }
@@ -880,14 +878,17 @@ static int ioasid_copy_collect(struct ioasid_space *space,
 
 	lockdep_assert_held(&space->iova_lock);
 	for (; job->nr < nr; src = ioasid_iova_next(src)) {
-		area = ioasid_area_alloc(src->pages, extack);
+		u32 skip = (at - src->first) >> PAGE_SHIFT;
+		u64 left = ((last - at) >> PAGE_SHIFT) + 1;
+
+		area = ioasid_area_alloc(ioasid_area_pages(src),
+					 ioasid_area_page(src) + skip,
+					 min_t(u64, src->nr - skip, left),
+					 extack);
 		if (IS_ERR(area))
 			return PTR_ERR(area);
-		area->page = src->page + ((at - src->first) >> PAGE_SHIFT);
 		area->prot = arg->flags & (IOASID_MAP_READ | IOASID_MAP_WRITE);
-		area->first = at;
-		area->last = min(src->last, last);
-		at = area->last + 1;
+		at += ioasid_area_length(area);
 		job->area[job->nr++] = area;
 		rc = ioasid_check_killed(extack);
 		if (rc)
@@ -966,9 +967,7 @@ static int ioasid_copy_insert(struct ioasid_space *space,
 {
 	struct ioasid_area *area = job->area[0];
 	bool fixed = arg->flags & IOASID_MAP_FIXED;
-	u64 iova = fixed ? arg->dst_iova :
-			   area->pages->addr + ((u64)area->page << PAGE_SHIFT);
-	u64 length;
+	u64 iova = fixed ? arg->dst_iova : ioasid_area_addr(area);
 	int rc;
 
 	lockdep_assert_held(&space->iova_lock);
@@ -978,10 +977,8 @@ static int ioasid_copy_insert(struct ioasid_space *space,
 	arg->dst_iova = iova;
 	while (!rc && *done < job->nr) {
 		area = job->area[(*done)++];
-		length = ioasid_area_length(area);
 		area->first = iova;
-		area->last = iova + length - 1;
-		iova += length;
+		iova += ioasid_area_length(area);
 		/* Cannot fail: the range is free under the lock */
 		WARN_ON(ioasid_iova_insert(space, area, extack));
 		rc = ioasid_check_killed(extack);
@@ -1062,10 +1059,8 @@ static int ioasid_translate_area(struct ioasid_space *space,
 	}
 	arg->map_iova = area->first;
 	arg->map_length = ioasid_area_length(area);
-	arg->map_flags = area->prot |
-			 (area->pages->file ? IOASID_MAP_FILE : 0);
-	arg->addr = area->pages->addr + ((u64)area->page << PAGE_SHIFT) +
-		    (arg->iova - area->first);
+	arg->map_flags = area->prot | (area->file ? IOASID_MAP_FILE : 0);
+	arg->addr = ioasid_area_addr(area) + (arg->iova - area->first);
 	arg->phys = 0;
 	domain = list_first_entry_or_null(&space->domains, struct ioasid_domain,
 					  link);

@@ -40,6 +40,8 @@
 #endif
 
 static struct kmem_cache *ioasid_pages_cache;
+/* Of its own, since kmalloc() would round it up to 96 bytes */
+static struct kmem_cache *ioasid_copied_cache;
 
 /**
  * struct ioasid_runs - array of runs that grows while pages are pinned
@@ -56,7 +58,7 @@ struct ioasid_runs {
 };
 
 /**
- * ioasid_pages_setup() - create the cache of struct ioasid_pages
+ * ioasid_pages_setup() - create the caches of pages and areas
  *
  * Context: can sleep.
  *
@@ -65,7 +67,11 @@ struct ioasid_runs {
 int ioasid_pages_setup(void)
 {
 	ioasid_pages_cache = KMEM_CACHE(ioasid_pages, SLAB_ACCOUNT);
-	return ioasid_pages_cache ? 0 : -ENOMEM;
+	ioasid_copied_cache = KMEM_CACHE(ioasid_copied_area, SLAB_ACCOUNT);
+	if (ioasid_pages_cache && ioasid_copied_cache)
+		return 0;
+	ioasid_pages_teardown();
+	return -ENOMEM;
 }
 
 /**
@@ -75,6 +81,7 @@ int ioasid_pages_setup(void)
  */
 void ioasid_pages_teardown(void)
 {
+	kmem_cache_destroy(ioasid_copied_cache);
 	kmem_cache_destroy(ioasid_pages_cache);
 }
 
@@ -96,15 +103,26 @@ struct ioasid_pages *ioasid_pages_alloc(void)
 	refcount_set(&pages->users, 1);
 	pages->nr_runs = 0;
 	pages->payer = NULL;
-	pages->area.pages = pages;
-	pages->area.page = 0;
 	pages->area.state = IOASID_AREA_PENDING;
+	pages->area.embedded = true;
 	return pages;
 }
 
-static const struct ioasid_run *ioasid_pages_runs(const struct ioasid_pages *pages)
+/* Returns the runs; an only run is all of the pages, and put into @one */
+static const struct ioasid_run *
+ioasid_pages_runs(const struct ioasid_pages *pages, struct ioasid_run *one)
 {
-	return pages->nr_runs == 1 ? &pages->run : pages->runs;
+	if (pages->nr_runs != 1)
+		return pages->runs;
+	one->pfn = pages->pfn;
+	one->first = 0;
+	one->nr = pages->area.nr;
+	return one;
+}
+
+static bool ioasid_pages_writable(const struct ioasid_pages *pages)
+{
+	return pages->area.prot & IOASID_MAP_WRITE;
 }
 
 static int ioasid_runs_grow(struct ioasid_runs *runs, u32 pages_left)
@@ -282,13 +300,14 @@ static int ioasid_pin_user(struct ioasid_pages *pages, struct page **page,
 			   u32 max, struct ioasid_runs *runs,
 			   struct ioasid_extack *extack)
 {
-	unsigned int gup = FOLL_LONGTERM | (pages->writable ? FOLL_WRITE : 0);
+	bool writable = ioasid_pages_writable(pages);
+	unsigned int gup = FOLL_LONGTERM | (writable ? FOLL_WRITE : 0);
 	u32 pinned = 0, added;
 	int rc;
 
-	while (pinned < pages->nr) {
+	while (pinned < pages->area.nr) {
 		u64 addr = pages->addr + ((u64)pinned << PAGE_SHIFT);
-		u32 nr = min(max, pages->nr - pinned);
+		u32 nr = min(max, pages->area.nr - pinned);
 
 		if (fatal_signal_pending(current))
 			return ioasid_fail(extack, -EINTR, IOASID_REASON_KILLED,
@@ -305,13 +324,11 @@ static int ioasid_pin_user(struct ioasid_pages *pages, struct page **page,
 			return ioasid_fail(extack, rc ?: -EFAULT,
 					   IOASID_REASON_PIN,
 					   "cannot pin the memory at %#llx for %s (error %d)",
-					   addr,
-					   pages->writable ? "writing" :
-							     "reading",
+					   addr, writable ? "writing" : "reading",
 					   -rc);
 		}
 		added = ioasid_runs_add_pages(runs, page, rc, pinned,
-					      pages->nr - pinned);
+					      pages->area.nr - pinned);
 		if (added < rc) {
 			unpin_user_pages(page + added, rc - added);
 			return ioasid_fail(extack, -ENOMEM,
@@ -329,19 +346,19 @@ static int ioasid_pin_folios(struct ioasid_pages *pages, struct file *file,
 			     struct ioasid_runs *runs,
 			     struct ioasid_extack *extack)
 {
-	u32 pinned = 0, taken;
+	u64 end = pages->addr + ioasid_area_length(&pages->area) - 1;
+	u32 nr = pages->area.nr, pinned = 0, taken;
 	pgoff_t offset;
 	long i, rc;
 
-	while (pinned < pages->nr) {
+	while (pinned < nr) {
 		u64 start = pages->addr + ((u64)pinned << PAGE_SHIFT);
-		u64 end = pages->addr + ((u64)pages->nr << PAGE_SHIFT) - 1;
 
 		if (fatal_signal_pending(current))
 			return ioasid_fail(extack, -EINTR, IOASID_REASON_KILLED,
 					   "killed while pinning");
 		rc = ioasid_pin_file_folios(file, start, end, folio,
-					    min(max, pages->nr - pinned),
+					    min(max, nr - pinned),
 					    &offset, extack);
 		if (rc <= 0) {
 			if (!extack->code)
@@ -353,10 +370,10 @@ static int ioasid_pin_folios(struct ioasid_pages *pages, struct file *file,
 		}
 		offset >>= PAGE_SHIFT;
 		for (i = 0; i < rc; i++) {
-			taken = min_t(u64, pages->nr - pinned,
+			taken = min_t(u64, nr - pinned,
 				      folio_nr_pages(folio[i]) - offset);
 			if (ioasid_runs_add(runs, folio_pfn(folio[i]) + offset,
-					    pinned, taken, pages->nr - pinned)) {
+					    pinned, taken, nr - pinned)) {
 				unpin_folios(folio + i, rc - i);
 				return ioasid_fail(extack, -ENOMEM,
 						   IOASID_REASON_NO_MEMORY,
@@ -373,16 +390,17 @@ static int ioasid_pin_folios(struct ioasid_pages *pages, struct file *file,
 static int ioasid_check_file(struct ioasid_pages *pages, struct file *file,
 			     struct ioasid_extack *extack)
 {
-	u64 end = pages->addr + ((u64)pages->nr << PAGE_SHIFT);
+	u64 end = pages->addr + ioasid_area_length(&pages->area);
+	bool writable = ioasid_pages_writable(pages);
 
 	if (!shmem_mapping(file->f_mapping) && !is_file_hugepages(file))
 		return ioasid_fail(extack, -EINVAL, IOASID_REASON_FD,
 				   "the file is neither a memfd nor on tmpfs or hugetlbfs");
 	if (!(file->f_mode & FMODE_READ) ||
-	    (pages->writable && !(file->f_mode & FMODE_WRITE)))
+	    (writable && !(file->f_mode & FMODE_WRITE)))
 		return ioasid_fail(extack, -EPERM, IOASID_REASON_PERMISSION,
 				   "the file is not open for %s",
-				   pages->writable ? "writing" : "reading");
+				   writable ? "writing" : "reading");
 	if (end > i_size_read(file_inode(file))) {
 		extack->value = i_size_read(file_inode(file));
 		return ioasid_fail(extack, -EINVAL, IOASID_REASON_VALUE,
@@ -401,6 +419,7 @@ static int ioasid_pin_file(struct ioasid_pages *pages, int fd, void *batch,
 			   u32 max, struct ioasid_runs *runs,
 			   struct ioasid_extack *extack)
 {
+	bool writable = ioasid_pages_writable(pages);
 	struct file *file = fget(fd);
 	int rc;
 
@@ -411,17 +430,17 @@ static int ioasid_pin_file(struct ioasid_pages *pages, int fd, void *batch,
 	if (rc)
 		goto put;
 	/* Keeps F_SEAL_WRITE from being added until the pins prevent it */
-	if (pages->writable && mapping_map_writable(file->f_mapping)) {
+	if (writable && mapping_map_writable(file->f_mapping)) {
 		rc = ioasid_fail(extack, -EPERM, IOASID_REASON_PERMISSION,
 				 "the file is sealed against writing");
 		goto put;
 	}
-	if (pages->writable && ioasid_file_sealed(file))
+	if (writable && ioasid_file_sealed(file))
 		rc = ioasid_fail(extack, -EPERM, IOASID_REASON_PERMISSION,
 				 "the file is sealed against writing");
 	else
 		rc = ioasid_pin_folios(pages, file, batch, max, runs, extack);
-	if (pages->writable)
+	if (writable)
 		mapping_unmap_writable(file->f_mapping);
 put:
 	fput(file);
@@ -435,7 +454,7 @@ static int ioasid_pages_keep(struct ioasid_pages *pages,
 	size_t size = runs->nr * sizeof(*runs->run);
 
 	if (runs->nr == 1) {
-		pages->run = runs->run[0];
+		pages->pfn = runs->run[0].pfn;
 	} else if (runs->run != runs->few && runs->max - runs->nr < runs->max / 8) {
 		pages->runs = runs->run;
 		runs->run = runs->few;
@@ -458,7 +477,7 @@ static int ioasid_pages_fill(struct ioasid_pages *pages, int fd, void *batch,
 	runs.run = runs.few;
 	runs.nr = 0;
 	runs.max = IOASID_FEW;
-	if (pages->file)
+	if (pages->area.file)
 		rc = ioasid_pin_file(pages, fd, batch, max, &runs, extack);
 	else
 		rc = ioasid_pin_user(pages, batch, max, &runs, extack);
@@ -466,7 +485,7 @@ static int ioasid_pages_fill(struct ioasid_pages *pages, int fd, void *batch,
 		rc = ioasid_fail(extack, -ENOMEM, IOASID_REASON_NO_MEMORY,
 				 "no memory for the list of pages");
 	if (rc)
-		ioasid_unpin_runs(runs.run, runs.nr, false, pages->file);
+		ioasid_unpin_runs(runs.run, runs.nr, false, pages->area.file);
 	ioasid_runs_free(&runs);
 	return rc;
 }
@@ -500,7 +519,7 @@ ioasid_pages_fill_small(struct ioasid_pages *pages, int fd,
 /**
  * ioasid_pages_pin() - charge and pin memory of the current process
  * @ctx: the context
- * @pages: the pages, with @addr, @nr, @writable and @file set
+ * @pages: the pages, with @addr and the @nr, @prot and @file of @area set
  * @fd: the file if @file
  * @extack: the reason if it fails
  *
@@ -522,16 +541,16 @@ int ioasid_pages_pin(struct ioasid_ctx *ctx, struct ioasid_pages *pages, int fd,
 	if (!pages->payer)
 		return ioasid_fail(extack, -ENOMEM, IOASID_REASON_NO_MEMORY,
 				   "no memory for the ledger");
-	rc = ioasid_charge_pages(ctx, pages->payer, pages->nr, extack);
+	rc = ioasid_charge_pages(ctx, pages->payer, pages->area.nr, extack);
 	if (rc)
 		goto put;
-	if (pages->nr <= IOASID_FEW)
+	if (pages->area.nr <= IOASID_FEW)
 		rc = ioasid_pages_fill_small(pages, fd, extack);
 	else
 		rc = ioasid_pages_fill_large(pages, fd, extack);
 	if (!rc)
 		return 0;
-	ioasid_uncharge_pages(ctx, pages->payer, pages->nr);
+	ioasid_uncharge_pages(ctx, pages->payer, pages->area.nr);
 put:
 	ioasid_payer_put(ctx, pages->payer);
 	pages->payer = NULL;
@@ -541,11 +560,13 @@ put:
 static void ioasid_pages_unpin(struct ioasid_ctx *ctx,
 			       struct ioasid_pages *pages)
 {
-	ioasid_unpin_runs(ioasid_pages_runs(pages), pages->nr_runs,
-			  pages->writable, pages->file);
+	struct ioasid_run one;
+
+	ioasid_unpin_runs(ioasid_pages_runs(pages, &one), pages->nr_runs,
+			  ioasid_pages_writable(pages), pages->area.file);
 	if (pages->nr_runs > 1)
 		kvfree(pages->runs);
-	ioasid_uncharge_pages(ctx, pages->payer, pages->nr);
+	ioasid_uncharge_pages(ctx, pages->payer, pages->area.nr);
 	ioasid_payer_put(ctx, pages->payer);
 }
 
@@ -569,17 +590,19 @@ void ioasid_pages_put(struct ioasid_ctx *ctx, struct ioasid_pages *pages)
 /**
  * ioasid_area_alloc() - allocate another area for pages
  * @pages: the pages; the area takes a reference
+ * @page: index of its first page
+ * @nr: number of its pages
  * @extack: the reason if it fails
  *
  * Context: can sleep.
  *
- * Return: the area, or ERR_PTR of -ENOMEM, or of -EDQUOT if the pages have too
- * many areas.
+ * Return: the PENDING area, without @first and @prot, or ERR_PTR of -ENOMEM, or
+ * of -EDQUOT if the pages have too many areas.
  */
-struct ioasid_area *ioasid_area_alloc(struct ioasid_pages *pages,
-				      struct ioasid_extack *extack)
+struct ioasid_area *ioasid_area_alloc(struct ioasid_pages *pages, u32 page,
+				      u32 nr, struct ioasid_extack *extack)
 {
-	struct ioasid_area *area;
+	struct ioasid_copied_area *copied;
 
 	if (refcount_read(&pages->users) >= IOASID_MAX_USERS) {
 		extack->value = IOASID_MAX_USERS;
@@ -588,14 +611,17 @@ struct ioasid_area *ioasid_area_alloc(struct ioasid_pages *pages,
 					   "the same memory cannot be mapped more than %u times",
 					   IOASID_MAX_USERS));
 	}
-	area = kzalloc(sizeof(*area), GFP_KERNEL_ACCOUNT);
-	if (!area)
+	copied = kmem_cache_zalloc(ioasid_copied_cache, GFP_KERNEL_ACCOUNT);
+	if (!copied)
 		return ERR_PTR(ioasid_fail(extack, -ENOMEM,
 					   IOASID_REASON_NO_MEMORY,
 					   "no memory for a mapping"));
-	area->pages = pages;
+	copied->pages = pages;
+	copied->page = page;
+	copied->area.nr = nr;
+	copied->area.file = pages->area.file;
 	refcount_inc(&pages->users);
-	return area;
+	return &copied->area;
 }
 
 /**
@@ -608,11 +634,12 @@ struct ioasid_area *ioasid_area_alloc(struct ioasid_pages *pages,
  */
 void ioasid_area_free(struct ioasid_ctx *ctx, struct ioasid_area *area)
 {
-	struct ioasid_pages *pages = area->pages;
+	struct ioasid_pages *pages = ioasid_area_pages(area);
 
-	/* The first area is embedded in the pages */
-	if (area != &pages->area)
-		kfree(area);
+	if (!area->embedded)
+		kmem_cache_free(ioasid_copied_cache,
+				container_of(area, struct ioasid_copied_area,
+					     area));
 	ioasid_pages_put(ctx, pages);
 }
 
@@ -859,13 +886,15 @@ static int ioasid_iommu_prot(const struct ioasid_area *area)
 int ioasid_area_map(struct iommu_domain *domain, const struct ioasid_area *area,
 		    struct ioasid_extack *extack)
 {
-	const struct ioasid_pages *pages = area->pages;
-	const struct ioasid_run *run = ioasid_pages_runs(pages);
-	u32 at = ioasid_run_find(run, pages->nr_runs, area->page);
+	const struct ioasid_pages *pages = ioasid_area_pages(area);
+	struct ioasid_run one;
+	const struct ioasid_run *run = ioasid_pages_runs(pages, &one);
+	u32 page = ioasid_area_page(area);
+	u32 at = ioasid_run_find(run, pages->nr_runs, page);
 	struct ioasid_cursor cur = {
 		.run = run + at,
-		.skip = area->page - run[at].first,
-		.left = ioasid_area_length(area) >> PAGE_SHIFT,
+		.skip = page - run[at].first,
+		.left = area->nr,
 	};
 	int prot = ioasid_iommu_prot(area);
 	struct scatterlist *sg;

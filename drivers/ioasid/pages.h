@@ -6,10 +6,13 @@
 #ifndef __IOASID_PAGES_H
 #define __IOASID_PAGES_H
 
+#include <linux/build_bug.h>
+#include <linux/container_of.h>
 #include <linux/ioasid.h>
 #include <linux/rbtree.h>
 #include <linux/refcount.h>
 #include <linux/types.h>
+#include <asm/page.h>
 
 struct iommu_domain;
 struct iommu_iotlb_gather;
@@ -37,42 +40,31 @@ enum ioasid_area_state {
  * struct ioasid_area - a mapping: a slice of pinned pages at an IOVA
  * @node: in ioasid_space.areas
  * @first: first IOVA
- * @last: last IOVA
- * @hole: number of free bytes between the area below and this one
- * @widest: largest @hole of the subtree with this root
- * @pages: the memory
- * @page: index of its first page in @pages
+ * @nr: number of pages
  * @prot: IOASID_MAP_READ, _WRITE
  * @state: enum ioasid_area_state; changes under iova_lock, or by its creator
  *	while PENDING
+ * @embedded: part of its struct ioasid_pages, otherwise of a struct
+ *	ioasid_copied_area
+ * @file: the pages are of a file, pinned by memfd_pin_folios(), with one pin
+ *	per folio, not per page
+ * @hole: number of free bytes between the area below and this one
+ * @widest: largest @hole of the subtree with this root
  *
- * @node to @widest are under iova_lock; @first and @last do not change while
- * the area is in the tree.
+ * @node, @first, @hole and @widest are under iova_lock; @first does not change
+ * while the area is in the tree. @nr, @prot, @embedded and @file never change.
  */
 struct ioasid_area {
 	struct rb_node node;
 	u64 first;
-	u64 last;
+	u32 nr;
+	u8 prot;
+	u8 state;
+	bool embedded;
+	bool file;
 	u64 hole;
 	u64 widest;
-	struct ioasid_pages *pages;
-	u32 page;
-	u16 prot;
-	u16 state;
 };
-
-/**
- * ioasid_area_length() - get the length of an area
- * @area: the area, with @first and @last set
- *
- * Context: any.
- *
- * Return: the length in bytes.
- */
-static inline u64 ioasid_area_length(const struct ioasid_area *area)
-{
-	return area->last - area->first + 1;
-}
 
 /**
  * struct ioasid_pages - pinned memory, charged once however often it is mapped
@@ -80,29 +72,111 @@ static inline u64 ioasid_area_length(const struct ioasid_area *area)
  * @addr: user address, or offset in the file, in bytes
  * @payer: who is charged
  * @users: number of areas
- * @nr: number of pages
  * @nr_runs: number of runs; 0 while it is being pinned
- * @writable: pinned for writing
- * @file: pinned by memfd_pin_folios(), with one pin per folio, not per page
- * @run: the only run, if @nr_runs is 1
+ * @pfn: first page frame of the only run, if @nr_runs is 1
  * @runs: the runs otherwise
  *
- * Keep it small (120 bytes), since there can be millions.
+ * The @nr and @file of @area are those of the memory, which is pinned for
+ * writing if @area is mapped for writing. They stay when @area is unmapped and
+ * others are left, so it must not be used for anything else then.
  */
 struct ioasid_pages {
 	struct ioasid_area area;
 	u64 addr;
 	struct ioasid_payer *payer;
 	refcount_t users;
-	u32 nr;
 	u32 nr_runs;
-	bool writable;
-	bool file;
 	union {
-		struct ioasid_run run;
+		unsigned long pfn;
 		struct ioasid_run *runs;
 	};
 };
+
+/* What a mapping costs on a 64-bit machine, and there can be millions */
+static_assert(sizeof(struct ioasid_pages) <= 88);
+
+/**
+ * struct ioasid_copied_area - another mapping of pinned memory
+ * @area: the mapping
+ * @pages: the memory
+ * @page: index of its first page in @pages
+ */
+struct ioasid_copied_area {
+	struct ioasid_area area;
+	struct ioasid_pages *pages;
+	u32 page;
+};
+
+/**
+ * ioasid_area_length() - get the length of an area
+ * @area: the area
+ *
+ * Context: any.
+ *
+ * Return: the length in bytes.
+ */
+static inline u64 ioasid_area_length(const struct ioasid_area *area)
+{
+	return (u64)area->nr << PAGE_SHIFT;
+}
+
+/**
+ * ioasid_area_last() - get the last IOVA of an area
+ * @area: the area
+ *
+ * Context: any.
+ *
+ * Return: the last IOVA, which can be U64_MAX.
+ */
+static inline u64 ioasid_area_last(const struct ioasid_area *area)
+{
+	return area->first + ioasid_area_length(area) - 1;
+}
+
+/**
+ * ioasid_area_pages() - get the memory of an area
+ * @area: the area
+ *
+ * Context: any.
+ *
+ * Return: the pages, on which the area has a reference.
+ */
+static inline struct ioasid_pages *
+ioasid_area_pages(const struct ioasid_area *area)
+{
+	if (area->embedded)
+		return container_of(area, struct ioasid_pages, area);
+	return container_of(area, struct ioasid_copied_area, area)->pages;
+}
+
+/**
+ * ioasid_area_page() - get where in its memory an area begins
+ * @area: the area
+ *
+ * Context: any.
+ *
+ * Return: the index of its first page in ioasid_area_pages().
+ */
+static inline u32 ioasid_area_page(const struct ioasid_area *area)
+{
+	if (area->embedded)
+		return 0;
+	return container_of(area, struct ioasid_copied_area, area)->page;
+}
+
+/**
+ * ioasid_area_addr() - get the address of the memory of an area
+ * @area: the area
+ *
+ * Context: any.
+ *
+ * Return: the user address, or the offset in the file, of its first byte.
+ */
+static inline u64 ioasid_area_addr(const struct ioasid_area *area)
+{
+	return ioasid_area_pages(area)->addr +
+	       ((u64)ioasid_area_page(area) << PAGE_SHIFT);
+}
 
 int ioasid_pages_setup(void);
 void ioasid_pages_teardown(void);
@@ -110,8 +184,8 @@ struct ioasid_pages *ioasid_pages_alloc(void);
 int ioasid_pages_pin(struct ioasid_ctx *ctx, struct ioasid_pages *pages, int fd,
 		     struct ioasid_extack *extack);
 void ioasid_pages_put(struct ioasid_ctx *ctx, struct ioasid_pages *pages);
-struct ioasid_area *ioasid_area_alloc(struct ioasid_pages *pages,
-				      struct ioasid_extack *extack);
+struct ioasid_area *ioasid_area_alloc(struct ioasid_pages *pages, u32 page,
+				      u32 nr, struct ioasid_extack *extack);
 void ioasid_area_free(struct ioasid_ctx *ctx, struct ioasid_area *area);
 int ioasid_area_map(struct iommu_domain *domain, const struct ioasid_area *area,
 		    struct ioasid_extack *extack);

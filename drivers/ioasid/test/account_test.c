@@ -195,6 +195,7 @@ static void same_page_too_often(struct kunit *test)
 	};
 	struct ioasid_space *space;
 	struct ioasid_area *area;
+	refcount_t *users;
 	struct itest *it;
 	u32 id;
 
@@ -206,16 +207,17 @@ static void same_page_too_often(struct kunit *test)
 	space = itest_space_get(it, id);
 	scoped_guard(mutex, &space->iova_lock)
 		area = ioasid_iova_first(space, 0, 0);
-	refcount_set(&area->pages->users, 1U << 28);
+	users = &ioasid_area_pages(area)->users;
+	refcount_set(users, 1U << 28);
 	copy.src_ioasid = id;
 	copy.dst_ioasid = id;
 	ITEST_EXPECT_ERR(it, ITEST_CMD(it, IOASID_COPY, &copy), -EDQUOT,
 			 IOASID_REASON_LIMIT);
 	KUNIT_EXPECT_EQ(test, it->ext.value, 1ULL << 28);
-	refcount_set(&area->pages->users, (1U << 28) - 1);
+	refcount_set(users, (1U << 28) - 1);
 	KUNIT_EXPECT_EQ(test, ITEST_CMD(it, IOASID_COPY, &copy), 0);
-	KUNIT_EXPECT_EQ(test, refcount_read(&area->pages->users), 1U << 28);
-	refcount_set(&area->pages->users, 2);
+	KUNIT_EXPECT_EQ(test, refcount_read(users), 1U << 28);
+	refcount_set(users, 2);
 	KUNIT_EXPECT_EQ(test, itest_unmap(it, id, NULL, 0, NULL), 0);
 	KUNIT_EXPECT_EQ(test, itest_info(it).pinned, 0ULL);
 	ioasid_space_put(space);

@@ -37,8 +37,16 @@ static int put_area(struct ioasid_space *space, struct ioasid_area *area,
 	if (rc)
 		return rc;
 	area->first = *iova;
-	area->last = *iova + length - 1;
+	area->nr = length >> PAGE_SHIFT;
 	return ioasid_iova_insert(space, area, extack);
+}
+
+static int find_place(struct ioasid_space *space, u64 *iova, u64 length,
+		      bool fixed, struct ioasid_extack *extack)
+{
+	guard(rwsem_read)(&space->rwsem);
+	guard(mutex)(&space->iova_lock);
+	return ioasid_iova_place(space, iova, length, fixed, extack);
 }
 
 static void drop_area(struct ioasid_space *space, struct ioasid_area *area)
@@ -89,7 +97,8 @@ static void check_tree(struct kunit *test, struct ioasid_space *space)
 
 	area = first_area(space, 0, U64_MAX);
 	for (; area; area = ioasid_iova_next(area), nr++) {
-		u64 hole = area->first - (below ? below->last + 1 : 0);
+		u64 hole = area->first -
+			   (below ? ioasid_area_last(below) + 1 : 0);
 		u64 widest = hole;
 		struct rb_node *child[] = {
 			area->node.rb_left, area->node.rb_right,
@@ -97,7 +106,8 @@ static void check_tree(struct kunit *test, struct ioasid_space *space)
 		u32 i;
 
 		if (below)
-			KUNIT_ASSERT_GT(test, area->first, below->last);
+			KUNIT_ASSERT_GT(test, area->first,
+					ioasid_area_last(below));
 		KUNIT_ASSERT_EQ(test, area->hole, hole);
 		for (i = 0; i < 2; i++)
 			if (child[i])
@@ -269,7 +279,7 @@ static void try_erase(struct kunit *test, struct ioasid_space *space,
 	area = m->owner[itest_below(rnd, NR_WINDOWS)][itest_below(rnd, WINDOW)];
 	if (!area)
 		return;
-	model_set(m, area->first, ioasid_area_length(area) >> PAGE_SHIFT, NULL);
+	model_set(m, area->first, area->nr, NULL);
 	drop_area(space, area);
 	kunit_kfree(test, area);
 }
@@ -338,7 +348,7 @@ static u64 widest_hole(struct ioasid_area **area, u32 nr, u64 first, u64 last)
 
 	for (i = 0; i < nr; i++) {
 		widest = max(widest, area[i]->first - at);
-		at = area[i]->last + 1;
+		at = ioasid_area_last(area[i]) + 1;
 	}
 	return max(widest, last + 1 - at);
 }
@@ -399,32 +409,49 @@ static void alignment(struct kunit *test)
 	check_tree(test, space);
 }
 
+/* Of an area: its number of pages has 32 bits */
+#define LONGEST	((u64)U32_MAX << PAGE_SHIFT)
+
 /* Too long for an alignment, or for the space */
 static void no_such_length(struct kunit *test)
 {
+	static const struct ioasid_iova_range edge = { 0, -LONGEST - 1 };
 	struct ioasid_space *space = new_space(test);
 	struct ioasid_area area = {};
 	struct ioasid_extack extack;
 	u64 iova = 0;
 
+	/* Longer than an area can be, as COPY asks for the place of several */
 	ioasid_extack_init(&extack);
 	KUNIT_ASSERT_EQ(test,
-			put_area(space, &area, &iova, -PAGE_SIZE, false,
-				 &extack),
+			find_place(space, &iova, -PAGE_SIZE, false, &extack),
 			0);
-	KUNIT_ASSERT_EQ(test, area.first, PAGE_SIZE);
-	KUNIT_ASSERT_EQ(test, area.last, U64_MAX);
+	KUNIT_ASSERT_EQ(test, iova, PAGE_SIZE);
+	/* The whole space, at a fixed IOVA */
+	iova = 0;
+	KUNIT_ASSERT_EQ(test,
+			find_place(space, &iova, U64_MAX, true, &extack), 0);
+	/* The last usable range, to its end */
+	reserve(test, space, &edge, 1);
+	KUNIT_ASSERT_EQ(test,
+			find_place(space, &iova, LONGEST + PAGE_SIZE, false,
+				   &extack),
+			-ENOSPC);
+	iova = 0;
+	KUNIT_ASSERT_EQ(test,
+			put_area(space, &area, &iova, LONGEST, false, &extack),
+			0);
+	KUNIT_ASSERT_EQ(test, area.first, -LONGEST);
+	KUNIT_ASSERT_EQ(test, ioasid_area_last(&area), U64_MAX);
 	iova = 0;
 	KUNIT_ASSERT_EQ(test,
 			put_area(space, &area, &iova, PAGE_SIZE, false,
 				 &extack),
 			-ENOSPC);
-	drop_area(space, &area);
-	/* The whole space, at a fixed IOVA */
-	iova = 0;
+	iova = -PAGE_SIZE;
 	KUNIT_ASSERT_EQ(test,
-			put_area(space, &area, &iova, U64_MAX, true, &extack),
-			0);
+			find_place(space, &iova, PAGE_SIZE, true, &extack),
+			-EEXIST);
 	drop_area(space, &area);
 }
 

@@ -51,9 +51,8 @@ static struct ioasid_pages *pin(struct kunit *test, struct ioasid_ctx *ctx,
 
 	KUNIT_ASSERT_NOT_NULL(test, pages);
 	pages->addr = addr;
-	pages->nr = nr;
-	pages->writable = writable;
-	pages->file = fd >= 0;
+	pages->area.nr = nr;
+	pages->area.file = fd >= 0;
 	pages->area.prot = writable ? IOASID_MAP_WRITE : IOASID_MAP_READ;
 	ioasid_extack_init(extack);
 	rc = ioasid_pages_pin(ctx, pages, fd, extack);
@@ -67,19 +66,15 @@ static struct ioasid_pages *pin(struct kunit *test, struct ioasid_ctx *ctx,
 	return NULL;
 }
 
-static const struct ioasid_run *runs_of(const struct ioasid_pages *pages)
-{
-	return pages->nr_runs == 1 ? &pages->run : pages->runs;
-}
-
 /* As few runs as possible, with exactly the pages of the memory */
 static void check_runs(struct kunit *test, const struct ioasid_pages *pages,
 		       struct page **page)
 {
-	const struct ioasid_run *run = runs_of(pages);
+	const struct ioasid_run one = { .pfn = pages->pfn, .nr = pages->area.nr };
+	const struct ioasid_run *run = pages->nr_runs > 1 ? pages->runs : &one;
 	u32 i, r = 0, in_run = 0;
 
-	for (i = 0; i < pages->nr; i++, in_run++) {
+	for (i = 0; i < pages->area.nr; i++, in_run++) {
 		unsigned long pfn = page_to_pfn(page[i]);
 
 		if (i && pfn != page_to_pfn(page[i - 1]) + 1) {
@@ -308,6 +303,7 @@ static int new_file(struct kunit *test, u32 pages, struct file **file)
 static void file_memory(struct kunit *test)
 {
 	struct ioasid_pages *pages;
+	struct ioasid_area *copied;
 	struct ioasid_extack extack;
 	struct page **page;
 	struct file *file;
@@ -331,9 +327,14 @@ static void file_memory(struct kunit *test)
 		KUNIT_ASSERT_EQ(test, get_user_pages_fast(addr, nr, 0, page),
 				(int)nr);
 		check_runs(test, pages, page + from);
+		copied = ioasid_area_alloc(pages, 0, 1, &extack);
+		KUNIT_ASSERT_FALSE(test, IS_ERR(copied));
+		KUNIT_EXPECT_TRUE(test, copied->file);
+		ioasid_area_free(it->ctx, &pages->area);
+		/* All of it stays pinned for a copy of its first page */
 		for (i = from; i < nr; i += 61)
 			KUNIT_ASSERT_GE(test, itest_pins(page[i]), 1U);
-		ioasid_area_free(it->ctx, &pages->area);
+		ioasid_area_free(it->ctx, copied);
 		for (i = 0; i < nr; i++) {
 			KUNIT_ASSERT_EQ(test, itest_pins(page[i]), 0U);
 			put_page(page[i]);
@@ -393,10 +394,12 @@ static void wrong_files(struct kunit *test)
 /**
  * struct slice - pages with made-up runs, and a part of them to map
  * @pages: the pages
+ * @part: the part
  * @pfn: frame of each page; NULL if there are too many
  */
 struct slice {
 	struct ioasid_pages pages;
+	struct ioasid_copied_area part;
 	unsigned long *pfn;
 };
 
@@ -410,10 +413,11 @@ static struct slice *new_slice(struct kunit *test, const u32 *run, u32 nr_runs)
 	KUNIT_ASSERT_NOT_NULL(test, s);
 	for (i = 0; i < nr_runs; i++)
 		at += run[i];
-	s->pages.nr = at;
+	s->pages.area.nr = at;
 	s->pages.nr_runs = nr_runs;
-	s->pages.area.pages = &s->pages;
-	s->pages.area.prot = IOASID_MAP_READ;
+	s->pages.pfn = pfn;
+	s->part.pages = &s->pages;
+	s->part.area.prot = IOASID_MAP_READ;
 	if (nr_runs > 1)
 		s->pages.runs = kunit_kcalloc(test, nr_runs,
 					      sizeof(*s->pages.runs),
@@ -421,12 +425,10 @@ static struct slice *new_slice(struct kunit *test, const u32 *run, u32 nr_runs)
 	s->pfn = at > 65536 ? NULL :
 		 kunit_kcalloc(test, at, sizeof(*s->pfn), GFP_KERNEL);
 	for (i = 0, at = 0; i < nr_runs; i++) {
-		struct ioasid_run *r = nr_runs > 1 ? &s->pages.runs[i] :
-						     &s->pages.run;
-
-		r->pfn = pfn;
-		r->first = at;
-		r->nr = run[i];
+		if (nr_runs > 1)
+			s->pages.runs[i] = (struct ioasid_run){
+				.pfn = pfn, .first = at, .nr = run[i],
+			};
 		for (k = 0; s->pfn && k < run[i]; k++)
 			s->pfn[at + k] = pfn + k;
 		at += run[i];
@@ -440,23 +442,23 @@ static struct slice *new_slice(struct kunit *test, const u32 *run, u32 nr_runs)
 
 static void set_area(struct slice *s, u64 iova, u32 page, u32 nr)
 {
-	s->pages.area.first = iova;
-	s->pages.area.last = iova + ((u64)nr << PAGE_SHIFT) - 1;
-	s->pages.area.page = page;
+	s->part.area.first = iova;
+	s->part.area.nr = nr;
+	s->part.page = page;
 }
 
 static void check_mapped(struct kunit *test, struct itest_domain *d,
 			 struct slice *s)
 {
-	struct ioasid_area *area = &s->pages.area;
-	u64 nr = ioasid_area_length(area) >> PAGE_SHIFT, i;
+	struct ioasid_area *area = &s->part.area;
 	int prot;
+	u64 i;
 
-	KUNIT_ASSERT_EQ(test, d->pages, nr);
-	for (i = 0; s->pfn && i < nr; i++) {
+	KUNIT_ASSERT_EQ(test, d->pages, (u64)area->nr);
+	for (i = 0; s->pfn && i < area->nr; i++) {
 		KUNIT_ASSERT_EQ(test, itest_domain_pfn(d, area->first +
 						       (i << PAGE_SHIFT), &prot),
-				s->pfn[area->page + i]);
+				s->pfn[s->part.page + i]);
 		KUNIT_ASSERT_EQ(test, prot, IOMMU_CACHE |
 				(area->prot & IOASID_MAP_READ ? IOMMU_READ : 0) |
 				(area->prot & IOASID_MAP_WRITE ? IOMMU_WRITE : 0));
@@ -471,11 +473,10 @@ static void map_and_unmap(struct kunit *test, struct itest_domain *d,
 
 	ioasid_extack_init(&extack);
 	KUNIT_ASSERT_EQ(test,
-			ioasid_area_map(&d->domain, &s->pages.area, &extack),
-			0);
+			ioasid_area_map(&d->domain, &s->part.area, &extack), 0);
 	check_mapped(test, d, s);
 	iommu_iotlb_gather_init(&gather);
-	KUNIT_ASSERT_TRUE(test, ioasid_area_unmap(&d->domain, &s->pages.area,
+	KUNIT_ASSERT_TRUE(test, ioasid_area_unmap(&d->domain, &s->part.area,
 						  &gather));
 	ioasid_flush(&d->domain, &gather);
 	KUNIT_ASSERT_EQ(test, d->pages, 0ULL);
@@ -510,11 +511,11 @@ static void random_slices(struct kunit *test)
 		struct slice *s = new_slice(test, run, nr);
 
 		for (k = 0; k < 10; k++) {
-			u32 page = itest_below(&rnd, s->pages.nr);
-			u32 left = s->pages.nr - page;
+			u32 page = itest_below(&rnd, s->pages.area.nr);
+			u32 left = s->pages.area.nr - page;
 			u64 iova = bases[itest_below(&rnd, ARRAY_SIZE(bases))];
 
-			s->pages.area.prot = 1 + itest_below(&rnd, 3);
+			s->part.area.prot = 1 + itest_below(&rnd, 3);
 			set_area(s, iova, page, 1 + itest_below(&rnd, left));
 			map_and_unmap(test, d, s);
 		}
@@ -537,7 +538,7 @@ static void many_runs(struct kunit *test)
 		for (k = 0; k < borders[i]; k++)
 			run[k] = 1 + (k + 1 == borders[i]);
 		s = new_slice(test, run, borders[i]);
-		set_area(s, BASE, 0, s->pages.nr);
+		set_area(s, BASE, 0, s->pages.area.nr);
 		map_and_unmap(test, d, s);
 	}
 }
@@ -565,7 +566,7 @@ static void large_runs(struct kunit *test)
 
 		for (k = 0; k < 4; k++) {
 			set_area(s, k * (SZ_256M + k * SZ_4K), k * 1000,
-				 s->pages.nr - k * 2000);
+				 s->pages.area.nr - k * 2000);
 			map_and_unmap(test, d, s);
 		}
 	}
@@ -587,7 +588,7 @@ static void map_fails(struct kunit *test)
 	struct ioasid_extack extack;
 	u32 i, nth, calls;
 
-	set_area(s, SZ_1G - 8 * SZ_4K, 1, s->pages.nr - 2);
+	set_area(s, SZ_1G - 8 * SZ_4K, 1, s->pages.area.nr - 2);
 	map_and_unmap(test, d, s);
 	calls = d->nr_map;
 	KUNIT_ASSERT_GT(test, calls, 7U);
@@ -600,7 +601,7 @@ static void map_fails(struct kunit *test)
 			ioasid_extack_init(&extack);
 			KUNIT_ASSERT_EQ(test,
 					ioasid_area_map(&d->domain,
-							&s->pages.area,
+							&s->part.area,
 							&extack),
 					how[i % 2].err);
 			KUNIT_ASSERT_EQ(test, extack.code, how[i % 2].code);
@@ -611,7 +612,7 @@ static void map_fails(struct kunit *test)
 	itest_set_killed(true);
 	ioasid_extack_init(&extack);
 	KUNIT_EXPECT_EQ(test,
-			ioasid_area_map(&d->domain, &s->pages.area, &extack),
+			ioasid_area_map(&d->domain, &s->part.area, &extack),
 			-EINTR);
 	itest_set_killed(false);
 	KUNIT_EXPECT_EQ(test, extack.code, (u32)IOASID_REASON_KILLED);
@@ -636,14 +637,19 @@ static void many_areas_one_pin(struct kunit *test)
 	pages = pin(test, it->ctx, m->addr, 32, true, -1, 0, &extack);
 	KUNIT_ASSERT_NOT_NULL(test, pages);
 	for (i = 0; i < ARRAY_SIZE(area); i++) {
-		area[i] = ioasid_area_alloc(pages, &extack);
+		area[i] = ioasid_area_alloc(pages, i, 32 - i, &extack);
 		KUNIT_ASSERT_FALSE(test, IS_ERR(area[i]));
 	}
+	KUNIT_EXPECT_PTR_EQ(test, ioasid_area_pages(&pages->area), pages);
+	KUNIT_EXPECT_EQ(test, ioasid_area_addr(&pages->area), m->addr);
 	/* The first area can be freed before the others */
 	ioasid_area_free(it->ctx, &pages->area);
 	for (i = 0; i < ARRAY_SIZE(area); i++) {
 		check_pins(test, page, 32, 1);
 		KUNIT_EXPECT_EQ(test, atomic64_read(&it->ctx->pinned), 32LL);
+		KUNIT_EXPECT_PTR_EQ(test, ioasid_area_pages(area[i]), pages);
+		KUNIT_EXPECT_EQ(test, ioasid_area_addr(area[i]),
+				m->addr + i * PAGE_SIZE);
 		ioasid_area_free(it->ctx, area[i]);
 	}
 	check_pins(test, page, 32, 0);
