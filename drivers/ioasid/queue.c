@@ -627,6 +627,9 @@ bool ioasid_queue_enqueue(struct ioasid_queue *q,
 	device = ioasid_share_find(q, dev_pasid->idev);
 	if (!ioasid_queue_has_room(q, device, pasid, records)) {
 		q->lost++;
+		/* Nothing else would tell who has read all and waits for more */
+		if (ioasid_queue_room(q) == q->depth)
+			ioasid_queue_report_lost(q);
 		return false;
 	}
 	p = list_first_entry(&q->free, struct ioasid_pending, node);

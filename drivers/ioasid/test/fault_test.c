@@ -256,6 +256,8 @@ static void model_ask(struct model *m, u32 n)
 	if (!fits(m, q, g->link, g->nr)) {
 		m->lost[q]++;
 		m->dropped++;
+		if (!m->nr_records[q])
+			report_lost(m, q);
 		return;
 	}
 	for (i = 0; i < g->nr; i++)
