@@ -158,6 +158,11 @@ static void ioasid_mm_detach(struct ioasid_dev_pasid *dev_pasid)
 static int ioasid_mm_check(const struct ioasid_space_params *params,
 			   struct ioasid_extack *extack)
 {
+	if (!compat_shares_mm()) {
+		extack->value = params->kind;
+		return ioasid_fail(extack, -EOPNOTSUPP, IOASID_REASON_KIND,
+				   "this kernel does not share the memory of processes with devices");
+	}
 	if (params->flags & IOASID_ALLOC_FAULTS)
 		return ioasid_fail(extack, -EINVAL, IOASID_REASON_KIND,
 				   "the kernel answers the page requests of a process");

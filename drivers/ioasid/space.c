@@ -12,7 +12,7 @@
 
 static const struct ioasid_space_ops *const ioasid_kinds[] = {
 	[IOASID_KIND_MAPPED] = &ioasid_mapped_ops,
-	[IOASID_KIND_MM] = IS_ENABLED(CONFIG_IOMMU_SVA) ? &ioasid_mm_ops : NULL,
+	[IOASID_KIND_MM] = &ioasid_mm_ops,
 };
 
 static const struct ioasid_space_ops *

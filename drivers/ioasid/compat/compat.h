@@ -111,6 +111,25 @@ static inline void *compat_hw_info(struct device *dev, u32 *length, u32 *type)
 }
 
 /**
+ * compat_shares_mm() - check whether this kernel shares the memory of processes
+ *
+ * On x86 the page tables of a process have the kernel's part, too, and an IOMMU
+ * goes on using what it has cached of that after it has been freed. A kernel that
+ * does not tell the IOMMUs refuses to bind a process, or should: those stable
+ * kernels that got the refusal alone, and those from before it.
+ *
+ * Context: any.
+ *
+ * Return: false if iommu_sva_bind_device() fails for all devices, or must not be
+ * called.
+ */
+static inline bool compat_shares_mm(void)
+{
+	return IS_ENABLED(CONFIG_IOMMU_SVA) &&
+	       (!IS_ENABLED(CONFIG_X86) || IOASID_HAVE_SVA_INVALIDATE_KVA);
+}
+
+/**
  * compat_can_read_dirty() - check whether this kernel can read dirty bits
  *
  * Without CONFIG_IOMMUFD_DRIVER the page-table formats lack the code, although

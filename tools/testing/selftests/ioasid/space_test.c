@@ -41,6 +41,25 @@ TEST_F(space, alloc_unknown_kind)
 	}
 }
 
+/* What the capability says; Linux 6.12 lets no device at a process' memory on x86 */
+TEST_F(space, alloc_mm)
+{
+	struct ioasid_info info;
+	u32 id;
+
+	ASSERT_OK(t_info(self->fd, &info));
+	EXPECT_EQ(!t_old_kernel(), !!(info.caps & IOASID_CAP_MM));
+	if (info.caps & IOASID_CAP_MM) {
+		ASSERT_OK(t_alloc_mm(self->fd, &id));
+		EXPECT_OK(t_free(self->fd, id));
+		return;
+	}
+	EXPECT_FAIL(EOPNOTSUPP, KIND, t_alloc_mm(self->fd, &id));
+	EXPECT_EQ(IOASID_KIND_MM, t_extack.value);
+	/* It is not the fault of a device */
+	EXPECT_NE(NULL, strstr(t_extack.msg, "this kernel")) TH_LOG("%s", t_extack.msg);
+}
+
 TEST_F(space, labels)
 {
 	struct ioasid_alloc cmd = { .size = sizeof(cmd), .kind = IOASID_KIND_MAPPED };

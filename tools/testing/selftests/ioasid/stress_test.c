@@ -708,7 +708,8 @@ static int ask_open(struct asker *a)
 	t_fill(a->mem, 2 * ASK_PAGES * T_PAGE, a->rng);
 	ret = t_alloc_faults(a->ctx, &a->space[0]);
 	ret = ret ? ret : t_alloc_faults(a->ctx, &a->space[1]);
-	ret = ret ? ret : t_alloc_mm(a->ctx, &a->mm);
+	if (!ret && t_shares_mm(a->ctx))
+		ret = t_alloc_mm(a->ctx, &a->mm);
 	ret = ret ? ret : t_vfio_bind(&a->dev.vfio, a->ctx);
 	a->dev_id = a->dev.vfio.dev_id;
 	return ret;

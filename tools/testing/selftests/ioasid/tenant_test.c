@@ -742,7 +742,7 @@ static int shares_and_dies(void *arg)
 	if (!ret && n->attacks)
 		ret = t_map(n->t.fd, n->t.rid, n->t.mem, T_PAGE, T_RW, &iova);
 	T_CHECK(!t_free(n->t.fd, id));
-	return t_mm_refused(ret) ? 2 : ret == -EDQUOT ? 3 : ret ? 1 : 0;
+	return ret == -EDQUOT ? 3 : ret ? 1 : 0;
 }
 
 static int leaves_pasids(struct neighbour *n)
@@ -762,20 +762,14 @@ static int leaves_pasids(struct neighbour *n)
 	return 0;
 }
 
-static int can_share(struct neighbour *n)
-{
-	return t_child(shares_and_dies, n);
-}
-
 TEST_F_TIMEOUT(tenant, pasids_of_the_dead, 600)
 {
-	struct neighbour n = { .attacks = false };
-	struct started s = { .n = &n, .fn = can_share, .device = true };
 	s64 before, during;
+	struct neighbour n;
 
 	NEED(second_device(), "needs two devices");
 	NEED(self->v.t.faults, "needs devices with PASIDs and page requests");
-	NEED(t_child(neighbour_main, &s) != 2, "this kernel shares no memory of processes");
+	NEED(t_shares_mm(self->v.t.fd), "needs a kernel that shares a process' memory");
 	before = t_machine_pasids(self->v.t.fd, self->v.t.dev_id);
 	ASSERT_NE(T_UNSEEN, before);
 	SET_QUOTA("pasids_per_user", QUOTA);

@@ -493,9 +493,11 @@ bool t_old_kernel(void)
 	return !uname(&os) && !strncmp(os.release, "6.12.", 5);
 }
 
-bool t_mm_refused(int ret)
+bool t_shares_mm(int fd)
 {
-	return ret == -EOPNOTSUPP && t_extack.code == IOASID_REASON_NO_SVA && t_old_kernel();
+	struct ioasid_info info;
+
+	return !t_old_kernel() || t_info(fd, &info) || info.caps & IOASID_CAP_MM;
 }
 
 int t_queue_open(struct t_queue *q, int fd, const struct ioasid_fault_queue *args)

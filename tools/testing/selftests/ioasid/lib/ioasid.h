@@ -85,8 +85,8 @@ int t_unbind(int fd, u32 dev_id);
 int t_alloc_mm(int fd, u32 *ioasid);
 /* Linux 6.12, as Debian has it: what it cannot do, 7.x must */
 bool t_old_kernel(void);
-/* Is @ret what Linux 6.12 says, whose x86 code lets no device at a process' memory? */
-bool t_mm_refused(int ret);
+/* Not on Linux 6.12, whose x86 code lets no device at a process' memory; 7.x must */
+bool t_shares_mm(int fd);
 int t_alloc_faults(int fd, u32 *ioasid);
 
 /* A fault queue with its ring mapped; zero fields of @args take the defaults */
