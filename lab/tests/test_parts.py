@@ -18,7 +18,7 @@ import threading
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), ".."))
 
-from vmlib import kernels, klog, ktap, matrix  # noqa: E402
+from vmlib import bed, kernels, klog, ktap, matrix  # noqa: E402
 
 number = 0
 bad = 0
@@ -39,7 +39,7 @@ def counts(text, status=0):
 FULL = "TAP version 13\n1..3\nok 1 a\nok 2 b # SKIP no device\nnot ok 3 c\n"
 PASS = "1..1\nok 1 a\n"
 
-print("TAP version 13\n1..89")
+print("TAP version 13\n1..97")
 check("pass, skip and fail are counted apart", counts(FULL, 1) == (1, 1, 1))
 check("a truncated plan fails", counts("1..3\nok 1 a\n") == (1, 1, 0))
 check("no plan fails", counts("hello\n") == (0, 1, 0))
@@ -217,13 +217,55 @@ check("a second row for the same bed is an error", "twice" in wrong(TABLE + "a_t
 check("a column without a bed is an error", wrong(TABLE + "test w\n") != "")
 check("a second bed of the same key is an error", "two beds" in wrong(TABLE + "bed u 1 | x | --kernel x\n"))
 
+# --- what a machine must have before it boots -------------------------------------
+
+
+def program(name):
+    """A program of the lab, as a module."""
+    loader = importlib.machinery.SourceFileLoader(
+        "lab_" + name, os.path.join(os.path.dirname(os.path.realpath(__file__)), "..", name))
+    module = importlib.util.module_from_spec(importlib.util.spec_from_loader(loader.name, loader))
+    loader.exec_module(module)
+    return module
+
+
+def refused(argv, kernel, *names):
+    """What lab/vm says about modules it does not have, and its exit status."""
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(said):
+            lab_vm.to_load(lab_vm.parse(["run"] + argv + ["--", "true"]), kernel, set(names))
+    except SystemExit as e:
+        return e.code, said.getvalue()
+    return 0, ""
+
+
+lab_vm = program("vm")
+VFIO = ("vfio_pci", "vfio_iommu_type1")
+check("no machine boots without our modules", refused([], stock, *VFIO)
+      == (126, "vm: no modules for 7.9.1-amd64: run lab/build\n"))
+check("nor one with a kernel of ours", refused(["--kernel", "debug"], own, *VFIO)
+      == (126, "vm: no modules for 7.9.1-d: run lab/kernel debug\n"))
+check("it boots with them", refused([], stock, "ioasid", *VFIO) == (0, ""))
+check("and without, if others are named", refused(["--load", "vfio_pci"], stock, *VFIO) == (0, ""))
+make(top + "/src/tools/testing/selftests/ioasid", **{"a_test.c": "", "b_test.sh": "", "spaces.h": ""})
+make(top + "/src/samples", **{"hello.c": "", "demo.c": ""})
+
+
+def not_built(*command):
+    return bed.not_built(["/build/a_test", "x/b_test.sh:bin/b"], command, top + "/src")
+
+
+check("a test that is not built is found", not_built("b_test.sh", "-v") == ["b_test.sh"])
+check("so is a sample, wherever it stands",
+      not_built("cd /; a_test && for i in 1 2; do hello; done") == ["hello"])
+check("what is built is there", not_built("counters a_test -t x") == [])
+check("words that name no program of ours are left alone",
+      not_built("sh", "-c", "echo hello; demo; spaces; uname") == [])
+
 # --- what shares out the jobs ----------------------------------------------------
 
-loader = importlib.machinery.SourceFileLoader(
-    "lab_check", os.path.join(os.path.dirname(os.path.realpath(__file__)), "../check"))
-spec = importlib.util.spec_from_loader("lab_check", loader)
-lab_check = importlib.util.module_from_spec(spec)
-loader.exec_module(lab_check)
+lab_check = program("check")
 Job = lab_check.Job
 
 

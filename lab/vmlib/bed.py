@@ -14,6 +14,11 @@ import time
 from . import klog, machine
 
 SRC = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
+# Of each program of programs() the source that has its name.
+PROGRAM_SOURCES = ("tools/testing/selftests/ioasid/*_test.c", "tools/testing/selftests/ioasid/*_test.sh",
+                   "tools/testing/selftests/ioasid/counters.c",
+                   "tools/testing/selftests/ioasid/bench/ioasid-bench.c",
+                   "samples/hello.c", "samples/ioasid-*.c")
 
 
 def forget_old(runs):
@@ -46,6 +51,16 @@ def programs(build):
     return [p for d in ("selftests", "samples", "bench")
             for p in sorted(glob.glob(os.path.join(build, d, "*")))
             if os.path.isfile(p) and os.access(p, os.X_OK)]
+
+
+def not_built(there, command, src=SRC):
+    """Which programs of ours a command runs that are not among the files THERE."""
+    known = {os.path.basename(p).rsplit(".c", 1)[0] for d in PROGRAM_SOURCES
+             for p in glob.glob(os.path.join(src, d))}
+    there = {os.path.basename(p) for p in there}
+    runs = re.findall(r"(?:^|[;&|(])\s*(?:(?:if|then|else|while|do|counters)\s+)*([\w.-]+)",
+                      " ".join(command))
+    return [w for w in runs if w in known - there]
 
 
 def report(vm, run_dir, in_time):
