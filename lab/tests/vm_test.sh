@@ -11,7 +11,7 @@ set -u
 # A machine that boots with the least work
 small() { vm --iommu none --edu 0 --smp 1 "$@"; }
 
-plan 18
+plan 19
 
 # All that one good machine can show.
 cat > "$tmp/bytes.sh" <<'SH'
@@ -27,7 +27,7 @@ printf 'only this on stderr' >&2
 	hostctl device_del nvme0
 	echo "edu $IOASID_EDU ($IOASID_EDU_IDS) nvme $IOASID_NVME ($IOASID_NVME_IDS)"
 	readlink /sys/bus/pci/devices/0000:00:03.0/driver
-	id -u lab
+	id -nG lab
 } > /tmp/report 2>&1
 exit 3
 SH
@@ -47,6 +47,7 @@ check "unplugging what is not there is an error" grep -q '^error.*nvme0' "$repor
 check "devices are named in order" \
 	grep -q '^edu 0000:00:03.0 0000:00:04.0 (edu0 edu1) nvme 0000:01:00.0 (nvme0)$' "$report"
 check "devices are given to vfio-pci" grep -q 'drivers/vfio-pci$' "$report"
+check "the user may open /dev/ioasid" [ "$(tail -n 1 "$report")" = "lab kvm" ]
 
 small -- 'echo "WARNING: fake" > /dev/kmsg; echo 512 > /proc/sys/kernel/tainted'
 check "a warning in the kernel log fails the run" ended 125

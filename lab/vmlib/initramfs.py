@@ -17,7 +17,8 @@ DIRS = ("proc", "sys", "dev", "tmp", "root", "mnt", "run", "usr/bin", "usr/sbin"
 ETC = {
     "etc/passwd": "root:x:0:0:root:/root:/bin/sh\n"
                   "lab:x:1000:1000:lab:/home/lab:/bin/sh\n",
-    "etc/group": "root:x:0:\nlab:x:1000:\nkvm:x:104:\nioasid:x:990:\n",
+    # As README.md has it: who is in kvm may open /dev/ioasid.
+    "etc/group": "root:x:0:\nlab:x:1000:\nkvm:x:104:lab\nioasid:x:990:\n",
     "etc/profile": "PS1='guest# '\n",
 }
 
