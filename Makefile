@@ -84,7 +84,7 @@ uninstall:
 	rm -f $(addprefix $(MODDIR)/,$(notdir $(MODULES))) $(addprefix $(INCDIR)/,$(HEADERS)) $(RULES)
 	rm -f $(addprefix $(MANDIR)/man2/,$(filter %.2ioasid,$(MAN)))
 	rm -f $(addprefix $(MANDIR)/man4/,$(filter %.4,$(MAN)))
-	-rmdir $(MODDIR) 2>/dev/null
+	test ! -d $(MODDIR) || rmdir --ignore-fail-on-non-empty $(MODDIR)
 	test -n '$(DESTDIR)' || depmod $(KVER)
 
 dkms-install:

@@ -123,6 +123,13 @@ test_build_install()
 	must make -C "$b" uninstall KVER="$1" DESTDIR="$TMP/d"
 	left=$(find "$TMP/d" -type f -o -name updates)
 	[ -z "$left" ] || fail "uninstall left behind: $left"
+	# A module of others stays, and that is no error to be ignored
+	mkdir "$TMP/d/lib/modules/$1/updates"
+	touch "$TMP/d/lib/modules/$1/updates/other.ko"
+	make -C "$b" uninstall KVER="$1" DESTDIR="$TMP/d" > "$TMP/build.log" 2>&1 ||
+		fail "uninstall beside a module of others"
+	not_said rror
+	[ -e "$TMP/d/lib/modules/$1/updates/other.ko" ] || fail "uninstall took what is not ours"
 	[ -z "$KEEP" ] || cp "$TMP/list" "$b/.good"
 }
 
