@@ -301,7 +301,7 @@ static void answer_requests(int ctx, struct t_testdev *dev, struct queue *q, u32
 	t_testdev_get(dev, 0, got, sizeof(got));
 	if (t_differs(got, sizeof(got), 7) >= 0)
 		failed("the device has read something else");
-	result("answer to %#llx: success; the device has read all %lu KiB, the right ones",
+	result("answer to cookie %#llx: success; the device has read all %lu KiB, the right ones",
 	       (unsigned long long)r.cookie, GROUP * PAGE / 1024);
 	result("%.0f us from the access to the record, %.0f to map, %.0f from the answer to the end",
 	       (asked - start) / 1000.0, mapped / 1000.0, answered / 1000.0);
@@ -320,7 +320,7 @@ static void refuse_requests(struct t_testdev *dev, struct queue *q, u32 pasid)
 	answer(q, r.cookie, IOASID_FAULT_INVALID);
 	if (t_testdev_end(dev, 1, &write, PATIENCE) != TESTDEV_E_INVALID)
 		failed("the device did not notice that its request failed");
-	result("answer to %#llx: invalid; the device has given up, at %#llx",
+	result("answer to cookie %#llx: invalid; the device has given up, at %#llx",
 	       (unsigned long long)r.cookie, (unsigned long long)write.fault_addr);
 }
 
