@@ -355,8 +355,10 @@ long ioasid_vfio_attach(void *iommu_data, unsigned long arg)
 				    offsetofend(struct vfio_device_attach,
 						vpasid),
 				    header.argsz, IOASID_VFIO_ATTACH_FLAGS);
-	if (!rc)
+	if (!rc) {
+		cmd.extack.ioasid = attach.ioasid;
 		rc = ioasid_vfio_do_attach(&cmd, &attach, iommu_data);
+	}
 	ioasid_extack_to_user(&cmd.extack, header.extack, rc);
 	return rc;
 }

@@ -433,6 +433,7 @@ int ioasid_device_register(struct ioasid_ctx *ctx, u32 pasid,
 	bool is_new;
 	int rc;
 
+	extack->ioasid = params->ioasid;
 	guard(mutex)(&ctx->lock);
 	idev = ioasid_device_find_or_create(ctx, dev, params, !!file_ref,
 					    &is_new, extack);

@@ -238,6 +238,7 @@ int ioasid_space_map(struct ioasid_ctx *ctx, u32 ioasid,
 {
 	int rc = ioasid_check_vector(nr, extack);
 
+	extack->ioasid = ioasid;
 	if (rc)
 		return rc;
 	if (!current->mm)
@@ -268,6 +269,7 @@ int ioasid_space_unmap(struct ioasid_ctx *ctx, u32 ioasid,
 {
 	int rc = ioasid_check_vector(nr, extack);
 
+	extack->ioasid = ioasid;
 	if (rc)
 		return rc;
 	if (flags & ~IOASID_UNMAP_EMPTY_OK) {

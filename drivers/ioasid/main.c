@@ -46,6 +46,7 @@ union ioasid_args {
  * @name: name in messages and traces
  * @size: size of its struct in bytes
  * @min_size: end of the last field of the first published version
+ * @space: offset of the field that names a space, 0 if there is none
  * @flags: supported flags
  * @out: it writes its struct back
  */
@@ -54,11 +55,12 @@ struct ioasid_op {
 	const char *name;
 	u16 size;
 	u16 min_size;
+	u16 space;
 	u32 flags;
 	bool out;
 };
 
-#define OP(_cmd, _fn, _struct, _last, _flags, _out)			\
+#define OP(_cmd, _fn, _struct, _last, _flags, _out, ...)		\
 	[_IOC_NR(_cmd)] = {						\
 		.fn = _fn,						\
 		.name = #_cmd,						\
@@ -66,7 +68,13 @@ struct ioasid_op {
 		.min_size = offsetofend(_struct, _last),		\
 		.flags = _flags,					\
 		.out = _out,						\
+		__VA_ARGS__						\
 	}
+
+/* The same for a command of which @_space says which space it is about */
+#define SPACE_OP(_cmd, _fn, _struct, _space, _last, _flags, _out)	\
+	OP(_cmd, _fn, _struct, _last, _flags, _out,			\
+	   .space = offsetof(_struct, _space))
 
 static const struct ioasid_op ioasid_ops[] = {
 	OP(IOASID_GET_INFO, ioasid_cmd_get_info, struct ioasid_info, max_reserve, 0,
@@ -75,25 +83,28 @@ static const struct ioasid_op ioasid_ops[] = {
 	   struct ioasid_device_info, range_size, 0, true),
 	OP(IOASID_ALLOC, ioasid_cmd_alloc, struct ioasid_alloc, label,
 	   IOASID_ALLOC_FAULTS, true),
-	OP(IOASID_FREE, ioasid_cmd_free, struct ioasid_free, __reserved, 0,
-	   false),
-	OP(IOASID_SPACE_INFO, ioasid_cmd_space_info, struct ioasid_space_info,
-	   label, 0, true),
-	OP(IOASID_MAP, ioasid_cmd_map, struct ioasid_map, __reserved, 0, false),
-	OP(IOASID_UNMAP, ioasid_cmd_unmap, struct ioasid_unmap, unmapped,
-	   IOASID_UNMAP_ALL | IOASID_UNMAP_EMPTY_OK, true),
-	OP(IOASID_COPY, ioasid_cmd_copy, struct ioasid_copy, length,
-	   IOASID_MAP_READ | IOASID_MAP_WRITE | IOASID_MAP_FIXED, true),
-	OP(IOASID_RESERVE, ioasid_cmd_reserve, struct ioasid_reserve,
-	   __reserved, 0, false),
-	OP(IOASID_TRANSLATE, ioasid_cmd_translate, struct ioasid_translate,
-	   phys, IOASID_TRANSLATE_PHYS, true),
+	SPACE_OP(IOASID_FREE, ioasid_cmd_free, struct ioasid_free, ioasid,
+		 __reserved, 0, false),
+	SPACE_OP(IOASID_SPACE_INFO, ioasid_cmd_space_info,
+		 struct ioasid_space_info, ioasid, label, 0, true),
+	SPACE_OP(IOASID_MAP, ioasid_cmd_map, struct ioasid_map, ioasid,
+		 __reserved, 0, false),
+	SPACE_OP(IOASID_UNMAP, ioasid_cmd_unmap, struct ioasid_unmap, ioasid,
+		 unmapped, IOASID_UNMAP_ALL | IOASID_UNMAP_EMPTY_OK, true),
+	SPACE_OP(IOASID_COPY, ioasid_cmd_copy, struct ioasid_copy, dst_ioasid,
+		 length, IOASID_MAP_READ | IOASID_MAP_WRITE | IOASID_MAP_FIXED,
+		 true),
+	SPACE_OP(IOASID_RESERVE, ioasid_cmd_reserve, struct ioasid_reserve,
+		 ioasid, __reserved, 0, false),
+	SPACE_OP(IOASID_TRANSLATE, ioasid_cmd_translate,
+		 struct ioasid_translate, ioasid, phys, IOASID_TRANSLATE_PHYS,
+		 true),
 	OP(IOASID_OPTION, ioasid_cmd_option, struct ioasid_option, value,
 	   IOASID_OPTION_SET, true),
-	OP(IOASID_DEVICE_ATTACH, ioasid_cmd_device_attach,
-	   struct ioasid_device_attach, vpasid,
-	   IOASID_ATTACH_REPLACE | IOASID_ATTACH_FD | IOASID_ATTACH_BIND_ONLY,
-	   true),
+	SPACE_OP(IOASID_DEVICE_ATTACH, ioasid_cmd_device_attach,
+		 struct ioasid_device_attach, ioasid, vpasid,
+		 IOASID_ATTACH_REPLACE | IOASID_ATTACH_FD | IOASID_ATTACH_BIND_ONLY,
+		 true),
 	OP(IOASID_DEVICE_DETACH, ioasid_cmd_device_detach,
 	   struct ioasid_device_detach, pasid,
 	   IOASID_DETACH_FD | IOASID_DETACH_UNBIND, false),
@@ -103,8 +114,8 @@ static const struct ioasid_op ioasid_ops[] = {
 	   pasids, 0, false),
 	OP(IOASID_FAULT_QUEUE, ioasid_cmd_fault_queue,
 	   struct ioasid_fault_queue, ring_bytes, 0, true),
-	OP(IOASID_FAULT_BIND, ioasid_cmd_fault_bind, struct ioasid_fault_bind,
-	   __reserved, 0, false),
+	SPACE_OP(IOASID_FAULT_BIND, ioasid_cmd_fault_bind,
+		 struct ioasid_fault_bind, ioasid, __reserved, 0, false),
 };
 
 static const struct ioasid_op *ioasid_find_op(unsigned int cmd)
@@ -155,6 +166,9 @@ static int ioasid_check_struct(struct ioasid_command *cmd,
 	if (rc)
 		return ioasid_fail(cmd->extack, rc, IOASID_REASON_POINTER,
 				   "%s: cannot read the struct", op->name);
+	/* Whatever fails from here on, for the user it is about this space */
+	if (op->space)
+		cmd->extack->ioasid = *(u32 *)(cmd->arg + op->space);
 	if (header->flags & ~op->flags) {
 		cmd->extack->value = header->flags & ~op->flags;
 		return ioasid_fail(cmd->extack, -EOPNOTSUPP,

@@ -224,12 +224,14 @@ static void nonsense_is_refused(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, -EINVAL,
 			ioasid_space_map(it->ctx, id, NULL, 0, &extack));
 	KUNIT_EXPECT_EQ(test, (u32)IOASID_REASON_VALUE, extack.code);
+	KUNIT_EXPECT_EQ(test, id, extack.ioasid);
 	ioasid_extack_init(&extack);
 	KUNIT_EXPECT_EQ(test, -E2BIG,
 			ioasid_space_unmap(it->ctx, id, NULL,
 					   IOASID_MAX_VECTOR + 1, 0, &bytes,
 					   &extack));
 	KUNIT_EXPECT_EQ(test, (u32)IOASID_REASON_LIMIT, extack.code);
+	KUNIT_EXPECT_EQ(test, id, extack.ioasid);
 	ioasid_extack_init(&extack);
 	KUNIT_EXPECT_EQ(test, -EOPNOTSUPP,
 			ioasid_space_unmap(it->ctx, id, &range, 1,

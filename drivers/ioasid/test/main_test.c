@@ -571,6 +571,33 @@ static const struct bad bads[] = {
 	BAD(DEVICE_DETACH, detach, ENOENT, NO_DEVICE_ID, .arg.detach.dev_id = 1),
 };
 
+/* What the extack must say: the space of the struct, or of COPY one of the two */
+static bool names_the_space(const struct bad *b, u32 ioasid)
+{
+	switch (b->cmd) {
+	case IOASID_FREE:
+		return ioasid == b->arg.free.ioasid;
+	case IOASID_SPACE_INFO:
+		return ioasid == b->arg.space_info.ioasid;
+	case IOASID_MAP:
+		return ioasid == b->arg.map.ioasid;
+	case IOASID_UNMAP:
+		return ioasid == b->arg.unmap.ioasid;
+	case IOASID_COPY:
+		return ioasid == b->arg.copy.src_ioasid ||
+		       ioasid == b->arg.copy.dst_ioasid;
+	case IOASID_RESERVE:
+		return ioasid == b->arg.reserve.ioasid;
+	case IOASID_TRANSLATE:
+		return ioasid == b->arg.translate.ioasid;
+	case IOASID_DEVICE_ATTACH:
+		return ioasid == b->arg.attach.ioasid;
+	case IOASID_FAULT_BIND:
+		return ioasid == b->arg.fault_bind.ioasid;
+	}
+	return !ioasid;
+}
+
 static void walk_errors(struct kunit *test)
 {
 	struct itest *it;
@@ -602,6 +629,9 @@ static void walk_errors(struct kunit *test)
 				    i);
 		KUNIT_EXPECT_EQ_MSG(test, it->ext.index + 1, b->index,
 				    "entry %u: %s", i, it->ext.msg);
+		KUNIT_EXPECT_TRUE_MSG(test, names_the_space(b, it->ext.ioasid),
+				      "entry %u: space %u: %s", i,
+				      it->ext.ioasid, it->ext.msg);
 	}
 	/* None of them has had an effect */
 	after = itest_info(it);

@@ -347,6 +347,7 @@ TEST_F(device, wrong_fds)
 	}
 	attach.device_fd = -1;
 	EXPECT_FAIL(EBADF, FD, t_cmd(self->vfio->container, VFIO_DEVICE_ATTACH, &attach));
+	EXPECT_EQ(self->id, t_extack.ioasid);
 	attach.device_fd = self->vfio->device;
 	for (i = 0; i < ARRAY_SIZE(not_contexts); i++) {
 		attach.ioasid_fd = not_contexts[i];
