@@ -131,16 +131,39 @@ static int ioasid_iova_link(struct ioasid_space *space, struct ioasid_area *area
 	return 0;
 }
 
+/* The usable range that is next to [first, last], or has a part of it; or NULL */
+static const struct ioasid_iova_range *
+ioasid_usable_nearest(struct ioasid_space *space, u64 first, u64 last)
+{
+	u32 i = ioasid_usable_find(space, first);
+	const struct ioasid_iova_range *above = space->usable + i;
+
+	if (!space->nr_usable)
+		return NULL;
+	if (i == space->nr_usable)
+		return above - 1;
+	if (!i || above->first <= last ||
+	    above->first - last < first - above[-1].last)
+		return above;
+	return above - 1;
+}
+
 static int ioasid_check_usable(struct ioasid_space *space, u64 first, u64 last,
 			       struct ioasid_extack *extack)
 {
+	const struct ioasid_iova_range *near;
+
 	lockdep_assert_held(&space->rwsem);
 	if (ioasid_iova_usable(space, first, last))
 		return 0;
 	extack->value = first;
+	near = ioasid_usable_nearest(space, first, last);
+	if (!near)
+		return ioasid_fail(extack, -ERANGE, IOASID_REASON_UNUSABLE,
+				   "space %u has no usable range", space->id);
 	return ioasid_fail(extack, -ERANGE, IOASID_REASON_UNUSABLE,
-			   "IOVA %#llx-%#llx is not in a usable range of space %u",
-			   first, last, space->id);
+			   "IOVA %#llx-%#llx is not in a usable range of space %u, the nearest is %#llx-%#llx",
+			   first, last, space->id, near->first, near->last);
 }
 
 static int ioasid_check_free(struct ioasid_space *space, u64 first, u64 last,

@@ -705,12 +705,74 @@ static void usable_ranges(struct kunit *test)
 	}
 }
 
+#define AT(page)	((page) * PAGE_SIZE)
+
+/* Who asks for an unusable range is told where there is a usable one */
+static void nearest_usable(struct kunit *test)
+{
+	static const struct ioasid_iova_range around[] = {
+		{ 0, AT(1) - 1 }, { AT(3), AT(8) - 1 }, { AT(9), U64_MAX },
+	};
+	static const struct ioasid_iova_range all = { 0, U64_MAX };
+	/* Pages 1 and 2 are usable, and page 8 */
+	static const struct {
+		u32 page;
+		u32 nr;
+		u32 nearest;
+		u32 end;
+	} want[] = {
+		{ 0, 1, 1, 3 },
+		{ 0, 2, 1, 3 },
+		{ 2, 2, 1, 3 },
+		{ 3, 1, 1, 3 },
+		{ 5, 1, 1, 3 },
+		{ 6, 1, 8, 9 },
+		{ 7, 2, 8, 9 },
+		{ 8, 2, 8, 9 },
+		{ 9, 1, 8, 9 },
+	};
+	struct ioasid_space *space = new_space(test);
+	struct ioasid_extack extack;
+	struct ioasid_area area = {};
+	char text[64];
+	u64 iova;
+	u32 i;
+
+	reserve(test, space, around, ARRAY_SIZE(around));
+	for (i = 0; i < ARRAY_SIZE(want); i++) {
+		ioasid_extack_init(&extack);
+		iova = AT(want[i].page);
+		KUNIT_EXPECT_EQ(test, -ERANGE,
+				put_area(space, &area, &iova, AT(want[i].nr),
+					 true, &extack));
+		snprintf(text, sizeof(text), "the nearest is %#lx-%#lx",
+			 AT(want[i].nearest), AT(want[i].end) - 1);
+		KUNIT_EXPECT_NOT_NULL_MSG(test, strstr(extack.msg, text),
+					  "no '%s' in '%s'", text, extack.msg);
+	}
+	reserve(test, space, &all, 1);
+	ioasid_extack_init(&extack);
+	KUNIT_EXPECT_EQ(test, -ERANGE,
+			put_area(space, &area, &iova, PAGE_SIZE, true, &extack));
+	KUNIT_EXPECT_NOT_NULL_MSG(test, strstr(extack.msg, "no usable range"),
+				  "%s", extack.msg);
+	/* The longest sentence that there can be */
+	reserve(test, space, around, 2);
+	space->id = S32_MAX;
+	iova = AT(3);
+	ioasid_extack_init(&extack);
+	KUNIT_EXPECT_EQ(test, -ERANGE,
+			put_area(space, &area, &iova, -AT(4), true, &extack));
+	KUNIT_EXPECT_LT(test, strlen(extack.msg), sizeof(extack.msg) - 1);
+}
+
 static struct kunit_case ioasid_iova_cases[] = {
 	KUNIT_CASE(random_places),
 	KUNIT_CASE(alignment),
 	KUNIT_CASE(no_such_length),
 	KUNIT_CASE(many_areas),
 	KUNIT_CASE(usable_ranges),
+	KUNIT_CASE(nearest_usable),
 	{}
 };
 
