@@ -175,28 +175,45 @@ static int ioasid_check_map_flags(const struct ioasid_map_range *r,
 	return 0;
 }
 
-/* @iova is 0 if the kernel chooses it */
+/* What is 0 is left out: it is not wrong, and the caller may not have given it */
+static int ioasid_not_aligned(u64 iova, u64 addr, u64 length,
+			      struct ioasid_extack *extack)
+{
+	extack->value = iova | addr | length;
+	if (iova && addr)
+		return ioasid_fail(extack, -EINVAL, IOASID_REASON_ALIGNMENT,
+				   "IOVA %#llx, address %#llx and length %#llx must be multiples of %lu",
+				   iova, addr, length, PAGE_SIZE);
+	if (iova || addr)
+		return ioasid_fail(extack, -EINVAL, IOASID_REASON_ALIGNMENT,
+				   "%s %#llx and length %#llx must be multiples of %lu",
+				   iova ? "IOVA" : "address", iova ?: addr,
+				   length, PAGE_SIZE);
+	return ioasid_fail(extack, -EINVAL, IOASID_REASON_ALIGNMENT,
+			   "length %#llx must be a multiple of %lu", length,
+			   PAGE_SIZE);
+}
+
+/* @iova is 0 if the kernel chooses it, @addr if there is none */
 static int ioasid_check_range(u64 iova, u64 addr, u64 length,
 			      struct ioasid_extack *extack)
 {
+	bool iova_wraps;
 	u64 end;
 
 	if (!length)
 		return ioasid_fail(extack, -EINVAL, IOASID_REASON_VALUE,
 				   "the length is 0");
-	if (!PAGE_ALIGNED(iova | addr | length)) {
-		extack->value = iova | addr | length;
-		return ioasid_fail(extack, -EINVAL, IOASID_REASON_ALIGNMENT,
-				   "IOVA %#llx, address %#llx and length %#llx must be multiples of %lu",
-				   iova, addr, length, PAGE_SIZE);
-	}
+	if (!PAGE_ALIGNED(iova | addr | length))
+		return ioasid_not_aligned(iova, addr, length, extack);
 	/* Checks the last address, since the end may be 2^64 */
-	if (check_add_overflow(iova, length - 1, &end) ||
-	    check_add_overflow(addr, length - 1, &end)) {
+	iova_wraps = check_add_overflow(iova, length - 1, &end);
+	if (iova_wraps || check_add_overflow(addr, length - 1, &end)) {
 		extack->value = length;
 		return ioasid_fail(extack, -EOVERFLOW, IOASID_REASON_OVERFLOW,
-				   "IOVA %#llx or address %#llx plus length %#llx wraps",
-				   iova, addr, length);
+				   "%s %#llx plus length %#llx wraps",
+				   iova_wraps ? "IOVA" : "address",
+				   iova_wraps ? iova : addr, length);
 	}
 	return 0;
 }

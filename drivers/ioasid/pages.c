@@ -296,6 +296,22 @@ static void ioasid_unpin_runs(const struct ioasid_run *run, u32 nr, bool dirty,
 		folios_put(&batch);
 }
 
+/* The kernel says -EFAULT for whatever it does not find, or not as it should be */
+static int ioasid_pin_failed(const struct ioasid_pages *pages, u64 addr, int rc,
+			     struct ioasid_extack *extack)
+{
+	const char *what = ioasid_pages_writable(pages) ? "writing" : "reading";
+
+	extack->value = addr;
+	if (rc == -EFAULT)
+		return ioasid_fail(extack, rc, IOASID_REASON_PIN,
+				   "address %#llx is not mapped in the process, or not as memory that can be pinned for %s",
+				   addr, what);
+	return ioasid_fail(extack, rc, IOASID_REASON_PIN,
+			   "cannot pin the memory at %#llx for %s (error %d)",
+			   addr, what, -rc);
+}
+
 static int ioasid_pin_user(struct ioasid_pages *pages, struct page **page,
 			   u32 max, struct ioasid_runs *runs,
 			   struct ioasid_extack *extack)
@@ -319,14 +335,9 @@ static int ioasid_pin_user(struct ioasid_pages *pages, struct page **page,
 		if (rc == -EINTR)
 			return ioasid_fail(extack, rc, IOASID_REASON_KILLED,
 					   "killed while pinning");
-		if (rc <= 0) {
-			extack->value = addr;
-			return ioasid_fail(extack, rc ?: -EFAULT,
-					   IOASID_REASON_PIN,
-					   "cannot pin the memory at %#llx for %s (error %d)",
-					   addr, writable ? "writing" : "reading",
-					   -rc);
-		}
+		if (rc <= 0)
+			return ioasid_pin_failed(pages, addr, rc ?: -EFAULT,
+						 extack);
 		added = ioasid_runs_add_pages(runs, page, rc, pinned,
 					      pages->area.nr - pinned);
 		if (added < rc) {

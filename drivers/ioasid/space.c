@@ -22,7 +22,7 @@ ioasid_space_ops_of(u32 kind, struct ioasid_extack *extack)
 		return ioasid_kinds[array_index_nospec(kind, ARRAY_SIZE(ioasid_kinds))];
 	extack->value = kind;
 	ioasid_fail(extack, -EOPNOTSUPP, IOASID_REASON_KIND,
-		    "this kernel has no kind of space %u", kind);
+		    "spaces of kind %u are not supported", kind);
 	return NULL;
 }
 
@@ -231,7 +231,7 @@ static int ioasid_release_id_locked(struct ioasid_space *space,
 	lockdep_assert_held_write(&space->rwsem);
 	if (!rc && space->nr_devices)
 		rc = ioasid_fail(extack, -EBUSY, IOASID_REASON_IN_USE,
-				 "space %u: %u devices are attached", space->id,
+				 "space %u still has attachments: %u", space->id,
 				 space->nr_devices);
 	if (rc)
 		return rc;

@@ -638,6 +638,48 @@ static void walk_errors(struct kunit *test)
 	KUNIT_EXPECT_MEMEQ(test, &after, &before, sizeof(before));
 }
 
+/* @there and @not_there: words of the sentence of the last error */
+static void check_sentence(struct itest *it, int rc, int err, const char *there,
+			   const char *not_there)
+{
+	KUNIT_EXPECT_EQ(it->test, rc, err);
+	KUNIT_EXPECT_NOT_NULL_MSG(it->test, strstr(it->ext.msg, there),
+				  "no '%s' in '%s'", there, it->ext.msg);
+	KUNIT_EXPECT_NULL_MSG(it->test, strstr(it->ext.msg, not_there),
+			      "'%s' in '%s'", not_there, it->ext.msg);
+}
+
+/* They say what the caller knows, in his words */
+static void sentences(struct kunit *test)
+{
+	struct ioasid_alloc kind = { .kind = 3 };
+	struct itest *it;
+	u32 id;
+
+	itest_memory(test);
+	it = itest_open(test);
+	id = itest_alloc_space(it);
+	check_sentence(it, ITEST_CMD(it, IOASID_ALLOC, &kind), -EOPNOTSUPP,
+		       "spaces of kind 3 are not supported", "no kind");
+	check_sentence(it, itest_map_one(it, id, 0, ITEST_HOLE, PG, RW), -EFAULT,
+		       "not mapped in the process", "14");
+	check_sentence(it, itest_map_one(it, id, 0, ITEST_RO, PG, RW), -EFAULT,
+		       "pinned for writing", "14");
+	/* The kernel would have chosen the IOVA */
+	check_sentence(it, itest_map_one(it, id, 0, ITEST_MEM, 1, RW), -EINVAL,
+		       "address 0x10100000 and length 0x1 must", "IOVA");
+	check_sentence(it, itest_map_one(it, id, 0, 0, 1, RW), -EINVAL,
+		       "length 0x1 must", "address");
+	check_sentence(it, itest_map_one(it, id, FREE, ITEST_MEM, 1, FIXED),
+		       -EINVAL, "IOVA 0x200000, address", "IOVA 0x0");
+	check_sentence(it, itest_unmap_one(it, id, FREE, 1), -EINVAL,
+		       "IOVA 0x200000 and length", "address");
+	check_sentence(it, itest_map_one(it, id, 0, -PG, 2 * PG, RW), -EOVERFLOW,
+		       "address 0xfffffffffffff000 plus", "IOVA");
+	check_sentence(it, itest_map_one(it, id, -PG, ITEST_MEM, 2 * PG, FIXED),
+		       -EOVERFLOW, "IOVA 0xfffffffffffff000 plus", "address");
+}
+
 static void physical_addresses_are_privileged(struct kunit *test)
 {
 	struct ioasid_translate arg = {
@@ -705,6 +747,7 @@ static struct kunit_case ioasid_main_cases[] = {
 	KUNIT_CASE(bad_addresses),
 	KUNIT_CASE(read_only_struct),
 	KUNIT_CASE(walk_errors),
+	KUNIT_CASE(sentences),
 	KUNIT_CASE(physical_addresses_are_privileged),
 	KUNIT_CASE(context_of_an_fd),
 	{}
