@@ -24,11 +24,14 @@ class Uml(machine.Machine):
     C library it was linked with."""
 
     def spawn(self, root, kernel, fds):
-        # As in a QEMU machine: 0 console, 1 stdout, 2 stderr, 3 control.
+        # As in a QEMU machine: 0 console, 1 stdout, 2 stderr, 3 control. The shell's
+        # terminal is not the kernel's, but ends in the same port: by a number of its
+        # own, for one file gets one interrupt.
+        shell = [os.dup(fds["console"])] if self.opt.mode == "shell" else []
         args = ["/mnt/linux", "mem=%s" % self.opt.mem,
                 "initrd=/build/initramfs", "rdinit=/init",
                 "con=null", "con0=null,fd:%d" % fds["console"], "console=tty0",
-                "ssl=null", "ssl0=fd:%d" % fds["console"] if self.opt.mode == "shell" else "ssl0=null",
+                "ssl=null", "ssl0=fd:%d" % shell[0] if shell else "ssl0=null",
                 "ssl1=fd:%d" % fds["stdout"], "ssl2=fd:%d" % fds["stderr"],
                 "ssl3=fd:%d" % fds["control"],
                 "seccomp=on", "umid=lab", "uml_dir=/build/",
@@ -41,12 +44,15 @@ class Uml(machine.Machine):
         with open(os.path.join(self.run_dir, "linux"), "w") as f:
             f.write(" ".join(args) + "\n")
         env = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "TMPDIR": self.memory_dir()}
-        return subprocess.Popen(
+        proc = subprocess.Popen(
             # Whatever ends this process ends the machine.
             ["setpriv", "--pdeathsig", "KILL", "unshare", "-m", "--propagation", "private",
              "sh", "-c", ENTER, "sh", root, self.run_dir, kernel] + args, env=env,
             stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log,
-            pass_fds=list(fds.values()), start_new_session=True)
+            pass_fds=list(fds.values()) + shell, start_new_session=True)
+        for fd in shell:
+            os.close(fd)
+        return proc
 
     def memory_dir(self):
         """Where the machine's memory can be a file without a name."""
