@@ -38,7 +38,7 @@ static int ioasid_queue_set_eventfd(struct ioasid_queue *q, s32 fd,
 {
 	struct eventfd_ctx *eventfd;
 
-	if (fd < 0)
+	if (fd == -1)
 		return 0;
 	eventfd = eventfd_ctx_fdget(fd);
 	if (IS_ERR(eventfd))

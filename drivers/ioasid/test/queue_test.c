@@ -400,6 +400,7 @@ static void bad_queues(struct kunit *test)
 		{ { .depth = 16, .max_pending = 17 }, -EINVAL, IOASID_REASON_VALUE },
 		{ { .depth = 16, .deadline_ms = 60001 }, -EINVAL, IOASID_REASON_VALUE },
 		{ { .depth = 16, .eventfd = 999 }, -EBADF, IOASID_REASON_FD },
+		{ { .depth = 16, .eventfd = -2 }, -EBADF, IOASID_REASON_FD },
 	};
 	struct ioasid_fault_queue arg;
 	struct itest *it;
