@@ -596,6 +596,7 @@ int ioasid_translate(struct ioasid_ctx *ctx, struct ioasid_translate *arg,
 		     struct ioasid_extack *extack);
 
 /* mm.c */
+bool ioasid_mm_enabled(void);
 extern const struct ioasid_space_ops ioasid_mm_ops;
 
 /* mm_pasid.c */

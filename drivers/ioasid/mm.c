@@ -6,9 +6,31 @@
  * of another one.
  */
 #include <linux/iommu.h>
+#include <linux/moduleparam.h>
 #include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
 #include "compat/iopf.h"
 #include "ioasid_private.h"
+
+static bool ioasid_mm_spaces = true;
+module_param_named(mm_spaces, ioasid_mm_spaces, bool, 0644);
+MODULE_PARM_DESC(mm_spaces, "Let processes share their memory with devices");
+
+/**
+ * ioasid_mm_enabled() - check whether there can be spaces of processes
+ *
+ * Page requests for the memory of processes wait in one work queue of the IOMMU
+ * core for each IOMMU, and some memory can take any length of time to come, so
+ * that a machine with users who do not trust each other may have to do without.
+ *
+ * Context: any.
+ *
+ * Return: false if the kernel has no support, or mm_spaces is off.
+ */
+bool ioasid_mm_enabled(void)
+{
+	return compat_shares_mm() && READ_ONCE(ioasid_mm_spaces);
+}
 
 /* mm_count, not mm_users, so that the memory is freed when the process exits */
 static void ioasid_mm_init(struct ioasid_space *space)
@@ -53,6 +75,12 @@ static void ioasid_mm_uncharge(struct ioasid_space *space)
 static int ioasid_mm_bind_failed(struct device *dev, int rc,
 				 struct ioasid_extack *extack)
 {
+	/* The kernel gives up on any signal (mm_take_all_locks()) */
+	if (rc == -EINTR && !fatal_signal_pending(current))
+		return -ERESTARTNOINTR;
+	if (rc == -EINTR)
+		return ioasid_fail(extack, rc, IOASID_REASON_KILLED,
+				   "killed while binding the process");
 	if (rc == -ENODEV || rc == -EOPNOTSUPP)
 		return ioasid_fail(extack, rc, IOASID_REASON_NO_SVA,
 				   "device %s or its IOMMU cannot share the address space of a process",
@@ -163,6 +191,9 @@ static int ioasid_mm_check(const struct ioasid_space_params *params,
 		return ioasid_fail(extack, -EOPNOTSUPP, IOASID_REASON_KIND,
 				   "this kernel does not share the memory of processes with devices");
 	}
+	if (!ioasid_mm_enabled())
+		return ioasid_fail(extack, -EPERM, IOASID_REASON_PRIVILEGE,
+				   "processes may not share their memory with devices here (module parameter mm_spaces)");
 	if (params->flags & IOASID_ALLOC_FAULTS)
 		return ioasid_fail(extack, -EINVAL, IOASID_REASON_KIND,
 				   "the kernel answers the page requests of a process");

@@ -316,8 +316,8 @@ static int ioasid_pin_user(struct ioasid_pages *pages, struct page **page,
 			   u32 max, struct ioasid_runs *runs,
 			   struct ioasid_extack *extack)
 {
-	bool writable = ioasid_pages_writable(pages);
-	unsigned int gup = FOLL_LONGTERM | (writable ? FOLL_WRITE : 0);
+	unsigned int gup = FOLL_LONGTERM |
+			   (ioasid_pages_writable(pages) ? FOLL_WRITE : 0);
 	u32 pinned = 0, added;
 	int rc;
 

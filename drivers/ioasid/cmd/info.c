@@ -30,7 +30,7 @@ int ioasid_cmd_get_info(struct ioasid_command *cmd)
 	ioasid_extack_init(&gone);
 	info->caps = IOASID_CAP_MAPPED | IOASID_CAP_FILE | IOASID_CAP_REPLACE |
 		     IOASID_CAP_PASID | IOASID_CAP_UNRECOVERABLE;
-	if (compat_shares_mm())
+	if (ioasid_mm_enabled())
 		info->caps |= IOASID_CAP_MM;
 	if (IS_ENABLED(CONFIG_IOMMU_IOPF))
 		info->caps |= IOASID_CAP_FAULT | IOASID_CAP_POLICY;

@@ -263,7 +263,8 @@ IOASID_EXPORT(ioasid_extack_check);
  * @extack: the reason
  * @uptr: address of a struct ioasid_extack that passed
  *	ioasid_extack_check(), or 0
- * @err: the negative errno of the command, or 0, which writes nothing
+ * @err: the negative errno of the command; 0 writes nothing, nor does
+ *	-ERESTARTNOINTR, with which the command begins anew after a signal
  *
  * If the memory has been unmapped since the check, the user only gets the
  * errno.
@@ -275,7 +276,7 @@ void ioasid_extack_to_user(struct ioasid_extack *extack, u64 uptr, int err)
 	size_t len;
 	u32 size;
 
-	if (!uptr || !err)
+	if (!uptr || !err || err == -ERESTARTNOINTR)
 		return;
 	if (!extack->code)
 		ioasid_fail(extack, err, IOASID_REASON_OTHER, "error %d", -err);

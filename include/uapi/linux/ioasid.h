@@ -116,7 +116,7 @@
  * @IOASID_REASON_OWNER: the device, PASID or memory has another owner, or the DMA
  *	of a group has none
  * @IOASID_REASON_FD: a file descriptor is not open, or of the wrong type
- * @IOASID_REASON_PRIVILEGE: a capability is missing
+ * @IOASID_REASON_PRIVILEGE: a capability is missing, or a parameter forbids it
  * @IOASID_REASON_NO_PASID_ID: no such PASID in this context
  * @IOASID_REASON_NO_SVA: the device or its IOMMU does not support SVA
  * @IOASID_REASON_NO_QUEUE_ID: no such fault queue in this context
@@ -368,7 +368,8 @@ enum ioasid_kind {
  * @label: a name for debugfs and tracepoints, NUL-terminated, of printable ASCII
  *	characters
  *
- * EDQUOT above max_spaces of IOASID_GET_INFO.
+ * EDQUOT above max_spaces of IOASID_GET_INFO, EPERM for IOASID_KIND_MM if the
+ * module parameter mm_spaces is off.
  */
 struct ioasid_alloc {
 	__u32 size;

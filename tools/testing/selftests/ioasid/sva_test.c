@@ -963,6 +963,63 @@ TEST_F(sva, userfaultfd)
 	EXPECT_EQ(0, dev_writes(mem + T_PAGE, 7));
 }
 
+static void on_signal(int nr)
+{
+}
+
+static int send_signals(void *arg)
+{
+	pid_t to = *(pid_t *)arg;
+
+	while (!kill(to, SIGUSR1))
+		usleep(10);
+	return 0;
+}
+
+/* Binding a process takes all its locks, which the kernel gives up for a signal */
+TEST_F(sva, signals)
+{
+	struct sigaction action = { .sa_handler = on_signal, .sa_flags = SA_RESTART };
+	pid_t self_pid = getpid(), pid;
+	int i, ret = 0;
+
+	ASSERT_OK(t_detach_pasid(self->fd, self->dev_id, dev.pasid));
+	ASSERT_EQ(0, sigaction(SIGUSR1, &action, NULL));
+	pid = t_fork(send_signals, &self_pid);
+	for (i = 0; i < 2000 && !ret; i++) {
+		dev.pasid = IOASID_PASID_ANY;
+		ret = t_attach_pasid(self->fd, self->dev_id, self->id, &dev.pasid, 0, 0);
+		if (!ret)
+			ret = t_detach_pasid(self->fd, self->dev_id, dev.pasid);
+	}
+	kill(pid, SIGKILL);
+	t_wait(pid);
+	EXPECT_EQ(0, ret) TH_LOG("attach %d: %s", i, t_explain());
+}
+
+/* Without mm_spaces there are no new ones; what is attached goes on */
+TEST_F(sva, switched_off)
+{
+	static const char param[] = "/sys/module/ioasid/parameters/mm_spaces";
+	char *mem = anonymous(LEN);
+	struct ioasid_info info;
+	u32 id = 0;
+
+	ASSERT_NE(NULL, mem);
+	fill_pages(mem, PAGES, 10);
+	ASSERT_EQ(0, t_write_file(param, "N"));
+	EXPECT_OK(t_info(self->fd, &info));
+	EXPECT_FALSE(info.caps & IOASID_CAP_MM);
+	EXPECT_EQ(-EPERM, t_alloc_mm(self->fd, &id));
+	EXPECT_EQ(0, dev_reads(mem, 10));
+	ASSERT_EQ(0, t_write_file(param, "Y"));
+	EXPECT_OK(t_info(self->fd, &info));
+	EXPECT_TRUE(info.caps & IOASID_CAP_MM);
+	EXPECT_OK(t_alloc_mm(self->fd, &id));
+	EXPECT_OK(t_free(self->fd, id));
+	munmap(mem, LEN);
+}
+
 TEST_F(sva, pins_nothing)
 {
 	long pins = t_pinned_pages(), vm = t_status_kib(0, "VmPin");
