@@ -94,13 +94,15 @@ static void ioasid_queue_wake(struct work_struct *work)
 static bool ioasid_queue_few_waiters(struct ioasid_queue *q)
 {
 	struct list_head *at;
+	unsigned long flags;
 	u32 nr = 0;
 
-	guard(spinlock_irqsave)(&q->wait.lock);
+	spin_lock_irqsave(&q->wait.lock, flags);
 	list_for_each(at, &q->wait.head)
 		if (++nr > IOASID_QUEUE_FEW_WAITERS)
-			return false;
-	return true;
+			break;
+	spin_unlock_irqrestore(&q->wait.lock, flags);
+	return nr <= IOASID_QUEUE_FEW_WAITERS;
 }
 
 /**
