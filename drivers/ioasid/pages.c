@@ -873,6 +873,32 @@ static noinline_for_stack int ioasid_map_few(struct iommu_domain *domain,
 				 extack);
 }
 
+/* True if the area is contiguous memory, and does not cross a block */
+static bool ioasid_area_is_piece(const struct ioasid_area *area,
+				 const struct ioasid_pages *pages)
+{
+	return pages->nr_runs == 1 &&
+	       !((area->first ^ ioasid_area_last(area)) &
+		 ~((u64)IOASID_BLOCK - 1));
+}
+
+/* Most mappings are one piece */
+static int ioasid_map_one(struct iommu_domain *domain, u64 iova,
+			  phys_addr_t phys, u64 size, int prot,
+			  struct ioasid_extack *extack)
+{
+	size_t mapped = 0;
+	int rc;
+
+	rc = compat_map_piece(domain, iova, phys, size, prot, &mapped) ?:
+		     compat_sync_map(domain, iova, size);
+	if (!rc)
+		return 0;
+	if (mapped)
+		iommu_unmap(domain, iova, mapped);
+	return ioasid_map_error(rc, iova, extack);
+}
+
 static int ioasid_iommu_prot(const struct ioasid_area *area)
 {
 	int prot = IOMMU_CACHE;
@@ -884,18 +910,9 @@ static int ioasid_iommu_prot(const struct ioasid_area *area)
 	return prot;
 }
 
-/**
- * ioasid_area_map() - map an area in a domain, all of it or none
- * @domain: the domain
- * @area: the area; PENDING, unless ioasid_space.rwsem is held for writing
- * @extack: the reason if it fails
- *
- * Context: can sleep.
- *
- * Return: 0, -ENOMEM, -EINTR if killed, or the error of the IOMMU driver.
- */
-int ioasid_area_map(struct iommu_domain *domain, const struct ioasid_area *area,
-		    struct ioasid_extack *extack)
+static int ioasid_map_runs(struct iommu_domain *domain,
+			   const struct ioasid_area *area, int prot,
+			   struct ioasid_extack *extack)
 {
 	const struct ioasid_pages *pages = ioasid_area_pages(area);
 	struct ioasid_run one;
@@ -907,7 +924,6 @@ int ioasid_area_map(struct iommu_domain *domain, const struct ioasid_area *area,
 		.skip = page - run[at].first,
 		.left = area->nr,
 	};
-	int prot = ioasid_iommu_prot(area);
 	struct scatterlist *sg;
 	int rc;
 
@@ -924,6 +940,29 @@ int ioasid_area_map(struct iommu_domain *domain, const struct ioasid_area *area,
 			       IOASID_BATCH, extack);
 	kvfree(sg);
 	return rc;
+}
+
+/**
+ * ioasid_area_map() - map an area in a domain, all of it or none
+ * @domain: the domain
+ * @area: the area; PENDING, unless ioasid_space.rwsem is held for writing
+ * @extack: the reason if it fails
+ *
+ * Context: can sleep.
+ *
+ * Return: 0, -ENOMEM, -EINTR if killed, or the error of the IOMMU driver.
+ */
+int ioasid_area_map(struct iommu_domain *domain, const struct ioasid_area *area,
+		    struct ioasid_extack *extack)
+{
+	const struct ioasid_pages *pages = ioasid_area_pages(area);
+	int prot = ioasid_iommu_prot(area);
+
+	if (!compat_maps_pieces(domain) || !ioasid_area_is_piece(area, pages))
+		return ioasid_map_runs(domain, area, prot, extack);
+	return ioasid_map_one(domain, area->first,
+			      PFN_PHYS(pages->pfn + ioasid_area_page(area)),
+			      ioasid_area_length(area), prot, extack);
 }
 
 /**
