@@ -391,7 +391,11 @@ static bool begin(struct neighbour *n, int (*fn)(struct neighbour *n), bool devi
 		     -1, 0);
 	if (n->sh == MAP_FAILED)
 		return false;
+	/* Its children hold its device, too, and must be gone before the next one opens it */
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	n->pid = t_fork(neighbour_main, &s);
+	if (n->pid > 0)
+		setpgid(n->pid, n->pid);
 	while (n->pid > 0 && !__atomic_load_n(&n->sh->ready, __ATOMIC_ACQUIRE)) {
 		if (waitpid(n->pid, NULL, WNOHANG) || t_now_ns() > end)
 			n->pid = 0;
@@ -401,14 +405,15 @@ static bool begin(struct neighbour *n, int (*fn)(struct neighbour *n), bool devi
 	return n->pid > 0;
 }
 
-/* It is killed, as whoever pays for the machine would do; how long that takes, in ns */
+/* All of it is killed, as whoever pays for the machine would do; how long that takes, in ns */
 static u64 end(struct neighbour *n)
 {
 	u64 start = t_now_ns();
 
 	if (n->pid > 0) {
-		kill(n->pid, SIGKILL);
-		t_wait(n->pid);
+		kill(-n->pid, SIGKILL);
+		while (waitpid(-n->pid, NULL, 0) > 0)
+			;
 	}
 	munmap(n->sh, sizeof(*n->sh));
 	return t_now_ns() - start;
