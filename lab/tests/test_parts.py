@@ -39,7 +39,7 @@ def counts(text, status=0):
 FULL = "TAP version 13\n1..3\nok 1 a\nok 2 b # SKIP no device\nnot ok 3 c\n"
 PASS = "1..1\nok 1 a\n"
 
-print("TAP version 13\n1..97")
+print("TAP version 13\n1..98")
 check("pass, skip and fail are counted apart", counts(FULL, 1) == (1, 1, 1))
 check("a truncated plan fails", counts("1..3\nok 1 a\n") == (1, 1, 0))
 check("no plan fails", counts("hello\n") == (0, 1, 0))
@@ -163,6 +163,15 @@ def options(name, values):
     return ok
 
 
+def fragments(name):
+    """The fragment and those that it is made with."""
+    with_ = [line.split()[2:] for line in open(os.path.join(KCONFIG, name)) if line.startswith("# with: ")]
+    return [name] + [f for words in with_ for w in words for f in fragments(w)]
+
+
+check("every kernel of ours has our modules", [
+    f for f in sorted(os.listdir(KCONFIG)) if "\nCONFIG_LOCALVERSION=" in open(os.path.join(KCONFIG, f)).read()
+    and not any(w.startswith("ioasid") for w in fragments(f))] == [])
 check("no fragment contradicts another one that it is made with",
       [f for f in sorted(os.listdir(KCONFIG)) if f != "Kconfig" and not options(f, {})] == [])
 
