@@ -678,6 +678,7 @@ TEST_F(sva, swap)
 	ASSERT_NE(NULL, mem);
 	ASSERT_NE(NULL, next);
 	NEED(dev.real && disk, "needs a disk to swap to (lab/vm run --nvme 1)");
+	NEED(!access("/proc/swaps", F_OK), "needs a kernel that swaps");
 	name = swap_on(disk);
 	ASSERT_NE(NULL, name);
 	fill_pages(mem, PAGES, 1);
