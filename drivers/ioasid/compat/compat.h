@@ -114,9 +114,9 @@ static inline void *compat_hw_info(struct device *dev, u32 *length, u32 *type)
  * compat_shares_mm() - check whether this kernel shares the memory of processes
  *
  * On x86 the page tables of a process have the kernel's part, too, and an IOMMU
- * goes on using what it has cached of that after it has been freed. A kernel that
- * does not tell the IOMMUs refuses to bind a process, or should: those stable
- * kernels that got the refusal alone, and those from before it.
+ * goes on using what it has cached of that after it has been freed, unless it is
+ * told. Stable kernels that do not tell it refuse to bind a process. Older ones do
+ * neither, and are not to be used for that.
  *
  * Context: any.
  *

@@ -369,6 +369,7 @@ static int neighbour_main(void *arg)
 
 	uid_t uid = s->n->uid;
 
+	T_CHECK(!setpgid(0, 0));
 	/* The devices are root's to open, the contexts that user's */
 	T_CHECK(!setresuid(uid, 0, 0));
 	s->n->fd = t_open();
@@ -391,11 +392,9 @@ static bool begin(struct neighbour *n, int (*fn)(struct neighbour *n), bool devi
 		     -1, 0);
 	if (n->sh == MAP_FAILED)
 		return false;
-	/* Its children hold its device, too, and must be gone before the next one opens it */
+	/* What it leaves behind comes to us, see end() */
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	n->pid = t_fork(neighbour_main, &s);
-	if (n->pid > 0)
-		setpgid(n->pid, n->pid);
 	while (n->pid > 0 && !__atomic_load_n(&n->sh->ready, __ATOMIC_ACQUIRE)) {
 		if (waitpid(n->pid, NULL, WNOHANG) || t_now_ns() > end)
 			n->pid = 0;
@@ -405,12 +404,15 @@ static bool begin(struct neighbour *n, int (*fn)(struct neighbour *n), bool devi
 	return n->pid > 0;
 }
 
-/* All of it is killed, as whoever pays for the machine would do; how long that takes, in ns */
+/* It is killed, as whoever pays for the machine would do; how long that takes, in ns */
 static u64 end(struct neighbour *n)
 {
 	u64 start = t_now_ns();
 
 	if (n->pid > 0) {
+		kill(n->pid, SIGKILL);
+		t_wait(n->pid);
+		/* A child of it would keep the device open a little longer */
 		kill(-n->pid, SIGKILL);
 		while (waitpid(-n->pid, NULL, 0) > 0)
 			;
