@@ -395,10 +395,14 @@ TEST_F(event, queue_limit)
 	ASSERT_EQ(0, t_sim_wait(self->sim, slot, &c, 5000));
 	EXPECT_EQ((u32)IOASID_SIM_OK, c.status);
 	EXPECT_EQ(3, c.result);
-	ASSERT_EQ(0, t_queue_next(&q, &lost, 5000));
-	EXPECT_EQ(IOASID_FAULT_LOST, lost.type);
-	EXPECT_EQ(2, lost.nr);
-	EXPECT_EQ(0, lost.lost_events);
+	/* In one record, or the first in one of its own if nothing was left to be read */
+	for (i = 0; i < 2; i += lost.nr) {
+		ASSERT_EQ(0, t_queue_next(&q, &lost, 5000));
+		ASSERT_EQ(IOASID_FAULT_LOST, lost.type);
+		ASSERT_LE(1, lost.nr);
+		EXPECT_EQ(0, lost.lost_events);
+	}
+	EXPECT_EQ(2, i);
 	t_queue_close(&q);
 }
 
