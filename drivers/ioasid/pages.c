@@ -210,6 +210,15 @@ static void ioasid_mark_dirty(struct folio *folio)
 	folio_unlock(folio);
 }
 
+/*
+ * The pin keeps the page where it is, but the word that tells a tail page from
+ * others is part of a list if it is none, and changes at any time.
+ */
+static struct folio *ioasid_pinned_folio(struct page *page)
+{
+	return data_race(page_folio(page));
+}
+
 /* memfd_pin_folios() takes one pin per folio, not per page */
 static void ioasid_unpin_file_run(const struct ioasid_run *run, bool dirty)
 {
@@ -217,7 +226,7 @@ static void ioasid_unpin_file_run(const struct ioasid_run *run, bool dirty)
 
 	for (i = 0; i < run->nr; i += n) {
 		struct page *page = pfn_to_page(run->pfn + i);
-		struct folio *folio = page_folio(page);
+		struct folio *folio = ioasid_pinned_folio(page);
 
 		n = min_t(u32, run->nr - i,
 			  folio_nr_pages(folio) - folio_page_idx(folio, page));
@@ -252,7 +261,7 @@ static void ioasid_unpin_small(struct folio *folio, bool dirty,
 static u32 ioasid_unpin_some(struct page *page, u32 nr, bool dirty,
 			     struct folio_batch *batch)
 {
-	struct folio *folio = page_folio(page);
+	struct folio *folio = ioasid_pinned_folio(page);
 
 	if (!folio_test_large(folio)) {
 		ioasid_unpin_small(folio, dirty, batch);
