@@ -103,7 +103,7 @@ DERIVED = {
 # What type1 does not have
 NO_TYPE1 = ("fault-", "pasid-", "mm-")
 # Not a ratio but a bound, in the row's unit.
-AT_MOST = {"slab-4k": 128, "smp-space": 1.11, "smp-contexts": 1.11}
+AT_MOST = {"slab-4k": 100, "smp-space": 1.11, "smp-contexts": 1.11}
 
 
 def read(lines, values, notes):
