@@ -110,6 +110,12 @@ static size_t itest_unmap_pages_op(struct iommu_domain *domain,
 	return pgsize * pgcount;
 }
 
+static int itest_iotlb_sync_map(struct iommu_domain *domain, unsigned long iova,
+				size_t size)
+{
+	return to_itest_domain(domain)->fail_sync;
+}
+
 static void itest_iotlb_sync(struct iommu_domain *domain,
 			     struct iommu_iotlb_gather *gather)
 {
@@ -189,9 +195,53 @@ static void itest_domain_free(void *data)
 static const struct iommu_domain_ops itest_plain_ops = {
 	.map_pages = itest_map_pages_op,
 	.unmap_pages = itest_unmap_pages_op,
+	.iotlb_sync_map = itest_iotlb_sync_map,
 	.iotlb_sync = itest_iotlb_sync,
 	.iova_to_phys = itest_iova_to_phys,
 };
+
+#if IOASID_HAVE_PT_MAP_RANGE
+static int itest_map_range_op(struct pt_iommu *pt, dma_addr_t iova,
+			      phys_addr_t paddr, dma_addr_t len,
+			      unsigned int prot, gfp_t gfp, size_t *mapped)
+{
+	return itest_map_pages_op(&pt->domain, iova, paddr, PAGE_SIZE,
+				  len >> PAGE_SHIFT, prot, gfp, mapped);
+}
+
+static size_t itest_unmap_range_op(struct pt_iommu *pt, dma_addr_t iova,
+				   dma_addr_t len,
+				   struct iommu_iotlb_gather *gather)
+{
+	return itest_unmap_pages_op(&pt->domain, iova, PAGE_SIZE,
+				    len >> PAGE_SHIFT, gather);
+}
+
+static const struct pt_iommu_ops itest_pt_ops = {
+	.map_range = itest_map_range_op,
+	.unmap_range = itest_unmap_range_op,
+};
+
+/**
+ * itest_domain_set_pt() - make it a generic page table
+ * @d: the domain, empty
+ *
+ * Context: any.
+ *
+ * Return: false if this kernel has none that are filled directly.
+ */
+bool itest_domain_set_pt(struct itest_domain *d)
+{
+	d->pt.ops = &itest_pt_ops;
+	d->domain.is_iommupt = true;
+	return compat_maps_pieces(&d->domain);
+}
+#else
+bool itest_domain_set_pt(struct itest_domain *d)
+{
+	return false;
+}
+#endif
 
 /**
  * itest_domain_new() - make a page table without an IOMMU

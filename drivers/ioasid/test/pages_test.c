@@ -483,6 +483,18 @@ static void map_and_unmap(struct kunit *test, struct itest_domain *d,
 	itest_domain_check(test, d);
 }
 
+/* Through the IOMMU core, and where it can be filled directly */
+static void in_each_table(struct kunit *test,
+			  void (*fn)(struct kunit *test, struct itest_domain *d))
+{
+	struct itest_domain *d = itest_domain_new(test);
+
+	fn(test, d);
+	d = itest_domain_new(test);
+	if (itest_domain_set_pt(d))
+		fn(test, d);
+}
+
 static u32 random_run_list(struct rnd_state *rnd, u32 *run, u32 max)
 {
 	u32 nr = 1 + itest_below(rnd, max), i;
@@ -493,13 +505,12 @@ static u32 random_run_list(struct rnd_state *rnd, u32 *run, u32 max)
 }
 
 /* Any part of any runs at any IOVA, also across the end of a block */
-static void random_slices(struct kunit *test)
+static void random_slices_in(struct kunit *test, struct itest_domain *d)
 {
 	static const u64 bases[] = {
 		0, SZ_4K, SZ_2M, SZ_1G - SZ_64K, SZ_1G, 7ULL * SZ_1G - SZ_8M,
 		-(u64)SZ_256M,
 	};
-	struct itest_domain *d = itest_domain_new(test);
 	u32 *run = kunit_kcalloc(test, 100, sizeof(*run), GFP_KERNEL);
 	struct rnd_state rnd;
 	u32 i, k;
@@ -522,10 +533,14 @@ static void random_slices(struct kunit *test)
 	}
 }
 
-/* As many runs as fit into one scatterlist, and one more */
-static void many_runs(struct kunit *test)
+static void random_slices(struct kunit *test)
 {
-	struct itest_domain *d = itest_domain_new(test);
+	in_each_table(test, random_slices_in);
+}
+
+/* As many runs as fit into one scatterlist, and one more */
+static void many_runs_in(struct kunit *test, struct itest_domain *d)
+{
 	u32 *run = kunit_kcalloc(test, 4097, sizeof(*run), GFP_KERNEL);
 	u32 i, k;
 
@@ -543,8 +558,13 @@ static void many_runs(struct kunit *test)
 	}
 }
 
+static void many_runs(struct kunit *test)
+{
+	in_each_table(test, many_runs_in);
+}
+
 /* Runs larger than a block: no call and no flush crosses its end */
-static void large_runs(struct kunit *test)
+static void large_runs_in(struct kunit *test, struct itest_domain *d)
 {
 	static const u32 one[] = { 5 << 18 };
 	static const u32 two[] = { (1 << 18) + 3, (3 << 18) - 1 };
@@ -558,7 +578,6 @@ static void large_runs(struct kunit *test)
 		{ one, ARRAY_SIZE(one) }, { two, ARRAY_SIZE(two) },
 		{ some, ARRAY_SIZE(some) },
 	};
-	struct itest_domain *d = itest_domain_new(test);
 	u32 i, k;
 
 	for (i = 0; i < ARRAY_SIZE(list); i++) {
@@ -572,10 +591,29 @@ static void large_runs(struct kunit *test)
 	}
 }
 
-/* Whichever call fails, nothing stays mapped */
-static void map_fails(struct kunit *test)
+static void large_runs(struct kunit *test)
 {
-	static const u32 run[] = { 3, 1 << 18, 5, 1, 2048, 7, 1 << 18 };
+	in_each_table(test, large_runs_in);
+}
+
+static void fails_at(struct kunit *test, struct itest_domain *d,
+		     struct slice *s, int want, u32 code)
+{
+	struct ioasid_extack extack;
+
+	ioasid_extack_init(&extack);
+	KUNIT_ASSERT_EQ(test,
+			ioasid_area_map(&d->domain, &s->part.area, &extack),
+			want);
+	KUNIT_ASSERT_EQ(test, extack.code, code);
+	KUNIT_ASSERT_EQ(test, d->fail_map, 0U);
+	KUNIT_ASSERT_EQ(test, d->pages, 0ULL);
+	itest_domain_check(test, d);
+}
+
+static void slice_fails(struct kunit *test, struct itest_domain *d,
+			struct slice *s)
+{
 	static const struct {
 		int err;
 		u32 code;
@@ -583,40 +621,43 @@ static void map_fails(struct kunit *test)
 		{ -ENOMEM, IOASID_REASON_NO_MEMORY },
 		{ -EIO, IOASID_REASON_IOMMU },
 	};
-	struct itest_domain *d = itest_domain_new(test);
-	struct slice *s = new_slice(test, run, ARRAY_SIZE(run));
-	struct ioasid_extack extack;
-	u32 i, nth, calls;
+	u32 before = d->nr_map, i, nth, calls;
 
-	set_area(s, SZ_1G - 8 * SZ_4K, 1, s->pages.area.nr - 2);
 	map_and_unmap(test, d, s);
-	calls = d->nr_map;
-	KUNIT_ASSERT_GT(test, calls, 7U);
+	calls = d->nr_map - before;
 	for (nth = 1; nth <= calls; nth++)
 		for (i = 0; i < 4; i++) {
 			d->fail_map = nth;
 			d->fail_err = how[i % 2].err;
 			/* A failing call may have mapped some pages */
 			d->fail_after = i / 2;
-			ioasid_extack_init(&extack);
-			KUNIT_ASSERT_EQ(test,
-					ioasid_area_map(&d->domain,
-							&s->part.area,
-							&extack),
-					how[i % 2].err);
-			KUNIT_ASSERT_EQ(test, extack.code, how[i % 2].code);
-			KUNIT_ASSERT_EQ(test, d->fail_map, 0U);
-			KUNIT_ASSERT_EQ(test, d->pages, 0ULL);
-			itest_domain_check(test, d);
+			fails_at(test, d, s, how[i % 2].err, how[i % 2].code);
 		}
+	d->fail_sync = -EIO;
+	fails_at(test, d, s, -EIO, IOASID_REASON_IOMMU);
+	d->fail_sync = 0;
+}
+
+static void map_fails_in(struct kunit *test, struct itest_domain *d)
+{
+	static const u32 run[] = { 3, 1 << 18, 5, 1, 2048, 7, 1 << 18 };
+	static const u32 one[] = { 9 };
+	struct slice *s = new_slice(test, one, ARRAY_SIZE(one));
+
+	set_area(s, SZ_1G - 8 * SZ_4K, 1, s->pages.area.nr - 1);
+	slice_fails(test, d, s);
+	s = new_slice(test, run, ARRAY_SIZE(run));
+	set_area(s, SZ_1G - 8 * SZ_4K, 1, s->pages.area.nr - 2);
+	slice_fails(test, d, s);
 	itest_set_killed(true);
-	ioasid_extack_init(&extack);
-	KUNIT_EXPECT_EQ(test,
-			ioasid_area_map(&d->domain, &s->part.area, &extack),
-			-EINTR);
+	fails_at(test, d, s, -EINTR, IOASID_REASON_KILLED);
 	itest_set_killed(false);
-	KUNIT_EXPECT_EQ(test, extack.code, (u32)IOASID_REASON_KILLED);
-	KUNIT_EXPECT_EQ(test, d->pages, 0ULL);
+}
+
+/* Whichever call fails, nothing stays mapped */
+static void map_fails(struct kunit *test)
+{
+	in_each_table(test, map_fails_in);
 }
 
 /* Several areas of the same pages: pinned and charged once, until the last is freed */

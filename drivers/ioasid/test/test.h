@@ -12,6 +12,7 @@
 #include <linux/iommu.h>
 #include <linux/maple_tree.h>
 #include <linux/prandom.h>
+#include "../compat/map.h"
 #include "../ioasid_private.h"
 
 struct platform_device;
@@ -125,11 +126,13 @@ u32 itest_pins(struct page *page);
 /**
  * struct itest_domain - a fake page table
  * @domain: domain of the IOMMU core
+ * @pt: the same, if it is a generic page table
  * @map: page of IOVA -> its frame and protection, see itest_domain_entry()
  * @pages: number of pages mapped
  * @fail_map: the call of map_pages() that fails, counted from now on; 0: none
  * @fail_err: its error
  * @fail_after: number of pages that it maps before it fails
+ * @fail_sync: errno of iotlb_sync_map(), or 0
  * @nr_map: number of calls of map_pages()
  * @nr_unmap: number of calls of unmap_pages()
  * @nr_flush: number of flushes
@@ -143,12 +146,18 @@ u32 itest_pins(struct page *page);
  * @wrong: the first rule that was broken, or NULL
  */
 struct itest_domain {
-	struct iommu_domain domain;
+	union {
+		struct iommu_domain domain;
+#if IOASID_HAVE_PT_MAP_RANGE
+		struct pt_iommu pt;
+#endif
+	};
 	struct maple_tree map;
 	u64 pages;
 	u32 fail_map;
 	int fail_err;
 	u32 fail_after;
+	int fail_sync;
 	u32 nr_map;
 	u32 nr_unmap;
 	u32 nr_flush;
@@ -165,6 +174,7 @@ struct itest_domain {
 #define to_itest_domain(d)	container_of(d, struct itest_domain, domain)
 
 struct itest_domain *itest_domain_new(struct kunit *test);
+bool itest_domain_set_pt(struct itest_domain *d);
 void itest_domain_empty(struct kunit *test, struct itest_domain *d);
 unsigned long itest_domain_pfn(struct itest_domain *d, u64 iova, int *prot);
 void itest_domain_check(struct kunit *test, struct itest_domain *d);
