@@ -210,12 +210,12 @@ static void ioasid_mark_dirty(struct folio *folio)
 	folio_unlock(folio);
 }
 
-/*
- * The pin keeps the page where it is, but the word that tells a tail page from
- * others is part of a list if it is none, and changes at any time.
- */
 static struct folio *ioasid_pinned_folio(struct page *page)
 {
+	/*
+	 * The pin keeps the page where it is, but the word that tells a tail
+	 * page from others is part of a list if it is none, and changes.
+	 */
 	return data_race(page_folio(page));
 }
 
