@@ -13,7 +13,11 @@
 #include <linux/iommu.h>
 #include "config.h"
 
-#if IOASID_HAVE_PT_MAP_RANGE && !IS_ENABLED(CONFIG_IOMMU_DEBUG_PAGEALLOC)
+/* Also for the tests, which make such a page table */
+#define COMPAT_MAP_PIECES	(IOASID_HAVE_PT_MAP_RANGE && \
+				 !IS_ENABLED(CONFIG_IOMMU_DEBUG_PAGEALLOC))
+
+#if COMPAT_MAP_PIECES
 #include <linux/generic_pt/iommu.h>
 #include <trace/events/iommu.h>
 

@@ -200,7 +200,7 @@ static const struct iommu_domain_ops itest_plain_ops = {
 	.iova_to_phys = itest_iova_to_phys,
 };
 
-#if IOASID_HAVE_PT_MAP_RANGE
+#if COMPAT_MAP_PIECES
 static int itest_map_range_op(struct pt_iommu *pt, dma_addr_t iova,
 			      phys_addr_t paddr, dma_addr_t len,
 			      unsigned int prot, gfp_t gfp, size_t *mapped)

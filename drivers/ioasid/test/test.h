@@ -148,7 +148,7 @@ u32 itest_pins(struct page *page);
 struct itest_domain {
 	union {
 		struct iommu_domain domain;
-#if IOASID_HAVE_PT_MAP_RANGE
+#if COMPAT_MAP_PIECES
 		struct pt_iommu pt;
 #endif
 	};
