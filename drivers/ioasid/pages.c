@@ -882,15 +882,6 @@ static noinline_for_stack int ioasid_map_few(struct iommu_domain *domain,
 				 extack);
 }
 
-/* True if the area is contiguous memory, and does not cross a block */
-static bool ioasid_area_is_piece(const struct ioasid_area *area,
-				 const struct ioasid_pages *pages)
-{
-	return pages->nr_runs == 1 &&
-	       !((area->first ^ ioasid_area_last(area)) &
-		 ~((u64)IOASID_BLOCK - 1));
-}
-
 /* Most mappings are one piece */
 static int ioasid_map_one(struct iommu_domain *domain, u64 iova,
 			  phys_addr_t phys, u64 size, int prot,
@@ -967,7 +958,8 @@ int ioasid_area_map(struct iommu_domain *domain, const struct ioasid_area *area,
 	const struct ioasid_pages *pages = ioasid_area_pages(area);
 	int prot = ioasid_iommu_prot(area);
 
-	if (!compat_maps_pieces(domain) || !ioasid_area_is_piece(area, pages))
+	if (!compat_maps_pieces(domain) || pages->nr_runs > 1 ||
+	    area->nr > ioasid_block_pages(area->first))
 		return ioasid_map_runs(domain, area, prot, extack);
 	return ioasid_map_one(domain, area->first,
 			      PFN_PHYS(pages->pfn + ioasid_area_page(area)),
