@@ -191,7 +191,7 @@ static int ioasid_mm_check(const struct ioasid_space_params *params,
 		return ioasid_fail(extack, -EOPNOTSUPP, IOASID_REASON_KIND,
 				   "this kernel does not share the memory of processes with devices");
 	}
-	if (!ioasid_mm_enabled())
+	if (!READ_ONCE(ioasid_mm_spaces))
 		return ioasid_fail(extack, -EPERM, IOASID_REASON_PRIVILEGE,
 				   "processes may not share their memory with devices here (module parameter mm_spaces)");
 	if (params->flags & IOASID_ALLOC_FAULTS)
