@@ -151,29 +151,30 @@ check("a warning taints both", not (own.taint_ok() | stock.taint_ok()) & 1 << 9)
 KCONFIG = os.path.join(os.path.dirname(os.path.realpath(__file__)), "../kconfig")
 
 
-def options(name, values):
-    """Adds the options of a fragment and of what it is made with; True if none has two values."""
-    ok = True
-    for line in open(os.path.join(KCONFIG, name)).read().splitlines():
-        if line.startswith("# with: "):
-            ok = all([options(w, values) for w in line.split()[2:]]) and ok
-        elif line.startswith("CONFIG_"):
-            option, value = line.split("=", 1)
-            ok = values.setdefault(option, value) == value and ok
-    return ok
+def lines(name, prefix):
+    """What follows the prefix, of the lines of a fragment that begin with it."""
+    with open(os.path.join(KCONFIG, name)) as f:
+        return [line[len(prefix):].strip() for line in f if line.startswith(prefix)]
 
 
 def fragments(name):
     """The fragment and those that it is made with."""
-    with_ = [line.split()[2:] for line in open(os.path.join(KCONFIG, name)) if line.startswith("# with: ")]
-    return [name] + [f for words in with_ for w in words for f in fragments(w)]
+    return [name] + [f for words in lines(name, "# with: ") for w in words.split() for f in fragments(w)]
 
 
+def contradicts(name):
+    """Whether an option has two values in them."""
+    values = {}
+    return not all(values.setdefault(option, value) == value for f in fragments(name)
+                   for option, value in (o.split("=", 1) for o in lines(f, "CONFIG_")))
+
+
+files = sorted(f for f in os.listdir(KCONFIG) if f != "Kconfig")
 check("every kernel of ours has our modules", [
-    f for f in sorted(os.listdir(KCONFIG)) if "\nCONFIG_LOCALVERSION=" in open(os.path.join(KCONFIG, f)).read()
+    f for f in files if lines(f, "CONFIG_LOCALVERSION=")
     and not any(w.startswith("ioasid") for w in fragments(f))] == [])
 check("no fragment contradicts another one that it is made with",
-      [f for f in sorted(os.listdir(KCONFIG)) if f != "Kconfig" and not options(f, {})] == [])
+      [f for f in files if contradicts(f)] == [])
 
 # --- the table of tests ------------------------------------------------------------
 
