@@ -363,7 +363,7 @@ struct ioasid_user *ioasid_user_ref(struct ioasid_user *user)
  * ioasid_user_put() - put a reference on the counts of a user
  * @user: the counts
  *
- * Context: any but interrupts; takes ioasid_users_lock.
+ * Context: can sleep; takes ioasid_users_lock.
  */
 void ioasid_user_put(struct ioasid_user *user)
 {
@@ -372,6 +372,8 @@ void ioasid_user_put(struct ioasid_user *user)
 			return;
 		hash_del(&user->node);
 	}
+	if (user->mm_wq)
+		destroy_workqueue(user->mm_wq);
 	kfree(user);
 }
 

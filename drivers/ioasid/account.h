@@ -16,6 +16,7 @@
 struct mm_struct;
 struct user_namespace;
 struct user_struct;
+struct workqueue_struct;
 
 /**
  * struct ioasid_payer - the process and user charged for pinned pages
@@ -65,6 +66,7 @@ enum ioasid_quota {
  * @nr_deferred: number of attachments whose free is deferred; under
  *	ioasid_deferred_free_lock
  * @deferred_tables: number of pages of page tables that these keep, about
+ * @mm_wq: resolves the page requests of its processes; or NULL
  */
 struct ioasid_user {
 	struct hlist_node node;
@@ -73,6 +75,7 @@ struct ioasid_user {
 	atomic64_t used[IOASID_NR_QUOTAS];
 	u32 nr_deferred;
 	u32 deferred_tables;
+	struct workqueue_struct *mm_wq;
 };
 
 kuid_t ioasid_owner_of(struct user_namespace *ns, kuid_t uid);

@@ -123,7 +123,7 @@ struct ioasid_deferred *ioasid_deferred_get(struct ioasid_deferred *d)
  * ioasid_deferred_put() - put a reference
  * @d: the counts of a context
  *
- * Context: any but interrupts.
+ * Context: can sleep.
  */
 void ioasid_deferred_put(struct ioasid_deferred *d)
 {

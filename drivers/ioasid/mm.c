@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Spaces that are the address space of a process (SVA). The IOMMU core binds
- * them, keeps their page tables, resolves their faults and chooses the PASID of
- * the process. Nothing here may pin memory, or let a process expose the memory
+ * them, keeps their page tables and chooses the PASID of the process. Nothing here may pin memory, or let a process expose the memory
  * of another one.
  */
 #include <linux/iommu.h>
@@ -10,7 +9,7 @@
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include "compat/iopf.h"
-#include "ioasid_private.h"
+#include "mm.h"
 
 static bool ioasid_mm_spaces = true;
 module_param_named(mm_spaces, ioasid_mm_spaces, bool, 0644);
@@ -19,9 +18,7 @@ MODULE_PARM_DESC(mm_spaces, "Let processes share their memory with devices");
 /**
  * ioasid_mm_enabled() - check whether there can be spaces of processes
  *
- * Page requests for the memory of processes wait in one work queue of the IOMMU
- * core for each IOMMU, and some memory can take any length of time to come, so
- * that a machine with users who do not trust each other may have to do without.
+ * A device in one reaches all that the process can: a machine may not want that.
  *
  * Context: any.
  *
@@ -146,13 +143,17 @@ static int ioasid_mm_bind(struct ioasid_space *space,
 	rc = ioasid_mm_charge(space, extack);
 	if (rc)
 		return rc;
+	/* Before the bind, since requests can come as soon as it is done */
+	ioasid_mm_bond_begin(&space->mm_pasid->faults, &dev_pasid->bond, dev);
 	sva = iommu_sva_bind_device(dev, space->mm);
 	while (PTR_ERR_OR_ZERO(sva) == -ENOSPC && ioasid_mm_pasid_reap_one())
 		sva = iommu_sva_bind_device(dev, space->mm);
 	if (IS_ERR(sva)) {
+		ioasid_mm_bond_end(&dev_pasid->bond);
 		ioasid_mm_uncharge(space);
 		return ioasid_mm_bind_failed(dev, PTR_ERR(sva), extack);
 	}
+	ioasid_mm_bond_hook(&dev_pasid->bond, sva->handle.domain);
 	dev_pasid->sva = sva;
 	*pasid = iommu_sva_get_pasid(sva);
 	return 0;
@@ -175,10 +176,12 @@ static int ioasid_mm_attach(struct ioasid_space *space,
 	return rc;
 }
 
-/* The unbind answers all page requests in progress */
+/* Answers first, while the device is still attached to be answered */
 static void ioasid_mm_detach(struct ioasid_dev_pasid *dev_pasid)
 {
+	ioasid_mm_bond_drain(&dev_pasid->bond);
 	iommu_sva_unbind_device(dev_pasid->sva);
+	ioasid_mm_bond_end(&dev_pasid->bond);
 	dev_pasid->sva = NULL;
 	ioasid_sva_disable(dev_pasid);
 }

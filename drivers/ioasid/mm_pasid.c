@@ -10,30 +10,12 @@
 #include <linux/delay.h>
 #include <linux/hashtable.h>
 #include <linux/iommu.h>
+#include <linux/module.h>
+#include <linux/rculist.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
-#include "ioasid_private.h"
-
-/**
- * struct ioasid_mm_pasid - the charge for the PASID of a process
- * @node: in the table of all
- * @idle: in the list of those without a space
- * @ctx_node: in ioasid_ctx.mm_pasids
- * @mm: the process; mm_count is held
- * @user: the user that is charged; referenced
- * @ctx: the context that is charged, or NULL since it has ended
- * @spaces: number of spaces, of all contexts, that it is for
- */
-struct ioasid_mm_pasid {
-	struct hlist_node node;
-	struct list_head idle;
-	struct list_head ctx_node;
-	struct mm_struct *mm;
-	struct ioasid_user *user;
-	struct ioasid_ctx *ctx;
-	u32 spaces;
-};
+#include "mm.h"
 
 /* Charges looked at while the lock is held once */
 #define IOASID_MM_PASID_BATCH	64
@@ -66,6 +48,26 @@ static struct ioasid_mm_pasid *ioasid_mm_pasid_find(struct mm_struct *mm)
 	return NULL;
 }
 
+/**
+ * ioasid_mm_faults_of() - look the page requests of a process up
+ * @mm: the process, which has a domain
+ *
+ * Context: any. Does not take ioasid_mm_pasid_lock, which others hold.
+ *
+ * Return: its page requests, which stay as long as the domain; or NULL.
+ */
+struct ioasid_mm_faults *ioasid_mm_faults_of(struct mm_struct *mm)
+{
+	struct ioasid_mm_pasid *p;
+
+	guard(rcu)();
+	hash_for_each_possible_rcu(ioasid_mm_pasid_table, p, node,
+				   (unsigned long)mm)
+		if (p->mm == mm)
+			return &p->faults;
+	return NULL;
+}
+
 /*
  * With ours alone the process has exited, and nobody can take another reference.
  * A bind that has failed may also have left the process without a PASID.
@@ -92,12 +94,34 @@ static void ioasid_mm_pasid_unlink(struct ioasid_mm_pasid *p)
 {
 	lockdep_assert_held(&ioasid_mm_pasid_lock);
 	ioasid_mm_pasid_set_idle(p, false);
-	hash_del(&p->node);
+	hash_del_rcu(&p->node);
+}
+
+/*
+ * Without a space nothing else keeps the module. Taken by the last space, while the
+ * caller has the module anyway, and given back as soon as it is not needed.
+ */
+static void ioasid_mm_pasid_hold_module(struct ioasid_mm_pasid *p)
+{
+	lockdep_assert_held(&ioasid_mm_pasid_lock);
+	if (p->holds_module || !ioasid_mm_faults_in_use(&p->faults))
+		return;
+	__module_get(THIS_MODULE);
+	p->holds_module = true;
+}
+
+static void ioasid_mm_pasid_put_module(struct ioasid_mm_pasid *p)
+{
+	if (p->holds_module)
+		module_put(THIS_MODULE);
+	p->holds_module = false;
 }
 
 /* The last reference on the process gives its PASID back to the pool */
 static void ioasid_mm_pasid_free(struct ioasid_mm_pasid *p)
 {
+	ioasid_mm_faults_destroy(&p->faults);
+	ioasid_mm_pasid_put_module(p);
 	mmdrop(p->mm);
 	spin_lock(&ioasid_mm_pasid_lock);
 	if (p->ctx) {
@@ -107,7 +131,7 @@ static void ioasid_mm_pasid_free(struct ioasid_mm_pasid *p)
 	spin_unlock(&ioasid_mm_pasid_lock);
 	ioasid_uncharge_user(p->user, IOASID_QUOTA_PASIDS, 1);
 	ioasid_user_put(p->user);
-	kfree(p);
+	kfree_rcu(p, rcu);
 }
 
 /* The oldest of up to @nr idle charges that is over, unlinked; or NULL */
@@ -129,6 +153,8 @@ static struct ioasid_mm_pasid *ioasid_mm_pasid_next_over(u32 *nr)
 			ioasid_mm_pasid_unlink(p);
 			return p;
 		}
+		if (!ioasid_mm_faults_in_use(&p->faults))
+			ioasid_mm_pasid_put_module(p);
 		list_move_tail(&p->idle, &ioasid_mm_pasid_idle);
 	}
 	return NULL;
@@ -268,7 +294,7 @@ static struct ioasid_mm_pasid *ioasid_mm_pasid_add(struct ioasid_mm_pasid *new)
 		ioasid_mm_pasid_set_idle(p, false);
 		return p;
 	}
-	hash_add(ioasid_mm_pasid_table, &new->node, (unsigned long)new->mm);
+	hash_add_rcu(ioasid_mm_pasid_table, &new->node, (unsigned long)new->mm);
 	list_add_tail(&new->ctx_node, &new->ctx->mm_pasids);
 	return new;
 }
@@ -286,9 +312,13 @@ static struct ioasid_mm_pasid *ioasid_mm_pasid_new(struct ioasid_ctx *ctx,
 		return ERR_PTR(rc);
 	}
 	rc = ioasid_charge_pasid(ctx, extack);
+	if (rc)
+		goto free;
+	rc = ioasid_mm_faults_init(&p->faults, mm, ctx->user);
 	if (rc) {
-		kfree(p);
-		return ERR_PTR(rc);
+		ioasid_fail(extack, rc, IOASID_REASON_NO_MEMORY,
+			    "no memory for the page requests of a process");
+		goto uncharge;
 	}
 	INIT_LIST_HEAD(&p->idle);
 	p->mm = mm;
@@ -297,6 +327,11 @@ static struct ioasid_mm_pasid *ioasid_mm_pasid_new(struct ioasid_ctx *ctx,
 	p->ctx = ctx;
 	p->spaces = 1;
 	return p;
+uncharge:
+	ioasid_uncharge(ctx, IOASID_QUOTA_PASIDS, 1);
+free:
+	kfree(p);
+	return ERR_PTR(rc);
 }
 
 /**
@@ -349,6 +384,7 @@ void ioasid_mm_pasid_put(struct ioasid_mm_pasid *p)
 		if (over) {
 			ioasid_mm_pasid_unlink(p);
 		} else {
+			ioasid_mm_pasid_hold_module(p);
 			ioasid_mm_pasid_set_idle(p, true);
 			ioasid_last_idle = jiffies;
 			ioasid_mm_pasid_arm();

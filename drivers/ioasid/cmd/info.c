@@ -155,8 +155,6 @@ static u32 ioasid_device_caps(struct ioasid_device *idev)
 	if (ioasid_dev_pasid_find(idev, IOASID_RID))
 		caps |= IOASID_DEVICE_ATTACHED;
 	caps |= ioasid_iommu_caps(dev);
-	if (caps & IOASID_DEVICE_PASID && !compat_sva_asks_userfaultfd())
-		caps |= IOASID_DEVICE_MM_NO_USERFAULT;
 	iommu_group_for_each_dev(group, &devices, ioasid_count_device);
 	if (devices == 1)
 		caps |= IOASID_DEVICE_SINGLETON;

@@ -79,18 +79,33 @@ static inline void compat_sva_disable(struct device *dev)
 #endif
 
 /**
- * compat_sva_asks_userfaultfd() - do page requests of a process wait for userfaultfd?
- *
- * iommu_sva_handle_mm() lets handle_mm_fault() not wait (no
- * FAULT_FLAG_ALLOW_RETRY), up to Linux 7.3 at least: the answer is INVALID.
+ * compat_mm_pasid() - the PASID of a process
+ * @mm: the process; mm_count is held
  *
  * Context: any.
  *
- * Return: false.
+ * Return: the PASID, or IOMMU_PASID_INVALID if it has none.
  */
-static inline bool compat_sva_asks_userfaultfd(void)
+static inline u32 compat_mm_pasid(struct mm_struct *mm)
 {
+	return mm_get_enqcmd_pasid(mm);
+}
+
+/**
+ * compat_mm_has_domains() - check whether any device is bound to a process
+ * @mm: the process; mm_count is held
+ *
+ * Context: any. Another driver can bind one at any time, with a new domain.
+ *
+ * Return: false if it has no domain of the IOMMU core at this moment.
+ */
+static inline bool compat_mm_has_domains(struct mm_struct *mm)
+{
+#ifdef CONFIG_IOMMU_SVA
+	return mm_valid_pasid(mm) && !list_empty(&mm->iommu_mm->sva_domains);
+#else
 	return false;
+#endif
 }
 
 /**

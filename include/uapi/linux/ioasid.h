@@ -280,7 +280,6 @@ struct ioasid_iova_range {
 #define IOASID_DEVICE_UNRECOVERABLE	(1U << 9) /* faults of its RID are reported */
 #define IOASID_DEVICE_UNRECOVERABLE_PASID	(1U << 10) /* and of its PASIDs */
 #define IOASID_DEVICE_RESETS		(1U << 11) /* resets are reported */
-#define IOASID_DEVICE_MM_NO_USERFAULT	(1U << 12) /* IOASID_KIND_MM ignores userfaultfd */
 
 /**
  * struct ioasid_device_info - IOASID_DEVICE_INFO: describe a device
@@ -335,10 +334,8 @@ struct ioasid_device_info {
  *	page table
  * @IOASID_KIND_MM: the address space of the process that allocates the space,
  *	for devices with PASIDs. Nothing is pinned. Only that process can attach
- *	devices. After it calls exec or exits, their DMA fails. With
- *	IOASID_DEVICE_MM_NO_USERFAULT the kernel answers IOASID_FAULT_INVALID for
- *	memory that a handler of userfaultfd would have to bring: use
- *	IOASID_KIND_MAPPED with IOASID_ALLOC_FAULTS and a fault queue for that
+ *	devices. After it calls exec or exits, their DMA fails. Page requests wait
+ *	until the memory has come, also for handlers of userfaultfd
  */
 enum ioasid_kind {
 	IOASID_KIND_MAPPED = 1,

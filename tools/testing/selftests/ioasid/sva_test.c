@@ -18,7 +18,6 @@
 #include <sys/mman.h>
 #include <sys/swap.h>
 #include <sys/syscall.h>
-#include <sys/utsname.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -931,37 +930,149 @@ static int handler_of(char *mem, u64 mode)
 	return -EINVAL;
 }
 
-/* What the kernel does not do is said, and it does not do it */
+struct late {
+	int fd;
+	char *mem, *from;
+};
+
+static int make_late(struct late *l, u64 mode)
+{
+	l->mem = anonymous(LEN);
+	l->from = anonymous(T_PAGE);
+	l->fd = handler_of(l->mem, mode);
+	return l->fd < 0 ? l->fd : 0;
+}
+
+static int bring(struct late *l, u32 page, u32 seed)
+{
+	struct uffdio_copy copy = {
+		.dst = (uintptr_t)l->mem + page * T_PAGE, .src = (uintptr_t)l->from,
+		.len = T_PAGE,
+	};
+
+	t_fill(l->from, T_PAGE, seed);
+	return ioctl(l->fd, UFFDIO_COPY, &copy);
+}
+
+/* Brings the page that is asked for, which must be @page */
+static void *handler(void *arg)
+{
+	struct late *l = arg;
+	struct pollfd event = { .fd = l->fd, .events = POLLIN };
+	struct uffd_msg msg;
+
+	if (poll(&event, 1, 20000) != 1 || read(l->fd, &msg, sizeof(msg)) != sizeof(msg) ||
+	    msg.event != UFFD_EVENT_PAGEFAULT ||
+	    (msg.arg.pagefault.address & ~(T_PAGE - 1)) != (uintptr_t)l->mem + T_PAGE)
+		return "no event";
+	return bring(l, 1, 5) ? "not brought" : NULL;
+}
+
+/* A handler is asked as for a thread, and the device waits for it */
 TEST_F(sva, userfaultfd)
 {
-	struct ioasid_device_info info = { .size = sizeof(info) };
-	char *mem = anonymous(LEN), *from = anonymous(T_PAGE);
-	struct uffdio_copy copy = {
-		.dst = (uintptr_t)mem, .src = (uintptr_t)from, .len = T_PAGE,
-	};
-	struct pollfd event = { .events = POLLIN };
-	struct utsname uts;
+	pthread_t thread;
+	struct late l;
+	void *error;
 
-	ASSERT_OK(t_device_info(self->fd, self->dev_id, &info));
-	EXPECT_TRUE(info.caps & IOASID_DEVICE_MM_NO_USERFAULT);
-	NEED(!access("/proc/sys/vm/unprivileged_userfaultfd", F_OK),
-	     "needs a kernel with userfaultfd");
-	/* It writes to the log that a request of the IOMMU cannot wait */
-	NEED(!uname(&uts) && !strstr(uts.release, "debug"),
-	     "needs a kernel without CONFIG_DEBUG_VM");
-	event.fd = handler_of(mem, UFFDIO_REGISTER_MODE_MISSING);
-	ASSERT_LE(0, event.fd);
-	EXPECT_EQ(DENIED, dev_reads(mem, 1));
-	EXPECT_EQ(DENIED, dev_writes(mem, 1));
-	EXPECT_EQ(0, poll(&event, 1, 0));
+	NEED(!make_late(&l, UFFDIO_REGISTER_MODE_MISSING), "needs userfaultfd");
+	ASSERT_EQ(0, pthread_create(&thread, NULL, handler, &l));
+	EXPECT_EQ(0, dev_reads(l.mem + T_PAGE, 5));
+	ASSERT_EQ(0, pthread_join(thread, &error));
+	EXPECT_EQ(NULL, error) TH_LOG("%s", (char *)error);
 	/* It is there: nobody has to be asked */
-	t_fill(from, T_PAGE, 5);
-	ASSERT_EQ(0, ioctl(event.fd, UFFDIO_COPY, &copy));
-	EXPECT_EQ(0, dev_reads(mem, 5));
-	EXPECT_EQ(0, dev_writes(mem, 6));
-	EXPECT_EQ(-1, t_differs(mem, T_PAGE, 6));
-	close(event.fd);
-	EXPECT_EQ(0, dev_writes(mem + T_PAGE, 7));
+	EXPECT_EQ(0, dev_writes(l.mem + T_PAGE, 6));
+	EXPECT_EQ(-1, t_differs(l.mem + T_PAGE, T_PAGE, 6));
+	close(l.fd);
+	EXPECT_EQ(0, dev_writes(l.mem, 7));
+}
+
+struct asker {
+	struct late l;
+	int error;
+};
+
+static void *asks(void *arg)
+{
+	struct asker *a = arg;
+
+	a->error = dev_writes(a->l.mem, 1);
+	return NULL;
+}
+
+/* Has the device asked? Then the handler has, or will have, an event */
+static bool is_asked(struct late *l)
+{
+	struct pollfd event = { .fd = l->fd, .events = POLLIN };
+
+	return poll(&event, 1, 20000) == 1;
+}
+
+/* A page that nobody brings is no reason to wait for a detach */
+TEST_F(sva, page_never_comes)
+{
+	pthread_t thread;
+	struct asker a;
+	u32 pasid;
+	int i;
+
+	NEED(!make_late(&a.l, UFFDIO_REGISTER_MODE_MISSING), "needs userfaultfd");
+	/* Once more than there are workers */
+	for (i = 0; i < 10; i++) {
+		ASSERT_EQ(0, pthread_create(&thread, NULL, asks, &a));
+		if (i < 8)
+			ASSERT_TRUE(is_asked(&a.l));
+		pasid = dev.pasid;
+		EXPECT_OK(t_detach_pasid(self->fd, self->dev_id, pasid));
+		ASSERT_EQ(0, pthread_join(thread, NULL));
+		/* Asked before the detach, or refused after it */
+		EXPECT_TRUE(a.error == DENIED || a.error == REFUSED) TH_LOG("%d", a.error);
+		dev.pasid = IOASID_PASID_ANY;
+		ASSERT_OK(t_attach_pasid(self->fd, self->dev_id, self->id, &dev.pasid, 0, 0));
+		EXPECT_EQ(pasid, dev.pasid);
+	}
+	/* What has been waiting goes on, and hurts nobody */
+	ASSERT_EQ(0, bring(&a.l, 0, 5));
+	close(a.l.fd);
+	EXPECT_EQ(0, dev_writes(a.l.mem, 2));
+	EXPECT_EQ(-1, t_differs(a.l.mem, T_PAGE, 2));
+	EXPECT_EQ(0, dev_writes(a.l.mem + T_PAGE, 3));
+}
+
+static int module_users(void)
+{
+	int nr = -1;
+	FILE *file = fopen("/sys/module/ioasid/refcnt", "r");
+
+	if (file && fscanf(file, "%d", &nr) != 1)
+		nr = -1;
+	if (file)
+		fclose(file);
+	return nr;
+}
+
+/* Everything is closed, and the code that waits for the page is still needed */
+TEST_F(sva, module_stays)
+{
+	int i, before, waiting;
+	pthread_t thread;
+	struct asker a;
+
+	before = module_users();
+	NEED(before >= 0, "needs ioasid as a module");
+	NEED(!make_late(&a.l, UFFDIO_REGISTER_MODE_MISSING), "needs userfaultfd");
+	ASSERT_EQ(0, pthread_create(&thread, NULL, asks, &a));
+	ASSERT_TRUE(is_asked(&a.l));
+	ASSERT_OK(t_detach_pasid(self->fd, self->dev_id, dev.pasid));
+	ASSERT_EQ(0, pthread_join(thread, NULL));
+	ASSERT_OK(t_free(self->fd, self->id));
+	waiting = module_users();
+	EXPECT_EQ(before + 1, waiting);
+	close(a.l.fd);
+	/* Looked at once a second */
+	for (i = 0; i < 200 && module_users() != before; i++)
+		usleep(100000);
+	EXPECT_EQ(before, module_users());
 }
 
 static void on_signal(int nr)

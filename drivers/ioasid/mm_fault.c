@@ -1,0 +1,430 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Page requests for the memory of processes. The IOMMU core would resolve them
+ * in one work queue for all devices of an IOMMU, which each detach waits for,
+ * and memory can take any length of time to come: a page of a file whose server
+ * does not answer would stop the devices of everybody. Here they wait in a work
+ * queue of the user, and a detach answers them instead of waiting. Nothing here
+ * may make anybody wait for the memory of somebody else.
+ */
+#include <linux/iommu.h>
+#include <linux/mm.h>
+#include <linux/sched/mm.h>
+#include "compat/iopf.h"
+#include "mm.h"
+#include "queue.h"
+
+/* Page requests of all processes of a user that are resolved at the same time */
+#define IOASID_MM_WORKERS_PER_USER	(8 * IOASID_MM_WORKERS)
+
+/* Groups of a process that may wait; far more than devices have at a time */
+#define IOASID_MM_MAX_GROUPS		4096
+
+/* How often a page may have gone again before it could be mapped */
+#define IOASID_MM_TRIES			16
+
+/* The handler of the IOMMU core, for devices that others have attached */
+static int (*ioasid_mm_core_handler)(struct iopf_group *group);
+
+/* --- the way in --------------------------------------------------------- */
+
+enum ioasid_mm_owner {
+	IOASID_MM_OTHER,	/* a driver has attached the group without us */
+	IOASID_MM_ENDED,	/* the device is not attached, or not any more */
+	IOASID_MM_OURS,
+};
+
+static enum ioasid_mm_owner ioasid_mm_owner(struct ioasid_mm_faults *f,
+					    struct device *dev)
+{
+	enum ioasid_mm_owner owner = IOASID_MM_OTHER;
+	struct ioasid_mm_bond *bond;
+
+	lockdep_assert_held(&f->lock);
+	list_for_each_entry(bond, &f->bonds, node) {
+		if (bond->dev == dev && !bond->ending)
+			return IOASID_MM_OURS;
+		/* The IOMMU core has attached the whole group */
+		if (bond->dev->iommu_group == dev->iommu_group)
+			owner = IOASID_MM_ENDED;
+	}
+	return owner;
+}
+
+/* A device that has been reset does not wait for an answer any more */
+static void ioasid_mm_answer(struct iopf_group *group, u32 code)
+{
+	if (compat_group_is_current(group))
+		ioasid_group_answer(group, code);
+	else
+		iopf_free_group(group);
+}
+
+static void ioasid_mm_start_worker(struct ioasid_mm_faults *f)
+{
+	struct ioasid_mm_worker *w;
+
+	lockdep_assert_held(&f->lock);
+	for (w = f->workers; w < f->workers + IOASID_MM_WORKERS; w++) {
+		if (w->busy)
+			continue;
+		w->busy = true;
+		queue_work(f->wq, &w->work);
+		return;
+	}
+}
+
+static void ioasid_mm_enqueue(struct ioasid_mm_faults *f,
+			      struct iopf_group *group)
+{
+	/* Answered under the lock, too, so that a detach leaves none behind */
+	guard(spinlock)(&f->lock);
+	if (f->nr_groups == IOASID_MM_MAX_GROUPS ||
+	    ioasid_mm_owner(f, group->fault_param->dev) != IOASID_MM_OURS) {
+		ioasid_mm_answer(group, IOASID_FAULT_INVALID);
+		return;
+	}
+	list_add_tail(&group->node, &f->groups);
+	f->nr_groups++;
+	ioasid_mm_start_worker(f);
+}
+
+static int ioasid_mm_fault_handler(struct iopf_group *group)
+{
+	struct device *dev = group->fault_param->dev;
+	enum ioasid_mm_owner owner = IOASID_MM_OTHER;
+	struct ioasid_mm_faults *f;
+
+	/* Stays as long as the domain, which holds a reference on the process */
+	f = ioasid_mm_faults_of(group->attach_handle->domain->mm);
+	if (f) {
+		scoped_guard(spinlock, &f->lock)
+			owner = ioasid_mm_owner(f, dev);
+	}
+	if (owner == IOASID_MM_OTHER)
+		return ioasid_mm_core_handler(group);
+	/* From here on the group is ours, even if the device goes away */
+	iopf_group_dequeue(group);
+	ioasid_mm_enqueue(f, group);
+	return 0;
+}
+
+/* --- the workers -------------------------------------------------------- */
+
+static unsigned long ioasid_mm_need(const struct iommu_fault_page_request *prm)
+{
+	return (prm->perm & IOMMU_FAULT_PERM_READ ? VM_READ : 0) |
+	       (prm->perm & IOMMU_FAULT_PERM_WRITE ? VM_WRITE : 0) |
+	       (prm->perm & IOMMU_FAULT_PERM_EXEC ? VM_EXEC : 0);
+}
+
+/* Returns false once the lock of the memory is released, to be taken again */
+static bool ioasid_mm_try_page(struct mm_struct *mm,
+			       const struct iommu_fault_page_request *prm,
+			       u32 *code)
+{
+	/* Killable, since no one needs to be warned of a worker that waits */
+	unsigned int flags = FAULT_FLAG_REMOTE | FAULT_FLAG_ALLOW_RETRY |
+			     FAULT_FLAG_KILLABLE;
+	unsigned long need = ioasid_mm_need(prm);
+	struct vm_area_struct *vma = vma_lookup(mm, prm->addr);
+	vm_fault_t ret;
+
+	mmap_assert_locked(mm);
+	*code = IOASID_FAULT_INVALID;
+	if (!vma || (need & ~vma->vm_flags))
+		goto unlock;
+	if (need & VM_WRITE)
+		flags |= FAULT_FLAG_WRITE;
+	if (need & VM_EXEC)
+		flags |= FAULT_FLAG_INSTRUCTION;
+	if (!(prm->perm & IOMMU_FAULT_PERM_PRIV))
+		flags |= FAULT_FLAG_USER;
+	ret = handle_mm_fault(vma, prm->addr, flags, NULL);
+	if (!(ret & VM_FAULT_ERROR))
+		*code = IOASID_FAULT_SUCCESS;
+	/* Both release the lock */
+	if (ret & (VM_FAULT_RETRY | VM_FAULT_COMPLETED))
+		return ret & VM_FAULT_COMPLETED;
+unlock:
+	mmap_read_unlock(mm);
+	return true;
+}
+
+/*
+ * Each try is a first one, without FAULT_FLAG_TRIED, since a second one would
+ * wait for the page with mmap_lock held. Whoever binds the process to another
+ * IOMMU waits for that lock with the one lock that all binds need. A page that
+ * goes away all the time is asked for again by the device.
+ */
+static u32 ioasid_mm_resolve(struct mm_struct *mm,
+			     const struct iommu_fault_page_request *prm)
+{
+	u32 code = IOASID_FAULT_SUCCESS;
+	int i;
+
+	if (!mmget_not_zero(mm))
+		return IOASID_FAULT_INVALID;
+	for (i = 0; i < IOASID_MM_TRIES; i++) {
+		mmap_read_lock(mm);
+		if (ioasid_mm_try_page(mm, prm, &code))
+			break;
+	}
+	mmput(mm);
+	return code;
+}
+
+/* The oldest group that waits; false, with the worker idle, if there is none */
+static bool ioasid_mm_next_group(struct ioasid_mm_worker *w)
+{
+	struct ioasid_mm_faults *f = w->faults;
+
+	guard(spinlock)(&f->lock);
+	w->group = list_first_entry_or_null(&f->groups, struct iopf_group, node);
+	w->busy = w->group;
+	if (!w->group)
+		return false;
+	list_del(&w->group->node);
+	f->nr_groups--;
+	w->next = list_first_entry(&w->group->faults, struct iopf_fault, list);
+	return true;
+}
+
+/* A copy of the next request, since a detach can free the group meanwhile */
+static bool ioasid_mm_next_fault(struct ioasid_mm_worker *w,
+				 struct iommu_fault_page_request *prm)
+{
+	guard(spinlock)(&w->faults->lock);
+	if (!w->group || !w->next)
+		return false;
+	*prm = w->next->fault.prm;
+	w->next = list_is_last(&w->next->list, &w->group->faults) ?
+			  NULL : list_next_entry(w->next, list);
+	return true;
+}
+
+/* The IOMMU core groups requests by group index alone, whatever their PASID */
+static bool ioasid_mm_is_of(struct mm_struct *mm,
+			    const struct iommu_fault_page_request *prm)
+{
+	return prm->flags & IOMMU_FAULT_PAGE_REQUEST_PASID_VALID &&
+	       prm->pasid == compat_mm_pasid(mm);
+}
+
+static void ioasid_mm_work_fn(struct work_struct *work)
+{
+	struct ioasid_mm_worker *w = container_of(work, struct ioasid_mm_worker,
+						  work);
+	struct ioasid_mm_faults *f = w->faults;
+	struct iommu_fault_page_request prm;
+	u32 code;
+
+	while (ioasid_mm_next_group(w)) {
+		code = IOASID_FAULT_SUCCESS;
+		while (code == IOASID_FAULT_SUCCESS &&
+		       ioasid_mm_next_fault(w, &prm))
+			code = ioasid_mm_is_of(f->mm, &prm) ?
+				       ioasid_mm_resolve(f->mm, &prm) :
+				       IOASID_FAULT_INVALID;
+		scoped_guard(spinlock, &f->lock) {
+			if (w->group)
+				ioasid_mm_answer(w->group, code);
+			w->group = NULL;
+		}
+		cond_resched();
+	}
+}
+
+/* --- attach and detach -------------------------------------------------- */
+
+/**
+ * ioasid_mm_bond_begin() - let the page requests of a device come here
+ * @f: page requests of the process
+ * @bond: the bond, to be ended by ioasid_mm_bond_end()
+ * @dev: the device, before it is bound to the process
+ *
+ * Context: any; takes ioasid_mm_faults.lock.
+ */
+void ioasid_mm_bond_begin(struct ioasid_mm_faults *f,
+			  struct ioasid_mm_bond *bond, struct device *dev)
+{
+	bond->faults = f;
+	bond->dev = dev;
+	bond->ending = false;
+	guard(spinlock)(&f->lock);
+	list_add_tail(&bond->node, &f->bonds);
+}
+
+/**
+ * ioasid_mm_bond_hook() - take the page requests of a domain from the IOMMU core
+ * @bond: the bond, which is bound
+ * @domain: its domain, which all devices with similar IOMMUs share
+ *
+ * Requests that come between the bind, which publishes a new domain, and this
+ * call go to the IOMMU core.
+ *
+ * Context: any.
+ */
+void ioasid_mm_bond_hook(struct ioasid_mm_bond *bond,
+			 struct iommu_domain *domain)
+{
+	typeof(ioasid_mm_core_handler) handler =
+		READ_ONCE(domain->iopf_handler);
+
+	if (!handler || handler == ioasid_mm_fault_handler)
+		return;
+	WRITE_ONCE(ioasid_mm_core_handler, handler);
+	/* Whoever sees the new handler sees where it passes others on to */
+	smp_store_release(&domain->iopf_handler, ioasid_mm_fault_handler);
+}
+
+static bool ioasid_mm_is_bound(struct ioasid_mm_faults *f, struct device *dev)
+{
+	lockdep_assert_held(&f->lock);
+	return ioasid_mm_owner(f, dev) == IOASID_MM_OURS;
+}
+
+/* Moves the groups of a device to @taken; those of workers become ours, too */
+static void ioasid_mm_take_groups(struct ioasid_mm_faults *f, struct device *dev,
+				  struct list_head *taken)
+{
+	struct iopf_group *group, *next;
+	struct ioasid_mm_worker *w;
+
+	lockdep_assert_held(&f->lock);
+	list_for_each_entry_safe(group, next, &f->groups, node) {
+		if (group->fault_param->dev != dev)
+			continue;
+		list_move_tail(&group->node, taken);
+		f->nr_groups--;
+	}
+	for (w = f->workers; w < f->workers + IOASID_MM_WORKERS; w++) {
+		if (!w->group || w->group->fault_param->dev != dev)
+			continue;
+		list_add_tail(&w->group->node, taken);
+		w->group = NULL;
+	}
+}
+
+/**
+ * ioasid_mm_bond_drain() - answer what a device is waiting for
+ * @bond: the bond, which is still bound; what comes from now on is answered
+ *	IOASID_FAULT_INVALID at once
+ *
+ * Unless the device has another bond with the same process.
+ *
+ * Context: can sleep, but does not wait for memory; takes ioasid_mm_faults.lock.
+ */
+void ioasid_mm_bond_drain(struct ioasid_mm_bond *bond)
+{
+	struct ioasid_mm_faults *f = bond->faults;
+	struct iopf_group *group, *next;
+	LIST_HEAD(taken);
+
+	scoped_guard(spinlock, &f->lock) {
+		bond->ending = true;
+		if (!ioasid_mm_is_bound(f, bond->dev))
+			ioasid_mm_take_groups(f, bond->dev, &taken);
+	}
+	list_for_each_entry_safe(group, next, &taken, node)
+		ioasid_mm_answer(group, IOASID_FAULT_INVALID);
+}
+
+/**
+ * ioasid_mm_bond_end() - undo ioasid_mm_bond_begin()
+ * @bond: the bond, which is not bound any more
+ *
+ * Context: any; takes ioasid_mm_faults.lock.
+ */
+void ioasid_mm_bond_end(struct ioasid_mm_bond *bond)
+{
+	guard(spinlock)(&bond->faults->lock);
+	list_del(&bond->node);
+}
+
+/* --- lifetime ----------------------------------------------------------- */
+
+/* One for each user, so that the memory of others cannot be in the way */
+static struct workqueue_struct *ioasid_mm_wq(struct ioasid_user *user)
+{
+	struct workqueue_struct *wq = READ_ONCE(user->mm_wq), *other;
+
+	if (wq)
+		return wq;
+	wq = alloc_workqueue("ioasid_mm/%u", WQ_UNBOUND,
+			     IOASID_MM_WORKERS_PER_USER, __kuid_val(user->uid));
+	if (!wq)
+		return NULL;
+	other = cmpxchg(&user->mm_wq, NULL, wq);
+	if (!other)
+		return wq;
+	destroy_workqueue(wq);
+	return other;
+}
+
+/**
+ * ioasid_mm_faults_init() - prepare for the page requests of a process
+ * @f: page requests of the process
+ * @mm: the process; mm_count is held until ioasid_mm_faults_destroy()
+ * @user: the user that is charged; referenced as long
+ *
+ * Context: can sleep.
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int ioasid_mm_faults_init(struct ioasid_mm_faults *f, struct mm_struct *mm,
+			  struct ioasid_user *user)
+{
+	struct ioasid_mm_worker *w;
+
+	f->wq = ioasid_mm_wq(user);
+	if (!f->wq)
+		return -ENOMEM;
+	f->mm = mm;
+	spin_lock_init(&f->lock);
+	INIT_LIST_HEAD(&f->bonds);
+	INIT_LIST_HEAD(&f->groups);
+	for (w = f->workers; w < f->workers + IOASID_MM_WORKERS; w++) {
+		INIT_WORK(&w->work, ioasid_mm_work_fn);
+		w->faults = f;
+	}
+	return 0;
+}
+
+/**
+ * ioasid_mm_faults_destroy() - wait until the workers have returned
+ * @f: page requests of a process, which are not in use
+ *
+ * Context: can sleep.
+ */
+void ioasid_mm_faults_destroy(struct ioasid_mm_faults *f)
+{
+	struct ioasid_mm_worker *w;
+
+	for (w = f->workers; w < f->workers + IOASID_MM_WORKERS; w++)
+		cancel_work_sync(&w->work);
+}
+
+/**
+ * ioasid_mm_faults_in_use() - check whether the code may still be called
+ * @f: page requests of a process without a space
+ *
+ * Another driver can have the process bound, with a domain that calls the handler
+ * here, and workers can still be waiting for memory.
+ *
+ * Context: any; takes ioasid_mm_faults.lock.
+ *
+ * Return: false once neither is so, which it stays.
+ */
+bool ioasid_mm_faults_in_use(struct ioasid_mm_faults *f)
+{
+	struct ioasid_mm_worker *w;
+
+	if (compat_mm_has_domains(f->mm))
+		return true;
+	guard(spinlock)(&f->lock);
+	for (w = f->workers; w < f->workers + IOASID_MM_WORKERS; w++)
+		if (w->busy)
+			return true;
+	return false;
+}
