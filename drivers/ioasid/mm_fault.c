@@ -326,8 +326,10 @@ void ioasid_mm_bond_drain(struct ioasid_mm_bond *bond)
 		if (!ioasid_mm_is_bound(f, bond->dev))
 			ioasid_mm_take_groups(f, bond->dev, &taken);
 	}
-	list_for_each_entry_safe(group, next, &taken, node)
+	list_for_each_entry_safe(group, next, &taken, node) {
 		ioasid_mm_answer(group, IOASID_FAULT_INVALID);
+		cond_resched();
+	}
 }
 
 /**
