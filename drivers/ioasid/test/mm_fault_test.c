@@ -242,7 +242,7 @@ static void other_driver(struct kunit *test)
 	new_asked(test, &a);
 	f = ioasid_mm_faults_of(current->mm);
 	sva = iommu_sva_bind_device(a.dev[1], current->mm);
-	KUNIT_ASSERT_FALSE(test, IS_ERR(sva));
+	KUNIT_ASSERT_EQ(test, PTR_ERR_OR_ZERO(sva), 0);
 	stop_memory(test, &s);
 	ask(&a, 1, 1, ITEST_MEM);
 	scoped_guard(spinlock, &f->lock)
