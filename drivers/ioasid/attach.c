@@ -300,34 +300,37 @@ static void ioasid_count_device(struct ioasid_space *space, int n)
 	up_write(&space->rwsem);
 }
 
-/* Reserves the entry of the table, so that publishing cannot fail */
-static int ioasid_dev_pasid_reserve(struct ioasid_dev_pasid *dev_pasid,
-				    struct ioasid_extack *extack)
+/*
+ * Before the attach, so that nothing can fail after it; nobody looks at the table
+ * until ioasid_ctx.lock is released. Not xa_reserve(), which would search the
+ * table twice, and for a RID allocate a node that the entry itself does not need.
+ */
+static int ioasid_dev_pasid_insert(struct ioasid_dev_pasid *dev_pasid,
+				   struct ioasid_extack *extack)
 {
+	int rc = xa_insert(&dev_pasid->idev->dev_pasids, dev_pasid->vpasid,
+			   dev_pasid, GFP_KERNEL_ACCOUNT);
+
 	lockdep_assert_held(&dev_pasid->idev->ctx->lock);
-	if (ioasid_dev_pasid_find(dev_pasid->idev, dev_pasid->vpasid))
-		return ioasid_fail(extack, -EBUSY, IOASID_REASON_ATTACHED,
+	if (!rc)
+		return 0;
+	if (rc == -EBUSY)
+		return ioasid_fail(extack, rc, IOASID_REASON_ATTACHED,
 				   "device %s already uses PASID %u",
 				   dev_name(dev_pasid->idev->dev),
 				   dev_pasid->vpasid);
-	if (!xa_reserve(&dev_pasid->idev->dev_pasids, dev_pasid->vpasid,
-			GFP_KERNEL_ACCOUNT))
-		return 0;
-	return ioasid_fail(extack, -ENOMEM, IOASID_REASON_NO_MEMORY,
+	return ioasid_fail(extack, rc, IOASID_REASON_NO_MEMORY,
 			   "no memory for an attachment");
 }
 
-/* Cannot fail, since the entry of the table is reserved */
-static void ioasid_dev_pasid_publish(struct ioasid_dev_pasid *dev_pasid,
-				     struct ioasid_attachment *att)
+static void ioasid_dev_pasid_begin(struct ioasid_dev_pasid *dev_pasid,
+				   struct ioasid_attachment *att)
 {
 	lockdep_assert_held(&dev_pasid->idev->ctx->lock);
 	lockdep_assert_held(&dev_pasid->idev->group->lock);
 	dev_pasid->att = att;
 	ioasid_fault_begin(dev_pasid);
 	ioasid_unrecoverable_begin(dev_pasid);
-	xa_store(&dev_pasid->idev->dev_pasids, dev_pasid->vpasid, dev_pasid,
-		 GFP_KERNEL);
 }
 
 static int ioasid_attachment_join(struct ioasid_attachment *att,
@@ -357,49 +360,69 @@ static int ioasid_attachment_join(struct ioasid_attachment *att,
 				   dev_name(dev),
 				   iommu_group_id(att->group->group));
 	ioasid_count_device(space, 1);
-	ioasid_dev_pasid_publish(dev_pasid, att);
+	ioasid_dev_pasid_begin(dev_pasid, att);
 	return 0;
 }
 
-/* Attaches the device's group to the space, replacing @old if given */
-static int ioasid_attachment_create(struct ioasid_space *space,
-				    struct ioasid_dev_pasid *dev_pasid,
-				    u32 pasid, struct ioasid_attachment *old,
-				    struct ioasid_extack *extack)
+/* A new attachment of the group, in its table unless @old has that entry */
+static struct ioasid_attachment *
+ioasid_attachment_new(struct ioasid_space *space, struct ioasid_group *g,
+		      u32 pasid, struct ioasid_attachment *old,
+		      struct ioasid_extack *extack)
 {
-	struct ioasid_group *g = dev_pasid->idev->group;
 	struct ioasid_attachment *att = ioasid_attachment_alloc(g, extack);
 	int rc;
 
-	lockdep_assert_held(&dev_pasid->idev->group->lock);
+	lockdep_assert_held(&g->lock);
 	if (!att)
-		return -ENOMEM;
+		return ERR_PTR(-ENOMEM);
+	/* Whoever has ioasid_group.lock finds attached ones only: see the caller */
+	rc = old ? 0 : xa_insert(&g->table, pasid, att, GFP_KERNEL_ACCOUNT);
+	if (rc) {
+		ioasid_attachment_free(att);
+		ioasid_fail(extack, rc, IOASID_REASON_NO_MEMORY,
+			    "no memory for an attachment");
+		return ERR_PTR(rc);
+	}
 	att->pasid = pasid;
 	att->space = space;
 	att->deferred = ioasid_deferred_get(space->ctx->deferred);
-	/* So that xa_store() cannot fail; no-op if @old has the entry */
-	rc = xa_reserve(&g->table, pasid, GFP_KERNEL_ACCOUNT);
-	if (rc) {
-		ioasid_fail(extack, rc, IOASID_REASON_NO_MEMORY,
-			    "no memory for an attachment");
-		goto free;
-	}
+	return att;
+}
+
+/* Attaches the device's group to the space, replacing @old if given */
+static struct ioasid_attachment *
+ioasid_attachment_create(struct ioasid_space *space,
+			 struct ioasid_dev_pasid *dev_pasid, u32 pasid,
+			 struct ioasid_attachment *old,
+			 struct ioasid_extack *extack)
+{
+	struct ioasid_group *g = dev_pasid->idev->group;
+	struct ioasid_attachment *att;
+	int rc;
+
+	lockdep_assert_held(&dev_pasid->idev->group->lock);
+	att = ioasid_attachment_new(space, g, pasid, old, extack);
+	if (IS_ERR(att))
+		return att;
 	rc = ioasid_space_lock(space, extack);
 	if (rc)
-		goto release;
+		goto erase;
 	rc = ioasid_space_attach(space, att, old, dev_pasid->idev->dev, extack);
 	ioasid_space_unlock(space);
 	if (rc)
-		goto release;
-	xa_store(&g->table, pasid, att, GFP_KERNEL);
-	return 0;
-release:
-	xa_release(&g->table, pasid);
-free:
+		goto erase;
+	/* Cannot fail, since there is an entry */
+	if (old)
+		xa_store(&g->table, pasid, att, GFP_KERNEL);
+	return att;
+erase:
+	if (!old)
+		xa_erase(&g->table, pasid);
 	/* Some kernels (6.12) publish the handle before the attach can fail */
 	ioasid_fault_fail(att);
 	ioasid_attachment_free_deferred(att);
-	return rc;
+	return ERR_PTR(rc);
 }
 
 /*
@@ -430,13 +453,14 @@ static int ioasid_attach_group(struct ioasid_space *space,
 	lockdep_assert_held(&dev_pasid->idev->group->lock);
 	if (att)
 		return ioasid_attachment_join(att, space, dev_pasid, extack);
-	rc = ioasid_check_owned(dev_pasid->idev, pasid, extack) ?:
-		     ioasid_attachment_create(space, dev_pasid, pasid, NULL,
-					      extack);
+	rc = ioasid_check_owned(dev_pasid->idev, pasid, extack);
 	if (rc)
 		return rc;
+	att = ioasid_attachment_create(space, dev_pasid, pasid, NULL, extack);
+	if (IS_ERR(att))
+		return PTR_ERR(att);
 	ioasid_pasid_get(space->ctx, pasid);
-	ioasid_dev_pasid_publish(dev_pasid, xa_load(&g->table, pasid));
+	ioasid_dev_pasid_begin(dev_pasid, att);
 	return 0;
 }
 
@@ -462,21 +486,21 @@ static int ioasid_attach_foreign(struct ioasid_space *space,
 	if (rc)
 		goto free;
 	dev_pasid->vpasid = vpasid ?: att->pasid;
-	rc = ioasid_dev_pasid_reserve(dev_pasid, extack);
+	rc = ioasid_dev_pasid_insert(dev_pasid, extack);
 	if (rc)
 		goto detach;
 	rc = ioasid_space_lock(space, extack);
 	if (rc)
-		goto release;
+		goto erase;
 	kref_get(&space->obj.ref);
 	att->space = space;
 	list_add_tail(&att->space_link, &space->attachments);
 	space->nr_devices++;
 	ioasid_space_unlock(space);
-	ioasid_dev_pasid_publish(dev_pasid, att);
+	ioasid_dev_pasid_begin(dev_pasid, att);
 	return 0;
-release:
-	xa_release(&dev_pasid->idev->dev_pasids, dev_pasid->vpasid);
+erase:
+	xa_erase(&dev_pasid->idev->dev_pasids, dev_pasid->vpasid);
 detach:
 	space->ops->detach(dev_pasid);
 free:
@@ -489,7 +513,7 @@ static int ioasid_dev_pasid_move(struct ioasid_dev_pasid *dev_pasid,
 				 struct ioasid_space *space, u64 cookie,
 				 struct ioasid_extack *extack)
 {
-	struct ioasid_attachment *old = dev_pasid->att;
+	struct ioasid_attachment *old = dev_pasid->att, *att;
 	struct device *dev = dev_pasid->idev->dev;
 	int rc;
 
@@ -514,20 +538,18 @@ static int ioasid_dev_pasid_move(struct ioasid_dev_pasid *dev_pasid,
 	if (rc)
 		return rc;
 	ioasid_fault_move(dev_pasid, space);
-	rc = ioasid_attachment_create(space, dev_pasid, old->pasid, old,
-				      extack);
-	if (rc) {
+	att = ioasid_attachment_create(space, dev_pasid, old->pasid, old,
+				       extack);
+	if (IS_ERR(att)) {
 		ioasid_fault_unmove(dev_pasid);
 		ioasid_fault_disable(dev_pasid->idev, space);
-		return rc;
+		return PTR_ERR(att);
 	}
 	ioasid_fault_end(dev_pasid, space->faults ? IOASID_FAULT_SUCCESS :
 						    IOASID_FAULT_INVALID);
 	ioasid_fault_report_detached(dev_pasid);
 	dev_pasid->cookie = cookie ?: dev_pasid->cookie;
-	ioasid_dev_pasid_publish(dev_pasid,
-				 xa_load(&dev_pasid->idev->group->table,
-					 old->pasid));
+	ioasid_dev_pasid_begin(dev_pasid, att);
 	ioasid_fault_disable(dev_pasid->idev, old->space);
 	ioasid_space_detach(old);
 	return 0;
@@ -561,18 +583,18 @@ static int ioasid_attach_new(struct ioasid_space *space,
 		return ioasid_attach_foreign(space, dev_pasid, req->vpasid,
 					     extack);
 	dev_pasid->vpasid = req->vpasid ?: req->pasid;
-	rc = ioasid_dev_pasid_reserve(dev_pasid, extack);
+	rc = ioasid_dev_pasid_insert(dev_pasid, extack);
 	if (rc)
 		return rc;
 	rc = ioasid_fault_enable(dev_pasid->idev, space, extack);
 	if (rc)
-		goto release;
+		goto erase;
 	rc = ioasid_attach_group(space, dev_pasid, req->pasid, extack);
 	if (!rc)
 		return 0;
 	ioasid_fault_disable(dev_pasid->idev, space);
-release:
-	xa_release(&dev_pasid->idev->dev_pasids, dev_pasid->vpasid);
+erase:
+	xa_erase(&dev_pasid->idev->dev_pasids, dev_pasid->vpasid);
 	return rc;
 }
 
