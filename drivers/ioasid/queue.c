@@ -290,11 +290,19 @@ u32 ioasid_fault_flags(const struct iommu_fault_page_request *prm)
 	return flags;
 }
 
+/* The attachment of the device that sent a pending group */
+static struct ioasid_dev_pasid *
+ioasid_pending_dev_pasid(const struct ioasid_pending *p)
+{
+	return p->pasid->share.owner;
+}
+
 static void ioasid_queue_put_group(struct ioasid_queue *q,
 				   struct ioasid_pending *p)
 {
 	struct ioasid_fault_record record =
-		ioasid_fault_record(p->dev_pasid, IOASID_FAULT_REQUEST,
+		ioasid_fault_record(ioasid_pending_dev_pasid(p),
+				    IOASID_FAULT_REQUEST,
 				    p->group->fault_count);
 	struct iopf_fault *iopf;
 
@@ -329,35 +337,76 @@ static struct ioasid_queue_share *ioasid_share_find(struct ioasid_queue *q,
 	return NULL;
 }
 
-static u32 ioasid_share_records(const struct ioasid_queue_share *share)
+static struct ioasid_queue_pasid *
+ioasid_queue_pasid_find(struct ioasid_queue *q,
+			const struct ioasid_dev_pasid *dev_pasid)
 {
-	return share ? share->records : 0;
+	struct ioasid_queue_share *share = ioasid_share_find(q, dev_pasid);
+
+	return share ? container_of(share, struct ioasid_queue_pasid, share) :
+		       NULL;
 }
 
 /* There is a free one for each group that can be pending */
-static struct ioasid_queue_share *
-ioasid_share_charge(struct ioasid_queue *q, struct ioasid_queue_share *share,
-		    const void *owner, u32 records)
+static struct ioasid_queue_share *ioasid_share_take(struct ioasid_queue *q,
+						    struct hlist_head *free,
+						    void *owner)
 {
-	if (!share) {
-		share = hlist_entry(q->free_shares.first,
-				    struct ioasid_queue_share, node);
-		hlist_del(&share->node);
-		hlist_add_head(&share->node, ioasid_share_head(q, owner));
-		share->owner = owner;
-	}
-	share->records += records;
+	struct ioasid_queue_share *share =
+		hlist_entry(free->first, struct ioasid_queue_share, node);
+
+	hlist_del(&share->node);
+	hlist_add_head(&share->node, ioasid_share_head(q, owner));
+	share->owner = owner;
 	return share;
 }
 
-static void ioasid_share_uncharge(struct ioasid_queue *q,
-				  struct ioasid_queue_share *share, u32 records)
+static void ioasid_share_uncharge(struct ioasid_queue_share *share,
+				  struct hlist_head *free, u32 records)
 {
 	share->records -= records;
 	if (share->records)
 		return;
 	hlist_del(&share->node);
-	hlist_add_head(&share->node, &q->free_shares);
+	hlist_add_head(&share->node, free);
+}
+
+/* Adds a group to the share of its PASID, or to a new one if that is NULL */
+static void ioasid_pending_charge(struct ioasid_queue *q,
+				  struct ioasid_pending *p,
+				  struct ioasid_dev_pasid *dev_pasid,
+				  struct ioasid_queue_pasid *pasid,
+				  struct ioasid_queue_share *device)
+{
+	u32 records = p->group->fault_count;
+
+	lockdep_assert_held(&q->lock);
+	if (!device)
+		device = ioasid_share_take(q, &q->free_devices,
+					   dev_pasid->idev);
+	if (!pasid) {
+		pasid = container_of(ioasid_share_take(q, &q->free_pasids,
+						       dev_pasid),
+				     struct ioasid_queue_pasid, share);
+		pasid->device = device;
+	}
+	p->pasid = pasid;
+	pasid->share.records += records;
+	device->records += records;
+	q->nr_pending += records;
+	list_add_tail(&p->share_node, &pasid->groups);
+}
+
+static void ioasid_pending_uncharge(struct ioasid_queue *q,
+				    struct ioasid_pending *p)
+{
+	u32 records = p->group->fault_count;
+
+	lockdep_assert_held(&q->lock);
+	list_del(&p->share_node);
+	q->nr_pending -= records;
+	ioasid_share_uncharge(p->pasid->device, &q->free_devices, records);
+	ioasid_share_uncharge(&p->pasid->share, &q->free_pasids, records);
 }
 
 /* --- responses ---------------------------------------------------------- */
@@ -398,10 +447,7 @@ static struct iopf_group *ioasid_pending_take(struct ioasid_queue *q,
 	lockdep_assert_held(&q->lock);
 	if (q->next_stale == p)
 		q->next_stale = ioasid_pending_next(q, p);
-	list_del(&p->share_node);
-	ioasid_share_uncharge(q, p->pasid, group->fault_count);
-	ioasid_share_uncharge(q, p->device, group->fault_count);
-	q->nr_pending -= group->fault_count;
+	ioasid_pending_uncharge(q, p);
 	p->group = NULL;
 	p->generation++;
 	list_move(&p->node, &q->free);
@@ -416,24 +462,24 @@ static struct iopf_group *ioasid_pending_take(struct ioasid_queue *q,
  */
 static bool ioasid_pending_is_stale(const struct ioasid_pending *p)
 {
-	return !READ_ONCE(p->dev_pasid->iopf_off) &&
+	return !READ_ONCE(ioasid_pending_dev_pasid(p)->iopf_off) &&
 	       !compat_group_is_current(p->group);
 }
 
 /*
- * Drops a batch of the groups of @dev_pasid from before a reset, and reports
- * them, before new ones. They are its oldest. Returns false if more are left.
+ * Drops a batch of the groups of @pasid from before a reset, and reports them,
+ * before new ones. They are its oldest. Returns false if more are left.
  */
 static bool ioasid_queue_reap_stale(struct ioasid_queue *q,
-				    struct ioasid_dev_pasid *dev_pasid,
-				    struct ioasid_queue_share *share)
+				    struct ioasid_queue_pasid *pasid)
 {
+	struct ioasid_dev_pasid *dev_pasid = pasid->share.owner;
 	struct ioasid_pending *p, *next;
 	bool done = true;
 	u32 nr = 0;
 
 	lockdep_assert_held(&q->lock);
-	list_for_each_entry_safe(p, next, &share->groups, share_node) {
+	list_for_each_entry_safe(p, next, &pasid->groups, share_node) {
 		if (!ioasid_pending_is_stale(p))
 			break;
 		if (nr == IOASID_QUEUE_BATCH) {
@@ -465,7 +511,7 @@ bool ioasid_pending_answer(struct ioasid_queue *q, struct ioasid_pending *p,
 {
 	lockdep_assert_held(&q->lock);
 	if (ioasid_pending_is_stale(p)) {
-		ioasid_queue_reap_stale(q, p->dev_pasid, p->pasid);
+		ioasid_queue_reap_stale(q, p->pasid);
 		return false;
 	}
 	ioasid_group_answer(ioasid_pending_take(q, p), code);
@@ -482,7 +528,7 @@ bool ioasid_pending_answer(struct ioasid_queue *q, struct ioasid_pending *p,
 static void ioasid_pending_expired(struct ioasid_queue *q, struct ioasid_pending *p)
 {
 	u64 cookie = ioasid_pending_cookie(q, p);
-	struct ioasid_dev_pasid *dev_pasid = p->dev_pasid;
+	struct ioasid_dev_pasid *dev_pasid = ioasid_pending_dev_pasid(p);
 
 	lockdep_assert_held(&q->lock);
 	if (ioasid_pending_answer(q, p, IOASID_FAULT_INVALID))
@@ -501,7 +547,7 @@ static bool ioasid_queue_scan_some(struct ioasid_queue *q)
 		if (ioasid_pending_is_stale(p)) {
 			/* Moves on when @p is taken */
 			q->next_stale = p;
-			ioasid_queue_reap_stale(q, p->dev_pasid, p->pasid);
+			ioasid_queue_reap_stale(q, p->pasid);
 			return q->next_stale;
 		}
 		p = ioasid_pending_next(q, p);
@@ -585,12 +631,15 @@ int ioasid_queue_respond(struct ioasid_queue *q,
 
 static bool ioasid_queue_has_room(struct ioasid_queue *q,
 				  const struct ioasid_queue_share *device,
-				  const struct ioasid_queue_share *pasid,
+				  const struct ioasid_queue_pasid *pasid,
 				  u32 records)
 {
+	u32 of_device = device ? device->records : 0;
+	u32 of_pasid = pasid ? pasid->share.records : 0;
+
 	return q->nr_pending + records <= q->max_pending &&
-	       ioasid_share_records(device) + records <= q->max_per_device &&
-	       ioasid_share_records(pasid) + records <= q->max_per_pasid &&
+	       of_device + records <= q->max_per_device &&
+	       of_pasid + records <= q->max_per_pasid &&
 	       ioasid_queue_report_lost(q) && ioasid_queue_room(q) >= records;
 }
 
@@ -611,23 +660,24 @@ bool ioasid_queue_enqueue(struct ioasid_queue *q,
 			  struct ioasid_dev_pasid *dev_pasid,
 			  struct iopf_group *group, u32 *code)
 {
-	struct ioasid_queue_share *device, *pasid;
-	u32 records = group->fault_count;
+	struct ioasid_queue_share *device;
+	struct ioasid_queue_pasid *pasid;
 	struct ioasid_pending *p;
 
 	lockdep_assert_held(&q->lock);
 	if (q->dead)
 		return false;
-	pasid = ioasid_share_find(q, dev_pasid);
-	if (pasid && !ioasid_queue_reap_stale(q, dev_pasid, pasid)) {
+	pasid = ioasid_queue_pasid_find(q, dev_pasid);
+	if (pasid && !ioasid_queue_reap_stale(q, pasid)) {
 		*code = IOASID_FAULT_SUCCESS;
 		return false;
 	}
 	/* The last stale group freed the share */
-	if (pasid && !pasid->records)
+	if (pasid && !pasid->share.records)
 		pasid = NULL;
-	device = ioasid_share_find(q, dev_pasid->idev);
-	if (!ioasid_queue_has_room(q, device, pasid, records)) {
+	device = pasid ? pasid->device :
+			 ioasid_share_find(q, dev_pasid->idev);
+	if (!ioasid_queue_has_room(q, device, pasid, group->fault_count)) {
 		q->lost++;
 		/* Nothing else would tell who has read all and waits for more */
 		if (ioasid_queue_room(q) == q->depth)
@@ -636,12 +686,8 @@ bool ioasid_queue_enqueue(struct ioasid_queue *q,
 	}
 	p = list_first_entry(&q->free, struct ioasid_pending, node);
 	p->group = group;
-	p->dev_pasid = dev_pasid;
 	p->expires = jiffies + q->deadline;
-	p->device = ioasid_share_charge(q, device, dev_pasid->idev, records);
-	p->pasid = ioasid_share_charge(q, pasid, dev_pasid, records);
-	list_add_tail(&p->share_node, &p->pasid->groups);
-	q->nr_pending += records;
+	ioasid_pending_charge(q, p, dev_pasid, pasid, device);
 	list_move_tail(&p->node, &q->pending);
 	ioasid_queue_put_group(q, p);
 	if (list_is_singular(&q->pending))
@@ -683,15 +729,14 @@ bool ioasid_queue_end(struct ioasid_queue *q)
 void ioasid_queue_drop_stale(struct ioasid_queue *q,
 			     struct ioasid_dev_pasid *dev_pasid)
 {
-	struct ioasid_queue_share *share;
+	struct ioasid_queue_pasid *pasid;
 	bool done;
 
 	lockdep_assert_held(&dev_pasid->idev->ctx->lock);
 	do {
 		scoped_guard(spinlock, &q->lock) {
-			share = ioasid_share_find(q, dev_pasid);
-			done = !share ||
-			       ioasid_queue_reap_stale(q, dev_pasid, share);
+			pasid = ioasid_queue_pasid_find(q, dev_pasid);
+			done = !pasid || ioasid_queue_reap_stale(q, pasid);
 		}
 		cond_resched();
 	} while (!done);
@@ -701,15 +746,15 @@ static bool ioasid_queue_flush_some(struct ioasid_queue *q,
 				    struct ioasid_dev_pasid *dev_pasid,
 				    u32 code)
 {
-	struct ioasid_queue_share *share;
+	struct ioasid_queue_pasid *pasid;
 	u32 n;
 
 	guard(spinlock)(&q->lock);
 	for (n = 0; n < IOASID_QUEUE_BATCH; n++) {
-		share = ioasid_share_find(q, dev_pasid);
-		if (!share)
+		pasid = ioasid_queue_pasid_find(q, dev_pasid);
+		if (!pasid)
 			return false;
-		if (ioasid_pending_answer(q, list_first_entry(&share->groups,
+		if (ioasid_pending_answer(q, list_first_entry(&pasid->groups,
 							      struct ioasid_pending,
 							      share_node), code))
 			q->nr_detached++;
@@ -788,7 +833,8 @@ static void ioasid_queue_free(struct ioasid_queue *q)
 		eventfd_ctx_put(q->eventfd);
 	vfree(q->ring);
 	kvfree(q->pool);
-	kvfree(q->share_pool);
+	kvfree(q->device_pool);
+	kvfree(q->pasid_pool);
 	kvfree(q->shares);
 	kfree_rcu(q, obj.rcu);
 }
@@ -803,18 +849,19 @@ static int ioasid_queue_alloc_pools(struct ioasid_queue *q)
 	q->share_bits = max(ilog2(roundup_pow_of_two(q->max_pending)), 1);
 	q->ring = __vmalloc(ioasid_ring_bytes(q->depth), gfp | __GFP_ZERO);
 	q->pool = kvcalloc(q->max_pending, sizeof(*q->pool), gfp);
-	q->share_pool = kvcalloc(2 * q->max_pending, sizeof(*q->share_pool), gfp);
+	q->device_pool = kvcalloc(q->max_pending, sizeof(*q->device_pool), gfp);
+	q->pasid_pool = kvcalloc(q->max_pending, sizeof(*q->pasid_pool), gfp);
 	q->shares = kvcalloc(1U << q->share_bits, sizeof(*q->shares), gfp);
-	if (!q->ring || !q->pool || !q->share_pool || !q->shares)
+	if (!q->ring || !q->pool || !q->device_pool || !q->pasid_pool ||
+	    !q->shares)
 		return -ENOMEM;
 	for (i = 0; i < q->max_pending; i++) {
 		list_add_tail(&q->pool[i].node, &q->free);
 		/* 0 is the cookie of no group */
 		q->pool[i].generation = 1;
-	}
-	for (i = 0; i < 2 * q->max_pending; i++) {
-		INIT_LIST_HEAD(&q->share_pool[i].groups);
-		hlist_add_head(&q->share_pool[i].node, &q->free_shares);
+		hlist_add_head(&q->device_pool[i].node, &q->free_devices);
+		INIT_LIST_HEAD(&q->pasid_pool[i].groups);
+		hlist_add_head(&q->pasid_pool[i].share.node, &q->free_pasids);
 	}
 	return 0;
 }

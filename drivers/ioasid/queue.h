@@ -16,26 +16,35 @@ struct file;
 
 /**
  * struct ioasid_queue_share - what one device, or one PASID of it, has pending
- * @node: in ioasid_queue.shares or ioasid_queue.free_shares
- * @owner: struct ioasid_device or struct ioasid_dev_pasid
- * @groups: of a struct ioasid_dev_pasid: its groups, oldest first
+ * @node: in ioasid_queue.shares, or ioasid_queue.free_devices or .free_pasids
+ * @owner: struct ioasid_device, or struct ioasid_dev_pasid of a struct
+ *	ioasid_queue_pasid
  * @records: records of its pending groups; never 0 in ioasid_queue.shares
  */
 struct ioasid_queue_share {
 	struct hlist_node node;
-	const void *owner;
-	struct list_head groups;
+	void *owner;
 	u32 records;
+};
+
+/**
+ * struct ioasid_queue_pasid - what one PASID of a device has pending
+ * @share: its share; the first member, since ioasid_share_find() returns it
+ * @device: the share of its device
+ * @groups: its struct ioasid_pending, oldest first
+ */
+struct ioasid_queue_pasid {
+	struct ioasid_queue_share share;
+	struct ioasid_queue_share *device;
+	struct list_head groups;
 };
 
 /**
  * struct ioasid_pending - a group of page requests without a response yet
  * @node: in ioasid_queue.pending, oldest first, or ioasid_queue.free
- * @share_node: in ioasid_queue_share.groups of @pasid
+ * @share_node: in ioasid_queue_pasid.groups of @pasid
  * @group: the group of the IOMMU core, or NULL if this entry is free
- * @dev_pasid: the attachment of the device that sent it
- * @device: what its device has pending
- * @pasid: what @dev_pasid has pending
+ * @pasid: what the attachment of the device that sent it has pending
  * @generation: upper half of the cookie; changes with each use of this entry
  * @expires: when it is answered INVALID without a response, in jiffies
  */
@@ -43,9 +52,7 @@ struct ioasid_pending {
 	struct list_head node;
 	struct list_head share_node;
 	struct iopf_group *group;
-	struct ioasid_dev_pasid *dev_pasid;
-	struct ioasid_queue_share *device;
-	struct ioasid_queue_share *pasid;
+	struct ioasid_queue_pasid *pasid;
 	u32 generation;
 	unsigned long expires;
 };
@@ -72,9 +79,11 @@ struct ioasid_pending {
  * @free: entries of @pool that are not in use
  * @pending: entries of @pool in use, oldest first
  * @next_stale: where in @pending to go on looking for stale groups, or NULL
- * @share_pool: array of twice @max_pending entries
- * @free_shares: entries of @share_pool that are not in use
- * @shares: the others, by owner
+ * @device_pool: array of @max_pending shares of devices
+ * @free_devices: entries of @device_pool that are not in use
+ * @pasid_pool: array of @max_pending shares of PASIDs
+ * @free_pasids: entries of @pasid_pool that are not in use
+ * @shares: the others of both, by owner
  * @share_bits: log2 of the size of @shares
  * @nr_pending: number of records of @pending
  * @max_pending: limit of @nr_pending
@@ -107,8 +116,10 @@ struct ioasid_queue {
 	struct list_head free;
 	struct list_head pending;
 	struct ioasid_pending *next_stale;
-	struct ioasid_queue_share *share_pool;
-	struct hlist_head free_shares;
+	struct ioasid_queue_share *device_pool;
+	struct hlist_head free_devices;
+	struct ioasid_queue_pasid *pasid_pool;
+	struct hlist_head free_pasids;
 	struct hlist_head *shares;
 	u32 share_bits;
 	u32 nr_pending;
