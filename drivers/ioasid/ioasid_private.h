@@ -71,7 +71,7 @@ struct ioasid_deferred;
 struct ioasid_domain;
 struct ioasid_dev_pasid;
 struct ioasid_fault_record;
-struct ioasid_mm_faults;
+struct ioasid_mm_bond;
 struct ioasid_mm_pasid;
 struct ioasid_queue;
 struct ioasid_space;
@@ -452,26 +452,12 @@ struct ioasid_unrecoverable {
 };
 
 /**
- * struct ioasid_mm_bond - a device in an mm space
- * @node: in ioasid_mm_faults.bonds
- * @faults: page requests of the process
- * @dev: the device
- * @ending: it is being detached; protected by ioasid_mm_faults.lock
- */
-struct ioasid_mm_bond {
-	struct list_head node;
-	struct ioasid_mm_faults *faults;
-	struct device *dev;
-	bool ending;
-};
-
-/**
  * struct ioasid_dev_pasid - attachment of one device
  * @node: in ioasid_attachment.dev_pasids
  * @idev: the device
  * @att: the attachment, which devices of the group share
  * @sva: bond of the IOMMU core, of an mm space
- * @bond: our part of it
+ * @bond: our part of it, which all attachments of the device to the process share
  * @iopf: it counts in ioasid_device.nr_iopf
  * @vpasid: the user's number: virtual PASID, PASID or IOASID_RID
  * @cookie: the user's number of the attachment, for its records
@@ -483,7 +469,7 @@ struct ioasid_dev_pasid {
 	struct ioasid_device *idev;
 	struct ioasid_attachment *att;
 	struct iommu_sva *sva;
-	struct ioasid_mm_bond bond;
+	struct ioasid_mm_bond *bond;
 	bool iopf;
 	u32 vpasid;
 	u64 cookie;

@@ -144,16 +144,22 @@ static int ioasid_mm_bind(struct ioasid_space *space,
 	if (rc)
 		return rc;
 	/* Before the bind, since requests can come as soon as it is done */
-	ioasid_mm_bond_begin(&space->mm_pasid->faults, &dev_pasid->bond, dev);
+	dev_pasid->bond = ioasid_mm_bond_begin(&space->mm_pasid->faults, dev);
+	if (!dev_pasid->bond) {
+		ioasid_mm_uncharge(space);
+		return ioasid_fail(extack, -ENOMEM, IOASID_REASON_NO_MEMORY,
+				   "no memory for an attachment");
+	}
 	sva = iommu_sva_bind_device(dev, space->mm);
 	while (PTR_ERR_OR_ZERO(sva) == -ENOSPC && ioasid_mm_pasid_reap_one())
 		sva = iommu_sva_bind_device(dev, space->mm);
 	if (IS_ERR(sva)) {
-		ioasid_mm_bond_end(&dev_pasid->bond);
+		ioasid_mm_bond_drain(dev_pasid->bond);
+		ioasid_mm_bond_end(dev_pasid->bond);
 		ioasid_mm_uncharge(space);
 		return ioasid_mm_bind_failed(dev, PTR_ERR(sva), extack);
 	}
-	ioasid_mm_bond_hook(&dev_pasid->bond, sva->handle.domain);
+	ioasid_mm_hook(sva->handle.domain);
 	dev_pasid->sva = sva;
 	*pasid = iommu_sva_get_pasid(sva);
 	return 0;
@@ -179,9 +185,9 @@ static int ioasid_mm_attach(struct ioasid_space *space,
 /* Answers first, while the device is still attached to be answered */
 static void ioasid_mm_detach(struct ioasid_dev_pasid *dev_pasid)
 {
-	ioasid_mm_bond_drain(&dev_pasid->bond);
+	ioasid_mm_bond_drain(dev_pasid->bond);
 	iommu_sva_unbind_device(dev_pasid->sva);
-	ioasid_mm_bond_end(&dev_pasid->bond);
+	ioasid_mm_bond_end(dev_pasid->bond);
 	dev_pasid->sva = NULL;
 	ioasid_sva_disable(dev_pasid);
 }

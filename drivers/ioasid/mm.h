@@ -17,10 +17,26 @@
 #define IOASID_MM_WORKERS	8
 
 /**
+ * struct ioasid_mm_bond - a device that uses the memory of a process
+ * @node: in ioasid_mm_faults.bonds
+ * @faults: page requests of the process
+ * @dev: the device
+ * @users: number of its attachments; none are left while the last one ends
+ */
+struct ioasid_mm_bond {
+	struct list_head node;
+	struct ioasid_mm_faults *faults;
+	struct device *dev;
+	u32 users;
+};
+
+/**
  * struct ioasid_mm_worker - resolves page requests, one group after the other
  * @work: runs while there are groups
  * @faults: whose it is
  * @busy: @work is queued, or running; the others do not wait for it
+ * @task: the thread that runs @work, or NULL
+ * @has_mm: it has a reference on the memory, which keeps it from being freed
  * @group: what it is resolving, or NULL; also NULL once a detach has answered it
  * @next: the next request of @group to resolve, or NULL
  */
@@ -28,6 +44,8 @@ struct ioasid_mm_worker {
 	struct work_struct work;
 	struct ioasid_mm_faults *faults;
 	bool busy;
+	struct task_struct *task;
+	bool has_mm;
 	struct iopf_group *group;
 	struct iopf_fault *next;
 };
@@ -41,6 +59,7 @@ struct ioasid_mm_worker {
  * @groups: groups of page requests that wait for a worker, oldest first
  * @nr_groups: number of these
  * @workers: the workers
+ * @watch: looks for the end of the process while there is something to do
  */
 struct ioasid_mm_faults {
 	spinlock_t lock;
@@ -50,6 +69,7 @@ struct ioasid_mm_faults {
 	struct list_head groups;
 	u32 nr_groups;
 	struct ioasid_mm_worker workers[IOASID_MM_WORKERS];
+	struct delayed_work watch;
 };
 
 /**
@@ -86,10 +106,9 @@ int ioasid_mm_faults_init(struct ioasid_mm_faults *f, struct mm_struct *mm,
 			  struct ioasid_user *user);
 void ioasid_mm_faults_destroy(struct ioasid_mm_faults *f);
 bool ioasid_mm_faults_in_use(struct ioasid_mm_faults *f);
-void ioasid_mm_bond_begin(struct ioasid_mm_faults *f,
-			  struct ioasid_mm_bond *bond, struct device *dev);
-void ioasid_mm_bond_hook(struct ioasid_mm_bond *bond,
-			 struct iommu_domain *domain);
+struct ioasid_mm_bond *ioasid_mm_bond_begin(struct ioasid_mm_faults *f,
+					    struct device *dev);
+void ioasid_mm_hook(struct iommu_domain *domain);
 void ioasid_mm_bond_drain(struct ioasid_mm_bond *bond);
 void ioasid_mm_bond_end(struct ioasid_mm_bond *bond);
 

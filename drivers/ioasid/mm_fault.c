@@ -8,8 +8,11 @@
  * may make anybody wait for the memory of somebody else.
  */
 #include <linux/iommu.h>
+#include <linux/memcontrol.h>
 #include <linux/mm.h>
 #include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
 #include "compat/iopf.h"
 #include "mm.h"
 #include "queue.h"
@@ -19,6 +22,12 @@
 
 /* Groups of a process that may wait; far more than devices have at a time */
 #define IOASID_MM_MAX_GROUPS		4096
+
+/* Groups from before a reset that are dropped when a new one comes */
+#define IOASID_MM_REAP			16
+
+/* How often to look whether the process has gone, while a worker may wait */
+#define IOASID_MM_WATCH			HZ
 
 /* How often a page may have gone again before it could be mapped */
 #define IOASID_MM_TRIES			16
@@ -42,7 +51,7 @@ static enum ioasid_mm_owner ioasid_mm_owner(struct ioasid_mm_faults *f,
 
 	lockdep_assert_held(&f->lock);
 	list_for_each_entry(bond, &f->bonds, node) {
-		if (bond->dev == dev && !bond->ending)
+		if (bond->dev == dev && bond->users)
 			return IOASID_MM_OURS;
 		/* The IOMMU core has attached the whole group */
 		if (bond->dev->iommu_group == dev->iommu_group)
@@ -60,6 +69,41 @@ static void ioasid_mm_answer(struct iopf_group *group, u32 code)
 		iopf_free_group(group);
 }
 
+/* Takes the group from a worker, which need not wait for the memory any more */
+static struct iopf_group *ioasid_mm_take_from(struct ioasid_mm_worker *w)
+{
+	struct iopf_group *group = w->group;
+
+	lockdep_assert_held(&w->faults->lock);
+	w->group = NULL;
+	send_sig(SIGKILL, w->task, 1);
+	return group;
+}
+
+/*
+ * Drops what devices asked for before they were reset: the oldest groups, some
+ * each time that a new one comes, and all that workers have.
+ */
+static void ioasid_mm_reap_stale(struct ioasid_mm_faults *f)
+{
+	struct ioasid_mm_worker *w;
+	struct iopf_group *group;
+	u32 n;
+
+	lockdep_assert_held(&f->lock);
+	for (n = 0; n < IOASID_MM_REAP && f->nr_groups; n++) {
+		group = list_first_entry(&f->groups, struct iopf_group, node);
+		if (compat_group_is_current(group))
+			break;
+		list_del(&group->node);
+		f->nr_groups--;
+		iopf_free_group(group);
+	}
+	for (w = f->workers; w < f->workers + IOASID_MM_WORKERS; w++)
+		if (w->group && !compat_group_is_current(w->group))
+			iopf_free_group(ioasid_mm_take_from(w));
+}
+
 static void ioasid_mm_start_worker(struct ioasid_mm_faults *f)
 {
 	struct ioasid_mm_worker *w;
@@ -70,6 +114,8 @@ static void ioasid_mm_start_worker(struct ioasid_mm_faults *f)
 			continue;
 		w->busy = true;
 		queue_work(f->wq, &w->work);
+		/* No-op if it is pending */
+		schedule_delayed_work(&f->watch, IOASID_MM_WATCH);
 		return;
 	}
 }
@@ -79,6 +125,7 @@ static void ioasid_mm_enqueue(struct ioasid_mm_faults *f,
 {
 	/* Answered under the lock, too, so that a detach leaves none behind */
 	guard(spinlock)(&f->lock);
+	ioasid_mm_reap_stale(f);
 	if (f->nr_groups == IOASID_MM_MAX_GROUPS ||
 	    ioasid_mm_owner(f, group->fault_param->dev) != IOASID_MM_OURS) {
 		ioasid_mm_answer(group, IOASID_FAULT_INVALID);
@@ -123,7 +170,7 @@ static bool ioasid_mm_try_page(struct mm_struct *mm,
 			       const struct iommu_fault_page_request *prm,
 			       u32 *code)
 {
-	/* Killable, since no one needs to be warned of a worker that waits */
+	/* Killable, so that a detach ends the wait: see ioasid_mm_take_from() */
 	unsigned int flags = FAULT_FLAG_REMOTE | FAULT_FLAG_ALLOW_RETRY |
 			     FAULT_FLAG_KILLABLE;
 	unsigned long need = ioasid_mm_need(prm);
@@ -157,19 +204,45 @@ unlock:
  * IOMMU waits for that lock with the one lock that all binds need. A page that
  * goes away all the time is asked for again by the device.
  */
-static u32 ioasid_mm_resolve(struct mm_struct *mm,
-			     const struct iommu_fault_page_request *prm)
+static u32 ioasid_mm_try(struct mm_struct *mm,
+			 const struct iommu_fault_page_request *prm)
 {
 	u32 code = IOASID_FAULT_SUCCESS;
 	int i;
 
-	if (!mmget_not_zero(mm))
-		return IOASID_FAULT_INVALID;
 	for (i = 0; i < IOASID_MM_TRIES; i++) {
-		mmap_read_lock(mm);
+		if (mmap_read_lock_killable(mm))
+			return IOASID_FAULT_INVALID;
 		if (ioasid_mm_try_page(mm, prm, &code))
 			break;
 	}
+	return code;
+}
+
+static void ioasid_mm_set_has_mm(struct ioasid_mm_worker *w, bool has_mm)
+{
+	guard(spinlock)(&w->faults->lock);
+	w->has_mm = has_mm;
+}
+
+/* A thread of the kernel would have the page tables charged to nobody */
+static u32 ioasid_mm_resolve(struct ioasid_mm_worker *w,
+			     const struct iommu_fault_page_request *prm)
+{
+	struct mm_struct *mm = w->faults->mm;
+	struct mem_cgroup *memcg, *old;
+	u32 code;
+
+	if (!mmget_not_zero(mm))
+		return IOASID_FAULT_INVALID;
+	/* Never counted without its reference: see ioasid_mm_watch_fn() */
+	ioasid_mm_set_has_mm(w, true);
+	memcg = get_mem_cgroup_from_mm(mm);
+	old = set_active_memcg(memcg);
+	code = ioasid_mm_try(mm, prm);
+	set_active_memcg(old);
+	mem_cgroup_put(memcg);
+	ioasid_mm_set_has_mm(w, false);
 	mmput(mm);
 	return code;
 }
@@ -180,8 +253,11 @@ static bool ioasid_mm_next_group(struct ioasid_mm_worker *w)
 	struct ioasid_mm_faults *f = w->faults;
 
 	guard(spinlock)(&f->lock);
+	/* What ended the wait for the last group must not end that for the next */
+	flush_signals(current);
 	w->group = list_first_entry_or_null(&f->groups, struct iopf_group, node);
 	w->busy = w->group;
+	w->task = w->group ? current : NULL;
 	if (!w->group)
 		return false;
 	list_del(&w->group->node);
@@ -219,12 +295,13 @@ static void ioasid_mm_work_fn(struct work_struct *work)
 	struct iommu_fault_page_request prm;
 	u32 code;
 
+	allow_signal(SIGKILL);
 	while (ioasid_mm_next_group(w)) {
 		code = IOASID_FAULT_SUCCESS;
 		while (code == IOASID_FAULT_SUCCESS &&
 		       ioasid_mm_next_fault(w, &prm))
 			code = ioasid_mm_is_of(f->mm, &prm) ?
-				       ioasid_mm_resolve(f->mm, &prm) :
+				       ioasid_mm_resolve(w, &prm) :
 				       IOASID_FAULT_INVALID;
 		scoped_guard(spinlock, &f->lock) {
 			if (w->group)
@@ -233,40 +310,91 @@ static void ioasid_mm_work_fn(struct work_struct *work)
 		}
 		cond_resched();
 	}
+	disallow_signal(SIGKILL);
+}
+
+/*
+ * A worker that waits keeps the memory of a process that has ended, and with it
+ * the files that are mapped there, perhaps the device itself: the detach that
+ * would end the wait does not come. So the wait ends once nobody else uses the
+ * memory.
+ */
+static void ioasid_mm_watch_fn(struct work_struct *work)
+{
+	struct ioasid_mm_faults *f = container_of(to_delayed_work(work),
+						  struct ioasid_mm_faults, watch);
+	struct ioasid_mm_worker *w;
+	int busy = 0, users = 0;
+
+	guard(spinlock)(&f->lock);
+	for (w = f->workers; w < f->workers + IOASID_MM_WORKERS; w++) {
+		busy += w->busy;
+		users += w->has_mm;
+	}
+	if (users && atomic_read(&f->mm->mm_users) <= users)
+		for (w = f->workers; w < f->workers + IOASID_MM_WORKERS; w++)
+			if (w->group)
+				ioasid_mm_answer(ioasid_mm_take_from(w),
+						 IOASID_FAULT_INVALID);
+	if (busy)
+		schedule_delayed_work(&f->watch, IOASID_MM_WATCH);
 }
 
 /* --- attach and detach -------------------------------------------------- */
 
-/**
- * ioasid_mm_bond_begin() - let the page requests of a device come here
- * @f: page requests of the process
- * @bond: the bond, to be ended by ioasid_mm_bond_end()
- * @dev: the device, before it is bound to the process
- *
- * Context: any; takes ioasid_mm_faults.lock.
- */
-void ioasid_mm_bond_begin(struct ioasid_mm_faults *f,
-			  struct ioasid_mm_bond *bond, struct device *dev)
+static struct ioasid_mm_bond *ioasid_mm_bond_join(struct ioasid_mm_faults *f,
+						  struct device *dev)
 {
-	bond->faults = f;
-	bond->dev = dev;
-	bond->ending = false;
+	struct ioasid_mm_bond *bond;
+
 	guard(spinlock)(&f->lock);
-	list_add_tail(&bond->node, &f->bonds);
+	list_for_each_entry(bond, &f->bonds, node) {
+		if (bond->dev != dev)
+			continue;
+		bond->users++;
+		return bond;
+	}
+	return NULL;
 }
 
 /**
- * ioasid_mm_bond_hook() - take the page requests of a domain from the IOMMU core
- * @bond: the bond, which is bound
- * @domain: its domain, which all devices with similar IOMMUs share
+ * ioasid_mm_bond_begin() - let the page requests of a device come here
+ * @f: page requests of the process
+ * @dev: the device, before it is bound to the process
+ *
+ * Context: ioasid_ctx.lock of the device is held; can sleep. Takes
+ * ioasid_mm_faults.lock.
+ *
+ * Return: the bond, to be ended by ioasid_mm_bond_end(), or NULL without memory.
+ */
+struct ioasid_mm_bond *ioasid_mm_bond_begin(struct ioasid_mm_faults *f,
+					    struct device *dev)
+{
+	struct ioasid_mm_bond *bond = ioasid_mm_bond_join(f, dev);
+
+	if (bond)
+		return bond;
+	bond = kzalloc(sizeof(*bond), GFP_KERNEL_ACCOUNT);
+	if (!bond)
+		return NULL;
+	bond->faults = f;
+	bond->dev = dev;
+	bond->users = 1;
+	guard(spinlock)(&f->lock);
+	list_add_tail(&bond->node, &f->bonds);
+	return bond;
+}
+
+/**
+ * ioasid_mm_hook() - take the page requests of a domain from the IOMMU core
+ * @domain: the domain of a process, which all devices with similar IOMMUs share
  *
  * Requests that come between the bind, which publishes a new domain, and this
  * call go to the IOMMU core.
  *
- * Context: any.
+ * Context: any; the domain is bound.
  */
-void ioasid_mm_bond_hook(struct ioasid_mm_bond *bond,
-			 struct iommu_domain *domain)
+void ioasid_mm_hook(struct iommu_domain *domain)
 {
 	typeof(ioasid_mm_core_handler) handler =
 		READ_ONCE(domain->iopf_handler);
@@ -276,12 +404,6 @@ void ioasid_mm_bond_hook(struct ioasid_mm_bond *bond,
 	WRITE_ONCE(ioasid_mm_core_handler, handler);
 	/* Whoever sees the new handler sees where it passes others on to */
 	smp_store_release(&domain->iopf_handler, ioasid_mm_fault_handler);
-}
-
-static bool ioasid_mm_is_bound(struct ioasid_mm_faults *f, struct device *dev)
-{
-	lockdep_assert_held(&f->lock);
-	return ioasid_mm_owner(f, dev) == IOASID_MM_OURS;
 }
 
 /* Moves the groups of a device to @taken; those of workers become ours, too */
@@ -301,17 +423,15 @@ static void ioasid_mm_take_groups(struct ioasid_mm_faults *f, struct device *dev
 	for (w = f->workers; w < f->workers + IOASID_MM_WORKERS; w++) {
 		if (!w->group || w->group->fault_param->dev != dev)
 			continue;
-		list_add_tail(&w->group->node, taken);
-		w->group = NULL;
+		group = ioasid_mm_take_from(w);
+		list_add_tail(&group->node, taken);
 	}
 }
 
 /**
  * ioasid_mm_bond_drain() - answer what a device is waiting for
- * @bond: the bond, which is still bound; what comes from now on is answered
- *	IOASID_FAULT_INVALID at once
- *
- * Unless the device has another bond with the same process.
+ * @bond: the bond, which is still bound; unless it has another user, what comes
+ *	from now on is answered IOASID_FAULT_INVALID at once
  *
  * Context: can sleep, but does not wait for memory; takes ioasid_mm_faults.lock.
  */
@@ -322,8 +442,7 @@ void ioasid_mm_bond_drain(struct ioasid_mm_bond *bond)
 	LIST_HEAD(taken);
 
 	scoped_guard(spinlock, &f->lock) {
-		bond->ending = true;
-		if (!ioasid_mm_is_bound(f, bond->dev))
+		if (!--bond->users)
 			ioasid_mm_take_groups(f, bond->dev, &taken);
 	}
 	list_for_each_entry_safe(group, next, &taken, node) {
@@ -334,14 +453,20 @@ void ioasid_mm_bond_drain(struct ioasid_mm_bond *bond)
 
 /**
  * ioasid_mm_bond_end() - undo ioasid_mm_bond_begin()
- * @bond: the bond, which is not bound any more
+ * @bond: the bond, after ioasid_mm_bond_drain(), and not bound any more unless
+ *	it has another user; freed
  *
- * Context: any; takes ioasid_mm_faults.lock.
+ * Context: ioasid_ctx.lock of the device is held, so that no user joins
+ * meanwhile. Takes ioasid_mm_faults.lock.
  */
 void ioasid_mm_bond_end(struct ioasid_mm_bond *bond)
 {
-	guard(spinlock)(&bond->faults->lock);
-	list_del(&bond->node);
+	scoped_guard(spinlock, &bond->faults->lock) {
+		if (bond->users)
+			return;
+		list_del(&bond->node);
+	}
+	kfree(bond);
 }
 
 /* --- lifetime ----------------------------------------------------------- */
@@ -386,6 +511,7 @@ int ioasid_mm_faults_init(struct ioasid_mm_faults *f, struct mm_struct *mm,
 	spin_lock_init(&f->lock);
 	INIT_LIST_HEAD(&f->bonds);
 	INIT_LIST_HEAD(&f->groups);
+	INIT_DELAYED_WORK(&f->watch, ioasid_mm_watch_fn);
 	for (w = f->workers; w < f->workers + IOASID_MM_WORKERS; w++) {
 		INIT_WORK(&w->work, ioasid_mm_work_fn);
 		w->faults = f;
@@ -405,6 +531,7 @@ void ioasid_mm_faults_destroy(struct ioasid_mm_faults *f)
 
 	for (w = f->workers; w < f->workers + IOASID_MM_WORKERS; w++)
 		cancel_work_sync(&w->work);
+	cancel_delayed_work_sync(&f->watch);
 }
 
 /**

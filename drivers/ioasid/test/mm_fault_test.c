@@ -215,6 +215,24 @@ static void limit(struct kunit *test)
 	end_asked(&a);
 }
 
+/* The second number for the same PASID is the same device */
+static void attached_twice(struct kunit *test)
+{
+	u32 any = IOASID_PASID_ANY, first;
+	struct asked a;
+
+	new_asked(test, &a);
+	first = a.pasid;
+	KUNIT_ASSERT_EQ(test, itest_attach(a.it, a.id[0], a.mm, &any, 99, 0), 0);
+	KUNIT_EXPECT_TRUE(test, list_is_singular(&ioasid_mm_faults_of(current->mm)->bonds));
+	KUNIT_EXPECT_EQ(test, itest_detach(a.it, a.id[0], first), 0);
+	ask(&a, 0, 1, ITEST_MEM);
+	KUNIT_EXPECT_EQ(test, answer(&a, 0, 1), (int)IOMMU_PAGE_RESP_SUCCESS);
+	KUNIT_EXPECT_EQ(test, itest_detach(a.it, a.id[0], 99), 0);
+	KUNIT_EXPECT_TRUE(test, list_empty(&ioasid_mm_faults_of(current->mm)->bonds));
+	end_asked(&a);
+}
+
 /* A device of the group that is not attached has no right to the memory */
 static void sibling(struct kunit *test)
 {
@@ -262,6 +280,7 @@ static struct kunit_case ioasid_mm_fault_cases[] = {
 	KUNIT_CASE(answers),
 	KUNIT_CASE(detach_does_not_wait),
 	KUNIT_CASE(limit),
+	KUNIT_CASE(attached_twice),
 	KUNIT_CASE(sibling),
 	KUNIT_CASE(other_driver),
 	{}

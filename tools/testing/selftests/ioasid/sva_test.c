@@ -1039,6 +1039,61 @@ TEST_F(sva, page_never_comes)
 	EXPECT_EQ(0, dev_writes(a.l.mem + T_PAGE, 3));
 }
 
+/* Another process, whose page nobody brings */
+static int lives_late(FIXTURE_DATA(sva) *self, struct talk *t, u64 *shared)
+{
+	struct late l;
+	u32 id;
+
+	dev.pasid = IOASID_PASID_ANY;
+	if (make_late(&l, UFFDIO_REGISTER_MODE_MISSING) || t_alloc_mm(self->fd, &id) ||
+	    t_attach_pasid(self->fd, self->dev_id, id, &dev.pasid, 0, 0))
+		return 1;
+	shared[0] = dev.pasid;
+	shared[1] = l.fd;
+	shared[2] = (uintptr_t)l.mem;
+	if (!say(t->to_parent))
+		return 2;
+	pause();
+	return 3;
+}
+
+/* The handler lives on, and so does the attachment; the process does not */
+TEST_F(sva, killed_while_it_is_asked)
+{
+	u64 *shared = mmap(NULL, T_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	u32 ours = dev.pasid;
+	pthread_t thread;
+	struct asker a;
+	struct talk t;
+	int status;
+	pid_t pid;
+
+	a.l.fd = handler_of(anonymous(LEN), UFFDIO_REGISTER_MODE_MISSING);
+	NEED(a.l.fd >= 0, "needs userfaultfd");
+	ASSERT_TRUE(talk_begin(&t));
+	pid = fork();
+	if (!pid)
+		_exit(lives_late(self, &t, shared));
+	close(t.to_parent[1]);
+	ASSERT_TRUE(hear(t.to_parent));
+	dev.pasid = shared[0];
+	a.l.mem = (char *)(uintptr_t)shared[2];
+	a.l.fd = syscall(SYS_pidfd_getfd, syscall(SYS_pidfd_open, pid, 0), (int)shared[1], 0);
+	ASSERT_LE(0, a.l.fd);
+	ASSERT_EQ(0, pthread_create(&thread, NULL, asks, &a));
+	ASSERT_TRUE(is_asked(&a.l));
+	kill(pid, SIGKILL);
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	/* It is answered long before the device gives up (20 s) */
+	ASSERT_EQ(0, pthread_join(thread, NULL));
+	EXPECT_EQ(DENIED, a.error);
+	close(a.l.fd);
+	dev.pasid = ours;
+	fill_pages(a.l.from = anonymous(LEN), PAGES, 44);
+	EXPECT_EQ(0, dev_reads(a.l.from, 44));
+}
+
 static int module_users(void)
 {
 	int nr = -1;
@@ -1051,12 +1106,12 @@ static int module_users(void)
 	return nr;
 }
 
-/* Everything is closed, and the code that waits for the page is still needed */
-TEST_F(sva, module_stays)
+/* With the detach the wait ends, too: nothing waits for a page that never comes */
+TEST_F(sva, wait_ends)
 {
-	int i, before, waiting;
 	pthread_t thread;
 	struct asker a;
+	int i, before;
 
 	before = module_users();
 	NEED(before >= 0, "needs ioasid as a module");
@@ -1066,13 +1121,11 @@ TEST_F(sva, module_stays)
 	ASSERT_OK(t_detach_pasid(self->fd, self->dev_id, dev.pasid));
 	ASSERT_EQ(0, pthread_join(thread, NULL));
 	ASSERT_OK(t_free(self->fd, self->id));
-	waiting = module_users();
-	EXPECT_EQ(before + 1, waiting);
-	close(a.l.fd);
 	/* Looked at once a second */
 	for (i = 0; i < 200 && module_users() != before; i++)
 		usleep(100000);
 	EXPECT_EQ(before, module_users());
+	close(a.l.fd);
 }
 
 static void on_signal(int nr)
