@@ -9,6 +9,7 @@
 #include <linux/iommu.h>
 #include <linux/pm_runtime.h>
 #include <linux/slab.h>
+#include "compat/drain.h"
 #include "ioasid_private.h"
 #include "trace.h"
 
@@ -37,21 +38,34 @@ static int ioasid_check_collision(struct ioasid_space *space,
 	return 0;
 }
 
+static int ioasid_replace_domain(struct ioasid_attachment *att,
+				 struct ioasid_domain *d, struct device *dev)
+{
+	struct semaphore *turn = ioasid_drain_begin(dev);
+	int rc;
+
+	lockdep_assert_held(&att->group->lock);
+	if (att->pasid != IOASID_RID)
+		rc = compat_replace_device_pasid(d->domain, dev, att->pasid,
+						 &att->handle);
+	else
+		rc = iommu_replace_group_handle(att->group->group, d->domain,
+						&att->handle);
+	ioasid_drain_end(turn);
+	return rc;
+}
+
 static int ioasid_attach_domain(struct ioasid_attachment *att,
 				struct ioasid_domain *d,
 				struct ioasid_attachment *old,
 				struct device *dev)
 {
 	lockdep_assert_held(&att->group->lock);
-	if (att->pasid != IOASID_RID && old)
-		return compat_replace_device_pasid(d->domain, dev, att->pasid,
-						   &att->handle);
+	if (old)
+		return ioasid_replace_domain(att, d, dev);
 	if (att->pasid != IOASID_RID)
 		return iommu_attach_device_pasid(d->domain, dev, att->pasid,
 						 &att->handle);
-	if (old)
-		return iommu_replace_group_handle(att->group->group, d->domain,
-						  &att->handle);
 	return iommu_attach_group_handle(d->domain, att->group->group,
 					 &att->handle);
 }
@@ -59,12 +73,15 @@ static int ioasid_attach_domain(struct ioasid_attachment *att,
 static void ioasid_detach_domain(struct ioasid_attachment *att,
 				 struct device *dev)
 {
+	struct semaphore *turn = ioasid_drain_begin(dev);
+
 	lockdep_assert_held(&att->group->lock);
 	if (att->pasid != IOASID_RID)
 		iommu_detach_device_pasid(att->domain->domain, dev, att->pasid);
 	else
 		iommu_detach_group_handle(att->domain->domain,
 					  att->group->group);
+	ioasid_drain_end(turn);
 }
 
 static int ioasid_attach_failed(struct ioasid_space *space, struct device *dev,

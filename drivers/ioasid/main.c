@@ -10,6 +10,7 @@
 #include <linux/module.h>
 #include <linux/uaccess.h>
 #include "cmd/cmd.h"
+#include "compat/drain.h"
 #include "queue.h"
 #include "trace.h"
 
@@ -295,6 +296,7 @@ static int __init ioasid_module_init(void)
 	rc = ioasid_queues_setup();
 	if (rc)
 		goto pages;
+	ioasid_drain_setup();
 	ioasid_debugfs_setup();
 	rc = misc_register(&ioasid_miscdev);
 	if (!rc)

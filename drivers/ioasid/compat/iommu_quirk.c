@@ -30,6 +30,7 @@ static const struct ioasid_iommu_quirk ioasid_iommu_quirks[] = {
 		/* VT-d: only writes unrecoverable faults to the kernel log */
 		.name = "dmar",
 		.resets = true,
+		.one_drain = true,
 	},
 };
 

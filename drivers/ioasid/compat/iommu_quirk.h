@@ -19,12 +19,14 @@ struct device;
  *	that it can report a fault after a detach
  * @resets: it drops page requests when the kernel resets a PCI device, on
  *	kernels that report the reset to it
+ * @one_drain: two devices must not be detached at once: see drain.c
  */
 struct ioasid_iommu_quirk {
 	const char *name;
 	u32 caps;
 	bool reports_unlocked;
 	bool resets;
+	bool one_drain;
 };
 
 const struct ioasid_iommu_quirk *ioasid_iommu_quirk_of(struct device *dev);
