@@ -4,29 +4,50 @@
  * them, keeps their page tables and chooses the PASID of the process. Nothing here may pin memory, or let a process expose the memory
  * of another one.
  */
+#include <linux/capability.h>
+#include <linux/cred.h>
 #include <linux/iommu.h>
 #include <linux/moduleparam.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
+#include "compat/drain.h"
 #include "compat/iopf.h"
 #include "mm.h"
 
-static bool ioasid_mm_spaces = true;
-module_param_named(mm_spaces, ioasid_mm_spaces, bool, 0644);
-MODULE_PARM_DESC(mm_spaces, "Let processes share their memory with devices");
+enum ioasid_mm_for {
+	IOASID_MM_FOR_NOBODY,
+	IOASID_MM_FOR_ADMIN,
+	IOASID_MM_FOR_ALL,
+};
+
+static uint ioasid_mm_spaces = IOASID_MM_FOR_ADMIN;
+module_param_named(mm_spaces, ioasid_mm_spaces, uint, 0644);
+MODULE_PARM_DESC(mm_spaces,
+		 "Processes that can share their memory with devices: 0 none, 1 with CAP_SYS_ADMIN, 2 all");
+
+static bool ioasid_mm_allowed(void)
+{
+	uint allowed = READ_ONCE(ioasid_mm_spaces);
+
+	return allowed == IOASID_MM_FOR_ADMIN ?
+		       ns_capable_noaudit(&init_user_ns, CAP_SYS_ADMIN) :
+		       allowed != IOASID_MM_FOR_NOBODY;
+}
 
 /**
- * ioasid_mm_enabled() - check whether there can be spaces of processes
+ * ioasid_mm_enabled() - check whether the caller can have spaces of processes
  *
- * A device in one reaches all that the process can: a machine may not want that.
+ * The IOMMU core binds processes under one lock, and waits for mmap_lock there,
+ * which threads of the process can hold for any length of time (up to Linux 7.3
+ * at least): not for those who may want to harm others.
  *
- * Context: any.
+ * Context: a user process.
  *
- * Return: false if the kernel has no support, or mm_spaces is off.
+ * Return: false if the kernel has no support, or mm_spaces forbids it.
  */
 bool ioasid_mm_enabled(void)
 {
-	return compat_shares_mm() && READ_ONCE(ioasid_mm_spaces);
+	return compat_shares_mm() && ioasid_mm_allowed();
 }
 
 /* mm_count, not mm_users, so that the memory is freed when the process exits */
@@ -124,6 +145,21 @@ static void ioasid_sva_disable(struct ioasid_dev_pasid *dev_pasid)
 		ioasid_iopf_put(idev);
 }
 
+static struct iommu_sva *ioasid_sva_bind(struct device *dev,
+					 struct mm_struct *mm)
+{
+	struct iommu_sva *sva;
+
+	/* The bind waits for it as well, and all other binds then wait for this */
+	if (mmap_write_lock_killable(mm))
+		return ERR_PTR(-EINTR);
+	mmap_write_unlock(mm);
+	do {
+		sva = iommu_sva_bind_device(dev, mm);
+	} while (PTR_ERR_OR_ZERO(sva) == -ENOSPC && ioasid_mm_pasid_reap_one());
+	return sva;
+}
+
 /*
  * Only the process itself may expose its memory to a device, since the context
  * may be shared with another process, which could attach a device of its own.
@@ -150,9 +186,7 @@ static int ioasid_mm_bind(struct ioasid_space *space,
 		return ioasid_fail(extack, -ENOMEM, IOASID_REASON_NO_MEMORY,
 				   "no memory for an attachment");
 	}
-	sva = iommu_sva_bind_device(dev, space->mm);
-	while (PTR_ERR_OR_ZERO(sva) == -ENOSPC && ioasid_mm_pasid_reap_one())
-		sva = iommu_sva_bind_device(dev, space->mm);
+	sva = ioasid_sva_bind(dev, space->mm);
 	if (IS_ERR(sva)) {
 		ioasid_mm_bond_drain(dev_pasid->bond);
 		ioasid_mm_bond_end(dev_pasid->bond);
@@ -185,8 +219,12 @@ static int ioasid_mm_attach(struct ioasid_space *space,
 /* Answers first, while the device is still attached to be answered */
 static void ioasid_mm_detach(struct ioasid_dev_pasid *dev_pasid)
 {
+	struct semaphore *turn;
+
 	ioasid_mm_bond_drain(dev_pasid->bond);
+	turn = ioasid_drain_begin(dev_pasid->idev->dev);
 	iommu_sva_unbind_device(dev_pasid->sva);
+	ioasid_drain_end(turn);
 	ioasid_mm_bond_end(dev_pasid->bond);
 	dev_pasid->sva = NULL;
 	ioasid_sva_disable(dev_pasid);
@@ -200,9 +238,9 @@ static int ioasid_mm_check(const struct ioasid_space_params *params,
 		return ioasid_fail(extack, -EOPNOTSUPP, IOASID_REASON_KIND,
 				   "this kernel does not share the memory of processes with devices");
 	}
-	if (!READ_ONCE(ioasid_mm_spaces))
+	if (!ioasid_mm_allowed())
 		return ioasid_fail(extack, -EPERM, IOASID_REASON_PRIVILEGE,
-				   "processes may not share their memory with devices here (module parameter mm_spaces)");
+				   "this process may not share its memory with devices (module parameter mm_spaces of ioasid)");
 	if (params->flags & IOASID_ALLOC_FAULTS)
 		return ioasid_fail(extack, -EINVAL, IOASID_REASON_KIND,
 				   "the kernel answers the page requests of a process");

@@ -1088,10 +1088,15 @@ TEST_F(sva, killed_while_it_is_asked)
 	/* It is answered long before the device gives up (20 s) */
 	ASSERT_EQ(0, pthread_join(thread, NULL));
 	EXPECT_EQ(DENIED, a.error);
-	close(a.l.fd);
 	dev.pasid = ours;
 	fill_pages(a.l.from = anonymous(LEN), PAGES, 44);
 	EXPECT_EQ(0, dev_reads(a.l.from, 44));
+	/* Nothing of it, such as the registers of the device, is left mapped */
+	dev_close();
+	for (status = 0; status < 50 && dev_open(); status++)
+		usleep(100000);
+	EXPECT_GT(50, status);
+	close(a.l.fd);
 }
 
 static int module_users(void)
@@ -1162,26 +1167,46 @@ TEST_F(sva, signals)
 	EXPECT_EQ(0, ret) TH_LOG("attach %d: %s", i, t_explain());
 }
 
-/* Without mm_spaces there are no new ones; what is attached goes on */
+#define PARAM	"/sys/module/ioasid/parameters/mm_spaces"
+
+/* Has this process address spaces of processes? 0, 1, or -1 if it is not sure */
+static int shares(int fd)
+{
+	struct ioasid_info info;
+	int ret, caps;
+	u32 id;
+
+	if (t_info(fd, &info))
+		return -1;
+	caps = !!(info.caps & IOASID_CAP_MM);
+	ret = t_alloc_mm(fd, &id);
+	if (ret)
+		return caps || ret != -EPERM || t_extack.code != IOASID_REASON_PRIVILEGE ? -1 : 0;
+	return !t_free(fd, id) && caps ? 1 : -1;
+}
+
+static int shares_without_privileges(void *arg)
+{
+	return shares(*(int *)arg);
+}
+
+/* Who has no privileges needs leave, and nobody has what is switched off */
 TEST_F(sva, switched_off)
 {
-	static const char param[] = "/sys/module/ioasid/parameters/mm_spaces";
 	char *mem = anonymous(LEN);
-	struct ioasid_info info;
-	u32 id = 0;
 
 	ASSERT_NE(NULL, mem);
 	fill_pages(mem, PAGES, 10);
-	ASSERT_EQ(0, t_write_file(param, "N"));
-	EXPECT_OK(t_info(self->fd, &info));
-	EXPECT_FALSE(info.caps & IOASID_CAP_MM);
-	EXPECT_EQ(-EPERM, t_alloc_mm(self->fd, &id));
+	EXPECT_EQ(1, shares(self->fd));
+	EXPECT_EQ(0, t_wait(t_fork_as(T_NOBODY, shares_without_privileges, &self->fd)));
+	ASSERT_EQ(0, t_write_file(PARAM, "2"));
+	EXPECT_EQ(1, t_wait(t_fork_as(T_NOBODY, shares_without_privileges, &self->fd)));
+	ASSERT_EQ(0, t_write_file(PARAM, "0"));
+	EXPECT_EQ(0, shares(self->fd));
+	/* What is attached goes on */
 	EXPECT_EQ(0, dev_reads(mem, 10));
-	ASSERT_EQ(0, t_write_file(param, "Y"));
-	EXPECT_OK(t_info(self->fd, &info));
-	EXPECT_TRUE(info.caps & IOASID_CAP_MM);
-	EXPECT_OK(t_alloc_mm(self->fd, &id));
-	EXPECT_OK(t_free(self->fd, id));
+	ASSERT_EQ(0, t_write_file(PARAM, "1"));
+	EXPECT_EQ(1, shares(self->fd));
 	munmap(mem, LEN);
 }
 
