@@ -305,6 +305,22 @@ static void ioasid_unpin_runs(const struct ioasid_run *run, u32 nr, bool dirty,
 		folios_put(&batch);
 }
 
+/* Is it the memory of a device, which has no pages that could be pinned? */
+static bool ioasid_is_device_memory(u64 addr)
+{
+	struct mm_struct *mm = current->mm;
+	struct vm_area_struct *vma;
+	bool is;
+
+	if (!mm)
+		return false;
+	mmap_read_lock(mm);
+	vma = vma_lookup(mm, addr);
+	is = vma && vma->vm_flags & (VM_IO | VM_PFNMAP);
+	mmap_read_unlock(mm);
+	return is;
+}
+
 /* The kernel says -EFAULT for whatever it does not find, or not as it should be */
 static int ioasid_pin_failed(const struct ioasid_pages *pages, u64 addr, int rc,
 			     struct ioasid_extack *extack)
@@ -312,6 +328,10 @@ static int ioasid_pin_failed(const struct ioasid_pages *pages, u64 addr, int rc,
 	const char *what = ioasid_pages_writable(pages) ? "writing" : "reading";
 
 	extack->value = addr;
+	if (rc == -EFAULT && ioasid_is_device_memory(addr))
+		return ioasid_fail(extack, rc, IOASID_REASON_DEVICE_MEMORY,
+				   "the memory at %#llx is that of a device, which cannot be mapped",
+				   addr);
 	if (rc == -EFAULT)
 		return ioasid_fail(extack, rc, IOASID_REASON_PIN,
 				   "address %#llx is not mapped in the process, or not as memory that can be pinned for %s",

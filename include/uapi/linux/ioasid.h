@@ -122,6 +122,8 @@
  * @IOASID_REASON_NO_QUEUE_ID: no such fault queue in this context
  * @IOASID_REASON_NO_PRI: the kernel, the device or its IOMMU does not support
  *	page requests
+ * @IOASID_REASON_DEVICE_MEMORY: the memory is that of a device, such as a BAR,
+ *	which cannot be mapped
  */
 enum ioasid_reason {
 	IOASID_REASON_NONE = 0,
@@ -166,6 +168,7 @@ enum ioasid_reason {
 	IOASID_REASON_NO_SVA = 40,
 	IOASID_REASON_NO_QUEUE_ID = 41,
 	IOASID_REASON_NO_PRI = 42,
+	IOASID_REASON_DEVICE_MEMORY = 43,
 };
 
 #define IOASID_EXTACK_MSG	160

@@ -283,13 +283,30 @@ TEST_F(space, hole_late_in_much_memory)
 	EXPECT_OK(t_map_at(self->fd, self->id, mem, len - T_PAGE, T_RW, SPACE_AT));
 }
 
-/* Registers of a device are not memory: peer-to-peer needs another way in */
+/*
+ * Registers of a device are not memory: peer-to-peer needs another way in. The reason
+ * is one of its own, so that a VMM can go without them, also where memory comes first.
+ */
 TEST_F(space, device_registers)
 {
+	struct ioasid_map_range both[] = {
+		{ .iova = SPACE_AT, .addr = (uintptr_t)self->mem, .length = T_PAGE,
+		  .flags = T_RW | IOASID_MAP_FIXED },
+		{ .iova = SPACE_AT + T_PAGE, .length = T_PAGE, .flags = T_RW | IOASID_MAP_FIXED },
+	};
+	char *bar;
+
 	if (!variant->attached)
 		NEED_DMA(&self->dev, T_EDU, 0);
-	EXPECT_FAIL(EFAULT, PIN, t_map_at(self->fd, self->id, self->dev.vfio.bar, T_PAGE, T_RW,
-					  SPACE_AT));
+	bar = (char *)self->dev.vfio.bar;
+	EXPECT_FAIL(EFAULT, DEVICE_MEMORY, t_map_at(self->fd, self->id, bar, T_PAGE, T_RW,
+						    SPACE_AT));
+	EXPECT_EQ((uintptr_t)bar, t_extack.value);
+	EXPECT_FAIL(EFAULT, DEVICE_MEMORY, t_map_at(self->fd, self->id, bar, T_PAGE,
+						    IOASID_MAP_READ, SPACE_AT));
+	both[1].addr = (uintptr_t)bar;
+	EXPECT_FAIL(EFAULT, DEVICE_MEMORY, t_mapv(self->fd, self->id, both, 2));
+	EXPECT_EQ(1, t_extack.index);
 	EXPECT_CLEAN();
 	if (!variant->attached)
 		t_dma_close(&self->dev);
