@@ -105,15 +105,29 @@ def applets(busybox):
     return subprocess.check_output([busybox, "--list"], text=True).split()
 
 
-def system(spec, lab, root):
-    """What every machine has."""
+def busybox(spec, root):
+    """A directory tree, and a shell in it."""
     for d in DIRS:
         spec.directory(d)
-    busybox = os.path.join(root, "usr/bin/busybox")
-    spec.copy(busybox, "bin/busybox")
-    for a in applets(busybox):
+    program = os.path.join(root, "usr/bin/busybox")
+    spec.copy(program, "bin/busybox")
+    for a in applets(program):
         if a != "busybox":
             spec.link("bin/" + a, "busybox")
+
+
+def kernel_modules(spec, release, modules):
+    """The modules, where modprobe finds them."""
+    names = {mod_name(m): (m, os.path.basename(m)) for m in modules}
+    top = "lib/modules/%s/" % release
+    for src, dest in names.values():
+        spec.copy(src, top + dest)
+    spec.text(top + "modules.dep", modules_dep(names))
+
+
+def system(spec, lab, root):
+    """What every machine has."""
+    busybox(spec, root)
     spec.copy(os.path.join(lab, "guest/init"), "init")
     for name in ("hostctl", "resim", "unload"):
         spec.copy(os.path.join(lab, "guest", name), "bin/" + name)
@@ -121,16 +135,25 @@ def system(spec, lab, root):
         spec.text(name, data)
 
 
+def inner(path, *, lab, root, build, release, modules, load):
+    """The initramfs of a guest of a machine: the same kernel, and no program of ours."""
+    with tempfile.TemporaryDirectory(dir=os.path.dirname(path)) as tmp:
+        spec = Spec(tmp)
+        busybox(spec, root)
+        spec.copy(os.path.join(lab, "guest/inner"), "init")
+        for name, data in ETC.items():
+            spec.text(name, data)
+        kernel_modules(spec, release, modules)
+        spec.text("lab/load", "".join(m + "\n" for m in load))
+        spec.archive(tool(lab, build), path)
+
+
 def write(path, *, lab, root, build, release, modules, programs, copies, conf, load, command):
     """modules, programs: host files. copies: (host file, guest path)."""
     with tempfile.TemporaryDirectory(dir=os.path.dirname(path)) as tmp:
         spec = Spec(tmp)
         system(spec, lab, root)
-        names = {mod_name(m): (m, os.path.basename(m)) for m in modules}
-        top = "lib/modules/%s/" % release
-        for src, dest in names.values():
-            spec.copy(src, top + dest)
-        spec.text(top + "modules.dep", modules_dep(names))
+        kernel_modules(spec, release, modules)
         spec.text("lab/conf", "".join("%s=%s\n" % (k, quote(v)) for k, v in conf.items()))
         spec.text("lab/load", "".join(m + "\n" for m in load))
         spec.text("lab/cmd", command + "\n")
