@@ -115,7 +115,8 @@ def selftest_names():
                 for c in re.findall(r"^%s\((\w+)" % m, text, re.M)}
     for path in paths(SELFTESTS + "/*_test.sh"):
         out |= {"%s.%s" % (os.path.basename(path)[:-3], c)
-                for c in re.findall(r"^\s*check \d+ ([\w-]+)", read(path), re.M)}
+                for c in re.findall(r"^\s*(?:check \d+ ([\w-]+)|ok \"([^\"]+)\")", read(path), re.M)
+                for c in c if c}
     return out
 
 
