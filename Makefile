@@ -19,10 +19,11 @@ MAN	:= $(notdir $(wildcard Documentation/man/*.2ioasid Documentation/man/*.4))
 DKMSDIR	:= $(DESTDIR)/usr/src/ioasid-$(VERSION)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check check-all bench fuzz coverage lint modules install uninstall dkms-install dkms-uninstall shell clean
+.PHONY: help demo demo-vm check check-all bench fuzz coverage lint modules install uninstall dkms-install dkms-uninstall shell clean
 
 help:
 	@echo 'make demo           show it at work on a stock kernel in QEMU (needs root)'
+	@echo 'make demo-vm        a virtual machine with a disk in /dev/ioasid, and a shell in it (needs root)'
 	@echo 'make check          the everyday tests: each on at least one machine, the most important'
 	@echo '                    ones on both kernels and under every IOMMU (needs root)'
 	@echo 'make check-all      the whole matrix of tests and machines (needs root)'
@@ -41,6 +42,9 @@ help:
 
 demo:
 	@lab/demo
+
+demo-vm:
+	@lab/demo-vm
 
 check:
 	@lab/root && lab/check $(JOBS)

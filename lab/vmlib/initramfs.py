@@ -129,7 +129,7 @@ def system(spec, lab, root):
     """What every machine has."""
     busybox(spec, root)
     spec.copy(os.path.join(lab, "guest/init"), "init")
-    for name in ("hostctl", "resim", "unload"):
+    for name in ("hostctl", "resim", "unload", "demo-vm"):
         spec.copy(os.path.join(lab, "guest", name), "bin/" + name)
     for name, data in ETC.items():
         spec.text(name, data)
