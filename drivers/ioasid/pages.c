@@ -312,9 +312,8 @@ static bool ioasid_is_device_memory(u64 addr)
 	struct vm_area_struct *vma;
 	bool is;
 
-	if (!mm)
+	if (!mm || mmap_read_lock_killable(mm))
 		return false;
-	mmap_read_lock(mm);
 	vma = vma_lookup(mm, addr);
 	is = vma && vma->vm_flags & (VM_IO | VM_PFNMAP);
 	mmap_read_unlock(mm);
