@@ -58,8 +58,17 @@ ioasid_fault_dev_pasid(struct ioasid_attachment *att, struct device *dev)
 	return NULL;
 }
 
-/* The IOMMU core groups requests by group index alone, whatever their PASID */
-static bool ioasid_fault_is_of(struct iopf_group *group, u32 pasid)
+/**
+ * ioasid_fault_is_of() - check whether a group is of one PASID
+ * @group: the group; the IOMMU core groups requests by group index alone,
+ *	whatever their PASID
+ * @pasid: the PASID, or IOASID_RID
+ *
+ * Context: any.
+ *
+ * Return: false if any of its requests is of another one.
+ */
+bool ioasid_fault_is_of(struct iopf_group *group, u32 pasid)
 {
 	struct iopf_fault *iopf;
 

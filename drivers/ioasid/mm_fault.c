@@ -32,6 +32,9 @@
 /* How often a page may have gone again before it could be mapped */
 #define IOASID_MM_TRIES			16
 
+#define ioasid_for_each_worker(w, f) \
+	for ((w) = (f)->workers; (w) < (f)->workers + IOASID_MM_WORKERS; (w)++)
+
 /* The handler of the IOMMU core, for devices that others have attached */
 static int (*ioasid_mm_core_handler)(struct iopf_group *group);
 
@@ -99,7 +102,7 @@ static void ioasid_mm_reap_stale(struct ioasid_mm_faults *f)
 		f->nr_groups--;
 		iopf_free_group(group);
 	}
-	for (w = f->workers; w < f->workers + IOASID_MM_WORKERS; w++)
+	ioasid_for_each_worker(w, f)
 		if (w->group && !compat_group_is_current(w->group))
 			iopf_free_group(ioasid_mm_take_from(w));
 }
@@ -109,7 +112,7 @@ static void ioasid_mm_start_worker(struct ioasid_mm_faults *f)
 	struct ioasid_mm_worker *w;
 
 	lockdep_assert_held(&f->lock);
-	for (w = f->workers; w < f->workers + IOASID_MM_WORKERS; w++) {
+	ioasid_for_each_worker(w, f) {
 		if (w->busy)
 			continue;
 		w->busy = true;
@@ -127,6 +130,7 @@ static void ioasid_mm_enqueue(struct ioasid_mm_faults *f,
 	guard(spinlock)(&f->lock);
 	ioasid_mm_reap_stale(f);
 	if (f->nr_groups == IOASID_MM_MAX_GROUPS ||
+	    !ioasid_fault_is_of(group, mm_get_enqcmd_pasid(f->mm)) ||
 	    ioasid_mm_owner(f, group->fault_param->dev) != IOASID_MM_OURS) {
 		ioasid_mm_answer(group, IOASID_FAULT_INVALID);
 		return;
@@ -279,14 +283,6 @@ static bool ioasid_mm_next_fault(struct ioasid_mm_worker *w,
 	return true;
 }
 
-/* The IOMMU core groups requests by group index alone, whatever their PASID */
-static bool ioasid_mm_is_of(struct mm_struct *mm,
-			    const struct iommu_fault_page_request *prm)
-{
-	return prm->flags & IOMMU_FAULT_PAGE_REQUEST_PASID_VALID &&
-	       prm->pasid == compat_mm_pasid(mm);
-}
-
 static void ioasid_mm_work_fn(struct work_struct *work)
 {
 	struct ioasid_mm_worker *w = container_of(work, struct ioasid_mm_worker,
@@ -300,9 +296,7 @@ static void ioasid_mm_work_fn(struct work_struct *work)
 		code = IOASID_FAULT_SUCCESS;
 		while (code == IOASID_FAULT_SUCCESS &&
 		       ioasid_mm_next_fault(w, &prm))
-			code = ioasid_mm_is_of(f->mm, &prm) ?
-				       ioasid_mm_resolve(w, &prm) :
-				       IOASID_FAULT_INVALID;
+			code = ioasid_mm_resolve(w, &prm);
 		scoped_guard(spinlock, &f->lock) {
 			if (w->group)
 				ioasid_mm_answer(w->group, code);
@@ -327,12 +321,12 @@ static void ioasid_mm_watch_fn(struct work_struct *work)
 	int busy = 0, users = 0;
 
 	guard(spinlock)(&f->lock);
-	for (w = f->workers; w < f->workers + IOASID_MM_WORKERS; w++) {
+	ioasid_for_each_worker(w, f) {
 		busy += w->busy;
 		users += w->has_mm;
 	}
 	if (users && atomic_read(&f->mm->mm_users) <= users)
-		for (w = f->workers; w < f->workers + IOASID_MM_WORKERS; w++)
+		ioasid_for_each_worker(w, f)
 			if (w->group)
 				ioasid_mm_answer(ioasid_mm_take_from(w),
 						 IOASID_FAULT_INVALID);
@@ -420,7 +414,7 @@ static void ioasid_mm_take_groups(struct ioasid_mm_faults *f, struct device *dev
 		list_move_tail(&group->node, taken);
 		f->nr_groups--;
 	}
-	for (w = f->workers; w < f->workers + IOASID_MM_WORKERS; w++) {
+	ioasid_for_each_worker(w, f) {
 		if (!w->group || w->group->fault_param->dev != dev)
 			continue;
 		group = ioasid_mm_take_from(w);
@@ -512,7 +506,7 @@ int ioasid_mm_faults_init(struct ioasid_mm_faults *f, struct mm_struct *mm,
 	INIT_LIST_HEAD(&f->bonds);
 	INIT_LIST_HEAD(&f->groups);
 	INIT_DELAYED_WORK(&f->watch, ioasid_mm_watch_fn);
-	for (w = f->workers; w < f->workers + IOASID_MM_WORKERS; w++) {
+	ioasid_for_each_worker(w, f) {
 		INIT_WORK(&w->work, ioasid_mm_work_fn);
 		w->faults = f;
 	}
@@ -529,7 +523,7 @@ void ioasid_mm_faults_destroy(struct ioasid_mm_faults *f)
 {
 	struct ioasid_mm_worker *w;
 
-	for (w = f->workers; w < f->workers + IOASID_MM_WORKERS; w++)
+	ioasid_for_each_worker(w, f)
 		cancel_work_sync(&w->work);
 	cancel_delayed_work_sync(&f->watch);
 }
@@ -552,7 +546,7 @@ bool ioasid_mm_faults_in_use(struct ioasid_mm_faults *f)
 	if (compat_mm_has_domains(f->mm))
 		return true;
 	guard(spinlock)(&f->lock);
-	for (w = f->workers; w < f->workers + IOASID_MM_WORKERS; w++)
+	ioasid_for_each_worker(w, f)
 		if (w->busy)
 			return true;
 	return false;

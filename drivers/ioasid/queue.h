@@ -180,6 +180,9 @@ void ioasid_queue_report_detached(struct ioasid_queue *q,
 u32 ioasid_fault_flags(const struct iommu_fault_page_request *prm);
 void ioasid_group_answer(struct iopf_group *group, u32 code);
 
+/* fault.c */
+bool ioasid_fault_is_of(struct iopf_group *group, u32 pasid);
+
 /* queue_file.c */
 struct file *ioasid_queue_open(struct ioasid_queue *q,
 			       struct ioasid_extack *extack);

@@ -79,19 +79,6 @@ static inline void compat_sva_disable(struct device *dev)
 #endif
 
 /**
- * compat_mm_pasid() - the PASID of a process
- * @mm: the process; mm_count is held
- *
- * Context: any.
- *
- * Return: the PASID, or IOMMU_PASID_INVALID if it has none.
- */
-static inline u32 compat_mm_pasid(struct mm_struct *mm)
-{
-	return mm_get_enqcmd_pasid(mm);
-}
-
-/**
  * compat_mm_has_domains() - check whether any device is bound to a process
  * @mm: the process; mm_count is held
  *
