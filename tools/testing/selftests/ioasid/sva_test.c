@@ -914,11 +914,12 @@ TEST_F(sva, exec)
 	cut_off(_metadata, self, EXEC);
 }
 
-static int handler_of(char *mem, u64 mode)
+static int handler_of(char *mem)
 {
 	struct uffdio_api api = { .api = UFFD_API };
 	struct uffdio_register range = {
-		.range = { .start = (uintptr_t)mem, .len = LEN }, .mode = mode,
+		.range = { .start = (uintptr_t)mem, .len = LEN },
+		.mode = UFFDIO_REGISTER_MODE_MISSING,
 	};
 	int fd = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
 
@@ -935,11 +936,11 @@ struct late {
 	char *mem, *from;
 };
 
-static int make_late(struct late *l, u64 mode)
+static int make_late(struct late *l)
 {
 	l->mem = anonymous(LEN);
 	l->from = anonymous(T_PAGE);
-	l->fd = handler_of(l->mem, mode);
+	l->fd = handler_of(l->mem);
 	return l->fd < 0 ? l->fd : 0;
 }
 
@@ -975,7 +976,7 @@ TEST_F(sva, userfaultfd)
 	struct late l;
 	void *error;
 
-	NEED(!make_late(&l, UFFDIO_REGISTER_MODE_MISSING), "needs userfaultfd");
+	NEED(!make_late(&l), "needs userfaultfd");
 	ASSERT_EQ(0, pthread_create(&thread, NULL, handler, &l));
 	EXPECT_EQ(0, dev_reads(l.mem + T_PAGE, 5));
 	ASSERT_EQ(0, pthread_join(thread, &error));
@@ -1016,22 +1017,21 @@ TEST_F(sva, page_never_comes)
 	u32 pasid;
 	int i;
 
-	NEED(!make_late(&a.l, UFFDIO_REGISTER_MODE_MISSING), "needs userfaultfd");
-	/* Once more than there are workers */
+	NEED(!make_late(&a.l), "needs userfaultfd");
+	/* More often than there are workers, none of which may be left waiting */
 	for (i = 0; i < 10; i++) {
 		ASSERT_EQ(0, pthread_create(&thread, NULL, asks, &a));
-		if (i < 8)
-			ASSERT_TRUE(is_asked(&a.l));
+		ASSERT_TRUE(is_asked(&a.l));
 		pasid = dev.pasid;
 		EXPECT_OK(t_detach_pasid(self->fd, self->dev_id, pasid));
 		ASSERT_EQ(0, pthread_join(thread, NULL));
-		/* Asked before the detach, or refused after it */
+		/* Answered by the detach, or refused after it */
 		EXPECT_TRUE(a.error == DENIED || a.error == REFUSED) TH_LOG("%d", a.error);
 		dev.pasid = IOASID_PASID_ANY;
 		ASSERT_OK(t_attach_pasid(self->fd, self->dev_id, self->id, &dev.pasid, 0, 0));
 		EXPECT_EQ(pasid, dev.pasid);
 	}
-	/* What has been waiting goes on, and hurts nobody */
+	/* It comes after all */
 	ASSERT_EQ(0, bring(&a.l, 0, 5));
 	close(a.l.fd);
 	EXPECT_EQ(0, dev_writes(a.l.mem, 2));
@@ -1046,7 +1046,7 @@ static int lives_late(FIXTURE_DATA(sva) *self, struct talk *t, u64 *shared)
 	u32 id;
 
 	dev.pasid = IOASID_PASID_ANY;
-	if (make_late(&l, UFFDIO_REGISTER_MODE_MISSING) || t_alloc_mm(self->fd, &id) ||
+	if (make_late(&l) || t_alloc_mm(self->fd, &id) ||
 	    t_attach_pasid(self->fd, self->dev_id, id, &dev.pasid, 0, 0))
 		return 1;
 	shared[0] = dev.pasid;
@@ -1069,7 +1069,7 @@ TEST_F(sva, killed_while_it_is_asked)
 	int status;
 	pid_t pid;
 
-	a.l.fd = handler_of(anonymous(LEN), UFFDIO_REGISTER_MODE_MISSING);
+	a.l.fd = handler_of(anonymous(LEN));
 	NEED(a.l.fd >= 0, "needs userfaultfd");
 	ASSERT_TRUE(talk_begin(&t));
 	pid = fork();
@@ -1120,7 +1120,7 @@ TEST_F(sva, wait_ends)
 
 	before = module_users();
 	NEED(before >= 0, "needs ioasid as a module");
-	NEED(!make_late(&a.l, UFFDIO_REGISTER_MODE_MISSING), "needs userfaultfd");
+	NEED(!make_late(&a.l), "needs userfaultfd");
 	ASSERT_EQ(0, pthread_create(&thread, NULL, asks, &a));
 	ASSERT_TRUE(is_asked(&a.l));
 	ASSERT_OK(t_detach_pasid(self->fd, self->dev_id, dev.pasid));
@@ -1167,8 +1167,6 @@ TEST_F(sva, signals)
 	EXPECT_EQ(0, ret) TH_LOG("attach %d: %s", i, t_explain());
 }
 
-#define PARAM	"/sys/module/ioasid/parameters/mm_spaces"
-
 /* Has this process address spaces of processes? 0, 1, or -1 if it is not sure */
 static int shares(int fd)
 {
@@ -1199,13 +1197,13 @@ TEST_F(sva, switched_off)
 	fill_pages(mem, PAGES, 10);
 	EXPECT_EQ(1, shares(self->fd));
 	EXPECT_EQ(0, t_wait(t_fork_as(T_NOBODY, shares_without_privileges, &self->fd)));
-	ASSERT_EQ(0, t_write_file(PARAM, "2"));
+	ASSERT_EQ(0, t_write_file(T_MM_SPACES, "2"));
 	EXPECT_EQ(1, t_wait(t_fork_as(T_NOBODY, shares_without_privileges, &self->fd)));
-	ASSERT_EQ(0, t_write_file(PARAM, "0"));
+	ASSERT_EQ(0, t_write_file(T_MM_SPACES, "0"));
 	EXPECT_EQ(0, shares(self->fd));
 	/* What is attached goes on */
 	EXPECT_EQ(0, dev_reads(mem, 10));
-	ASSERT_EQ(0, t_write_file(PARAM, "1"));
+	ASSERT_EQ(0, t_write_file(T_MM_SPACES, "1"));
 	EXPECT_EQ(1, shares(self->fd));
 	munmap(mem, LEN);
 }

@@ -477,6 +477,7 @@ FIXTURE_TEARDOWN(tenant)
 	if (!self->is_open)
 		return;
 	restore_quota(&self->quota);
+	EXPECT_EQ(0, t_write_file(T_MM_SPACES, "1"));
 	victim_close(&self->v);
 	EXPECT_EQ(0, t_machine_settle(&self->before, &after, 10000));
 	for (c = 0; c < T_MACHINE_NR; c++)
@@ -733,7 +734,6 @@ TEST_F_TIMEOUT(tenant, deferred_frees, 600)
 
 #define CHILDREN	24
 #define QUOTA		8
-#define MM_SPACES	"/sys/module/ioasid/parameters/mm_spaces"
 
 /* A process that shares its memory with a device, and leaves a page behind */
 static int shares_and_dies(void *arg)
@@ -781,7 +781,7 @@ TEST_F_TIMEOUT(tenant, pasids_of_the_dead, 600)
 	before = t_machine_pasids(self->v.t.fd, self->v.t.dev_id);
 	ASSERT_NE(T_UNSEEN, before);
 	SET_QUOTA("pasids_per_user", QUOTA);
-	ASSERT_EQ(0, t_write_file(MM_SPACES, "2"));
+	ASSERT_EQ(0, t_write_file(T_MM_SPACES, "2"));
 	n = (struct neighbour) { .attacks = true, .uid = T_NOBODY };
 	EXPECT_TRUE(begin(&n, leaves_pasids, true));
 	/* Whoever looks at the pool has PASIDs, too */
@@ -794,7 +794,6 @@ TEST_F_TIMEOUT(tenant, pasids_of_the_dead, 600)
 	EXPECT_LE(during - before, QUOTA + 1);
 	end(&n);
 	beside(_metadata, self, leaves_pasids, true, 1);
-	EXPECT_EQ(0, t_write_file(MM_SPACES, "1"));
 }
 
 struct namesake {

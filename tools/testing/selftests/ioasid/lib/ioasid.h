@@ -21,6 +21,8 @@ typedef int64_t s64;
 #define T_HUGE		(2ULL << 20)
 #define T_RW		(IOASID_MAP_READ | IOASID_MAP_WRITE)
 #define T_FIXED_RW	(T_RW | IOASID_MAP_FIXED)
+/* Who may have address spaces of processes: "0" nobody, "1" root, "2" all */
+#define T_MM_SPACES	"/sys/module/ioasid/parameters/mm_spaces"
 
 /* What the kernel said about this thread's last failed command */
 extern __thread struct ioasid_extack t_extack;
