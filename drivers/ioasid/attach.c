@@ -38,8 +38,19 @@ static int ioasid_check_collision(struct ioasid_space *space,
 	return 0;
 }
 
-static int ioasid_replace_domain(struct ioasid_attachment *att,
-				 struct ioasid_domain *d, struct device *dev)
+static int ioasid_set_domain(struct ioasid_attachment *att,
+			     struct ioasid_domain *d, struct device *dev)
+{
+	lockdep_assert_held(&att->group->lock);
+	if (att->pasid != IOASID_RID)
+		return iommu_attach_device_pasid(d->domain, dev, att->pasid,
+						 &att->handle);
+	return iommu_attach_group_handle(d->domain, att->group->group,
+					 &att->handle);
+}
+
+static int ioasid_swap_domain(struct ioasid_attachment *att,
+			      struct ioasid_domain *d, struct device *dev)
 {
 	struct semaphore *turn = ioasid_drain_begin(dev);
 	int rc;
@@ -55,21 +66,6 @@ static int ioasid_replace_domain(struct ioasid_attachment *att,
 	return rc;
 }
 
-static int ioasid_attach_domain(struct ioasid_attachment *att,
-				struct ioasid_domain *d,
-				struct ioasid_attachment *old,
-				struct device *dev)
-{
-	lockdep_assert_held(&att->group->lock);
-	if (old)
-		return ioasid_replace_domain(att, d, dev);
-	if (att->pasid != IOASID_RID)
-		return iommu_attach_device_pasid(d->domain, dev, att->pasid,
-						 &att->handle);
-	return iommu_attach_group_handle(d->domain, att->group->group,
-					 &att->handle);
-}
-
 static void ioasid_detach_domain(struct ioasid_attachment *att,
 				 struct device *dev)
 {
@@ -82,6 +78,41 @@ static void ioasid_detach_domain(struct ioasid_attachment *att,
 		iommu_detach_group_handle(att->domain->domain,
 					  att->group->group);
 	ioasid_drain_end(turn);
+}
+
+/*
+ * A driver that has refused to replace may have blocked the device by then, and the
+ * IOMMU core neither undoes that nor attaches what it believes attached. So the old
+ * domain is attached afresh.
+ */
+static void ioasid_restore_domain(struct ioasid_attachment *old,
+				  struct device *dev)
+{
+	int rc;
+
+	lockdep_assert_held(&old->group->lock);
+	ioasid_detach_domain(old, dev);
+	rc = ioasid_set_domain(old, old->domain, dev);
+	if (rc)
+		dev_warn_ratelimited(dev, "ioasid: space %u cannot be attached again (error %d): the DMA of the device is blocked\n",
+				     old->space->id, -rc);
+}
+
+static int ioasid_attach_domain(struct ioasid_attachment *att,
+				struct ioasid_domain *d,
+				struct ioasid_attachment *old,
+				struct device *dev)
+{
+	int rc;
+
+	lockdep_assert_held(&att->group->lock);
+	if (!old)
+		return ioasid_set_domain(att, d, dev);
+	rc = ioasid_swap_domain(att, d, dev);
+	/* Otherwise the IOMMU core has not asked the driver */
+	if (rc && rc != -EBUSY && rc != -EOPNOTSUPP)
+		att->refused = true;
+	return rc;
 }
 
 static int ioasid_attach_failed(struct ioasid_space *space, struct device *dev,
@@ -268,6 +299,8 @@ static int ioasid_space_attach(struct ioasid_space *space,
 		return ioasid_fail(extack, -ENOMEM, IOASID_REASON_NO_MEMORY,
 				   "no memory for the usable ranges");
 	rc = ioasid_find_domain(space, att, old, dev, extack);
+	if (rc && att->refused)
+		ioasid_restore_domain(old, dev);
 	if (rc)
 		return rc;
 	kref_get(&space->obj.ref);

@@ -360,6 +360,7 @@ enum ioasid_fault_state {
  * @handle: handle in the IOMMU core; each attach needs a new one
  * @regions: IOVA that the devices of the group cannot use; referenced; NULL if
  *	the page table is not one of ours
+ * @refused: a driver has refused to replace, and may have blocked the devices
  */
 struct ioasid_attachment {
 	struct list_head space_link;
@@ -377,6 +378,7 @@ struct ioasid_attachment {
 	unsigned long deferred_since;
 	struct iommu_attach_handle handle;
 	struct ioasid_regions *regions;
+	bool refused;
 };
 
 /**

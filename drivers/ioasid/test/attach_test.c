@@ -308,6 +308,45 @@ static void siblings_share(struct kunit *test)
 		sva_remove_device(t->it->ctx, t->dev[b]);
 }
 
+/* A driver that refuses may have blocked the device: the old space works again */
+static void old_space_after_refusal(struct kunit *test)
+{
+	struct table *t = new_table(test);
+	struct itest_iommu_knobs *knobs = &t->fake->knobs;
+	struct itest_domain *d;
+	u32 k, key;
+
+	knobs->blocks_first = true;
+	knobs->attach_err = -EIO;
+	for (k = 0; k < 2; k++) {
+		key = t->key[k];
+		KUNIT_ASSERT_EQ(test, itest_attach(t->it, t->dev_id[2],
+						   t->space[0], &key, 0, 0), 0);
+		d = domain_of(t, 2, k);
+		knobs->fail_attach = 1;
+		ITEST_EXPECT_ERR(t->it, itest_attach(t->it, t->dev_id[2],
+						     t->space[1], &key, 0,
+						     IOASID_ATTACH_REPLACE),
+				 -EIO, IOASID_REASON_IOMMU);
+		KUNIT_EXPECT_PTR_EQ(test, domain_of(t, 2, k), d);
+		/* Not when the driver is not asked: of a reset, it would block */
+		knobs->fail_attach = 1;
+		knobs->attach_err = -EBUSY;
+		knobs->nr_attach = 0;
+		knobs->blocks_first = false;
+		ITEST_EXPECT_ERR(t->it, itest_attach(t->it, t->dev_id[2],
+						     t->space[1], &key, 0,
+						     IOASID_ATTACH_REPLACE),
+				 -EBUSY, IOASID_REASON_RESET);
+		KUNIT_EXPECT_EQ(test, knobs->nr_attach, 1U);
+		knobs->blocks_first = true;
+		knobs->attach_err = -EIO;
+	}
+	knobs->blocks_first = false;
+	for (k = 0; k < NR_DEVICES; k++)
+		sva_remove_device(t->it->ctx, t->dev[k]);
+}
+
 /* A move affects the sibling's number for the PASID, too; a wrong PASID fails */
 static void replaced_by_number(struct kunit *test)
 {
@@ -405,6 +444,7 @@ static void sleeping_device(struct kunit *test)
 static struct kunit_case ioasid_attach_cases[] = {
 	KUNIT_CASE_SLOW(random_table),
 	KUNIT_CASE(siblings_share),
+	KUNIT_CASE(old_space_after_refusal),
 	KUNIT_CASE(replaced_by_number),
 	KUNIT_CASE(collisions),
 	KUNIT_CASE(sleeping_device),

@@ -425,6 +425,8 @@ static int itest_attach_paging(struct iommu_domain *domain, struct device *dev,
 	struct itest_iommu_knobs *k = &t->fake->knobs;
 
 	k->nr_attach++;
+	if (k->blocks_first)
+		itest_leave(t);
 	if (k->fail_attach && !--k->fail_attach)
 		return k->attach_err;
 	if (container_of(d, struct itest_paging, d)->unit != t->conf.unit)
@@ -451,6 +453,12 @@ static void itest_count(struct iommu_domain *domain, int n)
 		to_itest_domain(domain)->attached += n;
 }
 
+/* What the IOMMU core believes attached is gone */
+static void itest_leave_pasid(struct itest_device *t, ioasid_t pasid)
+{
+	itest_count(xa_erase(&t->pasids, pasid), -1);
+}
+
 static int itest_set_pasid(struct iommu_domain *domain, struct device *dev,
 			   ioasid_t pasid, struct iommu_domain *old)
 {
@@ -458,8 +466,11 @@ static int itest_set_pasid(struct iommu_domain *domain, struct device *dev,
 	struct itest_iommu_knobs *k = &t->fake->knobs;
 
 	k->nr_attach++;
-	if (k->fail_attach && !--k->fail_attach)
+	if (k->fail_attach && !--k->fail_attach) {
+		if (k->blocks_first)
+			itest_leave_pasid(t, pasid);
 		return k->attach_err;
+	}
 	if (domain->type != IOMMU_DOMAIN_SVA &&
 	    container_of(to_itest_domain(domain), struct itest_paging,
 			 d)->unit != t->conf.unit)
@@ -479,10 +490,11 @@ static int itest_block_pasid(struct iommu_domain *domain, struct device *dev,
 			     ioasid_t pasid, struct iommu_domain *old)
 {
 	struct itest_device *t = itest_device_of(dev);
+	struct iommu_domain *had = xa_load(&t->pasids, pasid);
 
-	WARN(xa_erase(&t->pasids, pasid) != old, "PASID %u has another domain",
-	     pasid);
-	itest_count(old, -1);
+	WARN(had != old && (had || !t->fake->knobs.blocks_first),
+	     "PASID %u has another domain", pasid);
+	itest_leave_pasid(t, pasid);
 	return 0;
 }
 

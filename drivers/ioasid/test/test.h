@@ -189,6 +189,7 @@ void itest_space_del_domain(struct ioasid_space *space, struct itest_domain *d);
  * @fail_alloc: errno of allocations of a domain, or 0
  * @fail_attach: the call of attach_dev() that fails, counted from now on; 0: none
  * @attach_err: its error
+ * @blocks_first: an attach blocks the device before it fails, as some drivers do
  * @fail_map: struct itest_domain.fail_map of new domains
  * @nr_domains: number of paging domains
  * @nr_attach: number of calls of attach_dev() of a paging domain
@@ -203,6 +204,7 @@ struct itest_iommu_knobs {
 	int fail_alloc;
 	u32 fail_attach;
 	int attach_err;
+	bool blocks_first;
 	u32 fail_map;
 	atomic_t nr_domains;
 	u32 nr_attach;
