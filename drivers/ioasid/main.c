@@ -61,10 +61,10 @@ struct ioasid_op {
 	bool out;
 };
 
-#define OP(_cmd, _fn, _struct, _last, _flags, _out, ...)		\
+#define NAMED_OP(_name, _cmd, _fn, _struct, _last, _flags, _out, ...)	\
 	[_IOC_NR(_cmd)] = {						\
 		.fn = _fn,						\
-		.name = #_cmd,						\
+		.name = _name,						\
 		.size = sizeof(_struct),				\
 		.min_size = offsetofend(_struct, _last),		\
 		.flags = _flags,					\
@@ -72,10 +72,14 @@ struct ioasid_op {
 		__VA_ARGS__						\
 	}
 
-/* The same for a command of which @_space says which space it is about */
+/* Each takes the name itself: passed on to the other, it would be a number */
+#define OP(_cmd, _fn, _struct, _last, _flags, _out)			\
+	NAMED_OP(#_cmd, _cmd, _fn, _struct, _last, _flags, _out)
+
+/* For a command of which @_space says which space it is about */
 #define SPACE_OP(_cmd, _fn, _struct, _space, _last, _flags, _out)	\
-	OP(_cmd, _fn, _struct, _last, _flags, _out,			\
-	   .space = offsetof(_struct, _space))
+	NAMED_OP(#_cmd, _cmd, _fn, _struct, _last, _flags, _out,	\
+		 .space = offsetof(_struct, _space))
 
 static const struct ioasid_op ioasid_ops[] = {
 	OP(IOASID_GET_INFO, ioasid_cmd_get_info, struct ioasid_info, max_reserve, 0,

@@ -248,6 +248,9 @@ static void unknown_flags(struct kunit *test)
 							BIT(bit) | k[i].flags),
 					 -EOPNOTSUPP, IOASID_REASON_FLAGS);
 			KUNIT_EXPECT_EQ(test, it->ext.value, (u64)BIT(bit));
+			/* The name of the command, as the user writes it */
+			KUNIT_EXPECT_TRUE_MSG(test, strstarts(it->ext.msg, "IOASID_"),
+					      "%s", it->ext.msg);
 		}
 }
 
