@@ -192,6 +192,9 @@ measure_fn measure_faults, measure_pasids, measure_smp;
 void profile_pasids(const struct side *side);
 void profile_faults(const struct side *side, bool ring);
 
+/* Virtual machines, all sides in turn, where the machine has a QEMU */
+void measure_guests(void);
+
 extern const struct measure measures[];
 extern const unsigned int nr_measures;
 

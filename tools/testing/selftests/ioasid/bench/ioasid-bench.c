@@ -6,6 +6,7 @@
  * instructions (lab/vm run --icount) two runs print the same to the last digit.
  *
  *   ioasid-bench [--only NAME]...
+ *   ioasid-bench --guest
  *   ioasid-bench --profile NAME [--side SIDE] [--loops N] [--trace]
  */
 #include <errno.h>
@@ -114,7 +115,7 @@ static int usage(void)
 {
 	unsigned int i;
 
-	printf("ioasid-bench [--only NAME]...\nioasid-bench --profile NAME [--side SIDE] [--loops N] [--trace]\n"
+	printf("ioasid-bench [--only NAME]...\nioasid-bench --guest\nioasid-bench --profile NAME [--side SIDE] [--loops N] [--trace]\n"
 	       "measurements:");
 	for (i = 0; i < nr_measures; i++)
 		printf(" %s", measures[i].name);
@@ -130,7 +131,7 @@ int main(int argc, char **argv)
 	const struct side *side = &sides[OURS];
 	const char *what = NULL;
 	unsigned long loops = 0;
-	bool trace = false;
+	bool trace = false, guest = false;
 	char *only[16];
 	int nr = 0, i;
 
@@ -147,6 +148,8 @@ int main(int argc, char **argv)
 			side = find_side(argv[++i]);
 		else if (!strcmp(argv[i], "--trace"))
 			trace = true;
+		else if (!strcmp(argv[i], "--guest"))
+			guest = true;
 		else
 			return usage();
 	}
@@ -156,6 +159,11 @@ int main(int argc, char **argv)
 	allow_sim();
 	if (what)
 		return profile(&b, what, side, loops, trace);
+	if (guest) {
+		measure_guests();
+		print_rows();
+		return 0;
+	}
 	run(&b, only, nr);
 	return 0;
 }

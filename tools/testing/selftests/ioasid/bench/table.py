@@ -20,6 +20,8 @@ PEERS, OURS, OURS_MM = ("type1", "iommufd"), "ioasid", "ioasid-mm"
 # How many times faster than the best peer, where iommufd is one of them.
 MAP, UNMAP = 1.4, 2
 CLOSE = KILL = UNMAP
+# Of virtual machines, which are compared with type1 alone
+GUEST, ADD = 1.5, 10
 ATTACH, LEAVE = MAP, None
 FAULT = 2
 # Name: what it is; the target beside type1 alone; the target beside both.
@@ -94,6 +96,30 @@ ROWS = {
     "smp-space": ("one of two that use one space / alone", None, None),
     "smp-contexts-alone": ("map and unmap 4 MiB, one process", None, None),
     "smp-contexts": ("one of two that use two contexts / alone", None, None),
+    "guest-start-256m-4k": ("a guest with 256 MiB in 4 KiB pages starts", GUEST, None),
+    "guest-start-256m-4k-whole": ("all that QEMU does for it", None, None),
+    "guest-start-256m-huge": ("a guest with 256 MiB in huge pages starts", GUEST, None),
+    "guest-start-256m-huge-whole": ("all that QEMU does for it", None, None),
+    "guest-start-1g-4k": ("a guest with 1 GiB in 4 KiB pages starts", GUEST, None),
+    "guest-start-1g-4k-whole": ("all that QEMU does for it", None, None),
+    "guest-start-1g-huge": ("a guest with 1 GiB in huge pages starts", GUEST, None),
+    "guest-start-1g-huge-whole": ("all that QEMU does for it", None, None),
+    "guest-start-256m-4k-cold": ("256 MiB in 4 KiB pages that are not there yet", None, None),
+    "guest-start-256m-4k-cold-whole": ("all that QEMU does for it", None, None),
+    "guest-add-256m-4k": ("a second device, in a container of its own", ADD, None),
+    "guest-add-256m-4k-whole": ("all that QEMU does for it", None, None),
+    "guest-add-256m-huge": ("the same, 256 MiB in huge pages", ADD, None),
+    "guest-add-256m-huge-whole": ("all that QEMU does for it", None, None),
+    "guest-add-1g-4k": ("the same, 1 GiB in 4 KiB pages", ADD, None),
+    "guest-add-1g-4k-whole": ("all that QEMU does for it", None, None),
+    "guest-add-1g-huge": ("the same, 1 GiB in huge pages", ADD, None),
+    "guest-add-1g-huge-whole": ("all that QEMU does for it", None, None),
+    "guest-add-same-256m-4k": ("a second device, in the container of the first", None, None),
+    "guest-add-same-256m-4k-whole": ("all that QEMU does for it", None, None),
+    "guest-strict": ("a guest's IOMMU, strict: map and unmap a page", GUEST, None),
+    "guest-strict-map": ("the map alone", None, None),
+    "guest-strict-unmap": ("the unmap alone", None, None),
+    "guest-strict-whole": ("all that QEMU and the guest do for it", None, None),
 }
 # Rows of which ours is one row and the peers' another
 DERIVED = {
