@@ -10,6 +10,7 @@
 #include <linux/pm_runtime.h>
 #include <linux/slab.h>
 #include "compat/drain.h"
+#include "compat/nest.h"
 #include "ioasid_private.h"
 #include "trace.h"
 
@@ -94,8 +95,15 @@ static void ioasid_restore_domain(struct ioasid_attachment *old,
 	ioasid_detach_domain(old, dev);
 	rc = ioasid_set_domain(old, old->domain, dev);
 	if (rc)
-		dev_warn_ratelimited(dev, "ioasid: space %u cannot be attached again (error %d): the DMA of the device is blocked\n",
-				     old->space->id, -rc);
+		dev_warn(dev, "ioasid: space %u cannot be attached again (error %d): the DMA of the device is blocked\n",
+			 old->space->id, -rc);
+}
+
+/* Drivers lose count of who needs page requests when they replace by a nested one */
+static bool ioasid_must_detach_first(const struct ioasid_attachment *old,
+				     const struct ioasid_space *space)
+{
+	return space->parent && old->space->faults && old->pasid == IOASID_RID;
 }
 
 static int ioasid_attach_domain(struct ioasid_attachment *att,
@@ -108,6 +116,12 @@ static int ioasid_attach_domain(struct ioasid_attachment *att,
 	lockdep_assert_held(&att->group->lock);
 	if (!old)
 		return ioasid_set_domain(att, d, dev);
+	if (ioasid_must_detach_first(old, att->space)) {
+		ioasid_detach_domain(old, dev);
+		rc = ioasid_set_domain(att, d, dev);
+		att->refused = rc;
+		return rc;
+	}
 	rc = ioasid_swap_domain(att, d, dev);
 	/* Otherwise the IOMMU core has not asked the driver */
 	if (rc && rc != -EBUSY && rc != -EOPNOTSUPP)
@@ -131,12 +145,33 @@ static int ioasid_attach_failed(struct ioasid_space *space, struct device *dev,
 			   dev_name(dev), -rc);
 }
 
-/* An empty domain, charged to @user */
-static struct ioasid_domain *ioasid_domain_new(struct ioasid_user *user,
+static struct iommu_domain *ioasid_domain_alloc(struct ioasid_space *space,
+						struct device *dev,
+						struct ioasid_domain *base,
+						struct ioasid_extack *extack)
+{
+	struct iommu_domain *domain;
+
+	if (base)
+		return space->ops->alloc(space, dev, base, extack);
+	if (!space->nest_parent)
+		return compat_paging_domain_alloc(dev);
+	domain = compat_nest_parent_alloc(dev);
+	if (domain == ERR_PTR(-EOPNOTSUPP))
+		ioasid_fail(extack, -EOPNOTSUPP, IOASID_REASON_FORMAT,
+			    "device %s: its IOMMU cannot nest, so it cannot use the parent of nested spaces",
+			    dev_name(dev));
+	return domain;
+}
+
+/* An empty domain, charged to the user of the space */
+static struct ioasid_domain *ioasid_domain_new(struct ioasid_space *space,
 					       struct device *dev,
+					       struct ioasid_domain *base,
 					       struct ioasid_extack *extack)
 {
 	struct ioasid_domain *d = kzalloc(sizeof(*d), GFP_KERNEL_ACCOUNT);
+	struct ioasid_user *user = space->ctx->user;
 	int rc;
 
 	if (!d) {
@@ -147,10 +182,10 @@ static struct ioasid_domain *ioasid_domain_new(struct ioasid_user *user,
 	rc = ioasid_charge_user(user, IOASID_QUOTA_DOMAINS, 1, extack);
 	if (rc)
 		goto free;
-	d->domain = compat_paging_domain_alloc(dev);
+	d->domain = ioasid_domain_alloc(space, dev, base, extack);
 	/* An id or memory may come back with a domain whose free is deferred */
 	if (IS_ERR(d->domain) && ioasid_deferred_free_wait())
-		d->domain = compat_paging_domain_alloc(dev);
+		d->domain = ioasid_domain_alloc(space, dev, base, extack);
 	if (IS_ERR(d->domain)) {
 		rc = ioasid_fail(extack, PTR_ERR(d->domain),
 				 IOASID_REASON_IOMMU,
@@ -159,6 +194,10 @@ static struct ioasid_domain *ioasid_domain_new(struct ioasid_user *user,
 		goto uncharge;
 	}
 	d->user = ioasid_user_ref(user);
+	refcount_set(&d->ref, 1);
+	if (base)
+		refcount_inc(&base->ref);
+	d->base = base;
 	return d;
 uncharge:
 	ioasid_uncharge_user(user, IOASID_QUOTA_DOMAINS, 1);
@@ -171,6 +210,7 @@ free:
  * ioasid_domain_create() - create a domain with the mappings of a space
  * @space: the space
  * @dev: a device behind the IOMMU that the domain is for
+ * @base: the domain of the parent that it is nested in, or NULL
  * @extack: the reason if it fails
  *
  * Context: ioasid_space.rwsem is held for writing; can sleep.
@@ -181,10 +221,10 @@ free:
  */
 struct ioasid_domain *ioasid_domain_create(struct ioasid_space *space,
 					   struct device *dev,
+					   struct ioasid_domain *base,
 					   struct ioasid_extack *extack)
 {
-	struct ioasid_domain *d = ioasid_domain_new(space->ctx->user, dev,
-						    extack);
+	struct ioasid_domain *d = ioasid_domain_new(space, dev, base, extack);
 	int rc;
 
 	lockdep_assert_held_write(&space->rwsem);
@@ -194,18 +234,133 @@ struct ioasid_domain *ioasid_domain_create(struct ioasid_space *space,
 	 * Before the first map, since some formats set it in each entry; only
 	 * if the device supports it, since an empty domain always accepts it.
 	 */
-	if (device_iommu_capable(dev, IOMMU_CAP_ENFORCE_CACHE_COHERENCY) &&
-	    d->domain->ops->enforce_cache_coherency)
+	if (base)
+		d->enforced = base->enforced;
+	else if (device_iommu_capable(dev, IOMMU_CAP_ENFORCE_CACHE_COHERENCY) &&
+		 d->domain->ops->enforce_cache_coherency)
 		d->enforced =
 			d->domain->ops->enforce_cache_coherency(d->domain);
 	ioasid_fault_prepare(space, d->domain);
 	ioasid_unrecoverable_prepare(d, dev);
 	rc = space->ops->fill(space, d, extack);
 	if (rc) {
-		ioasid_domain_free(d);
+		ioasid_domain_put(d);
 		return ERR_PTR(rc);
 	}
 	return d;
+}
+
+static void ioasid_domain_use(struct ioasid_space *space,
+			      struct ioasid_domain *d)
+{
+	lockdep_assert_held_write(&space->rwsem);
+	if (d->users++)
+		return;
+	list_add_tail(&d->link, &space->domains);
+	space->nr_domains++;
+}
+
+/* Removes a domain without users from a space; it keeps the reference */
+static bool ioasid_domain_unuse(struct ioasid_space *space,
+				struct ioasid_domain *d)
+{
+	lockdep_assert_held_write(&space->rwsem);
+	if (--d->users)
+		return false;
+	list_del(&d->link);
+	space->nr_domains--;
+	/*
+	 * No device can reach the page table any more, and detaching has flushed
+	 * it, so it is freed without unmapping each entry.
+	 */
+	space->ops->unfill(space, d);
+	return true;
+}
+
+/* Attaches the group to a domain that is new unless it has users */
+static int ioasid_try_domain(struct ioasid_space *space,
+			     struct ioasid_attachment *att,
+			     struct ioasid_domain *d,
+			     struct ioasid_attachment *old, struct device *dev,
+			     struct ioasid_extack *extack)
+{
+	int rc = ioasid_attach_domain(att, d, old, dev);
+
+	if (!rc) {
+		ioasid_domain_use(space, d);
+		att->domain = d;
+		return 0;
+	}
+	if (!d->users) {
+		space->ops->unfill(space, d);
+		att->orphan = d;
+	}
+	return ioasid_attach_failed(space, dev, rc, extack);
+}
+
+/* The domain of a space, or of what is nested in it, behind the same IOMMU */
+static struct ioasid_domain *
+ioasid_domain_behind(struct ioasid_space *space, struct ioasid_attachment *att,
+		     struct device *dev)
+{
+	struct ioasid_attachment *other;
+
+	lockdep_assert_held_write(&space->rwsem);
+	list_for_each_entry(other, &space->attachments, space_link)
+		if (other->iommu == att->iommu &&
+		    ioasid_domain_suits(other->domain, dev))
+			return other->domain;
+	list_for_each_entry(other, &space->nested, parent_link)
+		if (other->iommu == att->iommu &&
+		    ioasid_domain_suits(other->domain->base, dev))
+			return other->domain->base;
+	return NULL;
+}
+
+/* A domain nested in that of the parent, which can be new, too */
+static int ioasid_nest_domain(struct ioasid_space *space,
+			      struct ioasid_attachment *att,
+			      struct ioasid_attachment *old, struct device *dev,
+			      struct ioasid_extack *extack)
+{
+	struct ioasid_space *parent = space->parent;
+	struct ioasid_domain *base = ioasid_domain_behind(parent, att, dev);
+	struct ioasid_domain *d;
+	int rc;
+
+	if (!base)
+		base = ioasid_domain_create(parent, dev, NULL, extack);
+	if (IS_ERR(base))
+		return PTR_ERR(base);
+	d = ioasid_domain_create(space, dev, base, extack);
+	rc = IS_ERR(d) ? PTR_ERR(d) :
+			 ioasid_try_domain(space, att, d, old, dev, extack);
+	if (!rc) {
+		ioasid_domain_use(parent, base);
+		return 0;
+	}
+	/* Without users it is new */
+	if (!base->users) {
+		parent->ops->unfill(parent, base);
+		ioasid_domain_put(base);
+	}
+	return rc;
+}
+
+/*
+ * As below. No domain is tried that may not suit, since a driver that refuses one
+ * has blocked the device by then.
+ */
+static int ioasid_find_nested(struct ioasid_space *space,
+			      struct ioasid_attachment *att,
+			      struct ioasid_attachment *old, struct device *dev,
+			      struct ioasid_extack *extack)
+{
+	struct ioasid_domain *d = ioasid_domain_behind(space, att, dev);
+
+	if (d)
+		return ioasid_try_domain(space, att, d, old, dev, extack);
+	return ioasid_nest_domain(space, att, old, dev, extack);
 }
 
 /* Attaches the group to an existing domain of the space, or to a new one */
@@ -222,27 +377,19 @@ static int ioasid_find_domain(struct ioasid_space *space,
 		if (!ioasid_domain_suits(d, dev))
 			continue;
 		rc = ioasid_attach_domain(att, d, old, dev);
-		if (!rc)
-			goto attached;
+		if (!rc) {
+			ioasid_domain_use(space, d);
+			att->domain = d;
+			return 0;
+		}
 		/* -EINVAL: an IOMMU with other features, so try the next */
 		if (rc != -EINVAL)
 			return ioasid_attach_failed(space, dev, rc, extack);
 	}
-	d = ioasid_domain_create(space, dev, extack);
+	d = ioasid_domain_create(space, dev, NULL, extack);
 	if (IS_ERR(d))
 		return PTR_ERR(d);
-	rc = ioasid_attach_domain(att, d, old, dev);
-	if (rc) {
-		space->ops->unfill(space, d);
-		att->orphan = d;
-		return ioasid_attach_failed(space, dev, rc, extack);
-	}
-	list_add_tail(&d->link, &space->domains);
-	space->nr_domains++;
-attached:
-	d->users++;
-	att->domain = d;
-	return 0;
+	return ioasid_try_domain(space, att, d, old, dev, extack);
 }
 
 static int ioasid_fault_enable(struct ioasid_device *idev,
@@ -279,7 +426,16 @@ static bool ioasid_space_reserves(struct ioasid_space *space,
 	list_for_each_entry(other, &space->attachments, space_link)
 		if (ioasid_regions_equal(other->regions, att->regions))
 			return true;
+	list_for_each_entry(other, &space->nested, parent_link)
+		if (ioasid_regions_equal(other->regions, att->regions))
+			return true;
 	return false;
+}
+
+/* Where what the devices of a group reserve cannot be mapped */
+static struct ioasid_space *ioasid_space_of_mappings(struct ioasid_space *space)
+{
+	return space->parent ?: space;
 }
 
 static int ioasid_space_attach(struct ioasid_space *space,
@@ -287,58 +443,79 @@ static int ioasid_space_attach(struct ioasid_space *space,
 			       struct ioasid_attachment *old,
 			       struct device *dev, struct ioasid_extack *extack)
 {
-	bool covered = ioasid_space_reserves(space, att);
-	u32 nr_domains = space->nr_domains;
-	int rc = covered ? 0 : ioasid_check_collision(space, att, dev, extack);
+	struct ioasid_space *mapped = ioasid_space_of_mappings(space);
+	bool covered = ioasid_space_reserves(mapped, att);
+	u32 nr_domains = mapped->nr_domains;
+	int rc = covered ? 0 : ioasid_check_collision(mapped, att, dev, extack);
 
 	lockdep_assert_held(&att->group->lock);
 	lockdep_assert_held_write(&space->rwsem);
 	if (rc)
 		return rc;
-	if (!covered && ioasid_iova_make_room(space, att->regions->nr))
+	if (!covered && ioasid_iova_make_room(mapped, att->regions->nr))
 		return ioasid_fail(extack, -ENOMEM, IOASID_REASON_NO_MEMORY,
 				   "no memory for the usable ranges");
-	rc = ioasid_find_domain(space, att, old, dev, extack);
+	if (space->parent)
+		rc = ioasid_find_nested(space, att, old, dev, extack);
+	else
+		rc = ioasid_find_domain(space, att, old, dev, extack);
 	if (rc && att->refused)
 		ioasid_restore_domain(old, dev);
 	if (rc)
 		return rc;
 	kref_get(&space->obj.ref);
 	list_add_tail(&att->space_link, &space->attachments);
+	if (space->parent)
+		list_add_tail(&att->parent_link, &space->parent->nested);
 	space->nr_devices++;
-	if (!covered || space->nr_domains != nr_domains)
-		ioasid_iova_update(space);
+	if (!covered || mapped->nr_domains != nr_domains)
+		ioasid_iova_update(mapped);
 	return 0;
+}
+
+/* The domain of the parent is freed after the one that is nested in it */
+static bool ioasid_leave_base(struct ioasid_space *parent,
+			      struct ioasid_domain *d)
+{
+	struct ioasid_domain *base = d->base;
+
+	if (!ioasid_domain_unuse(parent, base))
+		return false;
+	d->tables += base->tables;
+	ioasid_domain_put(base);
+	return true;
+}
+
+/* Returns true if the space of mappings has lost a domain */
+static bool ioasid_leave_domain(struct ioasid_attachment *att)
+{
+	struct ioasid_space *space = att->space;
+	struct ioasid_domain *d = att->domain;
+
+	att->domain = NULL;
+	if (!d || !ioasid_domain_unuse(space, d))
+		return false;
+	att->orphan = d;
+	return d->base ? ioasid_leave_base(space->parent, d) : true;
 }
 
 /* Removes an attachment that is detached in the hardware; cannot fail */
 static void ioasid_space_detach(struct ioasid_attachment *att)
 {
 	struct ioasid_space *space = att->space;
-	struct ioasid_domain *d = att->domain;
-	bool covered;
+	struct ioasid_space *mapped = ioasid_space_of_mappings(space);
 
 	lockdep_assert_held(&att->group->lock);
-	att->domain = NULL;
-	down_write(&space->rwsem);
+	ioasid_space_lock_both_always(space);
 	list_del(&att->space_link);
+	if (space->parent)
+		list_del(&att->parent_link);
 	space->nr_devices--;
-	covered = !ioasid_space_has_domains(space) ||
-		  ioasid_space_reserves(space, att);
-	if (d && !--d->users) {
-		/*
-		 * No device can reach the page table any more, and detaching
-		 * has flushed it, so it is freed without unmapping each entry.
-		 */
-		list_del(&d->link);
-		space->nr_domains--;
-		space->ops->unfill(space, d);
-		att->orphan = d;
-		covered = false;
-	}
-	if (!covered)
-		ioasid_iova_update(space);
-	up_write(&space->rwsem);
+	if (ioasid_leave_domain(att) ||
+	    (ioasid_space_has_domains(space) &&
+	     !ioasid_space_reserves(mapped, att)))
+		ioasid_iova_update(mapped);
+	ioasid_space_unlock_both(space);
 	ioasid_attachment_free_deferred(att);
 	ioasid_space_put(space);
 }
@@ -417,7 +594,8 @@ static int ioasid_attachment_join(struct ioasid_attachment *att,
 /* A new attachment of the group, in its table unless @old has that entry */
 static struct ioasid_attachment *
 ioasid_attachment_new(struct ioasid_space *space, struct ioasid_group *g,
-		      u32 pasid, struct ioasid_attachment *old,
+		      struct device *dev, u32 pasid,
+		      struct ioasid_attachment *old,
 		      struct ioasid_extack *extack)
 {
 	struct ioasid_attachment *att = ioasid_attachment_alloc(g, extack);
@@ -436,6 +614,7 @@ ioasid_attachment_new(struct ioasid_space *space, struct ioasid_group *g,
 	}
 	att->pasid = pasid;
 	att->space = space;
+	att->iommu = dev->iommu->iommu_dev;
 	att->deferred = ioasid_deferred_get(space->ctx->deferred);
 	return att;
 }
@@ -448,18 +627,19 @@ ioasid_attachment_create(struct ioasid_space *space,
 			 struct ioasid_extack *extack)
 {
 	struct ioasid_group *g = dev_pasid->idev->group;
+	struct device *dev = dev_pasid->idev->dev;
 	struct ioasid_attachment *att;
 	int rc;
 
 	lockdep_assert_held(&dev_pasid->idev->group->lock);
-	att = ioasid_attachment_new(space, g, pasid, old, extack);
+	att = ioasid_attachment_new(space, g, dev, pasid, old, extack);
 	if (IS_ERR(att))
 		return att;
-	rc = ioasid_space_lock(space, extack);
+	rc = ioasid_space_lock_both(space, extack);
 	if (rc)
 		goto erase;
-	rc = ioasid_space_attach(space, att, old, dev_pasid->idev->dev, extack);
-	ioasid_space_unlock(space);
+	rc = ioasid_space_attach(space, att, old, dev, extack);
+	ioasid_space_unlock_both(space);
 	if (rc)
 		goto erase;
 	/* Cannot fail, since there is an entry */
@@ -565,6 +745,7 @@ static int ioasid_dev_pasid_move(struct ioasid_dev_pasid *dev_pasid,
 {
 	struct ioasid_attachment *old = dev_pasid->att, *att;
 	struct device *dev = dev_pasid->idev->dev;
+	bool off;
 	int rc;
 
 	lockdep_assert_held(&dev_pasid->idev->group->lock);
@@ -587,7 +768,8 @@ static int ioasid_dev_pasid_move(struct ioasid_dev_pasid *dev_pasid,
 	rc = ioasid_fault_enable(dev_pasid->idev, space, extack);
 	if (rc)
 		return rc;
-	ioasid_fault_move(dev_pasid, space);
+	off = !space->faults || ioasid_must_detach_first(old, space);
+	ioasid_fault_move(dev_pasid, off);
 	att = ioasid_attachment_create(space, dev_pasid, old->pasid, old,
 				       extack);
 	if (IS_ERR(att)) {

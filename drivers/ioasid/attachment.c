@@ -146,7 +146,7 @@ void ioasid_attachment_free(struct ioasid_attachment *att)
 
 	if (att->orphan) {
 		owner = att->orphan->domain->owner->owner;
-		ioasid_domain_free(att->orphan);
+		ioasid_domain_put(att->orphan);
 		if (att->deferred_since)
 			module_put(owner);
 	}

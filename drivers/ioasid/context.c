@@ -64,7 +64,7 @@ free:
  * either keeps the space or fails with -ENOENT, and can free a space of its own
  * at the same time.
  */
-static void ioasid_ctx_free_spaces(struct ioasid_ctx *ctx)
+static void ioasid_ctx_free_spaces_that(struct ioasid_ctx *ctx, bool are_nested)
 {
 	struct ioasid_extack gone;
 	struct ioasid_space *space;
@@ -75,10 +75,18 @@ static void ioasid_ctx_free_spaces(struct ioasid_ctx *ctx)
 		space = ioasid_space_get(ctx, id, &gone);
 		if (IS_ERR(space))
 			continue;
-		if (!ioasid_space_release_id(space, &gone))
+		if (!!space->parent == are_nested &&
+		    !ioasid_space_release_id(space, &gone))
 			ioasid_space_put(space);
 		ioasid_space_put(space);
 	}
+}
+
+static void ioasid_ctx_free_spaces(struct ioasid_ctx *ctx)
+{
+	/* A parent can only be freed without children */
+	ioasid_ctx_free_spaces_that(ctx, true);
+	ioasid_ctx_free_spaces_that(ctx, false);
 }
 
 static void ioasid_ctx_free(struct kref *ref)

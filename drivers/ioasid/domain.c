@@ -9,17 +9,26 @@
 #include "ioasid_private.h"
 
 /**
- * ioasid_domain_free() - free a domain and its page table
- * @domain: the domain, in no list; not attached, and unfilled or never filled
+ * ioasid_domain_put() - put a reference on a domain
+ * @domain: the domain; freed with its page table with the last reference, and is
+ *	then in no list, not attached, and unfilled or never filled
+ *
+ * A parent is freed after all that is nested in it: drivers rely on it.
  *
  * Context: can sleep.
  */
-void ioasid_domain_free(struct ioasid_domain *domain)
+void ioasid_domain_put(struct ioasid_domain *domain)
 {
-	iommu_domain_free(domain->domain);
-	ioasid_uncharge_user(domain->user, IOASID_QUOTA_DOMAINS, 1);
-	ioasid_user_put(domain->user);
-	kfree(domain);
+	struct ioasid_domain *base;
+
+	while (domain && refcount_dec_and_test(&domain->ref)) {
+		base = domain->base;
+		iommu_domain_free(domain->domain);
+		ioasid_uncharge_user(domain->user, IOASID_QUOTA_DOMAINS, 1);
+		ioasid_user_put(domain->user);
+		kfree(domain);
+		domain = base;
+	}
 }
 
 /**

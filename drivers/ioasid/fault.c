@@ -323,13 +323,12 @@ void ioasid_fault_fail(struct ioasid_attachment *att)
 /**
  * ioasid_fault_move() - let new page requests wait while a space is replaced
  * @dev_pasid: the attachment of the only device
- * @to: the new space
+ * @off: page requests are turned off meanwhile
  *
  * Context: ioasid_ctx.lock and ioasid_group.lock are held; can sleep. Takes
  * ioasid_queue.lock of all queues.
  */
-void ioasid_fault_move(struct ioasid_dev_pasid *dev_pasid,
-		       struct ioasid_space *to)
+void ioasid_fault_move(struct ioasid_dev_pasid *dev_pasid, bool off)
 {
 	struct ioasid_attachment *att = dev_pasid->att;
 	struct ioasid_queue *q;
@@ -338,7 +337,7 @@ void ioasid_fault_move(struct ioasid_dev_pasid *dev_pasid,
 	lockdep_assert_held(&att->group->lock);
 	scoped_guard(spinlock, &att->fault_lock)
 		att->fault_state = IOASID_ATTACHING;
-	if (to->faults)
+	if (!off)
 		return;
 	/* To turn page requests off looks like a reset: so that comes first */
 	while ((q = ioasid_next_queue(dev_pasid->idev->ctx, &id))) {
@@ -460,6 +459,10 @@ static int ioasid_check_queueable(struct ioasid_space *space,
 static int ioasid_check_policy(struct ioasid_space *space, u32 policy,
 			       struct ioasid_extack *extack)
 {
+	if (policy == IOASID_FAULT_KERNEL && space->ops->no_map)
+		return ioasid_fail(extack, -EINVAL, IOASID_REASON_KIND,
+				   "space %u: the kernel cannot answer page requests for a page table that is the user's",
+				   space->id);
 	if (policy == IOASID_FAULT_FORWARD || space->faults)
 		return ioasid_check_queueable(space, extack);
 	return ioasid_fail(extack, -EINVAL, IOASID_REASON_KIND,

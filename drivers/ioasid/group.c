@@ -191,6 +191,13 @@ static int ioasid_try_ranges(struct ioasid_space *space,
 	return 0;
 }
 
+/* Ours, if the user's page table is nested in it */
+static struct iommu_domain *
+ioasid_domain_of_mappings(const struct ioasid_domain *d)
+{
+	return d->base ? d->base->domain : d->domain;
+}
+
 /**
  * ioasid_group_ranges() - get the ranges that a device alone leaves usable
  * @idev: the device
@@ -219,8 +226,8 @@ struct ioasid_iova_range *ioasid_group_ranges(struct ioasid_device *idev,
 	lockdep_assert_held(&idev->ctx->lock);
 	scoped_guard(mutex, &idev->group->lock)
 		att = ioasid_attachment_alloc(idev->group, extack);
-	space = att ? ioasid_space_scratch(extack) : NULL;
-	if (!space)
+	space = att ? ioasid_space_scratch(extack) : ERR_PTR(-ENOMEM);
+	if (IS_ERR(space))
 		goto free;
 	rid = ioasid_dev_pasid_find(idev, IOASID_RID);
 	if (!rid)
@@ -233,7 +240,7 @@ struct ioasid_iova_range *ioasid_group_ranges(struct ioasid_device *idev,
 		goto put;
 	}
 	if (!ioasid_try_ranges(space, att, domain ?:
-			       rid->att->domain->domain)) {
+			       ioasid_domain_of_mappings(rid->att->domain))) {
 		ranges = space->usable;
 		*nr = space->nr_usable;
 		space->usable = NULL;

@@ -15,7 +15,8 @@
  *   ioasid_group.lock          devices and attachments of an IOMMU group, of
  *                              all contexts
  *   ioasid_space.rwsem         read: map, unmap; write: domains, attachments,
- *                              usable ranges
+ *                              usable ranges; that of a parent before that of
+ *                              a space nested in it
  *   (the IOMMU core's group mutex)
  *   mmap_lock                  taken by pinning, before rwsem, and by mm
  *                              accounting
@@ -73,6 +74,7 @@ struct ioasid_dev_pasid;
 struct ioasid_fault_record;
 struct ioasid_mm_bond;
 struct ioasid_mm_pasid;
+struct ioasid_nest;
 struct ioasid_queue;
 struct ioasid_space;
 struct mm_struct;
@@ -138,11 +140,14 @@ struct ioasid_ctx {
 /**
  * struct ioasid_domain - a page table behind a space
  * @link: in ioasid_space.domains
+ * @ref: held by the space or by what its last attachment has left, and by the
+ *	domains that are nested in it
+ * @base: the domain of the parent that it is nested in, referenced; or NULL
  * @domain: domain of the IOMMU core
  * @user: who is charged for it; referenced
  * @tables: number of pages of page tables that are left in it, about, once it is
  *	unfilled
- * @users: number of attachments
+ * @users: number of attachments, and of domains nested in it that have some
  * @enforced: the IOMMU forces DMA to be cache coherent
  * @reports_unlocked: the IOMMU driver may still report a fault after a detach
  * @reporters_lock: protects @reporters and their entries; taken in interrupts
@@ -150,6 +155,8 @@ struct ioasid_ctx {
  */
 struct ioasid_domain {
 	struct list_head link;
+	refcount_t ref;
+	struct ioasid_domain *base;
 	struct iommu_domain *domain;
 	struct ioasid_user *user;
 	u32 tables;
@@ -167,10 +174,14 @@ struct ioasid_domain {
  * @no_queue: extack sentence why it cannot have a queue, or NULL if it can
  * @check: checks the parameters of a new space. Returns 0, -EOPNOTSUPP or
  *	-EINVAL
- * @init: initialises a new space before it is published; or NULL
+ * @init: initialises a new space before it is published; or NULL. Returns 0 or
+ *	an error, and then @destroy is not called
  * @empty: unpins all memory once the id is released and no device or domain is
  *	left; or NULL. Can be called more than once
  * @destroy: undoes @init; or NULL
+ * @alloc: allocates a domain nested in one of the parent, for a kind with a
+ *	parent; rwsem is held for writing. Returns ERR_PTR of an error of the IOMMU
+ *	driver, with or without a reason
  * @fill: maps the contents of the space in a domain that no device uses yet;
  *	rwsem is held for writing
  * @unfill: prepares a domain to be freed; rwsem is held for writing
@@ -185,9 +196,15 @@ struct ioasid_space_ops {
 	const char *no_queue;
 	int (*check)(const struct ioasid_space_params *params,
 		     struct ioasid_extack *extack);
-	void (*init)(struct ioasid_space *space);
+	int (*init)(struct ioasid_space *space,
+		    const struct ioasid_space_params *params,
+		    struct ioasid_extack *extack);
 	void (*empty)(struct ioasid_space *space);
 	void (*destroy)(struct ioasid_space *space);
+	struct iommu_domain *(*alloc)(struct ioasid_space *space,
+				      struct device *dev,
+				      struct ioasid_domain *base,
+				      struct ioasid_extack *extack);
 	int (*fill)(struct ioasid_space *space, struct ioasid_domain *domain,
 		    struct ioasid_extack *extack);
 	void (*unfill)(struct ioasid_space *space, struct ioasid_domain *domain);
@@ -216,6 +233,11 @@ struct ioasid_object {
  * @ops: operations of its kind
  * @mm: address space of a process, of an mm space; mm_count is held
  * @mm_pasid: the charge for the PASID of @mm; NULL before the first attach
+ * @parent: the space that it is nested in; referenced; or NULL
+ * @nest: what the user said about the page table of a nested space
+ * @nest_parent: other spaces can be nested in it
+ * @nr_children: number of spaces nested in it that are not freed
+ * @nested: struct ioasid_attachment of spaces nested in it
  * @faults: devices may send page requests
  * @fault_lock: protects @queue and @policy, which change under ioasid_ctx.lock
  * @queue: queue of its faults, or NULL
@@ -251,6 +273,11 @@ struct ioasid_space {
 	const struct ioasid_space_ops *ops;
 	struct mm_struct *mm;
 	struct ioasid_mm_pasid *mm_pasid;
+	struct ioasid_space *parent;
+	struct ioasid_nest *nest;
+	bool nest_parent;
+	atomic_t nr_children;
+	struct list_head nested;
 	bool faults;
 	spinlock_t fault_lock;
 	struct ioasid_queue *queue;
@@ -343,6 +370,7 @@ enum ioasid_fault_state {
 /**
  * struct ioasid_attachment - (group, RID or PASID) -> space
  * @space_link: in ioasid_space.attachments
+ * @parent_link: in ioasid_space.nested of the parent of @space
  * @dev_pasids: struct ioasid_dev_pasid of the devices of the group that share
  *	it; changes under ioasid_group.lock and @fault_lock
  * @group: the group
@@ -360,10 +388,12 @@ enum ioasid_fault_state {
  * @handle: handle in the IOMMU core; each attach needs a new one
  * @regions: IOVA that the devices of the group cannot use; referenced; NULL if
  *	the page table is not one of ours
+ * @iommu: the IOMMU of the group's devices; only compared
  * @refused: a driver has refused to replace, and may have blocked the devices
  */
 struct ioasid_attachment {
 	struct list_head space_link;
+	struct list_head parent_link;
 	struct list_head dev_pasids;
 	struct ioasid_group *group;
 	struct ioasid_space *space;
@@ -378,6 +408,7 @@ struct ioasid_attachment {
 	unsigned long deferred_since;
 	struct iommu_attach_handle handle;
 	struct ioasid_regions *regions;
+	const struct iommu_device *iommu;
 	bool refused;
 };
 
@@ -563,9 +594,17 @@ struct ioasid_space *ioasid_space_get_read(struct ioasid_ctx *ctx, u32 id,
 struct ioasid_space *ioasid_space_get_read_mapped(struct ioasid_ctx *ctx,
 						  u32 id,
 						  struct ioasid_extack *extack);
+struct ioasid_space *ioasid_space_get_nested(struct ioasid_ctx *ctx, u32 id,
+					     struct ioasid_extack *extack);
 void ioasid_space_put_read(struct ioasid_space *space);
 int ioasid_space_lock(struct ioasid_space *space, struct ioasid_extack *extack);
 void ioasid_space_unlock(struct ioasid_space *space);
+int ioasid_space_lock_both(struct ioasid_space *space,
+			   struct ioasid_extack *extack);
+void ioasid_space_lock_both_always(struct ioasid_space *space);
+void ioasid_space_unlock_both(struct ioasid_space *space);
+int ioasid_space_set_parent(struct ioasid_space *space, u32 id,
+			    struct ioasid_extack *extack);
 int ioasid_space_release_id(struct ioasid_space *space,
 			    struct ioasid_extack *extack);
 struct ioasid_iova_range *ioasid_space_usable(struct ioasid_space *space,
@@ -602,6 +641,9 @@ int ioasid_copy_place(struct ioasid_map_job *job, struct ioasid_copy *arg,
 int ioasid_translate(struct ioasid_ctx *ctx, struct ioasid_translate *arg,
 		     struct ioasid_extack *extack);
 
+/* nested.c, see nested.h */
+extern const struct ioasid_space_ops ioasid_nested_ops;
+
 /* mm.c */
 bool ioasid_mm_enabled(void);
 extern const struct ioasid_space_ops ioasid_mm_ops;
@@ -637,7 +679,7 @@ u32 ioasid_iova_access_locked(struct ioasid_space *space, u64 addr);
 u32 ioasid_iova_access(struct ioasid_space *space, u64 addr);
 
 /* domain.c */
-void ioasid_domain_free(struct ioasid_domain *domain);
+void ioasid_domain_put(struct ioasid_domain *domain);
 bool ioasid_domain_suits(struct ioasid_domain *d, struct device *dev);
 void ioasid_unmap_areas(struct ioasid_space *space, struct ioasid_area **area,
 			u32 nr);
@@ -678,6 +720,7 @@ void ioasid_deferred_free_teardown(void);
 /* attach.c */
 struct ioasid_domain *ioasid_domain_create(struct ioasid_space *space,
 					   struct device *dev,
+					   struct ioasid_domain *base,
 					   struct ioasid_extack *extack);
 int ioasid_device_attach(struct ioasid_device *idev,
 			 struct ioasid_attach_request *req,
@@ -775,8 +818,7 @@ void ioasid_fault_report_event(struct ioasid_dev_pasid *dev_pasid,
 void ioasid_fault_init(struct ioasid_attachment *att);
 void ioasid_fault_begin(struct ioasid_dev_pasid *dev_pasid);
 void ioasid_fault_fail(struct ioasid_attachment *att);
-void ioasid_fault_move(struct ioasid_dev_pasid *dev_pasid,
-		       struct ioasid_space *to);
+void ioasid_fault_move(struct ioasid_dev_pasid *dev_pasid, bool off);
 void ioasid_fault_unmove(struct ioasid_dev_pasid *dev_pasid);
 void ioasid_fault_end(struct ioasid_dev_pasid *dev_pasid, u32 code);
 void ioasid_fault_report_detached(struct ioasid_dev_pasid *dev_pasid);

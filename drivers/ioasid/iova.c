@@ -461,6 +461,8 @@ static u32 ioasid_usable_most(struct ioasid_space *space)
 
 	list_for_each_entry(att, &space->attachments, space_link)
 		most += att->regions->nr;
+	list_for_each_entry(att, &space->nested, parent_link)
+		most += att->regions->nr;
 	return most;
 }
 
@@ -555,12 +557,22 @@ static void ioasid_usable_remove(struct ioasid_space *space, u64 first,
 	}
 }
 
+static void ioasid_usable_remove_regions(struct ioasid_space *space,
+					 const struct ioasid_regions *regions)
+{
+	u32 i;
+
+	for (i = 0; i < regions->nr; i++)
+		ioasid_usable_remove(space, regions->range[i].first,
+				     regions->range[i].last);
+}
+
 /**
  * ioasid_iova_update() - recompute the usable ranges
  * @space: the space
  *
  * The usable ranges are those that all domains can address, without those that
- * an attached group or the user reserves. Cannot fail; see
+ * the user reserves, or a group that is attached to it or to a space nested in it. Cannot fail; see
  * ioasid_iova_make_room().
  *
  * Context: ioasid_space.rwsem is held for writing, or the space is not
@@ -588,9 +600,9 @@ void ioasid_iova_update(struct ioasid_space *space)
 					     U64_MAX);
 	}
 	list_for_each_entry(att, &space->attachments, space_link)
-		for (i = 0; i < att->regions->nr; i++)
-			ioasid_usable_remove(space, att->regions->range[i].first,
-					     att->regions->range[i].last);
+		ioasid_usable_remove_regions(space, att->regions);
+	list_for_each_entry(att, &space->nested, parent_link)
+		ioasid_usable_remove_regions(space, att->regions);
 	for (i = 0; i < space->nr_reserved; i++)
 		ioasid_usable_remove(space, space->reserved[i].first,
 				     space->reserved[i].last);

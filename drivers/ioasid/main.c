@@ -39,6 +39,7 @@ union ioasid_args {
 	struct ioasid_pasid_free pasid_free;
 	struct ioasid_fault_queue fault_queue;
 	struct ioasid_fault_bind fault_bind;
+	struct ioasid_invalidate invalidate;
 };
 
 /**
@@ -85,9 +86,9 @@ static const struct ioasid_op ioasid_ops[] = {
 	OP(IOASID_GET_INFO, ioasid_cmd_get_info, struct ioasid_info, max_reserve, 0,
 	   true),
 	OP(IOASID_DEVICE_INFO, ioasid_cmd_device_info,
-	   struct ioasid_device_info, range_size, 0, true),
+	   struct ioasid_device_info, nest_formats, 0, true),
 	OP(IOASID_ALLOC, ioasid_cmd_alloc, struct ioasid_alloc, label,
-	   IOASID_ALLOC_FAULTS, true),
+	   IOASID_ALLOC_FAULTS | IOASID_ALLOC_NEST_PARENT, true),
 	SPACE_OP(IOASID_FREE, ioasid_cmd_free, struct ioasid_free, ioasid,
 		 __reserved, 0, false),
 	SPACE_OP(IOASID_SPACE_INFO, ioasid_cmd_space_info,
@@ -121,6 +122,9 @@ static const struct ioasid_op ioasid_ops[] = {
 	   struct ioasid_fault_queue, ring_bytes, 0, true),
 	SPACE_OP(IOASID_FAULT_BIND, ioasid_cmd_fault_bind,
 		 struct ioasid_fault_bind, ioasid, __reserved, 0, false),
+	SPACE_OP(IOASID_INVALIDATE, ioasid_cmd_invalidate,
+		 struct ioasid_invalidate, ioasid, __reserved,
+		 IOASID_INVALIDATE_GENERIC, true),
 };
 
 static const struct ioasid_op *ioasid_find_op(unsigned int cmd)

@@ -275,6 +275,17 @@ static int ioasid_pin_range(struct ioasid_ctx *ctx,
 	return rc;
 }
 
+/* Not all IOMMUs can walk a nested table in memory that is only to be read */
+static int ioasid_check_nestable(struct ioasid_space *space, u32 prot,
+				 struct ioasid_extack *extack)
+{
+	if (!space->nest_parent || prot & IOASID_MAP_WRITE)
+		return 0;
+	return ioasid_fail(extack, -EOPNOTSUPP, IOASID_REASON_PERMISSION,
+			   "space %u can be the parent of nested spaces, and needs IOASID_MAP_WRITE for all that is mapped",
+			   space->id);
+}
+
 static int ioasid_insert_range(struct ioasid_space *space,
 			       struct ioasid_map_range *r,
 			       struct ioasid_area *area,
@@ -303,7 +314,8 @@ static int ioasid_place_range(struct ioasid_space *space,
 			      struct ioasid_area *area,
 			      struct ioasid_extack *extack)
 {
-	int rc = ioasid_insert_range(space, r, area, extack);
+	int rc = ioasid_check_nestable(space, area->prot, extack) ?:
+			 ioasid_insert_range(space, r, area, extack);
 
 	if (rc)
 		return rc;
@@ -1008,7 +1020,8 @@ static int ioasid_copy_to(struct ioasid_space *space, struct ioasid_copy *arg,
 			  struct ioasid_extack *extack)
 {
 	u32 inserted = 0, mapped = 0;
-	int rc = ioasid_lock_areas(space, extack);
+	int rc = ioasid_check_nestable(space, arg->flags, extack) ?:
+			 ioasid_lock_areas(space, extack);
 
 	lockdep_assert_held(&space->rwsem);
 	if (rc)

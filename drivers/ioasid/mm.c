@@ -51,10 +51,13 @@ bool ioasid_mm_enabled(void)
 }
 
 /* mm_count, not mm_users, so that the memory is freed when the process exits */
-static void ioasid_mm_init(struct ioasid_space *space)
+static int ioasid_mm_init(struct ioasid_space *space,
+			  const struct ioasid_space_params *params,
+			  struct ioasid_extack *extack)
 {
 	space->mm = current->mm;
 	mmgrab(space->mm);
+	return 0;
 }
 
 static void ioasid_mm_destroy(struct ioasid_space *space)
@@ -244,6 +247,9 @@ static int ioasid_mm_check(const struct ioasid_space_params *params,
 	if (params->flags & IOASID_ALLOC_FAULTS)
 		return ioasid_fail(extack, -EINVAL, IOASID_REASON_KIND,
 				   "the kernel answers the page requests of a process");
+	if (params->flags & IOASID_ALLOC_NEST_PARENT)
+		return ioasid_fail(extack, -EINVAL, IOASID_REASON_KIND,
+				   "nothing can be nested in the address space of a process");
 	/* A glue can call from a kernel thread, or when the process exits */
 	if (!current->mm)
 		return ioasid_fail(extack, -EINVAL, IOASID_REASON_VALUE,

@@ -10,9 +10,13 @@
 #include "ioasid_private.h"
 #include "trace.h"
 
+/* The lock of a nested space is taken with that of its parent held */
+static struct lock_class_key ioasid_nested_key;
+
 static const struct ioasid_space_ops *const ioasid_kinds[] = {
 	[IOASID_KIND_MAPPED] = &ioasid_mapped_ops,
 	[IOASID_KIND_MM] = &ioasid_mm_ops,
+	[IOASID_KIND_NESTED] = &ioasid_nested_ops,
 };
 
 static const struct ioasid_space_ops *
@@ -67,13 +71,15 @@ static void ioasid_space_free_last(struct kref *ref)
 		container_of(ref, struct ioasid_space, obj.ref);
 
 	WARN_ON(!list_empty(&space->attachments) ||
-		!list_empty(&space->domains));
+		!list_empty(&space->domains) || !list_empty(&space->nested));
 	if (space->ops->empty)
 		space->ops->empty(space);
 	if (space->ops->destroy)
 		space->ops->destroy(space);
 	ioasid_iova_destroy(space);
 	ioasid_fault_unbind(space);
+	if (space->parent)
+		ioasid_space_put(space->parent);
 	/* A scratch space has no context */
 	if (space->ctx) {
 		ioasid_uncharge(space->ctx, IOASID_QUOTA_RESERVED,
@@ -177,6 +183,32 @@ struct ioasid_space *ioasid_space_get_read_mapped(struct ioasid_ctx *ctx,
 }
 
 /**
+ * ioasid_space_get_nested() - find a nested space and lock it for reading
+ * @ctx: the context
+ * @id: the id
+ * @extack: the reason if it fails
+ *
+ * Context: can sleep; takes ioasid_space.rwsem for reading, until
+ * ioasid_space_put_read().
+ *
+ * Return: the space with a reference, ERR_PTR(-EINVAL) if it is of another kind,
+ * or an error of ioasid_space_get_read().
+ */
+struct ioasid_space *ioasid_space_get_nested(struct ioasid_ctx *ctx, u32 id,
+					     struct ioasid_extack *extack)
+{
+	struct ioasid_space *space = ioasid_space_get_read(ctx, id, extack);
+
+	if (IS_ERR(space) || space->nest)
+		return space;
+	ioasid_fail(extack, -EINVAL, IOASID_REASON_KIND,
+		    "space %u is not nested, and the kernel invalidates what it changes itself",
+		    id);
+	ioasid_space_put_read(space);
+	return ERR_PTR(-EINVAL);
+}
+
+/**
  * ioasid_space_put_read() - undo ioasid_space_get_read()
  * @space: the space
  *
@@ -223,19 +255,117 @@ void ioasid_space_unlock(struct ioasid_space *space)
 	up_write(&space->rwsem);
 }
 
+/**
+ * ioasid_space_lock_both() - lock a space and its parent, if any, for writing
+ * @space: the space
+ * @extack: the reason if it fails
+ *
+ * Context: can sleep; takes ioasid_space.rwsem of both for writing, until
+ * ioasid_space_unlock_both().
+ *
+ * Return: 0, -ENOENT if it has been freed, -EINTR if killed.
+ */
+int ioasid_space_lock_both(struct ioasid_space *space,
+			   struct ioasid_extack *extack)
+{
+	int rc = space->parent ? ioasid_space_lock(space->parent, extack) : 0;
+
+	if (rc)
+		return rc;
+	rc = ioasid_space_lock(space, extack);
+	if (rc && space->parent)
+		ioasid_space_unlock(space->parent);
+	return rc;
+}
+
+/**
+ * ioasid_space_lock_both_always() - the same, whatever signals come
+ * @space: the space; may have been freed
+ *
+ * Context: can sleep; takes ioasid_space.rwsem of both for writing, until
+ * ioasid_space_unlock_both().
+ */
+void ioasid_space_lock_both_always(struct ioasid_space *space)
+{
+	if (space->parent)
+		down_write(&space->parent->rwsem);
+	down_write(&space->rwsem);
+}
+
+/**
+ * ioasid_space_unlock_both() - undo ioasid_space_lock_both()
+ * @space: the space
+ *
+ * Context: ioasid_space.rwsem of both is held for writing, and released.
+ */
+void ioasid_space_unlock_both(struct ioasid_space *space)
+{
+	up_write(&space->rwsem);
+	if (space->parent)
+		up_write(&space->parent->rwsem);
+}
+
+/**
+ * ioasid_space_set_parent() - nest a new space in another one
+ * @space: the space, not published
+ * @id: the parent
+ * @extack: the reason if it fails
+ *
+ * The parent cannot be freed as long as the space is not.
+ *
+ * Context: can sleep; takes ioasid_space.rwsem of the parent for reading.
+ *
+ * Return: 0, -EINVAL if it cannot be a parent, or an error of
+ * ioasid_space_get_read().
+ */
+int ioasid_space_set_parent(struct ioasid_space *space, u32 id,
+			    struct ioasid_extack *extack)
+{
+	struct ioasid_space *parent = ioasid_space_get_read(space->ctx, id,
+							    extack);
+
+	if (IS_ERR(parent))
+		return PTR_ERR(parent);
+	if (!parent->nest_parent) {
+		ioasid_space_put_read(parent);
+		return ioasid_fail(extack, -EINVAL, IOASID_REASON_KIND,
+				   "space %u was allocated without IOASID_ALLOC_NEST_PARENT",
+				   id);
+	}
+	atomic_inc(&parent->nr_children);
+	up_read(&parent->rwsem);
+	space->parent = parent;
+	lockdep_set_class(&space->rwsem, &ioasid_nested_key);
+	return 0;
+}
+
+static int ioasid_check_unused(struct ioasid_space *space,
+			       struct ioasid_extack *extack)
+{
+	lockdep_assert_held_write(&space->rwsem);
+	if (space->nr_devices)
+		return ioasid_fail(extack, -EBUSY, IOASID_REASON_IN_USE,
+				   "space %u still has attachments: %u", space->id,
+				   space->nr_devices);
+	if (atomic_read(&space->nr_children))
+		return ioasid_fail(extack, -EBUSY, IOASID_REASON_IN_USE,
+				   "space %u is the parent of nested spaces: %d",
+				   space->id, atomic_read(&space->nr_children));
+	return 0;
+}
+
 static int ioasid_release_id_locked(struct ioasid_space *space,
 				    struct ioasid_extack *extack)
 {
-	int rc = ioasid_space_alive(space, extack);
+	int rc = ioasid_space_alive(space, extack) ?:
+			 ioasid_check_unused(space, extack);
 
 	lockdep_assert_held_write(&space->rwsem);
-	if (!rc && space->nr_devices)
-		rc = ioasid_fail(extack, -EBUSY, IOASID_REASON_IN_USE,
-				 "space %u still has attachments: %u", space->id,
-				 space->nr_devices);
 	if (rc)
 		return rc;
 	space->dead = true;
+	if (space->parent)
+		atomic_dec(&space->parent->nr_children);
 	xa_erase(&space->ctx->spaces, space->id);
 	atomic_dec(&space->ctx->nr_spaces);
 	trace_ioasid_space_free(space);
@@ -309,32 +439,45 @@ put:
 	return rc;
 }
 
+static struct ioasid_space *ioasid_no_space(struct ioasid_extack *extack)
+{
+	return ERR_PTR(ioasid_fail(extack, -ENOMEM, IOASID_REASON_NO_MEMORY,
+				   "no memory for a space"));
+}
+
 static struct ioasid_space *
 ioasid_space_new(struct ioasid_ctx *ctx, const struct ioasid_space_ops *ops,
-		 const struct ioasid_space_params *params)
+		 const struct ioasid_space_params *params,
+		 struct ioasid_extack *extack)
 {
 	struct ioasid_space *space = kzalloc(sizeof(*space), GFP_KERNEL_ACCOUNT);
+	int rc;
 
 	if (!space)
-		return NULL;
+		return ioasid_no_space(extack);
 	kref_init(&space->obj.ref);
 	space->ctx = ctx;
 	space->ops = ops;
 	space->kind = params->kind;
 	space->faults = params->flags & IOASID_ALLOC_FAULTS;
+	space->nest_parent = params->flags & IOASID_ALLOC_NEST_PARENT;
 	if (params->label)
 		strscpy(space->label, params->label, sizeof(space->label));
 	init_rwsem(&space->rwsem);
 	spin_lock_init(&space->fault_lock);
 	INIT_LIST_HEAD(&space->domains);
 	INIT_LIST_HEAD(&space->attachments);
+	INIT_LIST_HEAD(&space->nested);
 	if (ioasid_iova_init(space)) {
 		kfree(space);
-		return NULL;
+		return ioasid_no_space(extack);
 	}
-	if (ops->init)
-		ops->init(space);
-	return space;
+	rc = ops->init ? ops->init(space, params, extack) : 0;
+	if (!rc)
+		return space;
+	ioasid_iova_destroy(space);
+	kfree(space);
+	return ERR_PTR(rc);
 }
 
 /**
@@ -343,24 +486,29 @@ ioasid_space_new(struct ioasid_ctx *ctx, const struct ioasid_space_ops *ops,
  *
  * Context: can sleep.
  *
- * Return: the space, to be put by ioasid_space_put(), or NULL without memory.
+ * Return: the space, to be put by ioasid_space_put(), or ERR_PTR(-ENOMEM).
  */
 struct ioasid_space *ioasid_space_scratch(struct ioasid_extack *extack)
 {
 	const struct ioasid_space_params params = { .kind = IOASID_KIND_MAPPED };
-	struct ioasid_space *space;
 
-	space = ioasid_space_new(NULL, &ioasid_mapped_ops, &params);
-	if (!space)
-		ioasid_fail(extack, -ENOMEM, IOASID_REASON_NO_MEMORY,
-			    "no memory for a space");
-	return space;
+	return ioasid_space_new(NULL, &ioasid_mapped_ops, &params, extack);
+}
+
+/* Puts a space that was never published */
+static void ioasid_space_unborn(struct ioasid_space *space)
+{
+	if (space->parent)
+		atomic_dec(&space->parent->nr_children);
+	ioasid_space_put(space);
 }
 
 static int ioasid_check_alloc_flags(u32 flags, struct ioasid_extack *extack)
 {
-	if (flags & ~IOASID_ALLOC_FAULTS) {
-		extack->value = flags & ~IOASID_ALLOC_FAULTS;
+	const u32 known = IOASID_ALLOC_FAULTS | IOASID_ALLOC_NEST_PARENT;
+
+	if (flags & ~known) {
+		extack->value = flags & ~known;
 		return ioasid_fail(extack, -EOPNOTSUPP, IOASID_REASON_FLAGS,
 				   "unknown flags %#llx", extack->value);
 	}
@@ -384,7 +532,8 @@ static int ioasid_check_alloc_flags(u32 flags, struct ioasid_extack *extack)
  *
  * Return: the space, or ERR_PTR of -EOPNOTSUPP if the kernel does not support
  * the kind, a flag or the data, -EINVAL if the kind does not support a flag or
- * the label is not printable ASCII, -EDQUOT above a limit, -ENOMEM.
+ * the label is not printable ASCII, -EDQUOT above a limit, -ENOMEM, or an error
+ * of the kind's @init.
  */
 struct ioasid_space *
 ioasid_space_create(struct ioasid_ctx *ctx,
@@ -404,19 +553,18 @@ ioasid_space_create(struct ioasid_ctx *ctx,
 	     ioasid_charge(ctx, IOASID_QUOTA_SPACES, 1, extack);
 	if (rc)
 		return ERR_PTR(rc);
-	space = ioasid_space_new(ctx, ops, params);
+	space = ioasid_space_new(ctx, ops, params, extack);
+	if (IS_ERR(space)) {
+		ioasid_uncharge(ctx, IOASID_QUOTA_SPACES, 1);
+		return space;
+	}
 	/* A NULL entry reserves the id without publishing the space */
-	rc = space ? ioasid_id_alloc(&ctx->spaces, &ctx->next_space, &space->id,
-				     NULL) :
-		     -ENOMEM;
+	rc = ioasid_id_alloc(&ctx->spaces, &ctx->next_space, &space->id, NULL);
 	if (!rc)
 		return space;
+	ioasid_space_unborn(space);
 	ioasid_fail(extack, rc, IOASID_REASON_NO_MEMORY,
 		    "no memory for a space");
-	if (space)
-		ioasid_space_put(space);
-	else
-		ioasid_uncharge(ctx, IOASID_QUOTA_SPACES, 1);
 	return ERR_PTR(rc);
 }
 
@@ -443,7 +591,7 @@ void ioasid_space_publish(struct ioasid_space *space)
 void ioasid_space_abort(struct ioasid_space *space)
 {
 	xa_erase(&space->ctx->spaces, space->id);
-	ioasid_space_put(space);
+	ioasid_space_unborn(space);
 }
 
 /**

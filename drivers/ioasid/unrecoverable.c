@@ -95,8 +95,12 @@ void ioasid_unrecoverable_prepare(struct ioasid_domain *d, struct device *dev)
 static u32 ioasid_unrecoverable_reason(struct ioasid_space *space, u64 addr,
 				       u32 flags)
 {
-	u32 mapped = ioasid_iova_access(space, addr);
+	u32 mapped;
 
+	/* The page table is the user's, who knows better */
+	if (space->ops->no_map)
+		return IOASID_FAULT_UNKNOWN;
+	mapped = ioasid_iova_access(space, addr);
 	if (!mapped)
 		return IOASID_FAULT_NOT_MAPPED;
 	return flags & ~mapped ? IOASID_FAULT_PERMISSION : IOASID_FAULT_UNKNOWN;

@@ -106,6 +106,9 @@ int ioasid_cmd_pasid_free(struct ioasid_command *cmd);
 int ioasid_cmd_fault_queue(struct ioasid_command *cmd);
 int ioasid_cmd_fault_bind(struct ioasid_command *cmd);
 
+/* invalidate.c */
+int ioasid_cmd_invalidate(struct ioasid_command *cmd);
+
 /* info.c */
 int ioasid_cmd_get_info(struct ioasid_command *cmd);
 int ioasid_cmd_option(struct ioasid_command *cmd);

@@ -9,6 +9,7 @@
 #include <linux/uaccess.h>
 #include "../compat/iommu_quirk.h"
 #include "../compat/iopf.h"
+#include "../nested.h"
 #include "cmd.h"
 
 /**
@@ -29,7 +30,8 @@ int ioasid_cmd_get_info(struct ioasid_command *cmd)
 
 	ioasid_extack_init(&gone);
 	info->caps = IOASID_CAP_MAPPED | IOASID_CAP_FILE | IOASID_CAP_REPLACE |
-		     IOASID_CAP_PASID | IOASID_CAP_UNRECOVERABLE;
+		     IOASID_CAP_PASID | IOASID_CAP_UNRECOVERABLE |
+		     IOASID_CAP_NESTED;
 	if (ioasid_mm_enabled())
 		info->caps |= IOASID_CAP_MM;
 	if (IS_ENABLED(CONFIG_IOMMU_IOPF))
@@ -212,8 +214,12 @@ static int ioasid_device_describe(struct ioasid_device *idev,
 		return PTR_ERR(desc->ranges);
 	desc->hw_info = compat_hw_info(dev, &desc->hw_info_len,
 				       &arg->hw_info_type);
-	if (!IS_ERR(desc->hw_info))
+	if (!IS_ERR(desc->hw_info)) {
+		arg->nest_formats = ioasid_nest_formats(dev, desc->hw_info,
+							arg->hw_info_type,
+							desc->hw_info_len);
 		return 0;
+	}
 	kvfree(desc->ranges);
 	return ioasid_fail(extack, PTR_ERR(desc->hw_info), IOASID_REASON_IOMMU,
 			   "device %s: the IOMMU driver cannot describe its hardware (error %ld)",

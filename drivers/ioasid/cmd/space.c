@@ -80,7 +80,7 @@ static void ioasid_space_describe(struct ioasid_space *space,
 
 	lockdep_assert_held(&space->rwsem);
 	arg->kind = space->kind;
-	arg->parent = 0;
+	arg->parent = space->parent ? space->parent->id : 0;
 	arg->nr_domains = space->nr_domains;
 	arg->nr_attachments = space->nr_devices;
 	arg->nr_reserved = space->nr_reserved;

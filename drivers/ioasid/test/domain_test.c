@@ -62,7 +62,7 @@ static struct ioasid_domain *create(struct setup *s,
 
 	ioasid_extack_init(extack);
 	down_write(&s->space->rwsem);
-	d = ioasid_domain_create(s->space, s->dev, extack);
+	d = ioasid_domain_create(s->space, s->dev, NULL, extack);
 	up_write(&s->space->rwsem);
 	return d;
 }
@@ -72,7 +72,7 @@ static void drop(struct setup *s, struct ioasid_domain *d)
 	down_write(&s->space->rwsem);
 	ioasid_domain_unfill(s->space, d);
 	up_write(&s->space->rwsem);
-	ioasid_domain_free(d);
+	ioasid_domain_put(d);
 }
 
 /* Rounded to pages, sorted or not; without those that only the firmware needs */
@@ -188,7 +188,7 @@ static void enforced_where_it_can_be(struct kunit *test)
 	drop(&s, d);
 	ioasid_extack_init(&extack);
 	down_write(&s.space->rwsem);
-	d = ioasid_domain_create(s.space, strict, &extack);
+	d = ioasid_domain_create(s.space, strict, NULL, &extack);
 	up_write(&s.space->rwsem);
 	KUNIT_ASSERT_FALSE(test, IS_ERR(d));
 	KUNIT_EXPECT_TRUE(test, d->enforced);

@@ -14,6 +14,7 @@
 #include <linux/property.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
+#include <uapi/linux/iommufd.h>
 #include "test.h"
 
 static void itest_wrong(struct itest_domain *d, const char *what)
@@ -514,6 +515,9 @@ static void itest_paging_free(struct iommu_domain *domain)
 	struct itest_paging *p = container_of(d, struct itest_paging, d);
 
 	WARN(d->attached, "a domain is freed that a device uses");
+	WARN(d->children, "a domain is freed that others are nested in");
+	if (d->parent)
+		d->parent->children--;
 	WARN(d->wrong, "%s", d->wrong);
 	if (p->fake->knobs.last == d)
 		p->fake->knobs.last = NULL;
@@ -529,18 +533,24 @@ static bool itest_enforce(struct iommu_domain *domain)
 	return container_of(d, struct itest_paging, d)->fake->knobs.enforce;
 }
 
+static void itest_flush_all(struct iommu_domain *domain)
+{
+	to_itest_domain(domain)->nr_flush++;
+}
+
 static const struct iommu_domain_ops itest_paging_ops = {
 	.attach_dev = itest_attach_paging,
 	.set_dev_pasid = itest_set_pasid,
 	.map_pages = itest_map_pages_op,
 	.unmap_pages = itest_unmap_pages_op,
 	.iotlb_sync = itest_iotlb_sync,
+	.flush_iotlb_all = itest_flush_all,
 	.iova_to_phys = itest_iova_to_phys,
 	.enforce_cache_coherency = itest_enforce,
 	.free = itest_paging_free,
 };
 
-static struct iommu_domain *itest_alloc_paging(struct device *dev)
+static struct itest_paging *itest_alloc_domain(struct device *dev)
 {
 	struct itest_device *t = itest_device_of(dev);
 	struct itest_iommu_knobs *k = &t->fake->knobs;
@@ -559,8 +569,102 @@ static struct iommu_domain *itest_alloc_paging(struct device *dev)
 	p->d.domain.geometry.aperture_end = k->aperture_end;
 	atomic_inc(&k->nr_domains);
 	k->last = &p->d;
+	return p;
+}
+
+static struct iommu_domain *itest_alloc_paging(struct device *dev)
+{
+	struct itest_paging *p = itest_alloc_domain(dev);
+
+	return IS_ERR(p) ? ERR_CAST(p) : &p->d.domain;
+}
+
+/* --- nesting --- */
+
+static int itest_invalidate(struct iommu_domain *domain,
+			    struct iommu_user_data_array *array)
+{
+	struct iommu_hwpt_vtd_s1_invalidate inv;
+	u32 done;
+	int rc = 0;
+
+	for (done = 0; !rc && done < array->entry_num; done += !rc) {
+		rc = iommu_copy_struct_from_user_array(&inv, array,
+						       IOMMU_HWPT_INVALIDATE_DATA_VTD_S1,
+						       done, __reserved);
+		if (!rc && !inv.npages)
+			rc = -EINVAL;
+	}
+	to_itest_domain(domain)->nr_invalidated += done;
+	array->entry_num = done;
+	return rc;
+}
+
+static const struct iommu_domain_ops itest_nested_ops = {
+	.attach_dev = itest_attach_paging,
+	.set_dev_pasid = itest_set_pasid,
+	.cache_invalidate_user = itest_invalidate,
+	.free = itest_paging_free,
+};
+
+static struct iommu_domain *
+itest_alloc_nested(struct device *dev, struct iommu_domain *parent, u32 flags,
+		   const struct iommu_user_data *user_data)
+{
+	struct itest_domain *above = to_itest_domain(parent);
+	struct itest_device *t = itest_device_of(dev);
+	struct iommu_hwpt_vtd_s1 s1;
+	struct itest_paging *p;
+	int rc;
+
+	if (t->conf.no_nesting || flags)
+		return ERR_PTR(-EOPNOTSUPP);
+	if (container_of(above, struct itest_paging, d)->unit != t->conf.unit)
+		return ERR_PTR(-EINVAL);
+	rc = iommu_copy_struct_from_user(&s1, user_data, IOMMU_HWPT_DATA_VTD_S1,
+					 __reserved);
+	if (rc)
+		return ERR_PTR(rc);
+	p = itest_alloc_domain(dev);
+	if (IS_ERR(p))
+		return ERR_CAST(p);
+	p->d.domain.type = IOMMU_DOMAIN_NESTED;
+	p->d.domain.ops = &itest_nested_ops;
+	p->d.parent = above;
+	p->d.root = s1.pgtbl_addr;
+	above->children++;
 	return &p->d.domain;
 }
+
+#if IOASID_HAVE_DOMAIN_ALLOC_NESTED
+static struct iommu_domain *
+itest_alloc_paging_flags(struct device *dev, u32 flags,
+			 const struct iommu_user_data *user_data)
+{
+	if (flags && itest_device_of(dev)->conf.no_nesting)
+		return ERR_PTR(-EOPNOTSUPP);
+	return itest_alloc_paging(dev);
+}
+
+#define ITEST_ALLOC_OPS							\
+	.domain_alloc_paging_flags = itest_alloc_paging_flags,		\
+	.domain_alloc_nested = itest_alloc_nested,
+#else
+static struct iommu_domain *
+itest_alloc_user(struct device *dev, u32 flags, struct iommu_domain *parent,
+		 const struct iommu_user_data *user_data)
+{
+	if (parent)
+		return itest_alloc_nested(dev, parent, flags, user_data);
+	if (flags && itest_device_of(dev)->conf.no_nesting)
+		return ERR_PTR(-EOPNOTSUPP);
+	return itest_alloc_paging(dev);
+}
+
+#define ITEST_ALLOC_OPS							\
+	.domain_alloc_paging = itest_alloc_paging,			\
+	.domain_alloc_user = itest_alloc_user,
+#endif
 
 /* --- the address space of a process, and page requests --- */
 
@@ -729,7 +833,7 @@ static int itest_def_domain_type(struct device *dev)
 static const struct iommu_ops itest_iommu_ops = {
 	.capable = itest_capable,
 	.hw_info = itest_hw_info,
-	.domain_alloc_paging = itest_alloc_paging,
+	ITEST_ALLOC_OPS
 	.probe_device = itest_probe_device,
 	.device_group = itest_device_group,
 	.get_resv_regions = itest_get_resv_regions,
@@ -776,6 +880,8 @@ static void itest_iommu_free(void *data)
 struct itest_iommu *itest_iommu_new(struct kunit *test)
 {
 	struct itest_iommu *fake = kzalloc(sizeof(*fake), GFP_KERNEL);
+	/* Names that differ, for tests with several */
+	static atomic_t nr;
 
 	KUNIT_ASSERT_NOT_NULL(test, fake);
 	fake->knobs.aperture_end = U64_MAX;
@@ -786,7 +892,8 @@ struct itest_iommu *itest_iommu_new(struct kunit *test)
 	fake->iommu.fwnode = fake->fwnode;
 	KUNIT_ASSERT_FALSE(test, IS_ERR(fake->fwnode));
 	KUNIT_ASSERT_EQ(test, iommu_device_sysfs_add(&fake->iommu, NULL, NULL,
-						     "ioasid-test"), 0);
+						     "ioasid-test%d",
+						     atomic_inc_return(&nr)), 0);
 	KUNIT_ASSERT_EQ(test, iommu_device_register(&fake->iommu,
 						    &itest_iommu_ops, NULL), 0);
 	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, itest_iommu_free,

@@ -83,7 +83,7 @@ static struct ioasid_space *new_space(struct kunit *test)
 
 	ioasid_extack_init(&extack);
 	space = ioasid_space_scratch(&extack);
-	KUNIT_ASSERT_NOT_NULL(test, space);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, space);
 	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, put_space, space),
 			0);
 	return space;

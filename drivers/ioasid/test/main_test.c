@@ -9,6 +9,7 @@
 #include <linux/mman.h>
 #include <linux/shmem_fs.h>
 #include <linux/uaccess.h>
+#include <uapi/linux/iommufd.h>
 #include "test.h"
 
 #define NR_COMMANDS	256
@@ -141,6 +142,7 @@ static void published_sizes(struct kunit *test)
 		sizeof(struct ioasid_pasid_free),
 		sizeof(struct ioasid_fault_queue),
 		sizeof(struct ioasid_fault_bind),
+		sizeof(struct ioasid_invalidate),
 	};
 	struct probed *k;
 	u32 nr, i;
@@ -323,7 +325,7 @@ static void read_only_struct(struct kunit *test)
 		KUNIT_EXPECT_NOT_NULL(test, strstr(it->ext.msg, "write"));
 	}
 	/* All but FREE, MAP, RESERVE, DETACH, BIND and the PASID ones */
-	KUNIT_EXPECT_EQ(test, read_only, 10U);
+	KUNIT_EXPECT_EQ(test, read_only, 11U);
 	KUNIT_EXPECT_EQ(test, itest_info(it).nr_spaces, 0U);
 }
 
@@ -347,6 +349,7 @@ union args {
 	struct ioasid_pasid_free pasid_free;
 	struct ioasid_fault_queue fault_queue;
 	struct ioasid_fault_bind fault_bind;
+	struct ioasid_invalidate invalidate;
 };
 
 /**
@@ -368,6 +371,7 @@ struct bad {
 		struct ioasid_map_range map[2];
 		struct ioasid_unmap_range unmap[2];
 		struct ioasid_iova_range range[2];
+		struct iommu_hwpt_vtd_s1 s1;
 	} vec;
 	int err;
 	u32 code;
@@ -397,6 +401,10 @@ struct bad {
 			.vec.unmap = { __VA_ARGS__ }
 #define COPY(...)	.arg.copy = { .src_ioasid = 1, .dst_ioasid = 2,	\
 			.flags = RW, .src_iova = BUSY, .length = PG, __VA_ARGS__ }
+#define NEST(...)	.arg.alloc = { .kind = IOASID_KIND_NESTED, .parent = 1,	\
+			.data_type = IOMMU_HWPT_DATA_VTD_S1,		\
+			.data_len = sizeof(struct iommu_hwpt_vtd_s1),	\
+			.data = ITEST_VEC, __VA_ARGS__ }
 #define RESERVE(...)	.arg.reserve = { .ioasid = 1, .nr = 2, .ranges = ITEST_VEC, RSIZE }, \
 			.vec.range = { __VA_ARGS__ }
 
@@ -404,7 +412,40 @@ static const struct bad bads[] = {
 	BAD(DEVICE_INFO, device_info, ENOENT, NO_DEVICE_ID,
 	    .arg.device_info.dev_id = 1),
 	BAD(ALLOC, alloc, EOPNOTSUPP, KIND, .arg.alloc.kind = 0),
-	BAD(ALLOC, alloc, EOPNOTSUPP, KIND, .arg.alloc.kind = 3),
+	BAD(ALLOC, alloc, EOPNOTSUPP, KIND, .arg.alloc.kind = 4),
+	BAD(ALLOC, alloc, EINVAL, KIND, .arg.alloc = {
+	    .kind = IOASID_KIND_MM, .flags = IOASID_ALLOC_NEST_PARENT }),
+	BAD(ALLOC, alloc, EINVAL, VALUE, .arg.alloc.kind = IOASID_KIND_NESTED),
+	BAD(ALLOC, alloc, EOPNOTSUPP, FORMAT, .arg.alloc = {
+	    .kind = IOASID_KIND_NESTED, .parent = 1 }),
+	BAD(ALLOC, alloc, EINVAL, KIND, NEST(), .vec.s1.addr_width = 48),
+	BAD(ALLOC, alloc, EINVAL, VALUE, NEST(), .vec.s1.addr_width = 39),
+	BAD(ALLOC, alloc, EINVAL, ALIGNMENT, NEST(),
+	    .vec.s1 = { .addr_width = 57, .pgtbl_addr = PG + 8 }),
+	BAD(ALLOC, alloc, EOPNOTSUPP, FLAGS, NEST(),
+	    .vec.s1 = { .addr_width = 48, .flags = BIT(3) }),
+	BAD(ALLOC, alloc, EOPNOTSUPP, FLAGS, NEST(),
+	    .vec.s1 = { .addr_width = 48, .__reserved = 1 }),
+	BAD(ALLOC, alloc, ENOENT, NO_SPACE_ID, NEST(.parent = 9),
+	    .vec.s1.addr_width = 48),
+	BAD(ALLOC, alloc, EFAULT, POINTER, NEST(.data = ITEST_HOLE),
+	    .vec.s1.addr_width = 48),
+	BAD(ALLOC, alloc, EINVAL, SIZE, NEST(.data_len = 8),
+	    .vec.s1.addr_width = 48),
+	BAD(INVALIDATE, invalidate, EINVAL, VALUE, .arg.invalidate.ioasid = 1),
+	BAD(INVALIDATE, invalidate, E2BIG, LIMIT, .arg.invalidate = {
+	    .ioasid = 1, .nr = IOASID_MAX_VECTOR + 1 }),
+	BAD(INVALIDATE, invalidate, ENOENT, NO_SPACE_ID, .arg.invalidate = {
+	    .ioasid = 9, .nr = 1 }),
+	BAD(INVALIDATE, invalidate, EINVAL, KIND, .arg.invalidate = {
+	    .ioasid = 1, .nr = 1 }),
+	BAD(INVALIDATE, invalidate, EOPNOTSUPP, FLAGS, .arg.invalidate = {
+	    .ioasid = 1, .nr = 1, .__reserved = 1 }),
+	BAD(INVALIDATE, invalidate, EINVAL, SIZE, .arg.invalidate = {
+	    .ioasid = 1, .nr = 1, .flags = IOASID_INVALIDATE_GENERIC }),
+	BAD(INVALIDATE, invalidate, EOPNOTSUPP, FLAGS, .arg.invalidate = {
+	    .ioasid = 1, .nr = 1, .flags = IOASID_INVALIDATE_GENERIC,
+	    .data_type = 1 }),
 	BAD(ALLOC, alloc, EINVAL, KIND, .arg.alloc = {
 	    .kind = IOASID_KIND_MM, .flags = IOASID_ALLOC_FAULTS }),
 	BAD(PASID_ALLOC, pasid_alloc, EINVAL, VALUE, .arg.pasid_alloc.dev_id = 9),
@@ -578,6 +619,8 @@ static const struct bad bads[] = {
 static bool names_the_space(const struct bad *b, u32 ioasid)
 {
 	switch (b->cmd) {
+	case IOASID_ALLOC:
+		return !ioasid || ioasid == b->arg.alloc.parent;
 	case IOASID_FREE:
 		return ioasid == b->arg.free.ioasid;
 	case IOASID_SPACE_INFO:
@@ -597,6 +640,8 @@ static bool names_the_space(const struct bad *b, u32 ioasid)
 		return ioasid == b->arg.attach.ioasid;
 	case IOASID_FAULT_BIND:
 		return ioasid == b->arg.fault_bind.ioasid;
+	case IOASID_INVALIDATE:
+		return ioasid == b->arg.invalidate.ioasid;
 	}
 	return !ioasid;
 }
@@ -655,7 +700,7 @@ static void check_sentence(struct itest *it, int rc, int err, const char *there,
 /* They say what the caller knows, in his words */
 static void sentences(struct kunit *test)
 {
-	struct ioasid_alloc kind = { .kind = 3 };
+	struct ioasid_alloc kind = { .kind = 4 };
 	struct itest *it;
 	u32 id;
 
@@ -663,7 +708,7 @@ static void sentences(struct kunit *test)
 	it = itest_open(test);
 	id = itest_alloc_space(it);
 	check_sentence(it, ITEST_CMD(it, IOASID_ALLOC, &kind), -EOPNOTSUPP,
-		       "spaces of kind 3 are not supported", "no kind");
+		       "spaces of kind 4 are not supported", "no kind");
 	check_sentence(it, itest_map_one(it, id, 0, ITEST_HOLE, PG, RW), -EFAULT,
 		       "not mapped in the process", "14");
 	check_sentence(it, itest_map_one(it, id, 0, ITEST_RO, PG, RW), -EFAULT,

@@ -143,6 +143,10 @@ u32 itest_pins(struct page *page);
  * @check_pins: checks that its frames stay pinned until they are flushed
  * @keep: unmap_pages() unmaps nothing
  * @attached: number of devices attached
+ * @parent: the domain that it is nested in, or NULL
+ * @children: number of domains nested in it
+ * @root: the data that it was allocated with: address of the user's table
+ * @nr_invalidated: number of entries that it has executed
  * @wrong: the first rule that was broken, or NULL
  */
 struct itest_domain {
@@ -168,6 +172,10 @@ struct itest_domain {
 	bool check_pins;
 	bool keep;
 	u32 attached;
+	struct itest_domain *parent;
+	u32 children;
+	u64 root;
+	u32 nr_invalidated;
 	const char *wrong;
 };
 
@@ -224,6 +232,7 @@ struct itest_iommu_knobs {
  * @enforce: IOMMU_CAP_ENFORCE_CACHE_COHERENCY
  * @pasid_bits: width of its PASIDs in bits; 0: none
  * @pri: it has page requests
+ * @no_nesting: its IOMMU cannot nest
  * @resv: up to four reserved regions; a length of 0 ends them
  */
 struct itest_device_conf {
@@ -233,6 +242,7 @@ struct itest_device_conf {
 	bool enforce;
 	u32 pasid_bits;
 	bool pri;
+	bool no_nesting;
 	struct itest_resv {
 		u64 start;
 		u64 length;

@@ -57,7 +57,7 @@
 #define IOASID_PASID_FREE	_IO(IOASID_TYPE, 0x10)
 #define IOASID_FAULT_QUEUE	_IO(IOASID_TYPE, 0x11)
 #define IOASID_FAULT_BIND	_IO(IOASID_TYPE, 0x12)
-/* 0x13 is for invalidating nested page tables */
+#define IOASID_INVALIDATE	_IO(IOASID_TYPE, 0x13)
 
 /* On a VFIO container whose type is VFIO_IOASID_IOMMU */
 #define VFIO_DEVICE_ATTACH	_IO(IOASID_TYPE, 0x40)
@@ -124,6 +124,8 @@
  *	page requests
  * @IOASID_REASON_DEVICE_MEMORY: the memory is that of a device, such as a BAR,
  *	which cannot be mapped
+ * @IOASID_REASON_FORMAT: the kernel does not know the format of the data, or the
+ *	IOMMU of the device cannot use it
  */
 enum ioasid_reason {
 	IOASID_REASON_NONE = 0,
@@ -169,6 +171,7 @@ enum ioasid_reason {
 	IOASID_REASON_NO_QUEUE_ID = 41,
 	IOASID_REASON_NO_PRI = 42,
 	IOASID_REASON_DEVICE_MEMORY = 43,
+	IOASID_REASON_FORMAT = 44,
 };
 
 #define IOASID_EXTACK_MSG	160
@@ -209,6 +212,7 @@ struct ioasid_extack {
 #define IOASID_CAP_POLICY	(1ULL << 7)	/* a space has a policy for page requests */
 #define IOASID_CAP_UNRECOVERABLE (1ULL << 8)	/* some devices report unrecoverable faults */
 #define IOASID_CAP_DEVICE_FD	(1ULL << 9)	/* an fd can name a device */
+#define IOASID_CAP_NESTED	(1ULL << 10)	/* nested spaces, where the IOMMU can */
 
 enum ioasid_account_mode {
 	IOASID_ACCOUNT_USER = 0,
@@ -306,6 +310,8 @@ struct ioasid_iova_range {
  * @owner: out: name of the framework that owns it, NUL-terminated
  * @nr_pasids: out: number of PASIDs that it is attached with
  * @range_size: with @ranges: sizeof(struct ioasid_iova_range)
+ * @nest_formats: out: the formats of page tables that its IOMMU walks in nested
+ *	spaces: 1 << enum iommu_hwpt_data_type of linux/iommufd.h
  *
  * EMSGSIZE if @ranges or @hw_info is given and too small; the counts are written
  * even then.
@@ -329,6 +335,7 @@ struct ioasid_device_info {
 	char owner[16];
 	__u32 nr_pasids;
 	__u32 range_size;
+	__aligned_u64 nest_formats;
 };
 
 /**
@@ -339,37 +346,50 @@ struct ioasid_device_info {
  *	for devices with PASIDs. Nothing is pinned. Only that process can attach
  *	devices. After it calls exec or exits, their DMA fails. Page requests wait
  *	until the memory has come, also for handlers of userfaultfd
+ * @IOASID_KIND_NESTED: the user, such as a guest, writes the page table in memory
+ *	that another space, its parent, maps. The IOMMU walks both: what the table
+ *	says are IOVA of the parent. The user says by IOASID_INVALIDATE what he has
+ *	changed. Page requests are about IOVA of the nested space
  */
 enum ioasid_kind {
 	IOASID_KIND_MAPPED = 1,
 	IOASID_KIND_MM = 2,
-	/* 3 and 4 are for nested and shadow spaces */
+	IOASID_KIND_NESTED = 3,
+	/* 4 is for shadow spaces */
 };
 
 /* struct ioasid_alloc.flags */
 #define IOASID_ALLOC_FAULTS	(1U << 0)	/* devices may send page requests */
-/* 1U << 1 is for the parent of nested spaces */
+#define IOASID_ALLOC_NEST_PARENT	(1U << 1)	/* can be the parent of nested spaces */
 
 /**
  * struct ioasid_alloc - IOASID_ALLOC: allocate a space
  * @size: sizeof(struct ioasid_alloc)
- * @flags: IOASID_ALLOC_FAULTS, for IOASID_KIND_MAPPED: only devices that support
+ * @flags: IOASID_ALLOC_FAULTS, not for IOASID_KIND_MM: only devices that support
  *	page requests can be attached. While no fault queue is bound, their
  *	requests are answered IOASID_FAULT_INVALID, unless the policy is
- *	IOASID_FAULT_KERNEL
+ *	IOASID_FAULT_KERNEL. IOASID_ALLOC_NEST_PARENT, for IOASID_KIND_MAPPED: only
+ *	devices whose IOMMU can nest can be attached, and all is mapped for writing
  * @extack: 0, or the address of a struct ioasid_extack
  * @kind: enum ioasid_kind
- * @parent: 0
+ * @parent: for IOASID_KIND_NESTED: a space with IOASID_ALLOC_NEST_PARENT;
+ *	otherwise 0
  * @ioasid: out: id of the space
- * @data_type: 0
- * @data_len: 0
+ * @data_type: for IOASID_KIND_NESTED: the format of the page table, enum
+ *	iommu_hwpt_data_type of linux/iommufd.h; otherwise 0
+ * @data_len: size of the struct at @data in bytes, or 0
  * @__reserved: 0
- * @data: 0
+ * @data: for IOASID_KIND_NESTED: address of the struct of that format, such as
+ *	struct iommu_hwpt_vtd_s1; it is copied. Otherwise 0
  * @label: a name for debugfs and tracepoints, NUL-terminated, of printable ASCII
  *	characters
  *
  * EDQUOT above max_spaces of IOASID_GET_INFO, EPERM for IOASID_KIND_MM if the
- * module parameter mm_spaces is off.
+ * module parameter mm_spaces is off. For IOASID_KIND_NESTED ENOENT if there is no
+ * such parent, EINVAL if it is no parent or the struct has an invalid value,
+ * EOPNOTSUPP for an unknown format or flag, E2BIG for a struct with a tail that is
+ * not zero, EFAULT. Whether the IOMMU of a device can use it is known when the
+ * device is attached (see nest_formats of IOASID_DEVICE_INFO).
  */
 struct ioasid_alloc {
 	__u32 size;
@@ -394,7 +414,7 @@ struct ioasid_alloc {
  *	unless it is mapped in another space as well
  * @__reserved: 0
  *
- * EBUSY if a device is attached.
+ * EBUSY if a device is attached, or it is the parent of a nested space.
  */
 struct ioasid_free {
 	__u32 size;
@@ -411,7 +431,7 @@ struct ioasid_free {
  * @extack: 0, or the address of a struct ioasid_extack
  * @ioasid: in: the space
  * @kind: out: enum ioasid_kind
- * @parent: out: 0
+ * @parent: out: the parent of a nested space, otherwise 0
  * @nr_domains: out: number of IOMMU domains behind it
  * @nr_attachments: out: number of devices attached; a device counts once for its
  *	RID and once for each PASID
@@ -820,6 +840,78 @@ struct ioasid_pasid_free {
 	__u32 nr;
 	__u32 __reserved;
 	__aligned_u64 pasids;
+};
+
+/* struct ioasid_invalidate.flags */
+#define IOASID_INVALIDATE_GENERIC	(1U << 0)	/* struct ioasid_invalidate_entry */
+
+/**
+ * struct ioasid_invalidate - IOASID_INVALIDATE: forget translations of the user's table
+ * @size: sizeof(struct ioasid_invalidate)
+ * @flags: 0 or IOASID_INVALIDATE_GENERIC
+ * @extack: 0, or the address of a struct ioasid_extack
+ * @ioasid: a nested space
+ * @data_type: the format of the entries, enum iommu_hwpt_invalidate_data_type of
+ *	linux/iommufd.h; 0 with IOASID_INVALIDATE_GENERIC
+ * @entry_size: size of an entry in bytes
+ * @nr: number of entries, 1 to IOASID_MAX_VECTOR
+ * @entries: address of the array: struct ioasid_invalidate_entry, or what the
+ *	format has, such as struct iommu_hwpt_vtd_s1_invalidate
+ * @done: out: number of entries that were executed, also if it fails
+ * @__reserved: 0
+ *
+ * Call it after the table has changed: until it returns, IOMMUs and devices may
+ * use what the table said before. Entries are executed in order, each for every
+ * device that is attached, until one fails; @done is its index, and that in the
+ * extack. An error that comes before the first one leaves @done 0.
+ *
+ * ENOENT if there is no such space; EINVAL if it is not nested, for an invalid
+ * entry, or @nr or @entry_size out of range; E2BIG for too many or too large
+ * entries; EOPNOTSUPP for an unknown format or flag; EFAULT for entries that cannot
+ * be read; EINTR if killed; ENOMEM; or an error of the IOMMU driver.
+ */
+struct ioasid_invalidate {
+	__u32 size;
+	__u32 flags;
+	__aligned_u64 extack;
+	__u32 ioasid;
+	__u32 data_type;
+	__u32 entry_size;
+	__u32 nr;
+	__aligned_u64 entries;
+	__u32 done;
+	__u32 __reserved;
+};
+
+/**
+ * enum ioasid_invalidate_type - what an entry is about
+ * @IOASID_INVALIDATE_IOTLB: translations, in IOMMUs and in devices
+ * @IOASID_INVALIDATE_DEVICE_IOTLB: translations in devices alone
+ */
+enum ioasid_invalidate_type {
+	IOASID_INVALIDATE_IOTLB = 1,
+	IOASID_INVALIDATE_DEVICE_IOTLB = 2,
+	/* 3 is for PASID tables */
+};
+
+/**
+ * struct ioasid_invalidate_entry - what to forget, whatever the format
+ * @type: enum ioasid_invalidate_type
+ * @flags: 0
+ * @dev_id: a device, or 0 for all that are attached to the space
+ * @pasid: the user's number for the PASID, IOASID_RID, or IOASID_PASID_ANY for all
+ * @addr: first IOVA of the space
+ * @length: in bytes; 0, with @addr 0, for all
+ *
+ * The kernel may forget more than that.
+ */
+struct ioasid_invalidate_entry {
+	__u32 type;
+	__u32 flags;
+	__u32 dev_id;
+	__u32 pasid;
+	__aligned_u64 addr;
+	__aligned_u64 length;
 };
 
 /* struct vfio_device_attach.flags, besides IOASID_ATTACH_REPLACE */
