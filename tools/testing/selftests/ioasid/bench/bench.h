@@ -137,6 +137,13 @@ void bed_check_dma(struct bed *bed, struct memory *m, u64 iova);
 
 /* A page table of the bed's IOAS that PASIDs can use: those that iommufd makes cannot */
 u32 iommufd_pasid_pt(struct bed *bed);
+/* A page table that a guest's can be nested in, such a one, and the end of either */
+u32 iommufd_nest_parent(struct bed *bed);
+struct iommu_hwpt_vtd_s1;
+u32 iommufd_nested(struct bed *bed, u32 parent, struct iommu_hwpt_vtd_s1 *s1);
+void iommufd_destroy(struct bed *bed, u32 id);
+struct iommu_hwpt_vtd_s1_invalidate;
+void iommufd_invalidate(struct bed *bed, u32 id, struct iommu_hwpt_vtd_s1_invalidate *e, u32 nr);
 /*
  * Attaches the bed's device to a page table of its IOAS whose page requests come
  * to the file that is returned; takes their cookies, at least one; answers them
@@ -186,11 +193,12 @@ struct measure {
 	bool mm;	/* also with OURS_MM */
 };
 
-/* Of their own files: page requests; PASIDs and the memory of processes; two processors */
-measure_fn measure_faults, measure_pasids, measure_smp;
+/* Of their own files: page requests; PASIDs and processes; guests' tables; two processors */
+measure_fn measure_faults, measure_pasids, measure_nested, measure_smp;
 /* The first call makes what is needed, and each does it once */
 void profile_pasids(const struct side *side);
 void profile_faults(const struct side *side, bool ring);
+void profile_nested(const struct side *side);
 
 /* Virtual machines, all sides in turn, where the machine has a QEMU */
 void measure_guests(void);

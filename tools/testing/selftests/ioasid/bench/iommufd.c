@@ -166,6 +166,51 @@ int iommufd_detach_pasid(int device, u32 pasid)
 	return t_ioctl(device, VFIO_DEVICE_DETACH_IOMMUFD_PT, detach);
 }
 
+/* --- nesting ------------------------------------------------------------------ */
+
+u32 iommufd_nest_parent(struct bed *bed)
+{
+	struct iommu_hwpt_alloc hwpt = {
+		.size = sizeof(hwpt), .flags = IOMMU_HWPT_ALLOC_NEST_PARENT,
+		.dev_id = bed->iommufd_dev, .pt_id = bed->ioasid,
+	};
+
+	MUST(t_ioctl(bed->ctx, IOMMU_HWPT_ALLOC, &hwpt));
+	return hwpt.out_hwpt_id;
+}
+
+u32 iommufd_nested(struct bed *bed, u32 parent, struct iommu_hwpt_vtd_s1 *s1)
+{
+	struct iommu_hwpt_alloc hwpt = {
+		.size = sizeof(hwpt), .dev_id = bed->iommufd_dev, .pt_id = parent,
+		.data_type = IOMMU_HWPT_DATA_VTD_S1, .data_len = sizeof(*s1),
+		.data_uptr = (uintptr_t)s1,
+	};
+
+	MUST(t_ioctl(bed->ctx, IOMMU_HWPT_ALLOC, &hwpt));
+	return hwpt.out_hwpt_id;
+}
+
+void iommufd_destroy(struct bed *bed, u32 id)
+{
+	struct iommu_destroy destroy = { .size = sizeof(destroy), .id = id };
+
+	MUST(t_ioctl(bed->ctx, IOMMU_DESTROY, &destroy));
+}
+
+void iommufd_invalidate(struct bed *bed, u32 id, struct iommu_hwpt_vtd_s1_invalidate *e, u32 nr)
+{
+	struct iommu_hwpt_invalidate cmd = {
+		.size = sizeof(cmd), .hwpt_id = id, .data_uptr = (uintptr_t)e,
+		.data_type = IOMMU_HWPT_INVALIDATE_DATA_VTD_S1, .entry_len = sizeof(*e),
+		.entry_num = nr,
+	};
+
+	MUST(t_ioctl(bed->ctx, IOMMU_HWPT_INVALIDATE, &cmd));
+	if (cmd.entry_num != nr)
+		bench_die("iommufd has executed %u of %u entries", cmd.entry_num, nr);
+}
+
 /* --- page requests ---------------------------------------------------------- */
 
 int iommufd_attach_faults(struct bed *bed)

@@ -586,6 +586,7 @@ const struct measure measures[] = {
 	{ "kill-huge", kill_huge, HUGE, false },
 	{ "faults", measure_faults, SEQUENTIAL, false },
 	{ "pasids", measure_pasids, SEQUENTIAL, false },
+	{ "nested", measure_nested, SEQUENTIAL, false },
 	{ "smp", measure_smp, SEQUENTIAL, false },
 };
 

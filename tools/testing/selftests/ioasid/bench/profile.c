@@ -110,6 +110,12 @@ static void prof_pasid(struct bench *b, struct bed *bed, struct memory *m)
 		profile_pasids(bed->side);
 }
 
+static void prof_nested(struct bench *b, struct bed *bed, struct memory *m)
+{
+	if (bed->side->kind != VIA_TYPE1)
+		profile_nested(bed->side);
+}
+
 static void prof_fault(struct bench *b, struct bed *bed, struct memory *m)
 {
 	if (bed->side->kind != VIA_TYPE1)
@@ -140,6 +146,7 @@ static const struct {
 	{ "first-attach-8m-shuf", SHUFFLED, prof_first },
 	{ "close-8m-shuf", SHUFFLED, prof_close },
 	{ "pasid", SEQUENTIAL, prof_pasid },
+	{ "nested", SEQUENTIAL, prof_nested },
 	{ "fault-ring", SEQUENTIAL, prof_fault },
 	{ "fault-rw", SEQUENTIAL, prof_fault_read },
 };

@@ -24,6 +24,7 @@ CLOSE = KILL = UNMAP
 GUEST, ADD = 1.5, 10
 ATTACH, LEAVE = MAP, None
 FAULT = 2
+NEST = 1.5
 # Name: what it is; the target beside type1 alone; the target beside both.
 ROWS = {
     "map-64k-own": ("map a buffer of 64 KiB, touched in order", 2, MAP),
@@ -90,6 +91,10 @@ ROWS = {
     "pasid-detach": ("detach it and give it back", None, None),
     "pasid-alloc": ("take 500 PASIDs in one call, each", None, None),
     "pasid-free": ("give them back in one call, each", None, None),
+    "nested-attach": ("a guest's page table, made and attached", None, None),
+    "nested-detach": ("detached and freed", None, None),
+    "invalidate-1": ("forget one page of it", None, NEST),
+    "invalidate-1000": ("forget 1,000 pages in one call, each", None, NEST),
     "mm-attach": ("the memory of a process for a device", None, None),
     "mm-detach": ("take it away", None, None),
     "smp-space-alone": ("map and unmap 4 MiB, one process", None, None),
@@ -127,7 +132,7 @@ DERIVED = {
     "fault-bare-batch": ("fault-bare-ring-32", "fault-bare-ring-1"),
 }
 # What type1 does not have
-NO_TYPE1 = ("fault-", "pasid-", "mm-")
+NO_TYPE1 = ("fault-", "pasid-", "nested-", "invalidate-", "mm-")
 # Not a ratio but a bound, in the row's unit.
 AT_MOST = {"slab-4k": 100, "smp-space": 1.11, "smp-contexts": 1.11}
 
