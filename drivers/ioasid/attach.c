@@ -95,15 +95,15 @@ static void ioasid_restore_domain(struct ioasid_attachment *old,
 	ioasid_detach_domain(old, dev);
 	rc = ioasid_set_domain(old, old->domain, dev);
 	if (rc)
-		dev_warn(dev, "ioasid: space %u cannot be attached again (error %d): the DMA of the device is blocked\n",
-			 old->space->id, -rc);
+		dev_warn_ratelimited(dev, "ioasid: space %u cannot be attached again (error %d): the DMA of the device is blocked\n",
+				     old->space->id, -rc);
 }
 
 /* Drivers lose count of who needs page requests when they replace by a nested one */
 static bool ioasid_must_detach_first(const struct ioasid_attachment *old,
 				     const struct ioasid_space *space)
 {
-	return space->parent && old->space->faults && old->pasid == IOASID_RID;
+	return space->nest && old->space->faults && old->pasid == IOASID_RID;
 }
 
 static int ioasid_attach_domain(struct ioasid_attachment *att,
@@ -435,7 +435,7 @@ static bool ioasid_space_reserves(struct ioasid_space *space,
 /* Where what the devices of a group reserve cannot be mapped */
 static struct ioasid_space *ioasid_space_of_mappings(struct ioasid_space *space)
 {
-	return space->parent ?: space;
+	return space->nest ? space->parent : space;
 }
 
 static int ioasid_space_attach(struct ioasid_space *space,
@@ -455,7 +455,7 @@ static int ioasid_space_attach(struct ioasid_space *space,
 	if (!covered && ioasid_iova_make_room(mapped, att->regions->nr))
 		return ioasid_fail(extack, -ENOMEM, IOASID_REASON_NO_MEMORY,
 				   "no memory for the usable ranges");
-	if (space->parent)
+	if (space->nest)
 		rc = ioasid_find_nested(space, att, old, dev, extack);
 	else
 		rc = ioasid_find_domain(space, att, old, dev, extack);
@@ -465,7 +465,7 @@ static int ioasid_space_attach(struct ioasid_space *space,
 		return rc;
 	kref_get(&space->obj.ref);
 	list_add_tail(&att->space_link, &space->attachments);
-	if (space->parent)
+	if (space->nest)
 		list_add_tail(&att->parent_link, &space->parent->nested);
 	space->nr_devices++;
 	if (!covered || mapped->nr_domains != nr_domains)
@@ -508,7 +508,7 @@ static void ioasid_space_detach(struct ioasid_attachment *att)
 	lockdep_assert_held(&att->group->lock);
 	ioasid_space_lock_both_always(space);
 	list_del(&att->space_link);
-	if (space->parent)
+	if (space->nest)
 		list_del(&att->parent_link);
 	space->nr_devices--;
 	if (ioasid_leave_domain(att) ||

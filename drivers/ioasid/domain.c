@@ -49,9 +49,20 @@ bool ioasid_domain_suits(struct ioasid_domain *d, struct device *dev)
 	return d->domain->owner == dev->iommu->iommu_dev->ops;
 }
 
-static void ioasid_unmap_area(struct iommu_domain *domain,
-			      struct ioasid_area *area,
-			      struct iommu_iotlb_gather *gather)
+/**
+ * ioasid_domain_unmap() - unmap an area in a domain
+ * @domain: the domain
+ * @area: the area
+ * @gather: as in ioasid_area_unmap()
+ *
+ * Cannot fail: pages that the IOMMU driver fails to unmap get another user, so
+ * that they are never unpinned.
+ *
+ * Context: can sleep.
+ */
+void ioasid_domain_unmap(struct iommu_domain *domain,
+			 const struct ioasid_area *area,
+			 struct iommu_iotlb_gather *gather)
 {
 	if (ioasid_area_unmap(domain, area, gather))
 		return;
@@ -83,10 +94,17 @@ void ioasid_unmap_areas(struct ioasid_space *space, struct ioasid_area **area,
 	lockdep_assert_held(&space->rwsem);
 	if (!nr)
 		return;
+	if (space->ops->unmap_areas) {
+		space->ops->unmap_areas(space, area, nr);
+		return;
+	}
+	/* Before the pages may be unpinned */
+	if (!list_empty_careful(&space->shadows))
+		ioasid_shadows_leave(space, area, nr);
 	list_for_each_entry(domain, &space->domains, link) {
 		iommu_iotlb_gather_init(&gather);
 		for (i = 0; i < nr; i++)
-			ioasid_unmap_area(domain->domain, area[i], &gather);
+			ioasid_domain_unmap(domain->domain, area[i], &gather);
 		/* Nothing may be unpinned before this flush */
 		ioasid_flush(domain->domain, &gather);
 	}
@@ -110,30 +128,44 @@ int ioasid_map_area(struct ioasid_space *space, struct ioasid_area *area,
 	int rc;
 
 	lockdep_assert_held(&space->rwsem);
+	if (space->ops->map_area)
+		return space->ops->map_area(space, area, extack);
 	list_for_each_entry(domain, &space->domains, link) {
 		rc = ioasid_area_map(domain->domain, area, extack);
 		if (rc)
 			goto undo;
 	}
-	return 0;
+	rc = ioasid_shadows_join(space, area, extack);
+	if (!rc)
+		return 0;
 undo:
 	list_for_each_entry_continue_reverse(domain, &space->domains, link) {
 		iommu_iotlb_gather_init(&gather);
-		ioasid_unmap_area(domain->domain, area, &gather);
+		ioasid_domain_unmap(domain->domain, area, &gather);
 		ioasid_flush(domain->domain, &gather);
 	}
 	return rc;
 }
 
-static int ioasid_fill_area(struct ioasid_domain *domain,
-			    struct ioasid_area *area,
-			    struct ioasid_extack *extack)
+/**
+ * ioasid_check_aperture() - check whether a domain can address an area
+ * @domain: the domain
+ * @area: the area
+ * @extack: the reason if it cannot
+ *
+ * Context: any.
+ *
+ * Return: 0 or -ERANGE.
+ */
+int ioasid_check_aperture(struct ioasid_domain *domain,
+			  const struct ioasid_area *area,
+			  struct ioasid_extack *extack)
 {
 	struct iommu_domain_geometry *g = &domain->domain->geometry;
 
 	if (!g->force_aperture || (area->first >= g->aperture_start &&
 				   ioasid_area_last(area) <= g->aperture_end))
-		return ioasid_area_map(domain->domain, area, extack);
+		return 0;
 	extack->value = area->first;
 	return ioasid_fail(extack, -ERANGE, IOASID_REASON_APERTURE,
 			   "the mapping at %#llx-%#llx is beyond the last address of the IOMMU (%#llx)",
@@ -141,27 +173,33 @@ static int ioasid_fill_area(struct ioasid_domain *domain,
 			   (u64)g->aperture_end);
 }
 
-/*
+/**
+ * ioasid_count_leftovers() - count the tables that are left when an area is unmapped
+ * @area: the area; to be given in ascending order
+ * @left: the count
+ *
  * Unmapping an area frees the tables that it covers as a whole; those at its ends
- * stay until the domain is freed. Counts them; @seen has the previous ones.
+ * stay until the domain is freed.
+ *
+ * Context: any.
  */
-static u32 ioasid_partial_tables(const struct ioasid_area *area, u64 seen[2])
+void ioasid_count_leftovers(const struct ioasid_area *area,
+			    struct ioasid_leftovers *left)
 {
 	static const u32 shift[2] = { 21, 30 };
 	u64 end[2] = { area->first, ioasid_area_last(area) + 1 };
-	u32 level, i, nr = 0;
+	u32 level, i;
 
 	for (level = 0; level < 2; level++)
 		for (i = 0; i < 2; i++) {
 			u64 table = (end[i] - i) >> shift[level];
 
 			if (!(end[i] & (BIT_ULL(shift[level]) - 1)) ||
-			    seen[level] == table + 1)
+			    left->seen[level] == table + 1)
 				continue;
-			seen[level] = table + 1;
-			nr++;
+			left->seen[level] = table + 1;
+			left->tables++;
 		}
-	return nr;
 }
 
 /*
@@ -173,20 +211,19 @@ static u32 ioasid_unfill(struct ioasid_space *space,
 {
 	struct ioasid_area *area = ioasid_iova_first(space, 0, U64_MAX);
 	struct iommu_iotlb_gather gather;
-	u64 seen[2] = {};
-	u32 tables = 0;
+	struct ioasid_leftovers left = {};
 
 	lockdep_assert_held(&space->iova_lock);
 	if (area == end)
 		return 0;
 	iommu_iotlb_gather_init(&gather);
 	for (; area != end; area = ioasid_iova_next(area)) {
-		ioasid_unmap_area(domain->domain, area, &gather);
-		tables += ioasid_partial_tables(area, seen);
+		ioasid_domain_unmap(domain->domain, area, &gather);
+		ioasid_count_leftovers(area, &left);
 		cond_resched();
 	}
 	ioasid_flush(domain->domain, &gather);
-	return tables;
+	return left.tables;
 }
 
 /**
@@ -212,7 +249,8 @@ int ioasid_domain_fill(struct ioasid_space *space, struct ioasid_domain *domain,
 	mutex_lock(&space->iova_lock);
 	area = ioasid_iova_first(space, 0, U64_MAX);
 	for (; area; area = ioasid_iova_next(area)) {
-		rc = ioasid_fill_area(domain, area, extack);
+		rc = ioasid_check_aperture(domain, area, extack) ?:
+			     ioasid_area_map(domain->domain, area, extack);
 		if (rc) {
 			ioasid_unfill(space, domain, area);
 			break;
@@ -224,14 +262,30 @@ int ioasid_domain_fill(struct ioasid_space *space, struct ioasid_domain *domain,
 }
 
 /**
- * ioasid_domain_unfill() - prepare a domain to be freed
+ * ioasid_domain_must_be_emptied() - check whether to unmap all before the free
  * @space: the space
- * @domain: its domain; not used by any device any more
+ * @domain: its domain
  *
  * Freeing a domain frees its page table without unmapping each entry. But where
  * the free is deferred, nobody looks at the page table in the meantime, whose
  * memory is not to be kept. Kernels with CONFIG_IOMMU_DEBUG_PAGEALLOC count the
  * mappings of each page.
+ *
+ * Context: any.
+ *
+ * Return: false if it is not necessary.
+ */
+bool ioasid_domain_must_be_emptied(struct ioasid_space *space,
+				   const struct ioasid_domain *domain)
+{
+	return IS_ENABLED(CONFIG_IOMMU_DEBUG_PAGEALLOC) ||
+	       ioasid_space_may_report(space) || domain->reports_unlocked;
+}
+
+/**
+ * ioasid_domain_unfill() - prepare a domain to be freed
+ * @space: the space
+ * @domain: its domain; not used by any device any more
  *
  * Context: ioasid_space.rwsem is held for writing; can sleep. Takes iova_lock.
  */
@@ -239,8 +293,7 @@ void ioasid_domain_unfill(struct ioasid_space *space,
 			  struct ioasid_domain *domain)
 {
 	lockdep_assert_held_write(&space->rwsem);
-	if (!IS_ENABLED(CONFIG_IOMMU_DEBUG_PAGEALLOC) &&
-	    !ioasid_space_may_report(space) && !domain->reports_unlocked)
+	if (!ioasid_domain_must_be_emptied(space, domain))
 		return;
 	mutex_lock(&space->iova_lock);
 	domain->tables = ioasid_unfill(space, domain, NULL);

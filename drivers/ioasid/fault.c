@@ -459,9 +459,9 @@ static int ioasid_check_queueable(struct ioasid_space *space,
 static int ioasid_check_policy(struct ioasid_space *space, u32 policy,
 			       struct ioasid_extack *extack)
 {
-	if (policy == IOASID_FAULT_KERNEL && space->ops->no_map)
+	if (policy == IOASID_FAULT_KERNEL && space->parent)
 		return ioasid_fail(extack, -EINVAL, IOASID_REASON_KIND,
-				   "space %u: the kernel cannot answer page requests for a page table that is the user's",
+				   "space %u: the kernel cannot answer the page requests for a space with a parent",
 				   space->id);
 	if (policy == IOASID_FAULT_FORWARD || space->faults)
 		return ioasid_check_queueable(space, extack);

@@ -22,8 +22,11 @@
  *                              accounting
  *   (the lock of an inode)     taken by pinning huge pages of a file, with none
  *                              of the others
+ *   ioasid_space.merge_lock    of a parent: what it and its shadow spaces map
+ *                              together
  *   ioasid_space.iova_lock     the tree of areas; never held while pinning. The
- *                              handler of page requests only tries it
+ *                              handler of page requests only tries it. That of a
+ *                              shadow space after that of its parent
  *   ioasid_attachment.fault_lock  spinlock: where the page requests of an
  *                              attachment go
  *   ioasid_space.fault_lock    spinlock: the same for a space
@@ -168,6 +171,16 @@ struct ioasid_domain {
 };
 
 /**
+ * struct ioasid_leftovers - tables that are left in a domain whose areas are unmapped
+ * @seen: number of the last one of each level, plus 1
+ * @tables: number of tables, about
+ */
+struct ioasid_leftovers {
+	u64 seen[2];
+	u32 tables;
+};
+
+/**
  * struct ioasid_space_ops - operations of a kind of space
  * @name: name of the kind in debugfs
  * @no_map: extack sentence why nothing can be mapped, or NULL if it can
@@ -182,6 +195,9 @@ struct ioasid_domain {
  * @alloc: allocates a domain nested in one of the parent, for a kind with a
  *	parent; rwsem is held for writing. Returns ERR_PTR of an error of the IOMMU
  *	driver, with or without a reason
+ * @map_area: maps an area in all domains of the space, or in none; rwsem is held.
+ *	NULL for areas with memory of their own
+ * @unmap_areas: undoes it for several, and flushes; cannot fail
  * @fill: maps the contents of the space in a domain that no device uses yet;
  *	rwsem is held for writing
  * @unfill: prepares a domain to be freed; rwsem is held for writing
@@ -205,6 +221,10 @@ struct ioasid_space_ops {
 				      struct device *dev,
 				      struct ioasid_domain *base,
 				      struct ioasid_extack *extack);
+	int (*map_area)(struct ioasid_space *space, struct ioasid_area *area,
+			struct ioasid_extack *extack);
+	void (*unmap_areas)(struct ioasid_space *space,
+			    struct ioasid_area **area, u32 nr);
 	int (*fill)(struct ioasid_space *space, struct ioasid_domain *domain,
 		    struct ioasid_extack *extack);
 	void (*unfill)(struct ioasid_space *space, struct ioasid_domain *domain);
@@ -238,6 +258,10 @@ struct ioasid_object {
  * @nest_parent: other spaces can be nested in it
  * @nr_children: number of spaces nested in it that are not freed
  * @nested: struct ioasid_attachment of spaces nested in it
+ * @merge_lock: protects @shadows, @links of these, and @merged of its areas
+ * @shadows: shadow spaces of which it is the parent
+ * @shadow_link: in @shadows of the parent
+ * @links: struct ioasid_shadow_area of a shadow space, by IOVA of the parent
  * @faults: devices may send page requests
  * @fault_lock: protects @queue and @policy, which change under ioasid_ctx.lock
  * @queue: queue of its faults, or NULL
@@ -278,6 +302,10 @@ struct ioasid_space {
 	bool nest_parent;
 	atomic_t nr_children;
 	struct list_head nested;
+	struct mutex merge_lock;
+	struct list_head shadows;
+	struct list_head shadow_link;
+	struct rb_root_cached links;
 	bool faults;
 	spinlock_t fault_lock;
 	struct ioasid_queue *queue;
@@ -604,6 +632,7 @@ int ioasid_space_lock_both(struct ioasid_space *space,
 void ioasid_space_lock_both_always(struct ioasid_space *space);
 void ioasid_space_unlock_both(struct ioasid_space *space);
 int ioasid_space_set_parent(struct ioasid_space *space, u32 id,
+			    const char *(*why_not)(struct ioasid_space *parent),
 			    struct ioasid_extack *extack);
 int ioasid_space_release_id(struct ioasid_space *space,
 			    struct ioasid_extack *extack);
@@ -640,9 +669,19 @@ int ioasid_copy_place(struct ioasid_map_job *job, struct ioasid_copy *arg,
 		      struct ioasid_extack *extack);
 int ioasid_translate(struct ioasid_ctx *ctx, struct ioasid_translate *arg,
 		     struct ioasid_extack *extack);
+void ioasid_mapped_empty(struct ioasid_space *space);
 
 /* nested.c, see nested.h */
 extern const struct ioasid_space_ops ioasid_nested_ops;
+
+/* shadow.c */
+extern const struct ioasid_space_ops ioasid_shadow_ops;
+struct ioasid_area *ioasid_shadow_area_alloc(const struct ioasid_map_range *r,
+					     struct ioasid_extack *extack);
+int ioasid_shadows_join(struct ioasid_space *space, struct ioasid_area *area,
+			struct ioasid_extack *extack);
+void ioasid_shadows_leave(struct ioasid_space *space,
+			  struct ioasid_area **area, u32 nr);
 
 /* mm.c */
 bool ioasid_mm_enabled(void);
@@ -685,6 +724,16 @@ void ioasid_unmap_areas(struct ioasid_space *space, struct ioasid_area **area,
 			u32 nr);
 int ioasid_map_area(struct ioasid_space *space, struct ioasid_area *area,
 		    struct ioasid_extack *extack);
+void ioasid_count_leftovers(const struct ioasid_area *area,
+			    struct ioasid_leftovers *left);
+bool ioasid_domain_must_be_emptied(struct ioasid_space *space,
+				   const struct ioasid_domain *domain);
+void ioasid_domain_unmap(struct iommu_domain *domain,
+			 const struct ioasid_area *area,
+			 struct iommu_iotlb_gather *gather);
+int ioasid_check_aperture(struct ioasid_domain *domain,
+			  const struct ioasid_area *area,
+			  struct ioasid_extack *extack);
 int ioasid_domain_fill(struct ioasid_space *space, struct ioasid_domain *domain,
 		       struct ioasid_extack *extack);
 void ioasid_domain_unfill(struct ioasid_space *space,

@@ -19,7 +19,8 @@
 #define IOASID_UNMAP_FEW 8
 
 #define IOASID_MAP_FLAGS	(IOASID_MAP_READ | IOASID_MAP_WRITE | \
-				 IOASID_MAP_FIXED | IOASID_MAP_FILE)
+				 IOASID_MAP_FIXED | IOASID_MAP_FILE | \
+				 IOASID_MAP_PARENT)
 
 /* For loops over millions of areas whose steps are cheaper than the call */
 static void ioasid_resched_some(u32 i)
@@ -56,7 +57,7 @@ static void ioasid_count(struct ioasid_space *space, struct ioasid_area **area,
 
 	for (i = 0; i < nr; i++) {
 		pages += area[i]->nr;
-		if (area[i]->embedded)
+		if (area[i]->type == IOASID_AREA_EMBEDDED)
 			own += area[i]->nr;
 		ioasid_resched_some(i);
 	}
@@ -125,7 +126,7 @@ static void ioasid_publish_areas(struct ioasid_space *space,
 	for (i = 0; i < nr; i++) {
 		trace_ioasid_map(space, area[i]->first,
 				 ioasid_area_length(area[i]), area[i]->prot,
-				 ioasid_area_pages(area[i])->nr_runs);
+				 ioasid_area_runs(area[i]));
 		ioasid_resched_some(i);
 	}
 	mutex_lock(&space->iova_lock);
@@ -169,6 +170,12 @@ static int ioasid_check_map_flags(const struct ioasid_map_range *r,
 	if (!(r->flags & IOASID_MAP_FILE) && r->fd)
 		return ioasid_fail(extack, -EOPNOTSUPP, IOASID_REASON_FLAGS,
 				   "fd is not 0 and IOASID_MAP_FILE is not set");
+	if (r->flags & IOASID_MAP_FILE && r->flags & IOASID_MAP_PARENT)
+		return ioasid_fail(extack, -EINVAL, IOASID_REASON_VALUE,
+				   "both IOASID_MAP_FILE and IOASID_MAP_PARENT");
+	if (r->flags & IOASID_MAP_PARENT && !(r->flags & IOASID_MAP_READ))
+		return ioasid_fail(extack, -EOPNOTSUPP, IOASID_REASON_PERMISSION,
+				   "IOASID_MAP_PARENT needs IOASID_MAP_READ: not all IOMMUs can write and not read");
 	if (!(r->flags & (IOASID_MAP_READ | IOASID_MAP_WRITE)))
 		return ioasid_fail(extack, -EINVAL, IOASID_REASON_VALUE,
 				   "neither IOASID_MAP_READ nor IOASID_MAP_WRITE");
@@ -264,6 +271,10 @@ static int ioasid_pin_range(struct ioasid_ctx *ctx,
 
 	if (rc)
 		return rc;
+	if (r->flags & IOASID_MAP_PARENT) {
+		*area = ioasid_shadow_area_alloc(r, extack);
+		return PTR_ERR_OR_ZERO(*area);
+	}
 	pages = ioasid_new_pages(r);
 	if (!pages)
 		return ioasid_fail(extack, -ENOMEM, IOASID_REASON_NO_MEMORY,
@@ -275,10 +286,29 @@ static int ioasid_pin_range(struct ioasid_ctx *ctx,
 	return rc;
 }
 
-/* Not all IOMMUs can walk a nested table in memory that is only to be read */
-static int ioasid_check_nestable(struct ioasid_space *space, u32 prot,
-				 struct ioasid_extack *extack)
+/* Memory in a mapped space, and IOVA of the parent in a shadow space */
+static int ioasid_check_area_type(struct ioasid_space *space, bool shadow,
+				  struct ioasid_extack *extack)
 {
+	if (shadow == !!space->ops->map_area)
+		return 0;
+	if (shadow)
+		return ioasid_fail(extack, -EINVAL, IOASID_REASON_KIND,
+				   "space %u is not a shadow space, so IOASID_MAP_PARENT is not for it",
+				   space->id);
+	return ioasid_fail(extack, -EINVAL, IOASID_REASON_KIND,
+			   "space %u is a shadow space, for IOASID_MAP_PARENT alone",
+			   space->id);
+}
+
+static int ioasid_check_area(struct ioasid_space *space, bool shadow, u32 prot,
+			     struct ioasid_extack *extack)
+{
+	int rc = ioasid_check_area_type(space, shadow, extack);
+
+	if (rc)
+		return rc;
+	/* Not all IOMMUs walk a nested table in memory that is only to be read */
 	if (!space->nest_parent || prot & IOASID_MAP_WRITE)
 		return 0;
 	return ioasid_fail(extack, -EOPNOTSUPP, IOASID_REASON_PERMISSION,
@@ -314,7 +344,8 @@ static int ioasid_place_range(struct ioasid_space *space,
 			      struct ioasid_area *area,
 			      struct ioasid_extack *extack)
 {
-	int rc = ioasid_check_nestable(space, area->prot, extack) ?:
+	int rc = ioasid_check_area(space, area->type == IOASID_AREA_SHADOW,
+				   area->prot, extack) ?:
 			 ioasid_insert_range(space, r, area, extack);
 
 	if (rc)
@@ -976,7 +1007,8 @@ int ioasid_copy_begin(struct ioasid_map_job *job, struct ioasid_ctx *ctx,
 	space = ioasid_space_get_read_mapped(ctx, arg->src_ioasid, extack);
 	if (IS_ERR(space))
 		return PTR_ERR(space);
-	rc = ioasid_lock_areas(space, extack);
+	rc = ioasid_check_area_type(space, false, extack) ?:
+		     ioasid_lock_areas(space, extack);
 	if (!rc) {
 		rc = ioasid_copy_from(space, arg, job, extack);
 		mutex_unlock(&space->iova_lock);
@@ -1020,7 +1052,7 @@ static int ioasid_copy_to(struct ioasid_space *space, struct ioasid_copy *arg,
 			  struct ioasid_extack *extack)
 {
 	u32 inserted = 0, mapped = 0;
-	int rc = ioasid_check_nestable(space, arg->flags, extack) ?:
+	int rc = ioasid_check_area(space, false, arg->flags, extack) ?:
 			 ioasid_lock_areas(space, extack);
 
 	lockdep_assert_held(&space->rwsem);
@@ -1089,7 +1121,9 @@ static int ioasid_translate_area(struct ioasid_space *space,
 	}
 	arg->map_iova = area->first;
 	arg->map_length = ioasid_area_length(area);
-	arg->map_flags = area->prot | (area->file ? IOASID_MAP_FILE : 0);
+	arg->map_flags = area->prot | (area->file ? IOASID_MAP_FILE : 0) |
+			 (area->type == IOASID_AREA_SHADOW ? IOASID_MAP_PARENT :
+							    0);
 	arg->addr = ioasid_area_addr(area) + (arg->iova - area->first);
 	arg->phys = 0;
 	domain = list_first_entry_or_null(&space->domains, struct ioasid_domain,
@@ -1133,7 +1167,7 @@ int ioasid_translate(struct ioasid_ctx *ctx, struct ioasid_translate *arg,
  *
  * Context: can sleep. Takes no lock, since no one else can access the tree.
  */
-static void ioasid_mapped_empty(struct ioasid_space *space)
+void ioasid_mapped_empty(struct ioasid_space *space)
 {
 	struct ioasid_area *area, *next;
 	u32 nr = space->nr_areas;

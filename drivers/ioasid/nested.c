@@ -279,6 +279,12 @@ static int ioasid_nested_check(const struct ioasid_space_params *params,
 	return 0;
 }
 
+static const char *ioasid_why_no_nest_parent(struct ioasid_space *parent)
+{
+	return parent->nest_parent ? NULL :
+	       "it was allocated without IOASID_ALLOC_NEST_PARENT";
+}
+
 static int ioasid_nested_init(struct ioasid_space *space,
 			      const struct ioasid_space_params *params,
 			      struct ioasid_extack *extack)
@@ -288,7 +294,8 @@ static int ioasid_nested_init(struct ioasid_space *space,
 
 	if (IS_ERR(nest))
 		return PTR_ERR(nest);
-	rc = ioasid_space_set_parent(space, params->parent, extack);
+	rc = ioasid_space_set_parent(space, params->parent,
+				     ioasid_why_no_nest_parent, extack);
 	if (rc) {
 		kfree(nest);
 		return rc;

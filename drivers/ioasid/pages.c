@@ -104,7 +104,8 @@ struct ioasid_pages *ioasid_pages_alloc(void)
 	pages->nr_runs = 0;
 	pages->payer = NULL;
 	pages->area.state = IOASID_AREA_PENDING;
-	pages->area.embedded = true;
+	pages->area.type = IOASID_AREA_EMBEDDED;
+	pages->area.merged = false;
 	return pages;
 }
 
@@ -658,6 +659,7 @@ struct ioasid_area *ioasid_area_alloc(struct ioasid_pages *pages, u32 page,
 	copied->pages = pages;
 	copied->page = page;
 	copied->area.nr = nr;
+	copied->area.type = IOASID_AREA_COPIED;
 	copied->area.file = pages->area.file;
 	refcount_inc(&pages->users);
 	return &copied->area;
@@ -673,9 +675,14 @@ struct ioasid_area *ioasid_area_alloc(struct ioasid_pages *pages, u32 page,
  */
 void ioasid_area_free(struct ioasid_ctx *ctx, struct ioasid_area *area)
 {
-	struct ioasid_pages *pages = ioasid_area_pages(area);
+	struct ioasid_pages *pages;
 
-	if (!area->embedded)
+	if (area->type == IOASID_AREA_SHADOW) {
+		kfree(to_shadow_area(area));
+		return;
+	}
+	pages = ioasid_area_pages(area);
+	if (area->type == IOASID_AREA_COPIED)
 		kmem_cache_free(ioasid_copied_cache,
 				container_of(area, struct ioasid_copied_area,
 					     area));

@@ -37,6 +37,18 @@ enum ioasid_area_state {
 };
 
 /**
+ * enum ioasid_area_type - what an area is part of
+ * @IOASID_AREA_COPIED: a struct ioasid_copied_area
+ * @IOASID_AREA_EMBEDDED: its struct ioasid_pages
+ * @IOASID_AREA_SHADOW: a struct ioasid_shadow_area; it has no pages of its own
+ */
+enum ioasid_area_type {
+	IOASID_AREA_COPIED,
+	IOASID_AREA_EMBEDDED,
+	IOASID_AREA_SHADOW,
+};
+
+/**
  * struct ioasid_area - a mapping: a slice of pinned pages at an IOVA
  * @node: in ioasid_space.areas
  * @first: first IOVA
@@ -44,15 +56,16 @@ enum ioasid_area_state {
  * @prot: IOASID_MAP_READ, _WRITE
  * @state: enum ioasid_area_state; changes under iova_lock, or by its creator
  *	while PENDING
- * @embedded: part of its struct ioasid_pages, otherwise of a struct
- *	ioasid_copied_area
+ * @type: enum ioasid_area_type
  * @file: the pages are of a file, pinned by memfd_pin_folios(), with one pin
  *	per folio, not per page
+ * @merged: it is in the page tables of the shadow spaces of its space; under
+ *	ioasid_space.merge_lock
  * @hole: number of free bytes between the area below and this one
  * @widest: largest @hole of the subtree with this root
  *
  * @node, @first, @hole and @widest are under iova_lock; @first does not change
- * while the area is in the tree. @nr, @prot, @embedded and @file never change.
+ * while the area is in the tree. @nr, @prot, @type and @file never change.
  */
 struct ioasid_area {
 	struct rb_node node;
@@ -60,8 +73,9 @@ struct ioasid_area {
 	u32 nr;
 	u8 prot;
 	u8 state;
-	bool embedded;
-	bool file;
+	u8 type:7;
+	bool file:1;
+	bool merged;
 	u64 hole;
 	u64 widest;
 };
@@ -139,14 +153,28 @@ static inline u64 ioasid_area_last(const struct ioasid_area *area)
  *
  * Context: any.
  *
- * Return: the pages, on which the area has a reference.
+ * Return: the pages, on which the area has a reference. Not for shadow areas.
  */
 static inline struct ioasid_pages *
 ioasid_area_pages(const struct ioasid_area *area)
 {
-	if (area->embedded)
+	if (area->type == IOASID_AREA_EMBEDDED)
 		return container_of(area, struct ioasid_pages, area);
 	return container_of(area, struct ioasid_copied_area, area)->pages;
+}
+
+/**
+ * ioasid_area_runs() - get the number of runs of the memory of an area
+ * @area: the area
+ *
+ * Context: any.
+ *
+ * Return: the number; 0 for a shadow area.
+ */
+static inline u32 ioasid_area_runs(const struct ioasid_area *area)
+{
+	return area->type == IOASID_AREA_SHADOW ?
+	       0 : ioasid_area_pages(area)->nr_runs;
 }
 
 /**
@@ -159,9 +187,38 @@ ioasid_area_pages(const struct ioasid_area *area)
  */
 static inline u32 ioasid_area_page(const struct ioasid_area *area)
 {
-	if (area->embedded)
+	if (area->type == IOASID_AREA_EMBEDDED)
 		return 0;
 	return container_of(area, struct ioasid_copied_area, area)->page;
+}
+
+/**
+ * struct ioasid_shadow_area - a mapping of IOVA of the parent
+ * @area: the mapping
+ * @rb: in ioasid_space.links, under ioasid_space.merge_lock of the parent
+ * @to: first IOVA of the parent
+ * @subtree_last: of the interval tree
+ */
+struct ioasid_shadow_area {
+	struct ioasid_area area;
+	struct rb_node rb;
+	u64 to;
+	u64 subtree_last;
+};
+
+/**
+ * to_shadow_area() - get what a shadow area is part of
+ * @area: an area of type IOASID_AREA_SHADOW
+ *
+ * Context: any.
+ *
+ * Return: the struct ioasid_shadow_area.
+ */
+static inline struct ioasid_shadow_area *
+to_shadow_area(const struct ioasid_area *area)
+{
+	return container_of((struct ioasid_area *)area,
+			    struct ioasid_shadow_area, area);
 }
 
 /**
@@ -170,10 +227,13 @@ static inline u32 ioasid_area_page(const struct ioasid_area *area)
  *
  * Context: any.
  *
- * Return: the user address, or the offset in the file, of its first byte.
+ * Return: the user address, the offset in the file, or the IOVA of the parent, of
+ * its first byte.
  */
 static inline u64 ioasid_area_addr(const struct ioasid_area *area)
 {
+	if (area->type == IOASID_AREA_SHADOW)
+		return to_shadow_area(area)->to;
 	return ioasid_area_pages(area)->addr +
 	       ((u64)ioasid_area_page(area) << PAGE_SHIFT);
 }

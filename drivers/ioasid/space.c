@@ -10,13 +10,14 @@
 #include "ioasid_private.h"
 #include "trace.h"
 
-/* The lock of a nested space is taken with that of its parent held */
-static struct lock_class_key ioasid_nested_key;
+/* The locks of a space with a parent are taken with those of the parent held */
+static struct lock_class_key ioasid_child_rwsem_key, ioasid_child_iova_key;
 
 static const struct ioasid_space_ops *const ioasid_kinds[] = {
 	[IOASID_KIND_MAPPED] = &ioasid_mapped_ops,
 	[IOASID_KIND_MM] = &ioasid_mm_ops,
 	[IOASID_KIND_NESTED] = &ioasid_nested_ops,
+	[IOASID_KIND_SHADOW] = &ioasid_shadow_ops,
 };
 
 static const struct ioasid_space_ops *
@@ -120,14 +121,43 @@ static int ioasid_check_mapped(struct ioasid_space *space,
 			   space->id, space->ops->no_map);
 }
 
+static void ioasid_space_unlock_read(struct ioasid_space *space)
+{
+	up_read(&space->rwsem);
+	if (space->parent)
+		up_read(&space->parent->rwsem);
+}
+
+/* The parent first, if it has one */
+static int ioasid_space_lock_read(struct ioasid_space *space,
+				  struct ioasid_extack *extack)
+{
+	int rc;
+
+	if (space->parent && down_read_killable(&space->parent->rwsem))
+		goto killed;
+	if (down_read_killable(&space->rwsem)) {
+		if (space->parent)
+			up_read(&space->parent->rwsem);
+		goto killed;
+	}
+	rc = ioasid_space_alive(space, extack);
+	if (rc)
+		ioasid_space_unlock_read(space);
+	return rc;
+killed:
+	return ioasid_fail(extack, -EINTR, IOASID_REASON_KILLED,
+			   "killed while waiting for space %u", space->id);
+}
+
 /**
  * ioasid_space_get_read() - find a space and lock it for reading
  * @ctx: the context
  * @id: the id
  * @extack: the reason if it fails
  *
- * Context: can sleep; takes ioasid_space.rwsem for reading, until
- * ioasid_space_put_read().
+ * Context: can sleep; takes ioasid_space.rwsem for reading, and that of its parent,
+ * until ioasid_space_put_read().
  *
  * Return: the space with a reference, ERR_PTR(-ENOENT) if there is no such
  * space, or ERR_PTR(-EINTR) if killed.
@@ -140,16 +170,9 @@ struct ioasid_space *ioasid_space_get_read(struct ioasid_ctx *ctx, u32 id,
 
 	if (IS_ERR(space))
 		return space;
-	if (down_read_killable(&space->rwsem)) {
-		rc = ioasid_fail(extack, -EINTR, IOASID_REASON_KILLED,
-				 "killed while waiting for space %u", id);
-		goto put;
-	}
-	rc = ioasid_space_alive(space, extack);
+	rc = ioasid_space_lock_read(space, extack);
 	if (!rc)
 		return space;
-	up_read(&space->rwsem);
-put:
 	ioasid_space_put(space);
 	return ERR_PTR(rc);
 }
@@ -216,7 +239,7 @@ struct ioasid_space *ioasid_space_get_nested(struct ioasid_ctx *ctx, u32 id,
  */
 void ioasid_space_put_read(struct ioasid_space *space)
 {
-	up_read(&space->rwsem);
+	ioasid_space_unlock_read(space);
 	ioasid_space_put(space);
 }
 
@@ -309,6 +332,7 @@ void ioasid_space_unlock_both(struct ioasid_space *space)
  * ioasid_space_set_parent() - nest a new space in another one
  * @space: the space, not published
  * @id: the parent
+ * @why_not: says why a space cannot be the parent, or NULL if it can
  * @extack: the reason if it fails
  *
  * The parent cannot be freed as long as the space is not.
@@ -319,23 +343,26 @@ void ioasid_space_unlock_both(struct ioasid_space *space)
  * ioasid_space_get_read().
  */
 int ioasid_space_set_parent(struct ioasid_space *space, u32 id,
+			    const char *(*why_not)(struct ioasid_space *parent),
 			    struct ioasid_extack *extack)
 {
 	struct ioasid_space *parent = ioasid_space_get_read(space->ctx, id,
 							    extack);
+	const char *why;
 
 	if (IS_ERR(parent))
 		return PTR_ERR(parent);
-	if (!parent->nest_parent) {
+	why = why_not(parent);
+	if (why) {
 		ioasid_space_put_read(parent);
 		return ioasid_fail(extack, -EINVAL, IOASID_REASON_KIND,
-				   "space %u was allocated without IOASID_ALLOC_NEST_PARENT",
-				   id);
+				   "space %u cannot be the parent: %s", id, why);
 	}
 	atomic_inc(&parent->nr_children);
 	up_read(&parent->rwsem);
 	space->parent = parent;
-	lockdep_set_class(&space->rwsem, &ioasid_nested_key);
+	lockdep_set_class(&space->rwsem, &ioasid_child_rwsem_key);
+	lockdep_set_class(&space->iova_lock, &ioasid_child_iova_key);
 	return 0;
 }
 
@@ -349,7 +376,7 @@ static int ioasid_check_unused(struct ioasid_space *space,
 				   space->nr_devices);
 	if (atomic_read(&space->nr_children))
 		return ioasid_fail(extack, -EBUSY, IOASID_REASON_IN_USE,
-				   "space %u is the parent of nested spaces: %d",
+				   "space %u is the parent of other spaces: %d",
 				   space->id, atomic_read(&space->nr_children));
 	return 0;
 }
@@ -468,6 +495,9 @@ ioasid_space_new(struct ioasid_ctx *ctx, const struct ioasid_space_ops *ops,
 	INIT_LIST_HEAD(&space->domains);
 	INIT_LIST_HEAD(&space->attachments);
 	INIT_LIST_HEAD(&space->nested);
+	mutex_init(&space->merge_lock);
+	INIT_LIST_HEAD(&space->shadows);
+	space->links = RB_ROOT_CACHED;
 	if (ioasid_iova_init(space)) {
 		kfree(space);
 		return ioasid_no_space(extack);

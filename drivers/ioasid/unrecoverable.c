@@ -97,8 +97,8 @@ static u32 ioasid_unrecoverable_reason(struct ioasid_space *space, u64 addr,
 {
 	u32 mapped;
 
-	/* The page table is the user's, who knows better */
-	if (space->ops->no_map)
+	/* Two page tables, one of which may be the user's, who knows better */
+	if (space->parent)
 		return IOASID_FAULT_UNKNOWN;
 	mapped = ioasid_iova_access(space, addr);
 	if (!mapped)

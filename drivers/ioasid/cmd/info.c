@@ -31,7 +31,7 @@ int ioasid_cmd_get_info(struct ioasid_command *cmd)
 	ioasid_extack_init(&gone);
 	info->caps = IOASID_CAP_MAPPED | IOASID_CAP_FILE | IOASID_CAP_REPLACE |
 		     IOASID_CAP_PASID | IOASID_CAP_UNRECOVERABLE |
-		     IOASID_CAP_NESTED;
+		     IOASID_CAP_NESTED | IOASID_CAP_SHADOW;
 	if (ioasid_mm_enabled())
 		info->caps |= IOASID_CAP_MM;
 	if (IS_ENABLED(CONFIG_IOMMU_IOPF))

@@ -464,7 +464,7 @@ static void info_and_option(struct kunit *test)
 				IOASID_CAP_REPLACE | IOASID_CAP_PASID |
 				IOASID_CAP_MM | IOASID_CAP_FAULT |
 				IOASID_CAP_POLICY | IOASID_CAP_UNRECOVERABLE |
-				IOASID_CAP_NESTED);
+				IOASID_CAP_NESTED | IOASID_CAP_SHADOW);
 	KUNIT_EXPECT_EQ(test, info.max_vector, (u32)IOASID_MAX_VECTOR);
 	KUNIT_EXPECT_EQ(test, info.page_size, (u32)PAGE_SIZE);
 	KUNIT_EXPECT_EQ(test, info.account_mode, (u32)IOASID_ACCOUNT_USER);

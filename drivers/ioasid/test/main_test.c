@@ -412,7 +412,7 @@ static const struct bad bads[] = {
 	BAD(DEVICE_INFO, device_info, ENOENT, NO_DEVICE_ID,
 	    .arg.device_info.dev_id = 1),
 	BAD(ALLOC, alloc, EOPNOTSUPP, KIND, .arg.alloc.kind = 0),
-	BAD(ALLOC, alloc, EOPNOTSUPP, KIND, .arg.alloc.kind = 4),
+	BAD(ALLOC, alloc, EOPNOTSUPP, KIND, .arg.alloc.kind = 5),
 	BAD(ALLOC, alloc, EINVAL, KIND, .arg.alloc = {
 	    .kind = IOASID_KIND_MM, .flags = IOASID_ALLOC_NEST_PARENT }),
 	BAD(ALLOC, alloc, EINVAL, VALUE, .arg.alloc.kind = IOASID_KIND_NESTED),
@@ -508,7 +508,7 @@ static const struct bad bads[] = {
 	/* The kernel chooses and cannot say what */
 	BAD(MAP, map, EFAULT, POINTER, .arg.map = { .ioasid = 1, .nr = 1, .ranges = ITEST_RO, MSIZE },
 	    .index = 1),
-	BAD(MAP, map, EOPNOTSUPP, FLAGS, MAP2(0, ITEST_MEM, PG, RW | 0x10)),
+	BAD(MAP, map, EOPNOTSUPP, FLAGS, MAP2(0, ITEST_MEM, PG, RW | 0x20)),
 	BAD(MAP, map, EOPNOTSUPP, FLAGS, MAP2(0, ITEST_MEM, PG, RW, .fd = 1)),
 	BAD(MAP, map, EINVAL, VALUE, MAP2(0, ITEST_MEM, PG, 0)),
 	BAD(MAP, map, EINVAL, VALUE, MAP2(0, ITEST_MEM, 0, RW)),
@@ -700,7 +700,7 @@ static void check_sentence(struct itest *it, int rc, int err, const char *there,
 /* They say what the caller knows, in his words */
 static void sentences(struct kunit *test)
 {
-	struct ioasid_alloc kind = { .kind = 4 };
+	struct ioasid_alloc kind = { .kind = 5 };
 	struct itest *it;
 	u32 id;
 
@@ -708,7 +708,7 @@ static void sentences(struct kunit *test)
 	it = itest_open(test);
 	id = itest_alloc_space(it);
 	check_sentence(it, ITEST_CMD(it, IOASID_ALLOC, &kind), -EOPNOTSUPP,
-		       "spaces of kind 4 are not supported", "no kind");
+		       "spaces of kind 5 are not supported", "no kind");
 	check_sentence(it, itest_map_one(it, id, 0, ITEST_HOLE, PG, RW), -EFAULT,
 		       "not mapped in the process", "14");
 	check_sentence(it, itest_map_one(it, id, 0, ITEST_RO, PG, RW), -EFAULT,

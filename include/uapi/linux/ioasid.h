@@ -28,7 +28,8 @@
  *    cannot be written, because user memory has become unwritable meanwhile, it
  *    is undone: EFAULT. What cannot be undone stays done all the same:
  *    IOASID_UNMAP, IOASID_DEVICE_ATTACH with IOASID_ATTACH_REPLACE or
- *    IOASID_ATTACH_BIND_ONLY, VFIO_DEVICE_ATTACH, IOASID_FAULT_DOORBELL.
+ *    IOASID_ATTACH_BIND_ONLY, IOASID_INVALIDATE, VFIO_DEVICE_ATTACH,
+ *    IOASID_FAULT_DOORBELL.
  */
 #ifndef _UAPI_LINUX_IOASID_H
 #define _UAPI_LINUX_IOASID_H
@@ -213,6 +214,7 @@ struct ioasid_extack {
 #define IOASID_CAP_UNRECOVERABLE (1ULL << 8)	/* some devices report unrecoverable faults */
 #define IOASID_CAP_DEVICE_FD	(1ULL << 9)	/* an fd can name a device */
 #define IOASID_CAP_NESTED	(1ULL << 10)	/* nested spaces, where the IOMMU can */
+#define IOASID_CAP_SHADOW	(1ULL << 11)	/* nesting in software, on any IOMMU */
 
 enum ioasid_account_mode {
 	IOASID_ACCOUNT_USER = 0,
@@ -350,12 +352,16 @@ struct ioasid_device_info {
  *	that another space, its parent, maps. The IOMMU walks both: what the table
  *	says are IOVA of the parent. The user says by IOASID_INVALIDATE what he has
  *	changed. Page requests are about IOVA of the nested space
+ * @IOASID_KIND_SHADOW: nesting in software, for any IOMMU: the user maps and unmaps
+ *	IOVA of another space, the parent, instead of memory. A device reaches what
+ *	both map at this moment, and with the permissions of both, whatever is
+ *	mapped first. Nothing is pinned or charged once more
  */
 enum ioasid_kind {
 	IOASID_KIND_MAPPED = 1,
 	IOASID_KIND_MM = 2,
 	IOASID_KIND_NESTED = 3,
-	/* 4 is for shadow spaces */
+	IOASID_KIND_SHADOW = 4,
 };
 
 /* struct ioasid_alloc.flags */
@@ -372,8 +378,8 @@ enum ioasid_kind {
  *	devices whose IOMMU can nest can be attached, and all is mapped for writing
  * @extack: 0, or the address of a struct ioasid_extack
  * @kind: enum ioasid_kind
- * @parent: for IOASID_KIND_NESTED: a space with IOASID_ALLOC_NEST_PARENT;
- *	otherwise 0
+ * @parent: for IOASID_KIND_NESTED: a space with IOASID_ALLOC_NEST_PARENT; for
+ *	IOASID_KIND_SHADOW: a space of kind IOASID_KIND_MAPPED; otherwise 0
  * @ioasid: out: id of the space
  * @data_type: for IOASID_KIND_NESTED: the format of the page table, enum
  *	iommu_hwpt_data_type of linux/iommufd.h; otherwise 0
@@ -385,10 +391,10 @@ enum ioasid_kind {
  *	characters
  *
  * EDQUOT above max_spaces of IOASID_GET_INFO, EPERM for IOASID_KIND_MM if the
- * module parameter mm_spaces is off. For IOASID_KIND_NESTED ENOENT if there is no
- * such parent, EINVAL if it is no parent or the struct has an invalid value,
- * EOPNOTSUPP for an unknown format or flag, E2BIG for a struct with a tail that is
- * not zero, EFAULT. Whether the IOMMU of a device can use it is known when the
+ * module parameter mm_spaces is off. With a parent ENOENT if there is no such space,
+ * EINVAL if it can be no parent. For IOASID_KIND_NESTED EINVAL if the struct has an
+ * invalid value, EOPNOTSUPP for an unknown format or flag, E2BIG for a struct with a
+ * tail that is not zero, EFAULT. Whether the IOMMU of a device can use it is known when the
  * device is attached (see nest_formats of IOASID_DEVICE_INFO).
  */
 struct ioasid_alloc {
@@ -414,7 +420,7 @@ struct ioasid_alloc {
  *	unless it is mapped in another space as well
  * @__reserved: 0
  *
- * EBUSY if a device is attached, or it is the parent of a nested space.
+ * EBUSY if a device is attached, or it is the parent of another space.
  */
 struct ioasid_free {
 	__u32 size;
@@ -431,7 +437,7 @@ struct ioasid_free {
  * @extack: 0, or the address of a struct ioasid_extack
  * @ioasid: in: the space
  * @kind: out: enum ioasid_kind
- * @parent: out: the parent of a nested space, otherwise 0
+ * @parent: out: the parent of a nested or shadow space, otherwise 0
  * @nr_domains: out: number of IOMMU domains behind it
  * @nr_attachments: out: number of devices attached; a device counts once for its
  *	RID and once for each PASID
@@ -476,13 +482,16 @@ struct ioasid_space_info {
 #define IOASID_MAP_WRITE	(1U << 1)	/* the device may write */
 #define IOASID_MAP_FIXED	(1U << 2)	/* at @iova; else the kernel chooses */
 #define IOASID_MAP_FILE		(1U << 3)	/* @addr is an offset in the file @fd */
+#define IOASID_MAP_PARENT	(1U << 4)	/* @addr is an IOVA of the parent */
 
 /**
  * struct ioasid_map_range - a range to map
  * @iova: in with IOASID_MAP_FIXED, otherwise out: first IOVA
- * @addr: address in the caller's memory, or offset in @fd
+ * @addr: address in the caller's memory, offset in @fd, or IOVA of the parent
  * @length: in bytes
- * @flags: IOASID_MAP_*; READ or WRITE or both
+ * @flags: IOASID_MAP_*; READ or WRITE or both. In a space of kind
+ *	IOASID_KIND_SHADOW IOASID_MAP_PARENT is set, and READ; nothing need be
+ *	mapped in the parent
  * @fd: with IOASID_MAP_FILE a memfd, or a file on tmpfs or hugetlbfs; otherwise
  *	0
  */
