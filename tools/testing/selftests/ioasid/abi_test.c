@@ -5,6 +5,7 @@
  * a new command gets all of these tests by one entry.
  */
 #include <fcntl.h>
+#include <linux/iommufd.h>
 #include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -42,6 +43,10 @@ FIXTURE(abi) {
 	int target;		/* the fd that the command goes to */
 	u32 pasid;
 	u32 faults;
+	u32 parent;
+	u32 nested;
+	struct iommu_hwpt_vtd_s1 table;
+	struct ioasid_invalidate_entry entry;
 	struct ioasid_map_range map_range;
 	struct ioasid_unmap_range unmap_range;
 	char buf[8192] __attribute__((aligned(4096)));
@@ -58,6 +63,7 @@ FIXTURE_VARIANT(abi) {
 	bool needs_device;
 	bool wants_device;	/* cannot even be called without one */
 	bool writes_back;
+	bool nested;		/* ALLOC of a space with a table of the user's */
 };
 
 #define COMMAND(name, CMD, ...)							\
@@ -67,7 +73,8 @@ FIXTURE_VARIANT_ADD(abi, name) {						\
 COMMAND(info, IOASID_GET_INFO, .writes_back = true);
 COMMAND(device_info, IOASID_DEVICE_INFO, .writes_back = true,
 	.device_id = FIELD(ioasid_device_info, dev_id));
-COMMAND(alloc, IOASID_ALLOC, .known_flags = IOASID_ALLOC_FAULTS, .writes_back = true,
+COMMAND(alloc, IOASID_ALLOC, .writes_back = true,
+	.known_flags = IOASID_ALLOC_FAULTS | IOASID_ALLOC_NEST_PARENT,
 	.reserved = { FIELD(ioasid_alloc, parent), FIELD(ioasid_alloc, data_type),
 		      FIELD(ioasid_alloc, data_len), FIELD(ioasid_alloc, __reserved),
 		      FIELD(ioasid_alloc, data) });
@@ -113,6 +120,17 @@ COMMAND(fault_bind, IOASID_FAULT_BIND,
 	.reserved = { FIELD(ioasid_fault_bind, __reserved) });
 COMMAND(pasid_free, IOASID_PASID_FREE, .wants_device = true,
 	.reserved = { FIELD(ioasid_pasid_free, __reserved) });
+/* The format of entries must be 0 with those that are for all formats */
+COMMAND(invalidate, IOASID_INVALIDATE, .known_flags = IOASID_INVALIDATE_GENERIC,
+	.writes_back = true,
+	.reserved = { FIELD(ioasid_invalidate, data_type), FIELD(ioasid_invalidate, __reserved) },
+	.space_ids = { FIELD(ioasid_invalidate, ioasid) });
+
+FIXTURE_VARIANT_ADD(abi, alloc_nested) {
+	.cmd = IOASID_ALLOC, .size = sizeof(struct ioasid_alloc), .nested = true,
+	.known_flags = IOASID_ALLOC_FAULTS | IOASID_ALLOC_NEST_PARENT, .writes_back = true,
+	.reserved = { FIELD(ioasid_alloc, __reserved) },
+};
 
 FIXTURE_VARIANT_ADD(abi, vfio_attach) {
 	.cmd = VFIO_DEVICE_ATTACH, .size = sizeof(struct vfio_device_attach),
@@ -165,6 +183,21 @@ FIXTURE_TEARDOWN(abi)
 #define BUILD(type, ...) \
 	memcpy(self->buf, &(struct type){ __VA_ARGS__ }, sizeof(struct type))
 
+static void build_nested(FIXTURE_DATA(abi) *self)
+{
+	struct ioasid_alloc parent = {
+		.size = sizeof(parent), .kind = IOASID_KIND_MAPPED,
+		.flags = IOASID_ALLOC_NEST_PARENT,
+	};
+
+	if (!self->parent && !t_cmd(self->fd, IOASID_ALLOC, &parent))
+		self->parent = parent.ioasid;
+	self->table = (struct iommu_hwpt_vtd_s1){ .addr_width = 48 };
+	BUILD(ioasid_alloc, .size = sizeof(parent), .kind = IOASID_KIND_NESTED,
+	      .parent = self->parent, .data_type = IOMMU_HWPT_DATA_VTD_S1,
+	      .data_len = sizeof(self->table), .data = (uintptr_t)&self->table);
+}
+
 /* Bring the context in a state where the command can be called, and fill in
  * self->buf so that it would succeed (see valid_errno() for when it cannot).
  */
@@ -180,7 +213,10 @@ static void build(FIXTURE_DATA(abi) *self, const FIXTURE_VARIANT(abi) *variant)
 		BUILD(ioasid_device_info, .dev_id = dev_id);
 		break;
 	case IOASID_ALLOC:
-		BUILD(ioasid_alloc, .kind = IOASID_KIND_MAPPED, .label = "abi");
+		if (variant->nested)
+			build_nested(self);
+		else
+			BUILD(ioasid_alloc, .kind = IOASID_KIND_MAPPED, .label = "abi");
 		break;
 	case IOASID_FREE:
 		if (t_space_info(self->fd, self->spare, &info))
@@ -232,6 +268,17 @@ static void build(FIXTURE_DATA(abi) *self, const FIXTURE_VARIANT(abi) *variant)
 		if (!self->faults)
 			t_alloc_faults(self->fd, &self->faults);
 		BUILD(ioasid_fault_bind, .ioasid = self->faults);
+		break;
+	case IOASID_INVALIDATE:
+		build_nested(self);
+		if (!self->nested && !t_cmd(self->fd, IOASID_ALLOC, self->buf))
+			self->nested = ((struct ioasid_alloc *)self->buf)->ioasid;
+		memset(self->buf, 0, sizeof(self->buf));
+		self->entry = (struct ioasid_invalidate_entry){
+			.type = IOASID_INVALIDATE_IOTLB, .pasid = IOASID_PASID_ANY };
+		BUILD(ioasid_invalidate, .flags = IOASID_INVALIDATE_GENERIC,
+		      .ioasid = self->nested, .entry_size = sizeof(self->entry), .nr = 1,
+		      .entries = (uintptr_t)&self->entry);
 		break;
 	case IOASID_PASID_ALLOC:
 		BUILD(ioasid_pasid_alloc, .dev_id = dev_id, .nr = 1,
@@ -662,7 +709,7 @@ TEST_F(node, unknown_commands)
 	struct ioasid_info info = { .size = sizeof(info) };
 	u32 nr;
 
-	for (nr = 0x13; nr < 0x100; nr++)
+	for (nr = 0x14; nr < 0x100; nr++)
 		EXPECT_EQ(-ENOTTY, t_ioctl(self->fd, _IO(IOASID_TYPE, nr), &info)) TH_LOG("%#x", nr);
 	/* Not commands until a kernel can track what devices write */
 	EXPECT_EQ(-ENOTTY, t_ioctl(self->fd, _IO(IOASID_TYPE, 0x0d), &info));
@@ -693,6 +740,7 @@ TEST_F(node, info_of_a_fresh_context)
 
 	ASSERT_OK(t_info(self->fd, &info));
 	EXPECT_TRUE(info.caps & IOASID_CAP_MAPPED);
+	EXPECT_TRUE(info.caps & IOASID_CAP_NESTED);
 	EXPECT_EQ(IOASID_MAX_VECTOR, info.max_vector);
 	EXPECT_EQ((u32)sysconf(_SC_PAGESIZE), info.page_size);
 	EXPECT_EQ(IOASID_ACCOUNT_USER, info.account_mode);

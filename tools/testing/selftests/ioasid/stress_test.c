@@ -931,7 +931,7 @@ static void check_context(struct stress *s, int ctx)
 		if (t_space_info(ctx, id, &space))
 			continue;
 		nr++;
-		if (space.kind == IOASID_KIND_MM)
+		if (space.kind == IOASID_KIND_MM || space.kind == IOASID_KIND_NESTED)
 			continue;
 		mapped += space.mapped;
 		mappings += space.nr_mappings;

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <linux/falloc.h>
+#include <linux/iommufd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,6 +32,7 @@
 #define MEM_RO		192	/* read-only */
 #define MEM_NONE	200	/* no access at all */
 #define MEM_SCRATCH	208	/* structs and arrays; a hole follows */
+#define MEM_TABLE	220	/* the last of it but three: a page table for nested spaces */
 #define MEM_SCRATCH_END	224
 #define MEM_HUGE	512	/* huge pages, if there are any */
 #define MEM_HUGE_END	1536
@@ -1339,6 +1341,161 @@ static void op_request(struct ops *o)
 	o->commands++;
 }
 
+/* --- nested spaces ------------------------------------------------------------- */
+
+/* One thing about the table that is not as it should be */
+static void bend_table(struct ops *o, int c, u64 how, struct ioasid_alloc *cmd,
+		       struct iommu_hwpt_vtd_s1 *s1)
+{
+	switch (how & 7) {
+	case 0:
+		cmd->data_type = u8_of(o);
+		break;
+	case 1:
+		cmd->data_len = u8_of(o);
+		break;
+	case 2:
+		cmd->data_len = sizeof(s1[0]) + 1 + u8_of(o) % sizeof(s1[1]);
+		((char *)s1)[cmd->data_len - 1] = 1;
+		break;
+	case 3:
+		s1->addr_width = u8_of(o);
+		break;
+	case 4:
+		s1->pgtbl_addr = number(o);
+		break;
+	case 5:
+		s1->flags = number(o);
+		break;
+	case 6:
+		cmd->data = addr_of(o);
+		break;
+	case 7:
+		cmd->flags |= IOASID_ALLOC_NEST_PARENT;
+		if (how & 8)
+			cmd->parent = id_of(o, !c);
+		break;
+	}
+}
+
+/*
+ * A parent, or what is nested in one. Only where nobody else is: an IOMMU writes to
+ * tables, and what it takes for one may be memory that others look at.
+ */
+static void op_alloc_nested(struct ops *o)
+{
+	struct iommu_hwpt_vtd_s1 s1[2] = { 0 };
+	struct ioasid_alloc cmd = { .size = sizeof(cmd), .kind = IOASID_KIND_MAPPED };
+	int c = ctx_of(o);
+	u64 m = u8_of(o);
+
+	if (m < 96) {
+		cmd.flags = IOASID_ALLOC_NEST_PARENT;
+	} else {
+		cmd.kind = IOASID_KIND_NESTED;
+		cmd.parent = id_of(o, c);
+		cmd.data_type = IOMMU_HWPT_DATA_VTD_S1;
+		cmd.data_len = sizeof(s1[0]);
+		s1[0].addr_width = m & 2 ? 57 : 48;
+		s1[0].pgtbl_addr = iova_of(o);
+		cmd.data = array(o, s1, sizeof(s1));
+	}
+	if (m & 1)
+		cmd.flags |= IOASID_ALLOC_FAULTS;
+	if (m >= 224) {
+		bend_table(o, c, m >> 1, &cmd, s1);
+		memcpy(o->mem + MEM_SCRATCH * T_PAGE, s1, sizeof(s1));
+	}
+	if (!o->alone || CALL(o, o->ctx[c], IOASID_ALLOC, &cmd))
+		return;
+	remember(o->ids[c], OPS_IDS, cmd.ioasid);
+	o->digest = digest(o);
+}
+
+static void generic_entry(struct ops *o, int c, struct ioasid_invalidate_entry *e)
+{
+	u64 m = u8_of(o);
+
+	e->type = m < 240 ? 1 + (m & 1) : m - 240;
+	e->flags = m == 255;
+	e->dev_id = m & 2 ? dev_id_of(o) : 0;
+	e->pasid = m & 4 ? pasid_of(o, c) : IOASID_PASID_ANY;
+	if (m & 8) {
+		e->addr = iova_of(o);
+		e->length = length_of(o);
+	}
+}
+
+static void vtd_entry(struct ops *o, struct iommu_hwpt_vtd_s1_invalidate *e)
+{
+	u64 m = u8_of(o);
+
+	e->addr = m & 1 ? 0 : iova_of(o);
+	e->npages = m & 1 ? ~0ULL : length_of(o) / T_PAGE;
+	e->flags = m & 2 ? IOMMU_VTD_INV_FLAGS_LEAF : 0;
+	if (m >= 248)
+		e->flags = u8_of(o);
+}
+
+static void op_invalidate(struct ops *o)
+{
+	struct iommu_hwpt_vtd_s1_invalidate vtd[VECTOR] = { 0 };
+	struct ioasid_invalidate_entry generic[VECTOR] = { 0 };
+	struct ioasid_invalidate cmd = { .size = sizeof(cmd) };
+	int c = ctx_of(o);
+	u64 m;
+	u32 i;
+
+	cmd.ioasid = id_of(o, c);
+	m = u8_of(o);
+	cmd.nr = m < 224 ? 1 + (m >> 1) % VECTOR : 0;
+	for (i = 0; i < cmd.nr; i++) {
+		if (m & 1)
+			generic_entry(o, c, &generic[i]);
+		else
+			vtd_entry(o, &vtd[i]);
+	}
+	if (m & 1) {
+		cmd.flags = IOASID_INVALIDATE_GENERIC;
+		cmd.entry_size = sizeof(*generic);
+		cmd.entries = array(o, generic, sizeof(generic));
+	} else {
+		cmd.entry_size = sizeof(*vtd);
+		cmd.entries = array(o, vtd, sizeof(vtd));
+	}
+	m = u8_of(o);
+	if (m >= 248)
+		cmd.nr = bytes_of(o, m & 1 ? 4 : 2);
+	else if (m >= 240)
+		cmd.entry_size = bytes_of(o, m & 1 ? 4 : 1);
+	else if (m >= 232)
+		cmd.data_type = u8_of(o);
+	CALL(o, o->ctx[c], IOASID_INVALIDATE, &cmd);
+	if (cmd.done > cmd.nr)
+		wrong(o, "it has done more than there was", IOASID_INVALIDATE, cmd.done);
+}
+
+/*
+ * What a guest writes in its table. All tables can be this one page: an entry that
+ * leads back to it is good at every level.
+ */
+static void op_table(struct ops *o)
+{
+	static const u64 bits[] = { 7, 5, 1, 0, 3, 0x87, 0x67, 0x1ff };
+	u64 *table = (u64 *)(o->mem + MEM_TABLE * T_PAGE);
+	u64 m = u8_of(o), entry;
+	int i;
+
+	entry = (m < 248 ? iova_of(o) & ~(T_PAGE - 1ULL) : number(o)) | bits[m & 7];
+	if (m & 128) {
+		i = bytes_of(o, 2) % 512;
+		__atomic_store_n(&table[i], entry, __ATOMIC_RELAXED);
+		return;
+	}
+	for (i = 0; i < 512; i++)
+		__atomic_store_n(&table[i], entry, __ATOMIC_RELAXED);
+}
+
 typedef void (*op_fn)(struct ops *o);
 
 /* Twice in the list: twice as often. New ones go to the end: the corpus stays what it is */
@@ -1349,7 +1506,8 @@ static const op_fn table[] = {
 	op_vfio_attach, op_vfio_detach, op_vfio_other, op_reopen_device, op_reopen_context, op_raw,
 	op_memory, op_memory, op_file, op_limit, op_fork, op_fail, op_alloc_kind, op_pasid_alloc,
 	op_pasid_free, op_attach_pasid, op_attach_pasid, op_detach_pasid, op_fault_queue,
-	op_fault_bind, op_queue, op_queue, op_request, op_request,
+	op_fault_bind, op_queue, op_queue, op_request, op_request, op_alloc_nested, op_invalidate,
+	op_table,
 };
 
 /* --- a program and its world -------------------------------------------------- */

@@ -3,8 +3,8 @@
  * Bytes become system calls: the interpreter that the fuzzer, the replay of its
  * corpus and the stress test share. Every byte string is a valid program. A
  * program calls all commands of /dev/ioasid, of a VFIO container and of fault
- * queues, lets endpoints of ioasid_sim ask for pages, and moves the memory under
- * them, mostly with arguments that make sense and sometimes with ones that do
+ * queues, lets endpoints of ioasid_sim ask for pages, writes a page table for nested
+ * spaces, and moves the memory under them, mostly with arguments that make sense and sometimes with ones that do
  * not. The same bytes do the same every time; nothing here
  * may depend on addresses or time. With IOASID_OPS_TRACE in the environment it
  * says what it does.

@@ -66,6 +66,8 @@ static const char *const reason_names[] = {
 	[IOASID_REASON_NO_SVA] = "NO_SVA",
 	[IOASID_REASON_NO_QUEUE_ID] = "NO_QUEUE_ID",
 	[IOASID_REASON_NO_PRI] = "NO_PRI",
+	[IOASID_REASON_DEVICE_MEMORY] = "DEVICE_MEMORY",
+	[IOASID_REASON_FORMAT] = "FORMAT",
 };
 
 const char *t_reason_name(u32 code)
