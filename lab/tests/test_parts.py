@@ -186,6 +186,7 @@ args u -v x
 run u b_test y b_test
 env u check A=1
 env v both B=2
+env v check-all C=3
 test      v  u
 a_test    c  .
 b_test    a  c
@@ -206,7 +207,7 @@ v, u = t.beds["v"], t.beds["u"]
 check("a mark says where a test runs", v.tests == {"check": ["a_test"], "check-all": ["a_test", "b_test"]})
 check("a word stands for others", v.options == ["--kernel", "7.x", "--icount", "--nvme", "1"])
 check("a bed has its arguments and variables",
-      (u.args, u.env["check"], u.env["check-all"], v.env["check-all"]) == (" -v x", ["A=1"], [], ["B=2"]))
+      (u.args, u.env["check"], u.env["check-all"], v.env["check-all"]) == (" -v x", ["A=1"], [], ["B=2", "C=3"]))
 check("something else can run in its place",
       [u.command(t) for t in ("a_test", "b_test", "unload")]
       == ["counters a_test -v x", "y b_test -v x", "unload"])
@@ -220,7 +221,7 @@ check("a row without a test is reported",
 check("a test that make check runs nowhere is reported",
       matrix.Table(TABLE + "c_test a a\n").compare(["a_test", "b_test", "c_test"])
       == ["c_test: in lab/matrix, but runs nowhere in make check"])
-check("what is left out is listed", list(t.only_in_all()) == ["bed 7.x fsts: b_test"])
+check("what is left out is listed", list(t.only_in_all()) == ["bed 7.x fsts: b_test", "bed 7.x fsts: with C=3"])
 check("a mark too few is an error", "1 marks for 2 beds" in wrong(TABLE + "c_test c\n"))
 check("an unknown mark is an error", "x is no mark" in wrong(TABLE + "c_test c x\n"))
 check("a second row for the same bed is an error", "twice" in wrong(TABLE + "a_test c c\n"))

@@ -141,8 +141,12 @@ class Table:
             left = [t for t in b.tests[ALL] if t not in b.tests[CHECK]]
             if not b.tests[CHECK]:
                 yield "bed %s" % b.name
-            elif left:
+                continue
+            if left:
                 yield "bed %s: %s" % (b.name, " ".join(left))
+            more = [w for w in b.env[ALL] if w not in b.env[CHECK]]
+            if more:
+                yield "bed %s: with %s" % (b.name, " ".join(more))
 
 
 def read(path):
