@@ -6,8 +6,8 @@
 # compared. One boot of a guest serves many cases. It must never judge by time, and
 # never leave a QEMU behind.
 #
-#   qemu_test.sh [PART]...   messages, passed_fd, main_guest, type1_guest,
-#	viommu_guest, boot_sector
+#   qemu_test.sh [PART]...   messages, passed_fd, accounts, main_guest,
+#	type1_guest, viommu_guest, boot_sector
 #
 # A guest takes as long to boot as all that is done with it. So those that can be
 # another one's boot only with IOASID_GUESTS=all, as make check-all has it: a guest
@@ -25,14 +25,14 @@ parts=$*
 first() { echo "$1"; }
 second() { echo "${2:-}"; }
 # shellcheck disable=SC2086 # words
-disk0=$(first $IOASID_NVME) disk1=$(second $IOASID_NVME) pair0=$(first $IOASID_PAIR) \
-	pair1=$(second $IOASID_PAIR)
+disk0=$(first $IOASID_NVME) disk1=$(second $IOASID_NVME) pair0=$(first $IOASID_EDU) \
+	pair1=$(second $IOASID_EDU)
 count=0 failed=0 written='' pid='' more=''
 
 echo "TAP version 13"
 if [ ! -x $TOP/bin/qemu-system-x86_64 ] || [ -z "$disk1" ] || [ -z "$pair1" ]; then
 	echo "1..1"
-	echo "ok 1 qemu_test # SKIP needs QEMU, two disks and a pair (lab/vm run --qemu --nvme 2 --pair)"
+	echo "ok 1 qemu_test # SKIP needs QEMU, two disks and two functions of one edu (bed g7 of lab/matrix)"
 	exit 0
 fi
 rm -rf $T
@@ -186,6 +186,24 @@ stop()
 
 trap 'stop KILL' EXIT
 
+# start_as_lab LIMIT ARGUMENT...: a QEMU without a guest, of a user without rights, with
+# this RLIMIT_MEMLOCK; it is spoken to by qmp
+start_as_lab()
+{
+	local limit="$1"
+
+	shift
+	rm -f $T/*.in $T/*.out
+	mkfifo $T/qmp.in $T/qmp.out
+	chmod 666 $T/qmp.in $T/qmp.out
+	exec 3<> $T/qmp.in 4<> $T/qmp.out
+	(ulimit -l "$limit" && exec su lab -s /bin/sh -c "exec $ONE_LINE -M q35 -m 64M -S -chardev pipe,id=qmp,path=$T/qmp -mon chardev=qmp,mode=control $*") \
+		2> $T/err 3>&- 4>&- 5>&- 6>&- &
+	pid=$!
+	read -r -t $SECONDS_MAX _ <&4
+	qmp '{"execute": "qmp_capabilities"}'
+}
+
 # ends ARGUMENT...: a QEMU that cannot start; its words go to err, as a person sees them
 ends()
 {
@@ -213,6 +231,17 @@ put()
 	guest "dd if=/dev/urandom of=/tmp/a bs=1M count=1 2> /dev/null && dd if=/tmp/a of=/dev/$(disk "$1") bs=1M seek=1 oflag=direct 2> /dev/null && sha256sum < /tmp/a | cut -c1-32"
 }
 sum() { guest "dd if=/dev/$(disk "$1") bs=1M skip=1 count=1 iflag=direct 2> /dev/null | sha256sum | cut -c1-32"; }
+# KiB of what QEMU has locked, by the limit of the process
+locked() { sed -n 's/^VmLck:[^0-9]*\([0-9]*\).*/\1/p' /proc/"$pid"/status; }
+hot_resets() { grep -c 'hot reset: Success' $T/trace; }
+
+# edu NUMBER HEX: this edu of the guest takes 8 bytes from the memory that the guest's
+# kernel leaves alone, and brings them to another place there, which is printed
+edu()
+{
+	# shellcheck disable=SC2016 # for the guest's shell
+	guest "N=$1; R=0x$2;" 'until d=$(grep -l 0x11e8 /sys/bus/pci/devices/*/device | sed -n ${N}p) && [ "$d" ]; do usleep 20000; done; d=${d%/device}; echo 1 > $d/enable; printf "\006" | dd of=$d/config bs=1 seek=4 conv=notrunc 2> /dev/null; read -r b _ < $d/resource; m=0x8000000; devmem $m 64 $R; devmem $((m + 4096)) 64 0; dma() { devmem $((b + 0x80)) 64 $1; devmem $((b + 0x88)) 64 $2; devmem $((b + 0x90)) 64 8; devmem $((b + 0x98)) 64 $3; until [ $(($(devmem $((b + 0x98)) 64) & 1)) = 0 ]; do usleep 10000; done; }; dma $((m)) $((0x40000)) 1; dma $((0x40000)) $((m + 4096)) 3; devmem $((m + 4096)) 64'
+}
 contexts() { find /sys/kernel/debug/ioasid -mindepth 1 -maxdepth 1 -type d -name '[0-9]*' | wc -l; }
 
 # bind ADDRESS DRIVER
@@ -234,7 +263,7 @@ LINUX="-kernel $TOP/vmlinuz -initrd $TOP/guest.img"
 # register takes long. It asks 255 buses that are not there for devices, for example.
 APPEND="console=ttyS0 rdinit=/init quiet panic=0 8250.nr_uarts=2 memhp_default_state=online_movable
 	no_timer_check pci=lastbus=0 pcie_ports=compat nokaslr mitigations=off cryptomgr.notests
-	initcall_blacklist=load_system_certificate_list"
+	initcall_blacklist=load_system_certificate_list memmap=64K\$0x8000000"
 APPEND=$(echo "$APPEND" | tr -s '\n\t' '  ')
 PORTS="-device pcie-root-port,id=rp0,chassis=1,slot=1 -device pcie-root-port,id=rp1,chassis=2,slot=2
 	-device pcie-root-port,id=rp2,chassis=3,slot=3 -device pcie-root-port,id=rp3,chassis=4,slot=4"
@@ -302,34 +331,73 @@ Is its module loaded? Try: modprobe ioasid_vfio" 2
 # A QEMU without rights of its own gets an open /dev/ioasid.
 passed_fd()
 {
-	local group
+	local group0 group1 one two
 
-	group=/dev/vfio/$(group_of "$disk0")
-
+	group0=/dev/vfio/$(group_of "$disk0") group1=/dev/vfio/$(group_of "$disk1")
 	chmod 600 /dev/ioasid
-	chmod 666 "$group" /dev/vfio/vfio
-	rm -f $T/*.in $T/*.out
-	mkfifo $T/qmp.in $T/qmp.out
-	chmod 666 $T/qmp.in $T/qmp.out
-	exec 3<> $T/qmp.in 4<> $T/qmp.out
-	(ulimit -l unlimited && exec su lab -s /bin/sh -c "exec $ONE_LINE -M q35 -m 64M -S -chardev pipe,id=qmp,path=$T/qmp -mon chardev=qmp,mode=control -object ioasid,id=io0,fd=9,label=passed -device $VFIO,ioasid=io0") \
-		9<> /dev/ioasid 2> $T/err 3>&- 4>&- 5>&- 6>&- &
-	pid=$!
-	read -r -t $SECONDS_MAX _ <&4
-	qmp '{"execute": "qmp_capabilities"}'
+	chmod 666 "$group0" "$group1" /dev/vfio/vfio
+	exec 9<> /dev/ioasid
+	start_as_lab unlimited "-object ioasid,id=io0,fd=9,label=passed -device $VFIO,ioasid=io0 -object ioasid,id=io1,fd=9,label=shared -device vfio-pci,host=$disk1,id=d1,ioasid=io1"
+	exec 9>&-
 	info > $T/info
 	has '"label": "passed"' $T/info && is attachments 1 "$(attachments)"
 	ok "fd= from a helper, without rights of its own" $?
+
+	# Two objects in one context: each has its spaces, and both have the same total
+	get /objects/io1 info > $T/info1
+	one=$(sed 's/.*"label": "passed"[^}]*"pinned": \([0-9]*\)}].*/\1/' $T/info)
+	two=$(sed 's/.*"label": "shared"[^}]*"pinned": \([0-9]*\)}].*/\1/' $T/info1)
+	is contexts 1 "$(contexts)" && is "attachments of the second" 1 "$(field attachments "$(cat $T/info1)")" &&
+		is "pinned in all" "$((one + two)) $((one + two))" "$(pinned) $(field pinned "$(cat $T/info1)")"
+	ok "two objects with the same fd: one context, a space for each" $?
+	qmp '{"execute": "object-add", "arguments": {"qom-type": "ioasid", "id": "io2", "fd": "9"}}' &&
+		qmp '{"execute": "object-del", "arguments": {"id": "io2"}}'
+	is info "$(cat $T/info)" "$(info)"
+	ok "object-del leaves the fd to the others" $?
+	qmp '{"execute": "object-add", "arguments": {"qom-type": "ioasid", "id": "io2", "fd": "9", "accounting": "mm"}}'
+	is message "cannot set accounting=mm: the accounting mode cannot change while $(((one + two) / 1024)) KiB are pinned" "$(why)" && is info "$(cat $T/info)" "$(info)"
+	ok "an object does not change who pays for another one's memory" $?
 	stop
+	is contexts 0 "$(wait_contexts)"
+	ok "and QEMU closes it" $?
 	chmod 660 /dev/ioasid
-	chmod 600 "$group"
+	chmod 600 "$group0" "$group1"
+}
+
+# accounting=user: the memory counts for the user, in all of his processes
+accounts()
+{
+	local group0 group1 kib
+
+	group0=/dev/vfio/$(group_of "$disk0") group1=/dev/vfio/$(group_of "$disk1")
+	chmod 666 "$group0" "$group1" /dev/vfio/vfio
+	start_as_lab 98304 "-object ioasid,id=io0,accounting=user -device $VFIO,ioasid=io0"
+	kib=$(($(pinned) / 1024))
+	is accounting '"user"' "$(get /objects/io0 accounting)" && is "locked by the process" 0 "$(locked)" &&
+		[ $kib -ge 65536 ] && has "account_mode=user" "$(echo /sys/kernel/debug/ioasid/*/context)" &&
+		has "pinned_kib=$kib" "$(echo /sys/kernel/debug/ioasid/*/context)"
+	ok "accounting=user: nothing is the process'" $?
+	! beside user && has "RLIMIT_MEMLOCK of 98304 KiB of this user" $T/err
+	ok "accounting=user: a second QEMU of this user is over his limit" $?
+	beside mm
+	ok "accounting=mm: a second QEMU has a limit of its own" $?
+	stop
+	beside user
+	ok "accounting=user: all is given back" $?
+	chmod 600 "$group0" "$group1"
+}
+
+# beside ACCOUNTING: one more QEMU of the same user, with the other disk; can it start?
+beside()
+{
+	(ulimit -l 98304 && echo quit | su lab -s /bin/sh -c "$ONE_LINE -M q35 -m 64M -S -monitor stdio -object ioasid,id=io0,accounting=$1 -device vfio-pci,host=$disk1,ioasid=io0") > $T/err 2>&1
 }
 
 # --- a guest and its disk -----------------------------------------------------------------------
 
 main_guest()
 {
-	local before
+	local before resets
 
 	# shellcheck disable=SC2086 # words
 	start -M q35,memory-backend=ram $PC -m 256M,slots=2,maxmem=1G \
@@ -337,7 +405,7 @@ main_guest()
 		-object memory-backend-ram,id=more,size=256M \
 		-device virtio-mem-pci,id=vm0,memdev=more,requested-size=0,block-size=2M \
 		-device virtio-balloon-pci,id=balloon $PORTS \
-		-trace 'ioasid_*' -trace 'vfio_ioasid_*' -D $T/trace \
+		-trace 'ioasid_*' -trace 'vfio_ioasid_*' -trace 'vfio_pci_hot_reset*' -D $T/trace \
 		-object ioasid,id=io0,label=guest -device "$VFIO",ioasid=io0,bus=rp0 \
 		$LINUX -append "$APPEND"
 	ready
@@ -353,6 +421,13 @@ main_guest()
 	is attachments 1 "$(attachments)" && [ "$before" -ge 268435456 ] &&
 		[ "$before" -lt 285212672 ]
 	ok "properties: one space, with the guest's memory pinned" $?
+	is "of the space and of the object" "$before $(field mapped "$spaces")" \
+		"$(echo "$spaces" | sed 's/.*"mapped": \([0-9]*\), "pinned": \([0-9]*\)}].*/\2 \1/')" &&
+		is "seen from the host" "$(sed -n 's/ kind=.* mappings=/ mappings=/p' /sys/kernel/debug/ioasid/*/spaces)" \
+			"ioasid=$(field ioasid "$spaces") mappings=$(field mappings "$spaces") mapped_kib=$(($(field mapped "$spaces") / 1024)) pinned_kib=$((before / 1024)) label=guest" &&
+		is "label, accounting" '"guest" "mm"' "$(get /objects/io0 label) $(get /objects/io0 accounting)" &&
+		is "locked by the process, in KiB" $((before / 1024)) "$(locked)"
+	ok "properties: what the host sees" $?
 	is warnings 1 "$(grep -c "cannot map the memory of devices" $T/err)" &&
 		has "warning: ioasid: $disk0 BAR 0" $T/err
 	ok "device memory: one warning" $?
@@ -412,14 +487,23 @@ main_guest()
 	is data "$second" "$(sum lab1)" && is attachments 2 "$(attachments)"
 	ok "and again: reads what type1 wrote" $?
 
-	# A group of two devices, which share what they use
-	plug p0 "$pair0" rp2 io0
+	# Two functions without a reset of their own. As long as one is alone, QEMU resets
+	# the bus on the host for it.
+	plug p0 "$pair0" rp2 io0 && is "DMA" "$(edu 1 1122334455667788)" 0x1122334455667788
+	ok "a device without a reset of its own" $?
+	resets=$(hot_resets)
+	guest "d=\$(grep -l 0x11e8 /sys/bus/pci/devices/*/device); echo 1 > \${d%/device}/reset"
+	has "($pair0) one" $T/trace && is "hot resets" $((resets + 1)) "$(hot_resets)" &&
+		is attachments 3 "$(attachments)" && is "DMA" "$(edu 1 99aabbccddeeff00)" 0x99AABBCCDDEEFF00
+	ok "hot reset, as the guest asks for it" $?
+
+	# Both are one group, which is in one place
 	plug p1 "$pair1" rp3
 	is "the other half on type1" "vfio $pair1: group $(group_of "$pair1") is used with another ioasid object or without one" "$(why)"
 	ok "a group is not split between type1 and an object" $?
 	plug p1 "$pair1" rp3 io0
-	is attachments 4 "$(attachments)" &&
-		is pinned "$before" "$(pinned)"
+	is attachments 4 "$(attachments)" && is pinned "$before" "$(pinned)" &&
+		is "DMA" "$(edu 2 1234567812345678)" 0x1234567812345678
 	ok "a group of two" $?
 
 	# virtio-mem: what is plugged is mapped, what is not is not
@@ -437,7 +521,8 @@ main_guest()
 
 	if [ "$IOASID_GUESTS" = all ]; then
 		qmp '{"execute": "system_reset"}'
-		ready && is data "$written" "$(sum lab0)" && is attachments 4 "$(attachments)"
+		ready && is data "$written" "$(sum lab0)" && is attachments 4 "$(attachments)" &&
+			is "DMA" "$(edu 1 1111222233334444) $(edu 2 5555666677778888)" "0x1111222233334444 0x5555666677778888"
 		ok "system_reset: the guest comes again, with four devices" $?
 	fi
 
@@ -445,9 +530,12 @@ main_guest()
 	echo 'echo c > /proc/sysrq-trigger' >&5
 	wait_console "Kernel panic"
 	ok "the guest panics" $?
+	resets=$(hot_resets)
 	qmp '{"execute": "system_reset"}'
 	event RESET && is attachments 4 "$(attachments)"
 	ok "system_reset with four devices" $?
+	grep -q 'vfio_pci_hot_reset .*multi' $T/trace && is "hot resets" $((resets + 1)) "$(hot_resets)"
+	ok "system_reset: one hot reset for both functions" $?
 	stop KILL
 	is contexts 0 "$(wait_contexts)"
 	ok "kill -9: nothing is left" $?
@@ -581,7 +669,7 @@ boot_sector()
 }
 
 [ "$IOASID_GUESTS" != all ] || more=type1_guest
-for part in ${parts:-messages passed_fd main_guest $more viommu_guest boot_sector}; do $part; done
+for part in ${parts:-messages passed_fd accounts main_guest $more viommu_guest boot_sector}; do $part; done
 for m in nvme kvm_amd; do modprobe -r $m 2> /dev/null; done
 rm -rf $T
 echo "1..$count"
