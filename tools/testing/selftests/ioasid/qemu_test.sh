@@ -397,7 +397,7 @@ beside()
 
 main_guest()
 {
-	local before resets
+	local before resets came
 
 	# shellcheck disable=SC2086 # words
 	start -M q35,memory-backend=ram $PC -m 256M,slots=2,maxmem=1G \
@@ -409,8 +409,9 @@ main_guest()
 		-object ioasid,id=io0,label=guest -device "$VFIO",ioasid=io0,bus=rp0 \
 		$LINUX -append "$APPEND"
 	ready
-	ok "a guest comes" $?
-	[ $failed = 0 ] || return
+	came=$?
+	ok "a guest comes" $came
+	[ $came = 0 ] || { stop KILL; return; }
 	written=$(put lab0)
 	[ "$written" ] && is data "$written" "$(sum lab0)"
 	ok "what it writes on its disk is there" $?
