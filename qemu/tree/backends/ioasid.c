@@ -206,6 +206,27 @@ int ioasid_backend_map(IOASIDBackend *be, uint32_t ioasid,
     return 0;
 }
 
+int ioasid_backend_copy(IOASIDBackend *be, uint32_t src, uint32_t dst,
+                        uint64_t iova, uint64_t size, bool write)
+{
+    struct ioasid_extack extack;
+    struct ioasid_copy copy = {
+        .size = sizeof(copy),
+        .flags = IOASID_MAP_FIXED | IOASID_MAP_READ |
+                 (write ? IOASID_MAP_WRITE : 0),
+        .extack = (uintptr_t)&extack,
+        .src_ioasid = src,
+        .dst_ioasid = dst,
+        .src_iova = iova,
+        .dst_iova = iova,
+        .length = size,
+    };
+    int ret = ioasid_command(be->fd, IOASID_COPY, &copy, &extack);
+
+    trace_ioasid_backend_copy(be->fd, src, dst, iova, size, ret);
+    return ret;
+}
+
 int ioasid_backend_unmap(IOASIDBackend *be, uint32_t ioasid, uint64_t iova,
                          uint64_t size, Error **errp)
 {

@@ -17,6 +17,7 @@
 #include "exec/ramblock.h"
 #include "hw/vfio/vfio-ioasid.h"
 #include "migration/blocker.h"
+#include "qemu/iova-tree.h"
 #include "trace.h"
 
 #include <linux/magic.h>
@@ -32,9 +33,15 @@ struct VFIOIOASIDContainer {
     GPtrArray *batch_mr;
     Error *batch_error;
     Error *migration_blocker;
+    /* What is mapped as memory of the guest, and not by a guest's IOMMU. */
+    IOVATree *ram;
+    QLIST_ENTRY(VFIOIOASIDContainer) next;
 };
 
 OBJECT_DECLARE_SIMPLE_TYPE(VFIOIOASIDContainer, VFIO_IOMMU_IOASID)
+
+static QLIST_HEAD(, VFIOIOASIDContainer) vfio_ioasid_containers =
+    QLIST_HEAD_INITIALIZER(vfio_ioasid_containers);
 
 /* --- memory --------------------------------------------------------------- */
 
@@ -132,6 +139,37 @@ static int vfio_ioasid_map_one(VFIOIOASIDContainer *container,
     return ret;
 }
 
+/*
+ * Devices behind a guest's IOMMU have a container each, with all of the guest's
+ * memory as long as the guest does not translate.  What another one of the same
+ * object has mapped is pinned, and charged, only once.
+ */
+static bool vfio_ioasid_copy(VFIOIOASIDContainer *container,
+                             const DMAMap *ram)
+{
+    const DMAMap first = { .iova = ram->iova };
+    VFIOIOASIDContainer *other;
+
+    QLIST_FOREACH(other, &vfio_ioasid_containers, next) {
+        const DMAMap *map;
+
+        if (other == container || other->be != container->be) {
+            continue;
+        }
+        map = iova_tree_find(other->ram, &first);
+        if (map && ram->iova + ram->size <= map->iova + map->size &&
+            ram->iova - map->iova ==
+            ram->translated_addr - map->translated_addr &&
+            (ram->perm & ~map->perm) == 0 &&
+            !ioasid_backend_copy(container->be, other->ioasid,
+                                 container->ioasid, ram->iova, ram->size + 1,
+                                 ram->perm == IOMMU_RW)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static int vfio_ioasid_dma_map(const VFIOContainerBase *bcontainer,
                                hwaddr iova, ram_addr_t size, void *vaddr,
                                bool readonly)
@@ -144,8 +182,16 @@ static int vfio_ioasid_dma_map(const VFIOContainerBase *bcontainer,
         .flags = IOASID_MAP_FIXED | IOASID_MAP_READ |
                  (readonly ? 0 : IOASID_MAP_WRITE),
     };
+    const DMAMap ram = {
+        .iova = iova,
+        .translated_addr = (uintptr_t)vaddr,
+        .size = size - 1,
+        .perm = readonly ? IOMMU_RO : IOMMU_RW,
+    };
     ram_addr_t offset;
+    bool is_ram;
     RAMBlock *rb;
+    int ret = 0;
 
     RCU_READ_LOCK_GUARD();
 
@@ -155,7 +201,15 @@ static int vfio_ioasid_dma_map(const VFIOContainerBase *bcontainer,
         range.addr = rb->fd_offset + offset;
         range.fd = qemu_ram_get_fd(rb);
     }
-    return vfio_ioasid_map_one(container, rb ? rb->mr : NULL, &range);
+    is_ram = rb && !memory_region_is_ram_device(rb->mr) &&
+             QLIST_EMPTY(&bcontainer->giommu_list);
+    if (!is_ram || !vfio_ioasid_copy(container, &ram)) {
+        ret = vfio_ioasid_map_one(container, rb ? rb->mr : NULL, &range);
+    }
+    if (is_ram && !ret) {
+        iova_tree_insert(container->ram, &ram);
+    }
+    return ret;
 }
 
 static int vfio_ioasid_dma_unmap(const VFIOContainerBase *bcontainer,
@@ -166,6 +220,8 @@ static int vfio_ioasid_dma_unmap(const VFIOContainerBase *bcontainer,
     Error *err = NULL;
     int ret;
 
+    iova_tree_remove(container->ram,
+                     (DMAMap) { .iova = iova, .size = size - 1 });
     ret = vfio_ioasid_flush(container, &err);
     if (ret) {
         vfio_ioasid_batch_failed(container, err);
@@ -181,8 +237,8 @@ static int vfio_ioasid_dma_unmap(const VFIOContainerBase *bcontainer,
 }
 
 /*
- * All of the guest's memory is mapped by one command, so that nothing of it is
- * mapped if it does not all fit.
+ * All of the guest's memory that is not mapped elsewhere is mapped by one
+ * command, so that nothing of it is pinned if it does not all fit.
  */
 static bool vfio_ioasid_listen(VFIOIOASIDContainer *container, Error **errp)
 {
@@ -287,6 +343,8 @@ static bool vfio_ioasid_setup(VFIOContainerBase *bcontainer, Error **errp)
     /* Until a device is attached. */
     bcontainer->pgsizes = qemu_real_host_page_size();
     bcontainer->dma_max_mappings = MIN(container->be->max_mappings, UINT_MAX);
+    container->ram = iova_tree_new();
+    QLIST_INSERT_HEAD(&vfio_ioasid_containers, container, next);
     return true;
 }
 
@@ -295,6 +353,8 @@ static void vfio_ioasid_release(VFIOContainerBase *bcontainer)
 {
     VFIOIOASIDContainer *container = VFIO_IOMMU_IOASID(bcontainer);
 
+    QLIST_REMOVE(container, next);
+    iova_tree_destroy(container->ram);
     ioasid_backend_free(container->be, container->ioasid);
     container->ioasid = 0;
     migrate_del_blocker(&container->migration_blocker);

@@ -80,6 +80,16 @@ int ioasid_backend_map(IOASIDBackend *be, uint32_t ioasid,
                        uint32_t *failed, uint32_t *reason, Error **errp);
 
 /**
+ * ioasid_backend_copy: map what space @src has mapped at the same IOVA in @dst
+ *
+ * The memory is not pinned and charged once more.
+ *
+ * Returns 0, or -errno, with nothing changed: it can still be mapped.
+ */
+int ioasid_backend_copy(IOASIDBackend *be, uint32_t src, uint32_t dst,
+                        uint64_t iova, uint64_t size, bool write);
+
+/**
  * ioasid_backend_unmap: unmap all that is mapped in a range, if anything
  *
  * Returns 0, or -errno with @errp set to the kernel's reason.
