@@ -621,6 +621,12 @@ viommu_guest()
 		-trace 'ioasid_*' -D $T/trace -object ioasid,id=io0,label=viommu \
 		-device "$VFIO",ioasid=io0,bus=rp0 -device vfio-pci,host="$disk1",id=d1,ioasid=io0,bus=rp1 \
 		$LINUX -append "$APPEND intel_iommu=on iommu.strict=1"
+	# Nothing is translated yet, so that each space has all of the memory
+	spaces=$(info)
+	once=$(field pinned "$spaces") twice=$(field mapped "$spaces")
+	note "$spaces"
+	[ "${once:-0}" -gt 200000000 ] && [ "$twice" -gt $((once + 200000000)) ] && [ "$once" -lt 300000000 ]
+	ok "before the guest translates, all memory is pinned once for both devices" $?
 	ready && [ "${written:=$(put lab0)}" ] && is data "$written" "$(sum lab0)"
 	ok "caching mode, strict: reads what was written before" $?
 	written=$(put lab0)
