@@ -77,17 +77,12 @@ FIXTURE_SETUP(shadow)
 	ASSERT_NE(NULL, self->mem);
 	t_fill(self->mem, PAGES * T_PAGE, 1);
 	ASSERT_OK(alloc_shadow(self->fd, &self->id, self->parent, 0));
-	if (variant->pasid) {
-		ASSERT_OK(t_attach(self->fd, self->dev_id, self->parent, 0));
-	} else {
-		ASSERT_OK(bring_own(&self->dev, self->fd, self->parent, self->id));
-	}
+	ASSERT_OK(variant->pasid ? t_attach(self->fd, self->dev_id, self->parent, 0) :
+				   bring_own(&self->dev, self->fd, self->parent, self->id));
 	self->own = t_pinned(self->fd);
 	self->pasid = variant->pasid ? IOASID_PASID_ANY : IOASID_RID;
 	ASSERT_OK(attach(self->id));
-	if (!variant->pasid) {
-		ASSERT_OK(t_dma_start(&self->dev));
-	}
+	ASSERT_OK(variant->pasid ? 0 : t_dma_start(&self->dev));
 }
 
 FIXTURE_TEARDOWN(shadow)

@@ -31,7 +31,7 @@ TEST_F(space, alloc_ids)
 
 TEST_F(space, alloc_unknown_kind)
 {
-	static const u32 kinds[] = { 0, 3, 77, UINT32_MAX };
+	static const u32 kinds[] = { 0, 5, 77, UINT32_MAX };
 	struct ioasid_alloc cmd = { .size = sizeof(cmd) };
 	size_t i;
 
