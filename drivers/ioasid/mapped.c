@@ -255,7 +255,7 @@ static struct ioasid_pages *ioasid_new_pages(const struct ioasid_map_range *r)
 		return NULL;
 	pages->addr = r->addr;
 	pages->area.nr = r->length >> PAGE_SHIFT;
-	pages->area.file = r->flags & IOASID_MAP_FILE;
+	pages->area.file = !!(r->flags & IOASID_MAP_FILE);
 	pages->area.prot = r->flags & (IOASID_MAP_READ | IOASID_MAP_WRITE);
 	return pages;
 }

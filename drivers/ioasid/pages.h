@@ -74,7 +74,7 @@ struct ioasid_area {
 	u8 prot;
 	u8 state;
 	u8 type:7;
-	bool file:1;
+	u8 file:1;
 	bool merged;
 	u64 hole;
 	u64 widest;
