@@ -252,6 +252,7 @@ static struct ioasid_limit ioasid_limits[IOASID_NR_QUOTAS] = {
 	[IOASID_QUOTA_MAPPINGS] = { "mappings", SZ_1M, 2 * SZ_1M },
 	[IOASID_QUOTA_RESERVED] = { "reserved ranges", SZ_64K, 4 * SZ_64K },
 	[IOASID_QUOTA_SPACES] = { "spaces", SZ_64K, 4 * SZ_64K },
+	[IOASID_QUOTA_SLICES] = { "slices of shadow spaces", SZ_1M, 2 * SZ_1M },
 };
 
 #define IOASID_LIMIT_PER_CONTEXT(_name, _quota, _what)			\
@@ -276,6 +277,8 @@ IOASID_LIMIT_PER_CONTEXT(reserved, IOASID_QUOTA_RESERVED, "reserved ranges");
 IOASID_LIMIT_PER_USER(reserved, IOASID_QUOTA_RESERVED, "reserved ranges");
 IOASID_LIMIT_PER_CONTEXT(spaces, IOASID_QUOTA_SPACES, "spaces");
 IOASID_LIMIT_PER_USER(spaces, IOASID_QUOTA_SPACES, "spaces");
+IOASID_LIMIT_PER_CONTEXT(slices, IOASID_QUOTA_SLICES, "slices of shadow spaces");
+IOASID_LIMIT_PER_USER(slices, IOASID_QUOTA_SLICES, "slices of shadow spaces");
 
 static DEFINE_SPINLOCK(ioasid_users_lock);
 static DEFINE_HASHTABLE(ioasid_users, 6);

@@ -45,6 +45,7 @@ struct ioasid_payer {
  * @IOASID_QUOTA_MAPPINGS: areas, from before they are made until they are freed
  * @IOASID_QUOTA_RESERVED: ranges that the user reserves
  * @IOASID_QUOTA_SPACES: spaces, until the last reference is put
+ * @IOASID_QUOTA_SLICES: where a mapping of a shadow space and one of its parent meet
  * @IOASID_NR_QUOTAS: number of them
  */
 enum ioasid_quota {
@@ -54,6 +55,7 @@ enum ioasid_quota {
 	IOASID_QUOTA_MAPPINGS,
 	IOASID_QUOTA_RESERVED,
 	IOASID_QUOTA_SPACES,
+	IOASID_QUOTA_SLICES,
 	IOASID_NR_QUOTAS,
 };
 

@@ -262,6 +262,7 @@ struct ioasid_object {
  * @shadows: shadow spaces of which it is the parent
  * @shadow_link: in @shadows of the parent
  * @links: struct ioasid_shadow_area of a shadow space, by IOVA of the parent
+ * @nr_slices: how often they meet mappings of the parent; under its merge_lock
  * @faults: devices may send page requests
  * @fault_lock: protects @queue and @policy, which change under ioasid_ctx.lock
  * @queue: queue of its faults, or NULL
@@ -306,6 +307,7 @@ struct ioasid_space {
 	struct list_head shadows;
 	struct list_head shadow_link;
 	struct rb_root_cached links;
+	u32 nr_slices;
 	bool faults;
 	spinlock_t fault_lock;
 	struct ioasid_queue *queue;

@@ -173,12 +173,12 @@ static int ioasid_check_map_flags(const struct ioasid_map_range *r,
 	if (r->flags & IOASID_MAP_FILE && r->flags & IOASID_MAP_PARENT)
 		return ioasid_fail(extack, -EINVAL, IOASID_REASON_VALUE,
 				   "both IOASID_MAP_FILE and IOASID_MAP_PARENT");
-	if (r->flags & IOASID_MAP_PARENT && !(r->flags & IOASID_MAP_READ))
-		return ioasid_fail(extack, -EOPNOTSUPP, IOASID_REASON_PERMISSION,
-				   "IOASID_MAP_PARENT needs IOASID_MAP_READ: not all IOMMUs can write and not read");
 	if (!(r->flags & (IOASID_MAP_READ | IOASID_MAP_WRITE)))
 		return ioasid_fail(extack, -EINVAL, IOASID_REASON_VALUE,
 				   "neither IOASID_MAP_READ nor IOASID_MAP_WRITE");
+	if (r->flags & IOASID_MAP_PARENT && !(r->flags & IOASID_MAP_READ))
+		return ioasid_fail(extack, -EOPNOTSUPP, IOASID_REASON_PERMISSION,
+				   "IOASID_MAP_PARENT needs IOASID_MAP_READ: not all IOMMUs can write and not read");
 	return 0;
 }
 

@@ -78,15 +78,73 @@ static bool ioasid_slice(const struct ioasid_area *above,
 	return true;
 }
 
-static int ioasid_slice_map(struct iommu_domain *domain,
-			    const struct ioasid_copied_area *slice,
-			    struct ioasid_extack *extack)
+/* For each step, also those that find nothing to be mapped */
+static int ioasid_merge_killed(struct ioasid_extack *extack)
 {
-	if (fatal_signal_pending(current))
-		return ioasid_fail(extack, -EINTR, IOASID_REASON_KILLED,
-				   "killed while mapping");
 	cond_resched();
-	return ioasid_area_map(domain, &slice->area, extack);
+	if (!fatal_signal_pending(current))
+		return 0;
+	return ioasid_fail(extack, -EINTR, IOASID_REASON_KILLED,
+			   "killed while mapping");
+}
+
+/*
+ * How often mappings of a shadow and of its parent meet is the product of two
+ * numbers that the user chooses, and loops that cannot be interrupted take that
+ * long: so it has a quota, whether or not anything is mapped there.
+ */
+static int ioasid_slices_charge(struct ioasid_space *space, u32 nr,
+				struct ioasid_extack *extack)
+{
+	int rc = ioasid_charge(space->ctx, IOASID_QUOTA_SLICES, nr, extack);
+
+	lockdep_assert_held(&space->parent->merge_lock);
+	if (!rc)
+		space->nr_slices += nr;
+	return rc;
+}
+
+static void ioasid_slices_uncharge(struct ioasid_space *space, u32 nr)
+{
+	lockdep_assert_held(&space->parent->merge_lock);
+	space->nr_slices -= nr;
+	ioasid_uncharge(space->ctx, IOASID_QUOTA_SLICES, nr);
+}
+
+/* How many mappings of the parent a mapping of the shadow meets */
+static u32 ioasid_link_count(struct ioasid_space *parent,
+			     const struct ioasid_shadow_area *link)
+{
+	struct ioasid_area *above;
+	u32 nr = 0;
+
+	lockdep_assert_held(&parent->merge_lock);
+	lockdep_assert_held(&parent->iova_lock);
+	above = ioasid_iova_first(parent, link->to, ioasid_link_last(link));
+	for (; above && above->first <= ioasid_link_last(link);
+	     above = ioasid_iova_next(above)) {
+		nr += above->merged;
+		cond_resched();
+	}
+	return nr;
+}
+
+/* And the other way round */
+static u32 ioasid_area_count(struct ioasid_space *space,
+			     const struct ioasid_area *area)
+{
+	struct ioasid_shadow_area *link;
+	u32 nr = 0;
+
+	lockdep_assert_held(&space->parent->merge_lock);
+	link = ioasid_links_iter_first(&space->links, area->first,
+				       ioasid_area_last(area));
+	for (; link; link = ioasid_links_iter_next(link, area->first,
+						   ioasid_area_last(area))) {
+		nr++;
+		cond_resched();
+	}
+	return nr;
 }
 
 /* --- a mapping of the shadow against all of the parent ------------------------- */
@@ -132,8 +190,9 @@ static int ioasid_link_map(struct ioasid_space *parent,
 	above = ioasid_iova_first(parent, link->to, ioasid_link_last(link));
 	for (; above && above->first <= ioasid_link_last(link);
 	     above = ioasid_iova_next(above)) {
-		if (above->merged && ioasid_slice(above, link, &slice))
-			rc = ioasid_slice_map(domain, &slice, extack);
+		rc = ioasid_merge_killed(extack);
+		if (!rc && above->merged && ioasid_slice(above, link, &slice))
+			rc = ioasid_area_map(domain, &slice.area, extack);
 		if (rc)
 			goto undo;
 	}
@@ -154,12 +213,17 @@ static int ioasid_shadow_map_area(struct ioasid_space *space,
 	struct ioasid_leftovers ignored = {};
 	struct iommu_iotlb_gather gather;
 	struct ioasid_domain *d;
+	u32 nr;
 	int rc;
 
 	lockdep_assert_held(&parent->rwsem);
 	lockdep_assert_held(&space->rwsem);
 	guard(mutex)(&parent->merge_lock);
 	guard(mutex)(&parent->iova_lock);
+	nr = ioasid_link_count(parent, link);
+	rc = ioasid_slices_charge(space, nr, extack);
+	if (rc)
+		return rc;
 	list_for_each_entry(d, &space->domains, link) {
 		rc = ioasid_link_map(parent, d->domain, link, extack);
 		if (rc)
@@ -174,6 +238,7 @@ undo:
 				  &ignored);
 		ioasid_flush(d->domain, &gather);
 	}
+	ioasid_slices_uncharge(space, nr);
 	return rc;
 }
 
@@ -199,8 +264,10 @@ static void ioasid_shadow_unmap_areas(struct ioasid_space *space,
 		ioasid_flush(d->domain, &gather);
 	}
 	for (i = 0; i < nr; i++) {
-		ioasid_links_remove(to_shadow_area(area[i]), &space->links);
-		cond_resched();
+		struct ioasid_shadow_area *link = to_shadow_area(area[i]);
+
+		ioasid_slices_uncharge(space, ioasid_link_count(parent, link));
+		ioasid_links_remove(link, &space->links);
 	}
 }
 
@@ -243,8 +310,9 @@ static int ioasid_area_join(struct ioasid_space *space,
 				       ioasid_area_last(area));
 	for (; link; link = ioasid_links_iter_next(link, area->first,
 						   ioasid_area_last(area))) {
-		if (ioasid_slice(area, link, &slice))
-			rc = ioasid_slice_map(domain, &slice, extack);
+		rc = ioasid_merge_killed(extack);
+		if (!rc && ioasid_slice(area, link, &slice))
+			rc = ioasid_area_map(domain, &slice.area, extack);
 		if (rc)
 			goto undo;
 	}
@@ -261,11 +329,14 @@ static int ioasid_area_join_all(struct ioasid_space *space,
 				const struct ioasid_area *area,
 				struct ioasid_extack *extack)
 {
+	u32 nr = ioasid_area_count(space, area);
 	struct iommu_iotlb_gather gather;
 	struct ioasid_domain *d;
-	int rc;
+	int rc = ioasid_slices_charge(space, nr, extack);
 
 	lockdep_assert_held(&space->parent->merge_lock);
+	if (rc)
+		return rc;
 	list_for_each_entry(d, &space->domains, link) {
 		rc = ioasid_area_join(space, d->domain, area, extack);
 		if (rc)
@@ -278,6 +349,7 @@ undo:
 		ioasid_area_leave(space, d->domain, area, NULL, &gather);
 		ioasid_flush(d->domain, &gather);
 	}
+	ioasid_slices_uncharge(space, nr);
 	return rc;
 }
 
@@ -298,6 +370,10 @@ static void ioasid_areas_leave_all(struct ioasid_space *space,
 						  NULL, &gather);
 		ioasid_flush(d->domain, &gather);
 	}
+	for (i = 0; i < nr; i++)
+		if (area[i]->merged)
+			ioasid_slices_uncharge(space, ioasid_area_count(space,
+									area[i]));
 }
 
 /**
@@ -421,6 +497,7 @@ static void ioasid_shadow_empty(struct ioasid_space *space)
 	scoped_guard(mutex, &space->parent->merge_lock) {
 		list_del_init(&space->shadow_link);
 		space->links = RB_ROOT_CACHED;
+		ioasid_slices_uncharge(space, space->nr_slices);
 	}
 	ioasid_mapped_empty(space);
 }
@@ -462,7 +539,8 @@ static int ioasid_shadow_fill(struct ioasid_space *space,
 	guard(mutex)(&space->iova_lock);
 	area = ioasid_iova_first(space, 0, U64_MAX);
 	for (; area; area = ioasid_iova_next(area)) {
-		rc = ioasid_check_aperture(domain, area, extack) ?:
+		rc = ioasid_merge_killed(extack) ?:
+			     ioasid_check_aperture(domain, area, extack) ?:
 			     ioasid_link_map(parent, domain->domain,
 					     to_shadow_area(area), extack);
 		if (rc) {

@@ -274,6 +274,47 @@ static void shadows_come_and_go(struct kunit *test)
 		sva_remove_device(m->it->ctx, m->dev[i]);
 }
 
+/* The product of two numbers of the user has a limit, however little he maps */
+static void slices_have_a_quota(struct kunit *test)
+{
+	struct model *m = new_model(test);
+	const u32 nr = 1024, fixed = RW | IOASID_MAP_FIXED;
+	atomic64_t *used = &m->it->ctx->used[IOASID_QUOTA_SLICES];
+	u32 i;
+
+	for (i = 0; i < nr; i++)
+		KUNIT_ASSERT_EQ(test, itest_map_one(m->it, m->parent,
+						    (u64)i << PAGE_SHIFT,
+						    ITEST_MEM, PAGE_SIZE,
+						    i ? IOASID_MAP_WRITE |
+							IOASID_MAP_FIXED :
+							fixed), 0);
+	for (i = 0; i < nr; i++)
+		KUNIT_ASSERT_EQ(test, itest_map_one(m->it, m->shadow,
+						    (u64)i * SZ_4M, 0, SZ_4M,
+						    fixed | IOASID_MAP_PARENT),
+				0);
+	KUNIT_EXPECT_EQ(test, atomic64_read(used), (s64)SZ_1M);
+	ITEST_EXPECT_ERR(m->it, itest_map_one(m->it, m->shadow, (u64)nr * SZ_4M,
+					      0, PAGE_SIZE,
+					      fixed | IOASID_MAP_PARENT),
+			 -EDQUOT, IOASID_REASON_LIMIT);
+	/* The parent meets it as well, and as a whole */
+	KUNIT_ASSERT_EQ(test, itest_unmap_one(m->it, m->parent, 0, PAGE_SIZE), 0);
+	KUNIT_EXPECT_EQ(test, atomic64_read(used), (s64)SZ_1M - nr);
+	KUNIT_ASSERT_EQ(test, itest_map_one(m->it, m->shadow, (u64)nr * SZ_4M,
+					    PAGE_SIZE, PAGE_SIZE,
+					    fixed | IOASID_MAP_PARENT), 0);
+	ITEST_EXPECT_ERR(m->it, itest_map_one(m->it, m->parent, 0, ITEST_MEM,
+					      PAGE_SIZE, fixed),
+			 -EDQUOT, IOASID_REASON_LIMIT);
+	KUNIT_EXPECT_EQ(test, atomic64_read(used), (s64)SZ_1M - nr + 1);
+	KUNIT_ASSERT_EQ(test, itest_free_space(m->it, m->shadow), 0);
+	KUNIT_EXPECT_EQ(test, atomic64_read(used), 0LL);
+	for (i = 0; i < 3; i++)
+		sva_remove_device(m->it->ctx, m->dev[i]);
+}
+
 static void refused(struct kunit *test)
 {
 	struct model *m = new_model(test);
@@ -321,6 +362,7 @@ static void refused(struct kunit *test)
 static struct kunit_case shadow_cases[] = {
 	KUNIT_CASE_SLOW(never_more_than_both),
 	KUNIT_CASE(shadows_come_and_go),
+	KUNIT_CASE_SLOW(slices_have_a_quota),
 	KUNIT_CASE(refused),
 	{}
 };

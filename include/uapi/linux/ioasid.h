@@ -517,7 +517,8 @@ struct ioasid_map_range {
  * All or nothing: on failure none of the ranges is mapped, and extack.index is
  * that of the range that failed. The memory is charged to RLIMIT_MEMLOCK, and
  * stays pinned until it is unmapped. EDQUOT above max_mappings of
- * IOASID_GET_INFO.
+ * IOASID_GET_INFO, or if mappings of shadow spaces would meet those of their
+ * parents too often (module parameters slices_per_context and slices_per_user).
  */
 struct ioasid_map {
 	__u32 size;
