@@ -157,9 +157,12 @@ TEST_F(counters, domains)
 	/* Whoever opens a device takes it out of a domain of the kernel's */
 	domains = t_machine_counter(T_DOMAINS);
 	ASSERT_OK(t_vfio_attach(vfio, self->fd, self->id, 0));
-	/* Those of ioasid_sim are ordinary memory */
+	/*
+	 * Of 256 KiB, for processors count by themselves for a while, and the kernel has
+	 * freed a table of its own. Those of ioasid_sim are ordinary memory.
+	 */
 	if (!t_on_sim())
-		EXPECT_MUCH(T_PAGE_TABLES, 256);
+		EXPECT_MUCH(T_PAGE_TABLES, 200);
 	if (domains != T_UNSEEN)
 		EXPECT_EQ(domains + 1, t_machine_counter(T_DOMAINS));
 	if (self->before.value[T_PASIDS] != T_UNSEEN && (t_on_sim() || real)) {
