@@ -63,6 +63,14 @@ is()
 	return 1
 }
 
+# between LOW N HIGH
+between()
+{
+	[ "$1" -lt "$2" ] && [ "$2" -lt "$3" ] && return 0
+	note "$2 is not between $1 and $3"
+	return 1
+}
+
 # has TEXT FILE
 has()
 {
@@ -625,7 +633,7 @@ viommu_guest()
 	spaces=$(info)
 	once=$(field pinned "$spaces") twice=$(field mapped "$spaces")
 	note "$spaces"
-	[ "${once:-0}" -gt 200000000 ] && [ "$twice" -gt $((once + 200000000)) ] && [ "$once" -lt 300000000 ]
+	between 200000000 "${once:-0}" 300000000 && between $((once + 200000000)) "$twice" 600000000
 	ok "before the guest translates, all memory is pinned once for both devices" $?
 	ready && [ "${written:=$(put lab0)}" ] && is data "$written" "$(sum lab0)"
 	ok "caching mode, strict: reads what was written before" $?
