@@ -347,12 +347,26 @@ static bool ioasid_backend_can_be_deleted(UserCreatable *uc)
     return QLIST_EMPTY(&IOASID_BACKEND(uc)->spaces);
 }
 
+/* Only -object and object-add set properties, before the object is complete. */
+static bool ioasid_backend_can_set(IOASIDBackend *be, const char *name,
+                                   Error **errp)
+{
+    if (be->caps) {
+        error_setg(errp, "%s cannot be changed any more", name);
+    }
+    return !be->caps;
+}
+
 static void ioasid_backend_set_fd(Object *obj, const char *str, Error **errp)
 {
     ERRP_GUARD();
     IOASIDBackend *be = IOASID_BACKEND(obj);
-    int fd = monitor_fd_param(monitor_cur(), str, errp);
+    int fd;
 
+    if (!ioasid_backend_can_set(be, "fd", errp)) {
+        return;
+    }
+    fd = monitor_fd_param(monitor_cur(), str, errp);
     if (fd < 0) {
         error_prepend(errp, "ioasid: cannot use fd=%s: ", str);
         return;
@@ -370,6 +384,9 @@ static void ioasid_backend_set_label(Object *obj, const char *str,
 {
     IOASIDBackend *be = IOASID_BACKEND(obj);
 
+    if (!ioasid_backend_can_set(be, "label", errp)) {
+        return;
+    }
     if (strlen(str) >= sizeof_field(struct ioasid_alloc, label)) {
         error_setg(errp, "a label has at most %zu characters",
                    sizeof_field(struct ioasid_alloc, label) - 1);
@@ -388,8 +405,7 @@ static void ioasid_backend_set_accounting(Object *obj, int value, Error **errp)
 {
     IOASIDBackend *be = IOASID_BACKEND(obj);
 
-    if (be->caps) {
-        error_setg(errp, "accounting cannot be changed any more");
+    if (!ioasid_backend_can_set(be, "accounting", errp)) {
         return;
     }
     be->accounting = value;

@@ -457,6 +457,14 @@ main_guest()
 	echo "$answer" > $T/migrate
 	has "devices use the ioasid object 'io0', and /dev/ioasid does not track which memory they have written yet" $T/migrate
 	ok "migration is blocked, with the reason" $?
+	said=
+	for property in fd label; do
+		qmp "{\"execute\": \"qom-set\", \"arguments\": {\"path\": \"/objects/io0\", \"property\": \"$property\", \"value\": \"0\"}}"
+		said="$said$(why). "
+	done
+	is "what qom-set says" "fd cannot be changed any more. label cannot be changed any more. " "$said" &&
+		[ "$(pinned)" -gt 0 ]
+	ok "an object in use keeps its fd and its label" $?
 	qmp '{"execute": "object-del", "arguments": {"id": "io0"}}'
 	is "object-del" "object 'io0' is in use, can not be deleted" "$(why)"
 	ok "an object in use stays" $?
